@@ -1,0 +1,1 @@
+"""Prediction, retrieval and metrics: from a model folder to scores per language."""

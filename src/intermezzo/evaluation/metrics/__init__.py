@@ -1,0 +1,74 @@
+"""Metrics per task format: one module per format, found by its name.
+
+| format | metrics (main one first) |
+|---|---|
+| classification, multiple_choice, retrieval | `accuracy` |
+| tagging | `accuracy` over tokens; `span_f1` over entities where the labels are IOB2 |
+| span | `squad_f1`, `squad_em` (SQuAD v1.1) |
+
+A format's module has two functions, both giving values in 0..1:
+
+    score(predictions, gold, task, language) -> {metric: value}
+    majority(rows, task) -> {metric: value}    what a guess without a model gets on the same rows
+
+Modules are imported by name, so that a job's code fingerprint (which follows static imports) holds the
+metrics of its own format and not those of the others.
+"""
+
+from __future__ import annotations
+
+import importlib
+from types import ModuleType
+from typing import Any
+
+from intermezzo.errors import UserError, suggestion
+
+METRICS: dict[str, tuple[str, ...]] = {
+    "classification": ("accuracy",),
+    "multiple_choice": ("accuracy",),
+    "tagging": ("accuracy", "span_f1"),
+    "span": ("squad_f1", "squad_em"),
+    "retrieval": ("accuracy",),
+}
+"""Format -> the metrics that it has."""
+
+
+def score(fmt: str, predictions: list[Any], gold: list[Any], task: dict[str, Any], language: str) -> dict[str, float]:
+    """Score one language's predictions with the metrics named in `task["metrics"]` (all, if it names none).
+
+    Predictions and gold, one per row: label (classification), index of the choice (multiple_choice) or of the
+    sentence (retrieval), list of tags (tagging), answer against the list of right answers (span).
+
+    Raises UserError for an unknown format or metric, no rows, or predictions and gold of different lengths.
+    """
+    values = _module(fmt).score(_same_length(predictions, gold), gold, task, language)
+    return _chosen(values, fmt, task)
+
+
+def majority(fmt: str, rows: list[dict[str, Any]], task: dict[str, Any]) -> dict[str, float]:
+    """Score an uninformed guess on `rows` (rows of the format's Parquet schema): chance level, as a reader needs it."""
+    if not rows:
+        raise UserError("no rows to score")
+    return _chosen(_module(fmt).majority(rows, task), fmt, task)
+
+
+def _module(fmt: str) -> ModuleType:
+    if fmt not in METRICS:
+        raise UserError(f"no metrics for task format '{fmt}'; {suggestion(fmt, METRICS)}")
+    return importlib.import_module(f"{__name__}.{fmt}")
+
+
+def _same_length(predictions: list[Any], gold: list[Any]) -> list[Any]:
+    if not gold or len(predictions) != len(gold):
+        raise UserError(
+            f"{len(predictions)} predictions for {len(gold)} rows; one per row, and at least one, is needed"
+        )
+    return predictions
+
+
+def _chosen(values: dict[str, float], fmt: str, task: dict[str, Any]) -> dict[str, float]:
+    wanted = list(task.get("metrics") or values)
+    for name in wanted:
+        if name not in values:
+            raise UserError(f"task '{task.get('name')}' ({fmt}): metric '{name}'; {suggestion(name, values)}")
+    return {name: values[name] for name in wanted}
