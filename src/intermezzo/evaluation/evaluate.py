@@ -1,0 +1,105 @@
+"""Evaluate one model on one target in all its languages: predictions, then scores, one JSON per language.
+
+Predictions are kept in a cache keyed by what they depend on (weights, data, code, settings). Adding a language
+therefore predicts that language alone, and a changed metric predicts nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from intermezzo.artifacts import atomic, digest, read_json, sha256, write_json
+from intermezzo.evaluation.metrics import metric_module
+
+def evaluate(
+    spec: dict[str, Any],
+    model: Path,
+    data: dict[str, Path],
+    outputs: dict[str, Path],
+    provenance: dict[str, Any],
+    *,
+    cache: Path,
+    code: dict[str, str],
+) -> None:
+    """Score `model` (a model folder) on `data` (language -> Parquet) and write `outputs` (language -> JSON).
+
+    Next to each JSON lies {language}.predictions.parquet (id, prediction). spec: task, max_length, stride and, for
+    retrieval, layer, pooling, center. provenance: keys that name the run, copied into each JSON. code:
+    {"predict", "score"}: fingerprints of what makes predictions and of what scores them.
+    """
+    task = spec["task"]
+    score = metric_module(task["format"])
+    manifest = read_json(model / "manifest.json")
+    predictor = _Predictor(spec, model)
+    made = []
+    for language, path in data.items():
+        made_from = {
+            "weights_sha256": manifest["weights_sha256"],
+            "heads_sha256": manifest.get("heads_sha256"),
+            "data_sha256": sha256(path),
+            "code": code["predict"],
+            "spec": {k: v for k, v in spec.items() if k != "languages"},
+        }
+        table = pq.read_table(path)
+        rows = table.to_pylist()
+        stored = cache / f"{digest(made_from, 32)}.parquet"
+        if not stored.is_file():
+            made.append(language)
+            with atomic(stored) as part:
+                predictions = predictor(rows)
+                pq.write_table(pa.table({"id": table["id"], "prediction": predictions}), part, compression="zstd")
+        destination = outputs[language].with_name(f"{language}.predictions.parquet")
+        _place(stored, destination)
+        predictions = pq.read_table(stored)["prediction"].to_pylist()
+        gold = _gold(rows, task["format"])
+        result = {
+            "metrics": score.score(predictions, gold, task, language),
+            "majority": score.majority(gold, task),
+            "n": len(rows),
+            "language": language,
+            "predictions_sha256": sha256(destination),
+            "scorer": code["score"],
+        }
+        write_json(outputs[language], provenance | made_from | result)
+    kept = [language for language in data if language not in made]
+    print(f"predicted: {', '.join(made) or 'none'}; from the cache: {', '.join(kept) or 'none'}", file=sys.stderr)
+
+
+def _place(stored: Path, destination: Path) -> None:
+    """Hard-link the cached file into the results (a copy where the file system cannot)."""
+    destination.parent.mkdir(parents=True, exist_ok=True)
+    with atomic(destination) as part:
+        try:
+            os.link(stored, part)
+        except OSError:
+            shutil.copyfile(stored, part)
+
+
+def _gold(rows: list[dict], fmt: str) -> list[Any]:
+    if fmt == "retrieval":
+        return list(range(len(rows)))
+    return [row[{"span": "answers", "tagging": "tags"}.get(fmt, "label")] for row in rows]
+
+
+class _Predictor:
+    """Loads the model when the first predictions are asked for: a fully cached run never imports torch."""
+
+    def __init__(self, spec: dict[str, Any], model: Path) -> None:
+        self.spec, self.model = spec, model
+        self.predict: Callable[[list[dict]], list[Any]] | None = None
+
+    def __call__(self, rows: list[dict]) -> list[Any]:
+        if self.predict is None:
+            from intermezzo.evaluation.predict import predictor
+
+            self.predict = predictor(self.spec, self.model)
+        return self.predict(rows)
+

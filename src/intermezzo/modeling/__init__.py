@@ -1,0 +1,1 @@
+"""Encoders, packed batches, and one module per task format (encode -> head -> loss -> decode)."""

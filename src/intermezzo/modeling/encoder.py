@@ -1,0 +1,138 @@
+"""Encoders: transformers' own model classes, read from and written to Hugging Face folders.
+
+`Encoder` runs a packed batch through any of them: directly where the class takes our attention function, and
+through a padded batch elsewhere, with equal results.
+"""
+
+from __future__ import annotations
+
+import gc
+import importlib.util
+import logging
+import shutil
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from torch import nn
+
+gc.disable()  # importing transformers allocates a million objects that all stay: collecting in between is waste
+from transformers import AutoConfig, AutoModel, AutoTokenizer, PreTrainedModel  # noqa: E402
+from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS  # noqa: E402
+
+gc.freeze()
+gc.enable()
+
+from intermezzo.artifacts import read_json, sha256, write_json  # noqa: E402
+from intermezzo.errors import UserError  # noqa: E402
+from intermezzo.modeling.packing import Packed, packed_attention  # noqa: E402
+
+ALL_ATTENTION_FUNCTIONS.register("packed", packed_attention)
+logging.getLogger("transformers").setLevel(logging.ERROR)
+
+FIRST_POSITION = {"bert": lambda config: 0, "xlm-roberta": lambda config: config.pad_token_id + 1}
+"""Model types that take packed batches -> the position id of a sequence's first token."""
+
+
+class Encoder(nn.Module):
+    """An encoder that maps a packed batch to hidden states (T, hidden size)."""
+
+    def __init__(self, model: PreTrainedModel) -> None:
+        super().__init__()
+        self.model = model
+        self.config = model.config
+        self.packs = model.config.model_type in FIRST_POSITION
+        self.typed = getattr(model.config, "type_vocab_size", 0) > 1
+        if self.packs:
+            model.set_attn_implementation("packed")
+
+    @property
+    def hidden_size(self) -> int:
+        return self.config.hidden_size
+
+    def forward(self, batch: Packed, layer: int | None = None) -> torch.Tensor:
+        """Hidden states (T, hidden size) after `layer` (0 = embeddings; None = the last one)."""
+        if self.packs:
+            inputs = {
+                "input_ids": batch.tokens[None],
+                "position_ids": batch.positions[None] + FIRST_POSITION[self.config.model_type](self.config),
+                "runs": batch.runs,
+            }
+            if self.typed:
+                inputs["token_type_ids"] = batch.types[None]
+            return self._states(inputs, layer)[0]
+        inputs = {"input_ids": batch.padded(batch.tokens) * batch.mask, "attention_mask": batch.mask.long()}
+        if self.typed:
+            inputs["token_type_ids"] = batch.padded(batch.types) * batch.mask
+        flat = torch.empty(len(batch.tokens), self.hidden_size, dtype=torch.float32, device=batch.tokens.device)
+        states = self._states(inputs, layer)
+        return flat.to(states.dtype).index_copy(0, batch.cells[batch.mask], states[batch.mask])
+
+    def _states(self, inputs: dict, layer: int | None) -> torch.Tensor:
+        if layer is None:
+            return self.model(**inputs).last_hidden_state
+        return self.model(**inputs, output_hidden_states=True).hidden_states[layer]
+
+
+def load_encoder(folder: Path, *, dropout: float | None = None) -> Encoder:
+    """Read an encoder from a model folder, checking its weights against the folder's manifest.
+
+    `dropout` replaces the hidden and attention dropout of the configuration. Raises UserError when the folder
+    lacks weights, or holds others than its manifest says.
+    """
+    weights = folder / "model.safetensors"
+    if not weights.is_file():
+        raise UserError(f"{folder}: no weights (model.safetensors); delete the folder and run again")
+    expected = read_json(folder / "manifest.json")["weights_sha256"]
+    if (found := sha256(weights)) != expected:
+        raise UserError(f"{weights}: sha256 {found}, manifest.json says {expected}; delete the folder and run again")
+    changes = {} if dropout is None else {"hidden_dropout_prob": dropout, "attention_probs_dropout_prob": dropout}
+    pooler = {"add_pooling_layer": False} if AutoConfig.from_pretrained(folder).model_type in FIRST_POSITION else {}
+    return Encoder(AutoModel.from_pretrained(folder, local_files_only=True, **changes, **pooler))
+
+
+def save_encoder(model: PreTrainedModel, tokenizer_from: Path, folder: Path) -> str:
+    """Write weights, configuration and tokenizer in Hugging Face format; return the weights' sha256."""
+    folder.mkdir(parents=True, exist_ok=True)
+    model.save_pretrained(folder)
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        if tokenizer_from != folder:
+            shutil.copyfile(tokenizer_from / name, folder / name)
+    return sha256(folder / "model.safetensors")
+
+
+def import_encoder(spec: dict, out: Path, code: str = "") -> None:
+    """Copy a pretrained encoder into `out`.
+
+    spec: {"from": a folder, "package:MODULE/PATH" (a model that an installed package carries) or the name of a
+    model on the Hugging Face hub, "revision": of the hub model}. Only safetensors weights are read, and no code
+    of the model's repository is run. Raises UserError when there is no such model or no weights in it.
+    """
+    source = str(spec["from"])
+    place: str | Path = source
+    hub: dict = {"trust_remote_code": False, "revision": spec.get("revision") or "main"}
+    if source.startswith("package:"):
+        module, _, inside = source.removeprefix("package:").partition("/")
+        found = importlib.util.find_spec(module)
+        if found is None or not found.submodule_search_locations:
+            raise UserError(f"encoder from '{source}': package '{module}' is not installed (pip install {module})")
+        place = Path(found.submodule_search_locations[0]) / inside
+    if Path(place).is_dir() or isinstance(place, Path) or source.startswith((".", "/")):
+        place, hub = Path(place), {"trust_remote_code": False, "local_files_only": True}
+        if not (place / "config.json").is_file():
+            raise UserError(f"encoder from '{source}': {place} has no config.json; is it a Hugging Face model folder?")
+        if not any(place.glob("*.safetensors")):
+            raise UserError(f"encoder from '{source}': {place} has no weights (*.safetensors)")
+    try:
+        model = AutoModel.from_pretrained(place, use_safetensors=True, dtype=torch.float32, **hub)
+        tokenizer = AutoTokenizer.from_pretrained(place, use_fast=True, **hub)
+    except (OSError, ValueError, SafetensorError) as error:
+        first = str(error).strip().splitlines()[0]
+        raise UserError(
+            f"encoder from '{source}' cannot be read: {first}\n  allowed: a Hugging Face model folder, "
+            "package:MODULE/PATH, or a hub name (which needs the network once)"
+        ) from None
+    out.mkdir(parents=True, exist_ok=True)
+    tokenizer.save_pretrained(out)
+    weights = save_encoder(model, out, out)
+    write_json(out / "manifest.json", {"kind": "encoder", "spec": spec, "code": code, "weights_sha256": weights})

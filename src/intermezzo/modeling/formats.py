@@ -1,0 +1,39 @@
+"""What the modules of the task formats have in common, and how they are found.
+
+Each trained format is one module of this package, named like the format, with
+`encode(rows, tokenizer, task, settings) -> list[Feature]`,
+`Head(hidden_size, task, settings)`: `forward(states, batch) -> outputs`, `loss(outputs, features) -> mean loss`,
+and `decode(head, outputs, features) -> one piece per feature`, joined by `join(pieces, rows)` to one prediction per row.
+They are imported by name, so that a job's code fingerprint holds only the formats that it uses.
+"""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import dataclass, field
+from types import ModuleType
+from typing import Any
+
+
+@dataclass(slots=True)
+class Feature:
+    """One example as an encoder sees it: a row, or a window of one.
+
+    row: index of its row. sequences, types: token ids and token types, one sequence unless the format compares
+    several (multiple choice). target: gold in the format's own terms. extra: what decoding needs.
+    """
+
+    row: int
+    sequences: list[list[int]]
+    types: list[list[int]]
+    target: Any = None
+    extra: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def tokens(self) -> int:
+        return sum(map(len, self.sequences))
+
+
+def format_module(name: str) -> ModuleType:
+    """The module of a task format."""
+    return importlib.import_module(f"intermezzo.modeling.{name}")

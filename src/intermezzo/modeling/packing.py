@@ -1,0 +1,102 @@
+"""Packed batches: the sequences of a batch laid end to end, so that no padding is computed.
+
+A batch of N sequences with T tokens in all is one row of T tokens. Everything in an encoder layer but attention
+works token by token, so only attention needs to know where sequences begin. Sequences are laid out by length:
+those of equal length are neighbours, and a *run* of them is one dense attention call without a mask. Loss and
+gradient equal those of the padded batch up to float error (tests/test_modeling.py), at 30-60 % of its cost on
+sentence pairs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import chain, groupby
+
+import torch
+from torch.nn.functional import scaled_dot_product_attention
+
+
+@dataclass(frozen=True)
+class Packed:
+    """A batch of N sequences, T tokens in all, S sequences of the longest length.
+
+    tokens, types, positions: int64 (T,); positions count from 0 within each sequence.
+    starts, lengths: int64 (N,), in the order in which the sequences were given (not that of the layout).
+    runs: (count, length) of the groups of equal length, in the order of the layout.
+    """
+
+    tokens: torch.Tensor
+    types: torch.Tensor
+    positions: torch.Tensor
+    starts: torch.Tensor
+    lengths: torch.Tensor
+    runs: tuple[tuple[int, int], ...]
+
+    def to(self, device: torch.device) -> Packed:
+        moved = (getattr(self, name).to(device) for name in ("tokens", "types", "positions", "starts", "lengths"))
+        return Packed(*moved, self.runs)
+
+    @cached_property
+    def mask(self) -> torch.Tensor:
+        """bool (N, S): which cells of the padded view are tokens."""
+        return torch.arange(int(self.lengths.max()), device=self.lengths.device) < self.lengths[:, None]
+
+    @cached_property
+    def cells(self) -> torch.Tensor:
+        """int64 (N, S): for each cell of the padded view its token's place in the layout (0 where padded)."""
+        span = torch.arange(self.mask.shape[1], device=self.starts.device)
+        return (self.starts[:, None] + span) * self.mask
+
+    def padded(self, values: torch.Tensor) -> torch.Tensor:
+        """(T, ...) -> (N, S, ...); cells outside `mask` hold arbitrary values."""
+        return values[self.cells]
+
+
+def pack(sequences: Sequence[Sequence[int]], types: Sequence[Sequence[int]]) -> Packed:
+    """Lay token id sequences (and their token types) end to end, shortest first.
+
+    Raises ValueError for an empty batch or an empty sequence: both would be silent nonsense in a loss.
+    """
+    if not sequences or not all(sequences):
+        raise ValueError("a batch needs at least one sequence, and every sequence at least one token")
+    order = sorted(range(len(sequences)), key=lambda i: len(sequences[i]))
+    starts, at = [0] * len(sequences), 0
+    for i in order:
+        starts[i] = at
+        at += len(sequences[i])
+    runs = tuple((len(list(group)), length) for length, group in groupby(len(sequences[i]) for i in order))
+    return Packed(
+        tokens=torch.tensor(list(chain.from_iterable(sequences[i] for i in order))),
+        types=torch.tensor(list(chain.from_iterable(types[i] for i in order))),
+        positions=torch.cat([torch.arange(length).repeat(count) for count, length in runs]),
+        starts=torch.tensor(starts),
+        lengths=torch.tensor([len(s) for s in sequences]),
+        runs=runs,
+    )
+
+
+def packed_attention(
+    module: torch.nn.Module,
+    query: torch.Tensor,
+    key: torch.Tensor,
+    value: torch.Tensor,
+    attention_mask: torch.Tensor | None,
+    dropout: float = 0.0,
+    scaling: float | None = None,
+    runs: tuple[tuple[int, int], ...] = (),
+    **_: object,
+) -> tuple[torch.Tensor, None]:
+    """Attention within each sequence of a packed batch; plugs into transformers' attention interface.
+
+    query, key, value: (1, heads, T, head size). Returns (1, T, heads, head size) and no weights.
+    """
+    sizes = [count * length for count, length in runs]
+    outputs = []
+    # split, not slices: its backward is one concatenation, that of a slice writes a tensor of zeros per run
+    parts = zip(runs, *(states[0].split(sizes, dim=1) for states in (query, key, value)), strict=True)
+    for (count, length), q, k, v in parts:
+        q, k, v = (states.unflatten(1, (count, length)) for states in (q, k, v))
+        outputs.append(scaled_dot_product_attention(q, k, v, dropout_p=dropout, scale=scaling).flatten(1, 2))
+    return torch.cat(outputs, dim=1).transpose(0, 1).unsqueeze(0), None

@@ -1,0 +1,22 @@
+"""From token states to one vector per sequence."""
+
+from __future__ import annotations
+
+import torch
+
+from intermezzo.modeling.packing import Packed
+
+WIDTH = {"cls": 1, "mean": 1, "cls_mean_max": 3}
+"""Pooling -> its width in hidden sizes."""
+
+
+def pool(states: torch.Tensor, batch: Packed, how: str) -> torch.Tensor:
+    """(T, H) -> (N, WIDTH[how] * H). Mean and maximum run over all tokens of a sequence, special ones included."""
+    first = states[batch.starts]
+    if how == "cls":
+        return first
+    rows, inside = batch.padded(states), batch.mask[..., None]
+    mean = (rows * inside).sum(1) / batch.lengths[:, None]
+    if how == "mean":
+        return mean
+    return torch.cat([first, mean, rows.masked_fill(~inside, -torch.inf).amax(1)], dim=-1)

@@ -1,0 +1,103 @@
+"""Tokenizers: reading the one of a model folder, and training one with sentencepiece.
+
+A trained tokenizer is a sentencepiece BPE model with XLM-R's layout of special tokens (<s> 0, <pad> 1, </s> 2,
+<unk> 3, <mask> last), written as `tokenizer.json` so that transformers and tokenizers open it. BPE, not unigram:
+on small texts unigram begins most words of unspaced or rich scripts with a bare word mark.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable
+from io import BytesIO
+from pathlib import Path
+
+import sentencepiece
+from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
+
+from intermezzo.artifacts import write_json
+from intermezzo.errors import UserError
+
+SPECIAL = ("<s>", "<pad>", "</s>", "<unk>")
+MASK = "<mask>"
+
+
+def load_tokenizer(folder: Path) -> Tokenizer:
+    """The tokenizer of a model folder, without padding or truncation."""
+    path = folder / "tokenizer.json"
+    if not path.is_file():
+        raise UserError(f"{folder}: no tokenizer.json; delete the folder and run again")
+    tokenizer = Tokenizer.from_file(str(path))
+    tokenizer.no_padding()
+    tokenizer.no_truncation()
+    return tokenizer
+
+
+def normalize(text: str) -> str:
+    """NFKC and single spaces: what the written tokenizer does before it splits a text."""
+    return re.sub(r"\s+", " ", unicodedata.normalize("NFKC", text)).strip()
+
+
+def train_tokenizer(texts: Iterable[str], folder: Path, *, vocab_size: int, required_chars: str = "") -> int:
+    """Train a BPE tokenizer on `texts`, write it to `folder`, and return the size of its vocabulary.
+
+    `required_chars` get a token whatever their frequency: letters of scripts that the text lacks. The texts must
+    hold more distinct characters and words than `vocab_size` asks for, or sentencepiece gives fewer pieces.
+    Raises UserError when there is too little text for a vocabulary of that size.
+    """
+    buffer = BytesIO()
+    try:
+        sentencepiece.SentencePieceTrainer.train(
+            sentence_iterator=iter(normalize(text) for text in texts),
+            model_writer=buffer,
+            model_type="bpe",
+            vocab_size=vocab_size - 1,  # <mask> comes on top
+            required_chars=required_chars,
+            character_coverage=1.0,
+            normalization_rule_name="identity",
+            bos_id=0, pad_id=1, eos_id=2, unk_id=3,
+            bos_piece=SPECIAL[0], pad_piece=SPECIAL[1], eos_piece=SPECIAL[2], unk_piece=SPECIAL[3],
+            num_threads=1, minloglevel=2,
+        )  # fmt: skip
+    except (RuntimeError, OSError) as error:
+        first = str(error).strip().splitlines()[-1]
+        raise UserError(
+            f"tokenizer: vocab_size {vocab_size} does not fit the text ({first}); "
+            "lower encoders.<name>.tokenizer.vocab_size or give more text"
+        ) from None
+    model = sentencepiece.SentencePieceProcessor(model_proto=buffer.getvalue())
+    pieces = [model.id_to_piece(i) for i in range(model.vocab_size())]
+    tokenizer = _as_tokenizer(pieces, [model.get_score(i) for i in range(len(pieces))])
+    folder.mkdir(parents=True, exist_ok=True)
+    tokenizer.save(str(folder / "tokenizer.json"))
+    names = dict(zip(("bos_token", "pad_token", "eos_token", "unk_token"), SPECIAL, strict=True))
+    write_json(
+        folder / "tokenizer_config.json",
+        {"tokenizer_class": "PreTrainedTokenizerFast", "mask_token": MASK, "cls_token": "<s>", "sep_token": "</s>"}
+        | names,
+    )
+    return tokenizer.get_vocab_size()
+
+
+def _as_tokenizer(pieces: list[str], scores: list[float]) -> Tokenizer:
+    """The same segmentation in the `tokenizers` library: BPE merges in the order in which sentencepiece made them."""
+    ids = {piece: i for i, piece in enumerate(pieces)}
+    merges: list[tuple[str, str]] = []
+    for piece in sorted(pieces[len(SPECIAL) :], key=lambda p: (-scores[ids[p]], ids[p])):
+        halves = [(piece[:at], piece[at:]) for at in range(1, len(piece))]
+        known = [(left, right) for left, right in halves if left in ids and right in ids]
+        merges += sorted(known, key=lambda pair: (ids[pair[0]], ids[pair[1]]))
+    tokenizer = Tokenizer(models.BPE(vocab=ids, merges=merges, unk_token="<unk>", fuse_unk=True))
+    tokenizer.normalizer = normalizers.Sequence(
+        [normalizers.NFKC(), normalizers.Replace(Regex(r"\s+"), " "), normalizers.Strip()]
+    )
+    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace(replacement="▁", prepend_scheme="always")
+    tokenizer.decoder = decoders.Metaspace(replacement="▁", prepend_scheme="always")
+    tokenizer.add_special_tokens([*SPECIAL, MASK])
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="<s> $A </s>",
+        pair="<s> $A </s> </s> $B </s>",
+        special_tokens=[("<s>", 0), ("</s>", 2)],
+    )
+    return tokenizer

@@ -1,0 +1,146 @@
+"""Fine-tune an encoder on labelled tasks: the intermediate phase (several tasks, a mix) and the target phase (one).
+
+Every phase starts with fresh heads and carries the encoder over (jiant's X-STILTs set-up, Phang et al. 2020). A batch
+holds examples of one task; how often a task comes is the sampling.
+"""
+
+from __future__ import annotations
+
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+import torch
+from safetensors.torch import save_file
+from torch import nn
+
+from intermezzo.artifacts import read_json, sha256, write_json, write_text
+from intermezzo.errors import UserError
+from intermezzo.mixing import allocate
+from intermezzo.modeling.encoder import load_encoder, save_encoder
+from intermezzo.modeling.formats import Feature, format_module
+from intermezzo.modeling.packing import pack
+from intermezzo.modeling.tokenizer import load_tokenizer
+from intermezzo.tasks.controls import remove_input, shuffle_labels
+from intermezzo.training.loop import device, state_folder, train, use_threads
+
+
+def finetune(
+    spec: dict[str, Any], model: Path, data: dict[str, Path], out: Path, state: Path, code: str = ""
+) -> None:
+    """Train `model` (a model folder) on the tasks of `spec` and write a model folder to `out`.
+
+    data: "task/language" -> Parquet of the task's format. spec: phase, seed, threads, tasks (name, format, labels,
+    partial_input, shuffle_labels, examples, weights over languages), sampling, cap, temperature, training.
+    """
+    use_threads(spec["threads"])
+    settings, seed = spec["training"], spec["seed"]
+    with state_folder(state) as work:
+        out.mkdir(parents=True, exist_ok=True)
+        log = out / "log.jsonl"
+        encoder = load_encoder(model, dropout=settings["dropout"])
+        tokenizer = load_tokenizer(model)
+        torch.manual_seed(seed)
+        heads, features, allocation = nn.ModuleDict(), {}, []
+        for task in spec["tasks"]:
+            name, module = task["name"], format_module(task["format"])
+            rows = _select(task, data, seed, allocation)
+            if task["partial_input"]:
+                rows = remove_input(rows, task["format"], task["partial_input"])
+            if task["shuffle_labels"]:
+                rows = shuffle_labels(rows, task["format"], seed)
+            alone = task["format"] == "tagging" and bool(task["partial_input"])
+            features[name] = module.encode(rows, tokenizer, task | {"alone": alone}, settings)
+            heads[name] = module.Head(encoder.hidden_size, task, settings)
+        if settings.get("freeze_embeddings"):
+            encoder.model.get_input_embeddings().weight.requires_grad_(False)
+        system = nn.ModuleDict({"encoder": encoder, "heads": heads}).to(device())
+        batches = plan({name: len(f) for name, f in features.items()}, spec)
+
+        def loss_of(step: int) -> tuple[torch.Tensor, int]:
+            name, chosen = batches[step]
+            return batch_loss(system, name, [features[name][i] for i in chosen])
+
+        loss = train(
+            system, loss_of, len(batches), settings, state=work / "state.pt", log=log, name=spec["phase"]
+        )
+        log.touch()
+        weights = save_encoder(encoder.model.cpu(), model, out)
+        save_file({k: v.cpu().contiguous() for k, v in heads.state_dict().items()}, out / "heads.safetensors")
+        write_text(out / "allocation.tsv", _allocation_table(allocation))
+        write_json(
+            out / "manifest.json",
+            {
+                "kind": spec["phase"],
+                "spec": spec,
+                "code": code,
+                "weights_sha256": weights,
+                "heads_sha256": sha256(out / "heads.safetensors"),
+                "from_sha256": read_json(model / "manifest.json")["weights_sha256"],
+                "data_sha256": {key: sha256(path) for key, path in sorted(data.items())},
+                "steps": len(batches),
+                "loss": loss,
+            },
+        )
+
+
+def batch_loss(system: nn.ModuleDict, name: str, batch: list[Feature]) -> tuple[torch.Tensor, int]:
+    """The mean loss of one batch of a task, and its number of tokens."""
+    sequences = [s for feature in batch for s in feature.sequences]
+    packed = pack(sequences, [t for feature in batch for t in feature.types]).to(device())
+    head = system["heads"][name]
+    return head.loss(head(system["encoder"](packed), packed), batch), len(packed.tokens)
+
+
+def _select(task: dict[str, Any], data: dict[str, Path], seed: int, allocation: list[tuple]) -> list[dict]:
+    """The task's training rows: as many per language as the mix gives it.
+
+    A language's rows are a prefix of one seeded order, so a mix's English rows are among those of English-only.
+    """
+    languages = [language for language, weight in task["weights"].items() if weight > 0]
+    tables = {language: pq.read_table(data[f"{task['name']}/{language}"]) for language in languages}
+    supply = {language: table.num_rows for language, table in tables.items()}
+    wanted = task["examples"] or sum(supply.values())
+    try:
+        counts = allocate(wanted, {language: task["weights"][language] for language in languages}, supply)
+    except UserError as error:
+        raise UserError(f"task '{task['name']}': {error}") from None
+    rows: list[dict] = []
+    for language in languages:
+        order = np.random.default_rng([seed, zlib.crc32(f"{task['name']}/{language}".encode())])
+        chosen = order.permutation(supply[language])[: counts[language]]
+        rows += tables[language].take(chosen).to_pylist()
+        allocation.append((task["name"], language, task["weights"][language], counts[language], supply[language]))
+    return rows
+
+
+def plan(sizes: dict[str, int], spec: dict[str, Any]) -> list[tuple[str, np.ndarray]]:
+    """All batches of a run, in order: (task, indices of its features).
+
+    sizes: task -> number of features. An epoch is as many examples as all tasks have, each counted up to `cap`.
+    Tasks share them by `sampling`: proportional (to min(size, cap)), temperature (to that to the power 1/temperature)
+    or uniform; within a task examples come in random order, each once before any comes again.
+    """
+    settings, random = spec["training"], np.random.default_rng([spec["seed"], 3])
+    capped = {name: min(size, spec.get("cap") or size) for name, size in sizes.items()}
+    if not all(capped.values()):
+        raise UserError(f"task '{min(capped, key=capped.get)}': no training examples")
+    power = {"proportional": 1.0, "uniform": 0.0}.get(spec["sampling"], 1.0 / (spec.get("temperature") or 1.0))
+    share = np.array([size**power for size in capped.values()])
+    total = sum(capped.values()) * settings["epochs"]
+    batches: list[tuple[str, np.ndarray]] = []
+    for name, part in zip(capped, share / share.sum(), strict=True):
+        wanted = max(1, round(total * part))
+        passes = [random.permutation(sizes[name]) for _ in range(-(-wanted // sizes[name]))]
+        order = np.concatenate(passes)[:wanted]
+        batches += [(name, order[at : at + settings["batch_size"]]) for at in range(0, wanted, settings["batch_size"])]
+    if len(capped) == 1:
+        return batches
+    return [batches[i] for i in random.permutation(len(batches))]
+
+
+def _allocation_table(allocation: list[tuple]) -> str:
+    lines = [("task", "language", "weight", "examples", "supply"), *allocation]
+    return "".join("\t".join(map(str, line)) + "\n" for line in lines)
