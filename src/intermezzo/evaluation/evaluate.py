@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from intermezzo.artifacts import atomic, digest, read_json, sha256, write_json
-from intermezzo.evaluation.metrics import metric_module
+from intermezzo.evaluation.metrics import majority, score
 
 def evaluate(
     spec: dict[str, Any],
@@ -36,7 +36,6 @@ def evaluate(
     {"predict", "score"}: fingerprints of what makes predictions and of what scores them.
     """
     task = spec["task"]
-    score = metric_module(task["format"])
     manifest = read_json(model / "manifest.json")
     predictor = _Predictor(spec, model)
     made = []
@@ -59,10 +58,9 @@ def evaluate(
         destination = outputs[language].with_name(f"{language}.predictions.parquet")
         _place(stored, destination)
         predictions = pq.read_table(stored)["prediction"].to_pylist()
-        gold = _gold(rows, task["format"])
         result = {
-            "metrics": score.score(predictions, gold, task, language),
-            "majority": score.majority(gold, task),
+            "metrics": score(task["format"], predictions, _gold(rows, task["format"]), task, language),
+            "majority": majority(task["format"], rows, task),
             "n": len(rows),
             "language": language,
             "predictions_sha256": sha256(destination),

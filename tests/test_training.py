@@ -1,0 +1,267 @@
+"""Training and evaluation on toy data: every format, resuming, determinism, the prediction cache."""
+
+import json
+import random
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+import torch
+
+from intermezzo.errors import UserError
+from intermezzo.evaluation.evaluate import evaluate
+from intermezzo.modeling.encoder import import_encoder, load_encoder
+from intermezzo.tasks.formats import table
+from intermezzo.training import loop
+from intermezzo.training.finetune import finetune, plan
+from intermezzo.training.pretrain import pretrain
+
+COLOURS, ANIMALS = ["red", "green", "blue", "white"], ["cat", "dog", "bird", "fish"]
+PRETRAIN = {
+    "seed": 0, "threads": 1, "languages": ["en", "xx"], "tokenizer": {"vocab_size": 80},
+    "model": {"hidden_size": 16, "layers": 1, "heads": 2, "intermediate_size": 32, "max_length": 32},
+    "initialisation": "random", "language_alpha": 0.5, "mask_rate": 0.3,
+    "training": {"steps": 12, "batch_size": 8, "learning_rate": 3e-3, "weight_decay": 0.01, "warmup": 0.1, "clip": 1.0},
+}  # fmt: skip
+SETTINGS = {
+    "epochs": 2, "batch_size": 8, "learning_rate": 3e-3, "weight_decay": 0.01, "warmup": 0.1, "clip": 1.0,
+    "max_length": 32, "stride": 8, "dropout": 0.1, "pooling": "cls_mean_max", "freeze_embeddings": False,
+}  # fmt: skip
+TASKS = {
+    "colour": {"format": "classification", "labels": COLOURS, "metrics": ["accuracy"]},
+    "choice": {"format": "multiple_choice", "labels": [], "metrics": ["accuracy"]},
+    "tags": {"format": "tagging", "labels": ["A", "C", "X"], "metrics": ["accuracy"]},
+    "where": {"format": "span", "labels": [], "metrics": ["squad_f1", "squad_em"]},
+    "pairs": {"format": "retrieval", "labels": [], "metrics": ["accuracy"]},
+    "text": {"format": "mlm", "labels": [], "metrics": []},
+}
+
+
+def rows(name: str, n: int, seed: int) -> list[dict]:
+    drawn = random.Random(f"{name}{seed}")
+    made = []
+    for i in range(n):
+        colour, animal, other = drawn.choice(COLOURS), drawn.choice(ANIMALS), drawn.choice(ANIMALS)
+        text = f"the {colour} {animal} sees a {other}"
+        made.append({"id": str(i)} | {
+            "colour": lambda t=text, c=colour: {"text": t, "text_pair": None, "label": c},
+            "choice": lambda t=text, c=colour: {
+                "context": t, "question": "colour", "choices": COLOURS[:3] if c in COLOURS[:3] else COLOURS,
+                "label": COLOURS.index(c)},
+            "tags": lambda t=text: {
+                "tokens": t.split(), "tags": ["A" if w in ANIMALS else "C" if w in COLOURS else "X" for w in t.split()]},
+            "where": lambda t=text, c=colour: {
+                "context": t, "question": "which colour", "answers": [c], "answer_starts": [t.index(c)]},
+            "pairs": lambda t=text, i=i: {"text": f"{t} {i} ab", "text_pair": f"{t} {i}"},
+            "text": lambda t=text, a=animal: {"text": t, "text_pair": f"a {a} is seen"},
+        }[name]())  # fmt: skip
+    return made
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("data")
+
+    def path(name: str, language: str, n: int = 64):
+        place = folder / name / f"{language}{n}.parquet"
+        if not place.exists():
+            place.parent.mkdir(exist_ok=True)
+            made = rows(name, n, len(language) + ord(language[0]))
+            pq.write_table(table(made, TASKS[name]["format"], TASKS[name]["labels"]), place)
+        return place
+
+    return path
+
+
+@pytest.fixture(scope="module")
+def encoder(data, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("encoder")
+    text = {language: data("text", language) for language in PRETRAIN["languages"]}
+    pretrain(PRETRAIN, text, {}, folder / "model", folder / "state")
+    return folder / "model"
+
+
+def spec(*names: str, **changes) -> dict:
+    tasks = [
+        TASKS[n] | {"name": n, "partial_input": None, "shuffle_labels": False, "examples": 48, "weights": {"en": 3, "xx": 1}}
+        for n in names
+    ]
+    return {
+        "phase": "target", "seed": 1, "threads": 1, "tasks": tasks, "sampling": "proportional", "cap": None,
+        "temperature": 1.0, "training": SETTINGS | changes,
+    }  # fmt: skip
+
+
+def inputs(data, *names: str) -> dict:
+    return {f"{name}/{language}": data(name, language) for name in names for language in ("en", "xx")}
+
+
+def weights(folder) -> bytes:
+    return (folder / "model.safetensors").read_bytes() + (folder / "heads.safetensors").read_bytes()
+
+
+@pytest.mark.parametrize("name", ["colour", "choice", "tags", "where"])
+def test_every_format_learns_and_is_scored_per_language(data, encoder, tmp_path, name):
+    finetune(spec(name, epochs=25), encoder, inputs(data, name), tmp_path / "m", tmp_path / "s")
+    languages = ["en", "xx"]
+    job = {"task": TASKS[name] | {"name": name, "partial_input": None}, "threads": 1, "languages": languages} | SETTINGS
+    outputs = {language: tmp_path / f"{language}.json" for language in languages}
+    test = {language: data(name, language) for language in languages}
+    code = {"predict": "p", "score": "s"}
+    evaluate(job, tmp_path / "m", test, outputs, {"target": name}, cache=tmp_path / "c", code=code)
+    for language in languages:
+        result = json.loads(outputs[language].read_text())
+        main = TASKS[name]["metrics"][0]
+        assert result["metrics"][main] > result["majority"][main] + 0.2, result["metrics"]
+        assert result["target"] == name and result["n"] == 64
+        assert pq.read_table(tmp_path / f"{language}.predictions.parquet").num_rows == 64
+    assert not (tmp_path / "s").exists()
+
+
+def test_allocation_follows_the_weights_and_the_mix_keeps_english_rows_of_english_only(data, encoder, tmp_path):
+    finetune(spec("colour", epochs=1), encoder, inputs(data, "colour"), tmp_path / "m", tmp_path / "s")
+    lines = [line.split("\t") for line in (tmp_path / "m" / "allocation.tsv").read_text().splitlines()]
+    assert [(line[1], line[3]) for line in lines[1:]] == [("en", "36"), ("xx", "12")]
+
+
+def test_multitask_trains_a_head_per_task_and_model_opens_in_transformers(data, encoder, tmp_path):
+    from safetensors.torch import load_file
+    from transformers import AutoModel
+
+    names = ("colour", "where")
+    finetune(spec(*names, epochs=1), encoder, inputs(data, *names), tmp_path / "m", tmp_path / "s")
+    heads = load_file(tmp_path / "m" / "heads.safetensors")
+    assert {key.split(".")[0] for key in heads} == set(names)
+    opened = AutoModel.from_pretrained(tmp_path / "m")
+    ours = load_encoder(tmp_path / "m").model.state_dict()
+    assert all(torch.equal(opened.state_dict()[key], value) for key, value in ours.items())
+
+
+def test_same_seed_same_bytes_and_another_seed_others(data, encoder, tmp_path):
+    for name, seed in (("a", 1), ("b", 1), ("c", 2)):
+        finetune(spec("tags") | {"seed": seed}, encoder, inputs(data, "tags"), tmp_path / name, tmp_path / "s")
+    assert weights(tmp_path / "a") == weights(tmp_path / "b") != weights(tmp_path / "c")
+
+
+def test_a_killed_run_resumes_to_identical_weights(data, encoder, tmp_path, monkeypatch):
+    job, given = spec("colour", "where"), inputs(data, "colour", "where")
+    finetune(job, encoder, given, tmp_path / "whole", tmp_path / "s")
+    monkeypatch.setattr(loop, "SAVE_SECONDS", 0.0)
+    save = loop._save
+
+    def save_and_die(state, step, *rest):
+        save(state, step, *rest)
+        if step == 5:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(loop, "_save", save_and_die)
+    with pytest.raises(KeyboardInterrupt):
+        finetune(job, encoder, given, tmp_path / "killed", tmp_path / "s")
+    assert not (tmp_path / "killed" / "manifest.json").exists()
+    finetune(job, encoder, given, tmp_path / "resumed", tmp_path / "s")
+    assert weights(tmp_path / "resumed") == weights(tmp_path / "whole")
+    assert (tmp_path / "resumed" / "manifest.json").read_text() == (tmp_path / "whole" / "manifest.json").read_text()
+
+
+def test_a_truncated_state_starts_from_the_beginning(data, encoder, tmp_path):
+    finetune(spec("colour"), encoder, inputs(data, "colour"), tmp_path / "whole", tmp_path / "s")
+    (tmp_path / "t").mkdir()
+    (tmp_path / "t" / "state.pt").write_bytes(b"PK\x03\x04 cut")
+    finetune(spec("colour"), encoder, inputs(data, "colour"), tmp_path / "again", tmp_path / "t")
+    assert weights(tmp_path / "again") == weights(tmp_path / "whole")
+
+
+def test_a_diverging_loss_is_one_message(data, encoder, tmp_path):
+    with pytest.raises(UserError, match="not a number.*learning_rate"):
+        finetune(spec("colour", learning_rate=1e30), encoder, inputs(data, "colour"), tmp_path / "m", tmp_path / "s")
+    assert not (tmp_path / "m" / "manifest.json").exists()
+
+
+def test_only_new_languages_are_predicted_and_results_do_not_change(data, encoder, tmp_path, capsys):
+    job = {"task": TASKS["pairs"] | {"name": "pairs", "partial_input": None}, "threads": 1, "layer": 0, "center": True}
+    job |= SETTINGS | {"pooling": "mean"}
+
+    def run(*languages: str, **code: str) -> dict[str, str]:
+        outputs = {language: tmp_path / f"{language}.json" for language in languages}
+        given = {language: data("pairs", language) for language in languages}
+        both = {"predict": "p", "score": "s"} | code
+        evaluate(job | {"languages": list(languages)}, encoder, given, outputs, {}, cache=tmp_path / "c", code=both)
+        return {language: path.read_text() for language, path in outputs.items()}
+
+    first = run("xx")
+    assert "predicted: xx; from the cache: none" in capsys.readouterr().err
+    second = run("xx", "yy")
+    assert "predicted: yy; from the cache: xx" in capsys.readouterr().err
+    assert second["xx"] == first["xx"] and json.loads(first["xx"])["metrics"]["accuracy"] > 0.3
+    run("xx", score="other")
+    assert "predicted: none" in capsys.readouterr().err
+    run("xx", predict="other")
+    assert "predicted: xx" in capsys.readouterr().err
+
+
+def test_cooccurrence_brings_translations_together(data, tmp_path):
+    from intermezzo.modeling.tokenizer import load_tokenizer
+    from intermezzo.training.cooccurrence import cooccurrence_embeddings
+
+    translated = dict(zip([*COLOURS, *ANIMALS], ["rouge", "vert", "bleu", "blanc", "chat", "chien", "aile", "onde"], strict=True))
+    made = rows("pairs", 200, 0)
+    for row in made:
+        row["text"] = " ".join(translated.get(word, f"x{word}") for word in row["text_pair"].split())
+    pq.write_table(table(made, "retrieval"), tmp_path / "xx.parquet")
+    from intermezzo.modeling.tokenizer import train_tokenizer
+
+    train_tokenizer([t for r in made for t in (r["text"], r["text_pair"])], tmp_path, vocab_size=150)
+    tokenizer = load_tokenizer(tmp_path)
+    vectors = cooccurrence_embeddings({"xx": tmp_path / "xx.parquet"}, tokenizer, 16, 0)
+    vectors = torch.nn.functional.normalize(vectors, dim=-1)
+
+    def of(word: str) -> torch.Tensor:
+        return vectors[tokenizer.encode(word, add_special_tokens=False).ids].mean(0)
+
+    right = sum(
+        int(np.argmax([float(of(en) @ of(other)) for other in translated.values()])) == i
+        for i, en in enumerate(translated)
+    )
+    assert right >= 7
+
+
+def test_untrained_encoder_is_the_control_without_pretraining(data, tmp_path):
+    job = PRETRAIN | {"training": PRETRAIN["training"] | {"steps": 0}}
+    text = {language: data("text", language) for language in PRETRAIN["languages"]}
+    pretrain(job, text, {}, tmp_path / "m", tmp_path / "s")
+    assert json.loads((tmp_path / "m" / "manifest.json").read_text())["loss"] is None
+    assert load_encoder(tmp_path / "m").hidden_size == 16
+
+
+def test_plan_covers_every_example_once_an_epoch_and_caps_large_tasks():
+    job = {"seed": 0, "sampling": "proportional", "cap": 40, "temperature": 1.0, "training": {"epochs": 2, "batch_size": 8}}
+    batches = plan({"big": 100, "small": 20}, job)
+    seen = {name: np.concatenate([i for n, i in batches if n == name]) for name in ("big", "small")}
+    assert len(seen["big"]) == 80 and len(set(seen["big"])) == 80
+    assert len(seen["small"]) == 40 and np.bincount(seen["small"]).tolist() == [2] * 20
+    uniform = plan({"big": 100, "small": 20}, job | {"sampling": "uniform", "cap": None})
+    assert sum(len(i) for n, i in uniform if n == "small") == 120
+    with pytest.raises(UserError, match="no training examples"):
+        plan({"big": 0}, job)
+
+
+def test_import_checks_the_folder_and_the_weights(encoder, tmp_path):
+    import_encoder({"from": str(encoder)}, tmp_path / "copy")
+    assert load_encoder(tmp_path / "copy").hidden_size == 16
+    with open(tmp_path / "copy" / "model.safetensors", "ab") as handle:
+        handle.write(b"x")
+    with pytest.raises(UserError, match="sha256"):
+        load_encoder(tmp_path / "copy")
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    for source, message in [
+        (str(empty), "no config.json"), (str(tmp_path / "absent"), "config.json"), ("package:absent_package/model", "not installed"),
+    ]:  # fmt: skip
+        with pytest.raises(UserError, match=message):
+            import_encoder({"from": source}, tmp_path / "x")
+    (empty / "config.json").write_text((encoder / "config.json").read_text())
+    with pytest.raises(UserError, match="no weights"):
+        import_encoder({"from": str(empty)}, tmp_path / "x")
+    (empty / "model.safetensors").write_bytes((encoder / "model.safetensors").read_bytes()[:1000])
+    with pytest.raises(UserError, match="cannot be read"):
+        import_encoder({"from": str(empty)}, tmp_path / "x")
