@@ -1,0 +1,45 @@
+"""Where examples come from: one `read(spec)` for every source, rows of the task's format out.
+
+| source | examples |
+|---|---|
+| world | made by the embedded world (`intermezzo.world`), any number of them |
+| files | published datasets below `data.root`, in the formats they are published in |
+
+An adapter is a module `intermezzo.sources.<source>` with a function `read(spec) -> rows`; it is imported when it
+is asked for, so that a run on one source never loads the other's libraries.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from importlib import import_module
+from typing import Any
+
+from intermezzo.errors import UserError, suggestion
+
+SOURCES = ("world", "files")
+Row = dict[str, Any]
+
+
+def read(spec: dict[str, Any]) -> list[Row]:
+    """Rows of `spec["task"]` in `spec["language"]` and `spec["split"]`, at most `spec["rows"]` of them (null: all).
+
+    What is kept of a larger set depends on the rows alone: the first ones of the world (which makes them in random
+    order), and a sample by hashed id of files (which are sorted by document, label or difficulty). Ids that are the
+    same in every language therefore give parallel samples.
+
+    Raises UserError for an unknown source and for whatever the source finds wrong.
+    """
+    if spec["source"] not in SOURCES:
+        raise UserError(f"data.source: unknown source '{spec['source']}'; {suggestion(spec['source'], SOURCES)}")
+    rows = import_module(f"intermezzo.sources.{spec['source']}").read(spec)
+    limit = spec.get("rows")
+    if limit is None or len(rows) <= limit:
+        return rows
+    return rows[:limit] if spec["source"] == "world" else _sample(rows, limit)
+
+
+def _sample(rows: list[Row], size: int) -> list[Row]:
+    """The `size` rows whose hashed id is smallest, in their old order."""
+    ranked = sorted(range(len(rows)), key=lambda i: hashlib.sha256(rows[i]["id"].encode()).digest())
+    return [rows[i] for i in sorted(ranked[:size])]

@@ -1,0 +1,102 @@
+"""Published datasets on disk, read in the formats that they are published in.
+
+A task file says under `sources.files.data.<language>.<split>` which parts make up a data set, in order:
+
+    - {reader: nli_csv, path: mnli-dev/dev.csv, rows: 19647, hash: {field: text, from: 0, to: 90}}
+
+`reader` is a name in `READERS`, `path` is relative to `data.root`, the other keys are options of the reader or
+steps after it (`steps.STEPS`). Nothing is dropped or renamed that the task file does not ask for.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from intermezzo.errors import UserError, suggestion
+from intermezzo.sources.files import documents, questions, records, sentences, steps
+from intermezzo.sources.files.reading import File
+from intermezzo.tasks import Task, formats, load_task
+
+Row = dict[str, Any]
+READERS: dict[str, Callable[..., list[Row]]] = {
+    reader.__name__: reader
+    for reader in (
+        *(sentences.conllu, sentences.two_column, sentences.iob2),
+        *(questions.squad_json, questions.copa_xml, questions.xcopa_jsonl),
+        *(documents.nli_csv, documents.nli_tsv, documents.lines, documents.parallel_lines),
+        *(documents.udhr_xml, documents.bible_xml, documents.bible_csv),
+        *(records.jsonl, records.parquet),
+    )
+}
+"""Reader name -> function of a File and keyword options that returns rows of one format."""
+
+
+def read(spec: dict[str, Any]) -> list[Row]:
+    """All rows of `spec["task"]`, `spec["language"]`, `spec["split"]` below `spec["root"]`, in file order.
+
+    Text is in Unicode NFC (span data is left alone: its offsets count the published characters). Raises one
+    UserError naming the file, and the line or row, for anything missing, cut off or not in the expected form.
+    """
+    task = load_task(spec["task"])
+    parts = _parts(task, spec["language"], spec["split"])
+    root = _root(spec.get("root"))
+    rows: list[Row] = []
+    for number, part in enumerate(parts):
+        where = f"resources/tasks/{task.name}.yaml: sources.files.data.{spec['language']}.{spec['split']}[{number}]"
+        rows += _read_part(task, part, root, where)
+    return rows
+
+
+def _parts(task: Task, language: str, split: str) -> list[dict[str, Any]]:
+    data = task.sources.files.data if task.sources.files else {}
+    if not data:
+        raise UserError(f"task '{task.name}' has no data in source 'files'; use source 'world' or another task")
+    if language not in data:
+        raise UserError(f"task '{task.name}' has no files for language '{language}'; {suggestion(language, data)}")
+    if split not in data[language]:
+        known = suggestion(split, data[language])
+        raise UserError(f"task '{task.name}' has no files for split '{split}' of language '{language}'; {known}")
+    return data[language][split]
+
+
+def _root(root: str | None) -> Path:
+    mend = "set data.root in the configuration, or the environment variable INTERMEZZO_REAL_DATA, to the folder"
+    if not root:
+        raise UserError(f"data.root: not set, and source 'files' needs it; {mend} of the published datasets")
+    if not Path(root).is_dir():
+        raise UserError(f"data.root: no folder '{root}'; {mend} of the published datasets")
+    return Path(root)
+
+
+def _read_part(task: Task, part: dict[str, Any], root: Path, where: str) -> list[Row]:
+    options = dict(part)
+    name = str(options.pop("reader", ""))
+    if name not in READERS:
+        raise UserError(f"{where}: unknown reader '{name}'; {suggestion(name, READERS)}")
+    reader = READERS[name]
+    file = File(root, str(options.pop("path", "")))
+    chosen = {key: options.pop(key) for key in steps.STEPS if key in options}
+    _check_options(reader, options, where)
+    rows = reader(file, **options)
+    for key, step in steps.STEPS.items():
+        if key in chosen:
+            rows = step(rows, chosen[key], file)
+    if task.format != "span":
+        rows = steps.nfc(rows)
+    steps.check_types(rows, task.format, file)
+    formats.table(rows, task.format, task.labels, origin=str(file))  # here, where the file's name is known
+    return rows
+
+
+def _check_options(reader: Callable[..., list[Row]], options: dict[str, Any], where: str) -> None:
+    parameters = list(inspect.signature(reader).parameters.values())[1:]
+    allowed = {p.name for p in parameters} | set(steps.STEPS) | {"reader", "path"}
+    for name in options:
+        if name not in allowed:
+            raise UserError(f"{where}: reader {reader.__name__} has no option '{name}'; {suggestion(name, allowed)}")
+    missing = [p.name for p in parameters if p.default is p.empty and p.name not in options]
+    if missing:
+        raise UserError(f"{where}: reader {reader.__name__} needs the option {', '.join(missing)}")

@@ -1,0 +1,122 @@
+"""Readers of sentences and sentence pairs: NLI tables, plain and parallel lines, UDHR and Bible documents.
+
+NLI readers return {id, text, text_pair, label}, all others {id, text, text_pair}: with the option `english` (a
+path) text_pair is the aligned English, without it it is null.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from intermezzo.sources.files.reading import File
+
+Row = dict[str, Any]
+BOOKS = {"Matthew": "MAT", "Mark": "MAR", "Luke": "LUK", "John": "JOH", "Acts": "ACT"}
+"""SWORD book name -> CES book code, for the books that both corpora have; others keep their name."""
+UDHR = "{http://efele.net/udhr}"
+
+
+def nli_csv(file: File) -> list[Row]:
+    """CSV with columns premise, hypothesis, label (in words)."""
+    table = file.delimited(("premise", "hypothesis", "label"))
+    return [_nli(row, f"{file.name}:{line}") for line, row in table]
+
+
+def nli_tsv(file: File) -> list[Row]:
+    """XNLI-style TSV without quoting, columns id, premise, hypothesis, label."""
+    table = file.delimited(("id", "premise", "hypothesis", "label"), delimiter="\t", quoted=False)
+    return [_nli(row, row["id"]) for _, row in table]
+
+
+def _nli(row: dict[str, str], name: str) -> Row:
+    return {
+        "id": name,
+        "text": row["premise"].strip(),
+        "text_pair": row["hypothesis"].strip(),
+        "label": row["label"].strip(),
+    }
+
+
+def lines(file: File) -> list[Row]:
+    """One sentence per line."""
+    return [_plain(f"{file.name}:{line}", text) for line, text in enumerate(file.lines(), start=1)]
+
+
+def parallel_lines(file: File, english: str) -> list[Row]:
+    """Line i of `file` is the translation of line i of `english`."""
+    ours, theirs = file.lines(), file.other(english).lines()
+    if len(ours) != len(theirs):
+        raise file.fault(f"{len(ours)} lines, but {file.other(english)} has {len(theirs)}; one of them is cut off")
+    return [
+        {"id": f"{file.name}:{line}", "text": text.strip(), "text_pair": pair.strip()}
+        for line, (text, pair) in enumerate(zip(ours, theirs, strict=True), start=1)
+    ]
+
+
+def udhr_xml(file: File, english: str | None = None, preamble: bool = True) -> list[Row]:
+    """Universal Declaration of Human Rights: the paragraphs of each article, and of the preamble unless it is false.
+
+    Aligned by article and place in it. An article with another number of paragraphs than in English is left out:
+    its paragraphs were split or joined, so equal places would not be translations.
+    """
+    ours = _articles(file, preamble)
+    if english is None:
+        return [_plain(f"{name}.{i}", text) for name, texts in ours.items() for i, text in enumerate(texts, start=1)]
+    theirs = _articles(file.other(english), preamble)
+    return [
+        {"id": f"{name}.{i}", "text": text, "text_pair": pair}
+        for name, pairs in theirs.items()
+        if len(ours.get(name, ())) == len(pairs)
+        for i, (text, pair) in enumerate(zip(ours[name], pairs, strict=True), start=1)
+    ]
+
+
+def _articles(file: File, preamble: bool) -> dict[str, list[str]]:
+    """Name (preamble, article1, ...) -> its paragraphs that are not empty."""
+    root = file.xml()
+    found: dict[str, list[str]] = {}
+    for part in root:
+        name = part.tag.removeprefix(UDHR)
+        if name == "article" or (name == "preamble" and preamble):
+            texts = [" ".join("".join(para.itertext()).split()) for para in part.iter(f"{UDHR}para")]
+            found[f"{name}{part.get('number', '')}"] = [text for text in texts if text]
+    if not found:
+        raise file.fault(f"no <preamble> or <article> in namespace {UDHR.strip('{}')}; the root is <{root.tag}>")
+    return found
+
+
+def bible_xml(file: File, english: str | None = None) -> list[Row]:
+    """CES XML, one `<seg type="verse" id="b.MAT.1.1">` per verse; ids MAT.1.1."""
+    return _aligned(_verses_xml(file), file, english)
+
+
+def bible_csv(file: File, english: str | None = None) -> list[Row]:
+    """CSV with columns Book, Chapter, Verse, Text; ids MAT.1.1."""
+    return _aligned(_verses_csv(file), file, english)
+
+
+def _aligned(verses: dict[str, str], file: File, english: str | None) -> list[Row]:
+    if english is None:
+        return [_plain(name, text) for name, text in verses.items()]
+    other = file.other(english)
+    theirs = _verses_xml(other) if english.endswith(".xml") else _verses_csv(other)
+    return [{"id": v, "text": text, "text_pair": theirs[v]} for v, text in verses.items() if v in theirs]
+
+
+def _verses_xml(file: File) -> dict[str, str]:
+    segments = [seg for seg in file.xml().iter("seg") if seg.get("type") == "verse"]
+    if not segments or not all(seg.get("id", "").startswith("b.") for seg in segments):
+        raise file.fault('expected verses as <seg type="verse" id="b.BOOK.CHAPTER.VERSE">')
+    return {seg.get("id", "")[2:]: " ".join("".join(seg.itertext()).split()) for seg in segments}
+
+
+def _verses_csv(file: File) -> dict[str, str]:
+    table = file.delimited(("Book", "Chapter", "Verse", "Text"))
+    return {
+        f"{BOOKS.get(row['Book'], row['Book'])}.{row['Chapter']}.{row['Verse']}": " ".join(row["Text"].split())
+        for _, row in table
+    }
+
+
+def _plain(name: str, text: str) -> Row:
+    return {"id": name, "text": text.strip(), "text_pair": None}

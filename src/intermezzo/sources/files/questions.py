@@ -1,0 +1,93 @@
+"""Readers of questions: extractive question answering (SQuAD) and two-way multiple choice (COPA, XCOPA)."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from intermezzo.sources.files.reading import File
+
+Row = dict[str, Any]
+QUESTIONS = {"cause": "What was the cause?", "effect": "What was the effect?"}
+"""COPA asks for one of two things; this is how XTREME-R puts them into words, in every language."""
+
+
+def squad_json(file: File) -> list[Row]:
+    """SQuAD v1.1 JSON -> {id, context, question, answers, answer_starts}, offsets in characters of the context."""
+    rows = []
+    number = 0
+    try:
+        for article in file.json()["data"]:
+            for paragraph in article["paragraphs"]:
+                for item in paragraph["qas"]:
+                    number += 1
+                    rows.append(
+                        {
+                            "id": item["id"],
+                            "context": paragraph["context"],
+                            "question": item["question"],
+                            "answers": [answer["text"] for answer in item["answers"]],
+                            "answer_starts": [answer["answer_start"] for answer in item["answers"]],
+                        }
+                    )
+    except (KeyError, TypeError) as error:
+        after = f"after question {number}" if number else "at its start"
+        expected = "data[].paragraphs[].{context, qas[].{id, question, answers[].{text, answer_start}}}"
+        raise file.fault(f"not SQuAD JSON {after} (missing or misplaced: {error}); expected {expected}") from None
+    return rows
+
+
+def copa_xml(file: File) -> list[Row]:
+    """COPA XML -> {id, context, question, choices, label}; the correct alternative is 1 or 2 in the file."""
+    rows = []
+    for number, item in enumerate(file.xml().iter("item"), start=1):
+        name = item.get("id")
+        parts = [(item.findtext(tag) or "").strip() for tag in ("p", "a1", "a2")]
+        label = item.get("most-plausible-alternative")
+        if name is None or not all(parts) or label not in ("1", "2"):
+            expected = "an id, most-plausible-alternative 1 or 2, and texts p, a1 and a2"
+            raise file.fault(f"item {number} (id {name}, most-plausible-alternative {label}) needs {expected}")
+        question = _question(file, item.get("asks-for"), f"item {number} (id {name}): asks-for")
+        rows.append(
+            {"id": name, "context": parts[0], "question": question, "choices": parts[1:], "label": int(label) - 1}
+        )
+    return rows
+
+
+def xcopa_jsonl(file: File, questions: str | None = None) -> list[Row]:
+    """XCOPA JSON lines -> {id, context, question, choices, label}.
+
+    `questions` names the file of another language to take the cause/effect field from, by `idx`: that field is
+    wrong in some languages of the published data, and the items are the same in all.
+    """
+    asked = {row["idx"]: row["question"] for _, row in _xcopa(file.other(questions))} if questions else {}
+    rows = []
+    for line, row in _xcopa(file):
+        if questions and row["idx"] not in asked:
+            raise file.fault(f"idx {row['idx']} is not in {questions}, where its question should come from", line)
+        kind = asked.get(row["idx"], row["question"])
+        rows.append(
+            {
+                "id": str(row["idx"]),
+                "context": row["premise"],
+                "question": _question(file, kind, "question", line),
+                "choices": [row["choice1"], row["choice2"]],
+                "label": row["label"],
+            }
+        )
+    return rows
+
+
+def _xcopa(file: File) -> list[tuple[int, dict[str, Any]]]:
+    columns = ("premise", "choice1", "choice2", "question", "label", "idx")
+    lines = file.json_lines()
+    for line, row in lines:
+        missing = [name for name in columns if name not in row]
+        if missing:
+            raise file.fault(f"no field {', '.join(missing)}; found {', '.join(row)}", line)
+    return lines
+
+
+def _question(file: File, kind: Any, where: str, line: int | None = None) -> str:
+    if kind not in QUESTIONS:
+        raise file.fault(f"{where} is '{kind}', expected {' or '.join(QUESTIONS)}", line)
+    return QUESTIONS[kind]

@@ -1,0 +1,101 @@
+"""Files in their containers (text, JSON, XML, delimited), with one kind of complaint about broken ones."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import xml.etree.ElementTree as ET
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from intermezzo.errors import UserError
+
+
+@dataclass(frozen=True)
+class File:
+    """A file of a dataset: `name` relative to the `root` of all datasets. Every method may raise UserError."""
+
+    root: Path
+    name: str
+
+    def __str__(self) -> str:
+        return str(self.root / self.name)
+
+    def other(self, name: str) -> File:
+        """Another file below the same root."""
+        return File(self.root, name)
+
+    def fault(self, problem: str, line: int | None = None) -> UserError:
+        """The error to raise: file, line (counted from 1), problem."""
+        return UserError(f"{self}{'' if line is None else f', line {line}'}: {problem}")
+
+    def bytes(self) -> bytes:
+        path = self.root / self.name
+        if not path.is_file():
+            raise self.fault(f"no such file; put the dataset below data.root ({self.root}), or change data.root")
+        data = path.read_bytes()
+        if not data.strip():
+            raise self.fault("the file is empty; get it again from its source")
+        return data
+
+    def text(self) -> str:
+        try:
+            return self.bytes().decode("utf-8-sig")
+        except UnicodeDecodeError as error:
+            raise self.fault(f"not UTF-8 text (byte {error.start}); cut off, or in another encoding?") from None
+
+    def lines(self) -> list[str]:
+        r"""Lines without their ends. Only \n and \r\n end a line: published text has U+0085 and U+2028 inside lines."""
+        lines = self.text().replace("\r\n", "\n").split("\n")
+        return lines[:-1] if lines[-1] == "" else lines
+
+    def json(self) -> Any:
+        try:
+            return json.loads(self.text())
+        except json.JSONDecodeError as error:
+            raise self.fault(f"not valid JSON ({error.msg}); is the file cut off?", error.lineno) from None
+
+    def json_lines(self) -> list[tuple[int, dict[str, Any]]]:
+        """(line number, object) of each line that is not blank."""
+        found = []
+        for number, line in enumerate(self.lines(), start=1):
+            if not line.strip():
+                continue
+            try:
+                value = json.loads(line)
+            except json.JSONDecodeError as error:
+                raise self.fault(f"not valid JSON ({error.msg}); is the file cut off?", number) from None
+            if not isinstance(value, dict):
+                raise self.fault(f"expected one JSON object per line, found {type(value).__name__}", number)
+            found.append((number, value))
+        return found
+
+    def xml(self) -> ET.Element:
+        try:
+            return ET.fromstring(self.bytes())
+        except ET.ParseError as error:
+            raise self.fault(f"not valid XML ({error}); is the file cut off?", error.position[0]) from None
+
+    def delimited(
+        self, columns: Sequence[str], *, delimiter: str = ",", quoted: bool = True
+    ) -> list[tuple[int, dict[str, str]]]:
+        """(line number, row) of a table with a header; at least `columns` must be there, each row must be full."""
+        quoting = csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE
+        table = csv.reader(io.StringIO(self.text(), newline=""), delimiter=delimiter, quoting=quoting, strict=True)
+        found = []
+        try:
+            header = next(table)
+            missing = [name for name in columns if name not in header]
+            if missing:
+                raise self.fault(f"no column {', '.join(missing)}; the header is {', '.join(header)}", 1)
+            for cells in table:
+                if len(cells) != len(header):
+                    expected = f"expected {len(header)} ({', '.join(header)})"
+                    raise self.fault(f"{len(cells)} columns, {expected}", table.line_num)
+                found.append((table.line_num, dict(zip(header, cells, strict=True))))
+        except csv.Error as error:
+            raise self.fault(f"not a valid table ({error}); is the file cut off?", table.line_num) from None
+        return found

@@ -1,0 +1,171 @@
+"""Steps between reader and row check, each asked for by a key of the part in the task file, in this order:
+
+| key | does |
+|---|---|
+| rows: 1190 | refuse the file when the reader gives another number of rows (cut off, another release) |
+| map: {B-DATE: O} | rename labels or tags |
+| drop: [empty, unlocated, cut] | leave out rows with these faults, with the number logged |
+| ids: {path: splits.json, key: train} | keep the rows whose id is in that list of a JSON file |
+| without: {field: context, paths: [...]} | leave out rows whose field occurs in these JSON-lines files |
+| hash: {field: text, from: 0, to: 90} | keep rows by a hash of the field in percent: disjoint, repeatable splits |
+| pair: true | join consecutive verses of a chapter two by two as text and text_pair |
+
+A step is a function (rows, option, file) -> rows.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import re
+import unicodedata
+from collections.abc import Callable
+from typing import Any
+
+import pyarrow as pa
+
+from intermezzo.artifacts import canonical
+from intermezzo.errors import suggestion
+from intermezzo.sources.files.reading import File
+from intermezzo.tasks.formats import SCHEMAS
+
+Row = dict[str, Any]
+log = logging.getLogger(__name__)
+
+
+def count(rows: list[Row], expected: int, file: File) -> list[Row]:
+    if len(rows) != expected:
+        mend = "it is cut off or another release: get the right one, or change `rows` in the task file"
+        raise file.fault(f"{len(rows)} rows, expected {expected}; {mend}")
+    return rows
+
+
+def rename(rows: list[Row], names: dict[Any, str], file: File) -> list[Row]:
+    def renamed(row: Row) -> Row:
+        if "tags" in row:
+            return {**row, "tags": [names.get(tag, tag) for tag in row["tags"]]}
+        return {**row, "label": names.get(row["label"], row["label"])}
+
+    return [renamed(row) for row in rows]
+
+
+def drop(rows: list[Row], faults: list[str], file: File) -> list[Row]:
+    for fault in faults:
+        if fault not in FAULTS:
+            raise file.fault(f"drop: unknown fault '{fault}' in the task file; {suggestion(fault, FAULTS)}")
+        kept = [row for row in rows if not FAULTS[fault](row)]
+        if len(kept) < len(rows):
+            log.warning("%s: %d of %d rows left out (%s)", file, len(rows) - len(kept), len(rows), fault)
+        rows = kept
+    return rows
+
+
+def _empty(row: Row) -> bool:
+    return any(isinstance(value, str) and not value.strip() for value in row.values())
+
+
+def _unlocated(row: Row) -> bool:
+    """No answer, an empty one, or one that does not stand at its offset."""
+    spans = list(zip(row["answers"], row["answer_starts"], strict=False))
+    return not spans or any(
+        not text.strip() or start < 0 or row["context"][start : start + len(text)] != text for text, start in spans
+    )
+
+
+def _cut(row: Row) -> bool:
+    """The text stops without any punctuation mark: verses of the Estonian Bible break off inside a word."""
+    return not row["text"] or not unicodedata.category(row["text"][-1]).startswith("P")
+
+
+FAULTS: dict[str, Callable[[Row], bool]] = {"empty": _empty, "unlocated": _unlocated, "cut": _cut}
+
+
+def listed(rows: list[Row], option: dict[str, str], file: File) -> list[Row]:
+    other = file.other(option["path"])
+    lists = other.json()
+    if not isinstance(lists, dict) or not isinstance(lists.get(option["key"]), list):
+        raise other.fault(f"expected a JSON object with a list '{option['key']}'")
+    wanted = set(lists[option["key"]])
+    kept = [row for row in rows if row["id"] in wanted]
+    if len(kept) != len(wanted):
+        raise file.fault(f"{len(wanted) - len(kept)} of the ids in {other} ({option['key']}) are not in the file")
+    return kept
+
+
+def unshared(rows: list[Row], option: dict[str, Any], file: File) -> list[Row]:
+    field = option["field"]
+    others = {record.get(field) for path in option["paths"] for _, record in file.other(path).json_lines()}
+    kept = [row for row in rows if row[field] not in others]
+    if len(kept) < len(rows):
+        log.warning("%s: %d of %d rows left out (%s in a test set)", file, len(rows) - len(kept), len(rows), field)
+    return kept
+
+
+def hashed(rows: list[Row], option: dict[str, Any], file: File) -> list[Row]:
+    """Rows whose hash is in [from, to) percent; with `pattern` only its first group counts (a document in an id)."""
+
+    def percent(row: Row) -> int:
+        key = row[option["field"]]
+        if isinstance(key, list):
+            key = canonical(sorted(key))  # the two orders of the same choices belong together
+        elif "pattern" in option:
+            match = re.match(option["pattern"], key)
+            key = match.group(1) if match else key
+        return int(hashlib.sha256(key.encode()).hexdigest()[:12], 16) % 100
+
+    return [row for row in rows if option["from"] <= percent(row) < option["to"]]
+
+
+def paired(rows: list[Row], wanted: bool, file: File) -> list[Row]:
+    joined: list[Row] = []
+    for row in rows if wanted else ():
+        if joined and joined[-1]["text_pair"] is None and _follows(joined[-1]["id"], row["id"]):
+            joined[-1] = {**joined[-1], "text_pair": row["text"]}
+        else:
+            joined.append(row)
+    return joined if wanted else rows
+
+
+def _follows(first: str, second: str) -> bool:
+    """Is the second verse id (MAT.1.2) right after the first (MAT.1.1) in the same chapter?"""
+    (chapter, _, verse), (other, _, next_verse) = first.rpartition("."), second.rpartition(".")
+    return chapter == other and verse.isdigit() and next_verse.isdigit() and int(next_verse) == int(verse) + 1
+
+
+STEPS: dict[str, Callable[[list[Row], Any, File], list[Row]]] = {
+    "rows": count,
+    "map": rename,
+    "drop": drop,
+    "ids": listed,
+    "without": unshared,
+    "hash": hashed,
+    "pair": paired,
+}
+
+
+def nfc(rows: list[Row]) -> list[Row]:
+    """All strings in Unicode NFC: some Yoruba files are published decomposed, others composed."""
+
+    def composed(value: Any) -> Any:
+        if isinstance(value, str):
+            return unicodedata.normalize("NFC", value)
+        return [composed(item) for item in value] if isinstance(value, list) else value
+
+    return [{name: composed(value) for name, value in row.items()} for row in rows]
+
+
+def check_types(rows: list[Row], fmt: str, file: File) -> None:
+    """Raise UserError for the first value that has not the type of its column (null is left to the row check)."""
+    names: dict[pa.DataType, str] = {pa.string(): "text", pa.int32(): "a whole number"}
+    for number, row in enumerate(rows):
+        for field in SCHEMAS[fmt]:
+            value = row.get(field.name)
+            single = field.type.value_type if pa.types.is_list(field.type) else field.type
+            kind = str if single == pa.string() else int
+            if pa.types.is_list(field.type):
+                fits = isinstance(value, list) and all(type(item) is kind for item in value)
+            else:
+                fits = type(value) is kind or (value is None and field.name == "text_pair")
+            if not fits:
+                wanted = f"{'a list of ' if single is not field.type else ''}{names[single]}"
+                raise file.fault(f"row {number} (id {row.get('id')!r}): {field.name} is {value!r:.80}, not {wanted}")
