@@ -1,0 +1,1 @@
+"""From one result file per language to the table and the answer."""

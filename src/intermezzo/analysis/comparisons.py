@@ -1,0 +1,64 @@
+"""Values and paired differences as seed x language matrices: the one place where two results are subtracted."""
+
+from __future__ import annotations
+
+import pandas as pd
+
+from intermezzo.analysis.design import BASELINE, Design
+
+Key = tuple[str, str, str, str, str]
+"""encoder, intermediate, mix, target, metric"""
+
+
+class Comparisons:
+    """All scores of an experiment, in points (0..100).
+
+    Every method returns a frame with seeds as rows and a target's languages as columns, or None where there is
+    nothing to compare with. Differences are paired: value and reference have the seed and the language in common.
+    """
+
+    def __init__(self, scores: pd.DataFrame, design: Design) -> None:
+        self.design = design
+        keys = ["encoder", "intermediate", "mix", "target", "metric"]
+        self._values: dict[Key, pd.DataFrame] = {}
+        self._majority: dict[Key, pd.Series] = {}
+        for key, part in scores.groupby(keys, sort=False):
+            seeds = part["seed"].fillna(-1).astype(int)
+            matrix = part.assign(seed=seeds).pivot(index="seed", columns="language", values="value")
+            languages = list(design.targets[key[3]].languages)
+            self._values[key] = matrix[languages] * 100
+            self._majority[key] = part.groupby("language")["majority"].first()[languages] * 100
+
+    def values(self, key: Key) -> pd.DataFrame:
+        """The metric itself."""
+        return self._values[key]
+
+    def majority(self, key: Key) -> pd.Series:
+        """What an uninformed guess gets, per language."""
+        return self._majority[key]
+
+    def above_chance(self, key: Key) -> pd.DataFrame:
+        """The metric minus the uninformed guess of its language."""
+        return self._values[key] - self._majority[key]
+
+    def delta_baseline(self, key: Key) -> pd.DataFrame | None:
+        """Difference from the same target without intermediate training."""
+        encoder, intermediate, _, target, metric = key
+        if intermediate == BASELINE or BASELINE not in self.design.intermediates:
+            return None
+        (mix,) = self.design.intermediates[BASELINE].mixes
+        return self._minus(key, (encoder, BASELINE, mix, target, metric))
+
+    def delta_english(self, key: Key) -> pd.DataFrame | None:
+        """Difference from the same intermediate trained in the English-only mix."""
+        encoder, intermediate, mix, target, metric = key
+        english = self.design.english_mix
+        if mix == english or english not in self.design.intermediates[intermediate].mixes:
+            return None
+        return self._minus(key, (encoder, intermediate, english, target, metric))
+
+    def _minus(self, key: Key, reference: Key) -> pd.DataFrame:
+        values, subtracted = self._values[key], self._values[reference]
+        if self.design.seeds_of(reference[1], reference[3]) == (None,):  # the untouched encoder pairs with every seed
+            return values - subtracted.iloc[0]
+        return values - subtracted

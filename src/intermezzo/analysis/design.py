@@ -1,0 +1,130 @@
+"""The design of an experiment as the analysis needs it: which results must exist, and which languages form a group.
+
+Groups of a target's languages: `all` (English included, as XTREME averages), `english`, `rare` (low-resource ones),
+`other` (neither), and the rare ones split into `rare_seen` and `rare_unseen`. What is seen is a matter of the mix
+that an intermediate was trained in, so a split belongs to a mix. A row of the English-only mix or of the baseline
+has seen no rare language; it is given once per mix that it is compared with, over the very languages that this mix
+has seen or not, so that the two rows can be set side by side. The mix that defines the split is called `seen_in`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from intermezzo.errors import UserError
+
+BASELINE = "none"
+"""The intermediate that stands for: no intermediate training."""
+
+
+class Cell(NamedTuple):
+    """One value: a metric of one target in one language. `seed` is None where nothing seeded was trained."""
+
+    encoder: str
+    intermediate: str
+    mix: str
+    seed: int | None
+    target: str
+    language: str
+    metric: str
+
+
+class Group(NamedTuple):
+    """Languages that are averaged over; `seen_in` is empty for groups that do not depend on a mix."""
+
+    name: str
+    seen_in: str
+    languages: tuple[str, ...]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Intermediate(_Strict):
+    """Tasks of an intermediate, and per mix the languages that it was really trained on (union over its tasks)."""
+
+    tasks: tuple[str, ...]
+    mixes: dict[str, tuple[str, ...]]
+
+
+class Target(_Strict):
+    """A target: its task and format, metrics (main one first), and evaluation languages."""
+
+    task: str
+    format: str
+    metrics: tuple[str, ...]
+    languages: tuple[str, ...]
+
+
+class Design(_Strict):
+    """What was asked for; `Design.read` makes it from the plain dict that the workflow passes."""
+
+    english: str
+    english_mix: str | None
+    rare: frozenset[str]
+    seeds: tuple[int, ...]
+    encoders: tuple[str, ...]
+    intermediates: dict[str, Intermediate]
+    targets: dict[str, Target]
+
+    @classmethod
+    def read(cls, spec: dict[str, Any]) -> Design:
+        """Check a plain dict; raises UserError with every problem in it."""
+        try:
+            return cls.model_validate(spec)
+        except ValidationError as error:
+            raise UserError(f"the summary's specification does not fit: {error}") from None
+
+    def trained(self) -> list[tuple[str, str]]:
+        """(intermediate, mix) pairs in the order of the tables: the baseline first, English-only before other mixes."""
+        pairs = [(name, mix) for name, one in self.intermediates.items() for mix in one.mixes]
+        return sorted(pairs, key=lambda p: (p[0] != BASELINE, p[0], p[1] != self.english_mix, p[1]))
+
+    def seeds_of(self, intermediate: str, target: str) -> tuple[int | None, ...]:
+        """Seeds of a cell; retrieval on the untouched encoder has none, so it is there once."""
+        untrained = intermediate == BASELINE and self.targets[target].format == "retrieval"
+        return (None,) if untrained else self.seeds
+
+    def cells(self) -> Iterator[Cell]:
+        """Every value that the experiment must have."""
+        for encoder in self.encoders:
+            for intermediate, mix in self.trained():
+                for name, target in self.targets.items():
+                    for seed in self.seeds_of(intermediate, name):
+                        for language in target.languages:
+                            for metric in target.metrics:
+                                yield Cell(encoder, intermediate, mix, seed, name, language, metric)
+
+    def groups(self, intermediate: str, mix: str, target: str) -> list[Group]:
+        """The non-empty groups of a target's languages for one (intermediate, mix)."""
+        languages = self.targets[target].languages
+        rare = [code for code in languages if code in self.rare and code != self.english]
+        groups = [
+            Group("all", "", languages),
+            Group("english", "", tuple(code for code in languages if code == self.english)),
+            Group("rare", "", tuple(rare)),
+        ]
+        for seen_in, seen in self._splits(intermediate, mix).items():
+            groups.append(Group("rare_seen", seen_in, tuple(code for code in rare if code in seen)))
+            groups.append(Group("rare_unseen", seen_in, tuple(code for code in rare if code not in seen)))
+        groups.append(Group("other", "", tuple(code for code in languages if code not in {self.english, *rare})))
+        return [group for group in groups if group.languages]
+
+    def _splits(self, intermediate: str, mix: str) -> dict[str, frozenset[str]]:
+        """Name of a split -> languages seen: the row's own mix, or those that the row is compared with."""
+        if intermediate != BASELINE:
+            own = self.intermediates[intermediate].mixes
+            others = [name for name in sorted(own) if name != self.english_mix]
+            return {name: frozenset(own[name]) for name in (others or [mix] if mix == self.english_mix else [mix])}
+        splits: dict[str, frozenset[str]] = {}
+        trained = [pair for pair in self.trained() if pair[0] != BASELINE]
+        compared = [pair for pair in trained if pair[1] != self.english_mix] or trained
+        for name in sorted({pair[1] for pair in compared}):
+            seen = {one: frozenset(self.intermediates[one].mixes[name]) for one, m in compared if m == name}
+            agree = len(set(seen.values())) == 1
+            splits |= {name: next(iter(seen.values()))} if agree else {f"{one}/{name}": s for one, s in seen.items()}
+        return splits

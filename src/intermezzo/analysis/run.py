@@ -1,0 +1,34 @@
+"""The last stage: result files in, `scores.parquet`, `summary.tsv` and `answer.md` out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from intermezzo.analysis import answer as answers
+from intermezzo.analysis import scores as tidy
+from intermezzo.analysis import summary as summaries
+from intermezzo.analysis.comparisons import Comparisons
+from intermezzo.analysis.design import Design
+from intermezzo.artifacts import write_text
+
+
+def summarize(
+    spec: dict[str, Any],
+    result_paths: Iterable[str | Path],
+    scores: str | Path,
+    summary: str | Path,
+    answer: str | Path,
+) -> None:
+    """Check that the results are exactly those that `spec` (see `design.Design`) asks for, and write the three files.
+
+    Raises UserError, before anything is written, for results that are missing, doubled, broken or not asked for.
+    Equal results give equal bytes: nothing depends on time, machine or the order of the files.
+    """
+    design = Design.read(spec)
+    frame = tidy.read(result_paths, design)
+    comparisons = Comparisons(frame, design)
+    tidy.write(frame, scores)
+    summaries.write(summaries.table(comparisons), summary)
+    write_text(answer, answers.text(comparisons))

@@ -1,0 +1,101 @@
+"""The tidy table of scores: one row per value, checked to be the experiment that was asked for, no more and no less."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pydantic import BaseModel, Field, FiniteFloat, ValidationError
+
+from intermezzo.analysis.design import Cell, Design
+from intermezzo.artifacts import atomic, digest, read_json
+from intermezzo.errors import UserError
+
+_PROVENANCE = ("weights_sha256", "data_sha256", "code", "spec")
+_Share = Annotated[FiniteFloat, Field(ge=0, le=1)]
+
+
+class _Result(BaseModel):
+    """A result file: one model's metrics on one target in one language. Further keys are ignored."""
+
+    encoder: str
+    intermediate: str
+    mix: str
+    seed: int | Literal["none"] | None
+    target: str
+    language: str
+    metrics: dict[str, _Share]
+    majority: dict[str, _Share]
+    n: int
+    weights_sha256: str
+    data_sha256: str
+    code: str
+    spec: str | dict[str, Any]
+
+
+SCHEMA = pa.schema(
+    [(name, pa.int64() if name == "seed" else pa.string()) for name in Cell._fields]
+    + [("value", pa.float64()), ("n", pa.int64()), ("majority", pa.float64())]
+    + [(name, pa.string()) for name in _PROVENANCE]
+)
+"""Values and majorities are in 0..1; `seed` is null where nothing seeded was trained; `spec` is a digest."""
+
+
+def read(paths: Iterable[str | Path], design: Design) -> pd.DataFrame:
+    """Read result files (one JSON per encoder, intermediate, mix, seed, target and language) into `SCHEMA`'s columns.
+
+    Rows are sorted by `Cell`. Raises UserError naming the file for a broken one, a value that is no number in 0..1
+    and a cell that two files hold, and naming the cells for results that are missing or were not asked for.
+    """
+    rows: dict[Cell, dict[str, Any]] = {}
+    origin: dict[Cell, Path] = {}
+    for path in map(Path, paths):
+        for cell, row in _rows(path):
+            if cell in rows:
+                raise UserError(f"{path}: {_name(cell)} is already in {origin[cell]}; give each result once")
+            rows[cell], origin[cell] = row, path
+    expected = set(design.cells())
+    for what, cells in (("missing", expected - rows.keys()), ("not part of the experiment", rows.keys() - expected)):
+        if cells:
+            listed = "".join(f"\n  {_name(cell)}" for cell in sorted(cells, key=_order)[:10])
+            more = f"\n  ... {len(cells)} in all" if len(cells) > 10 else ""
+            raise UserError(f"results {what}:{listed}{more}\nrun the workflow again with this configuration")
+    frame = pd.DataFrame([rows[cell] for cell in sorted(rows, key=_order)], columns=SCHEMA.names)
+    return frame.astype({"seed": "Int64"})
+
+
+def write(frame: pd.DataFrame, path: str | Path) -> None:
+    """Write the table as Parquet; equal tables give equal bytes."""
+    with atomic(path) as part:
+        pq.write_table(pa.Table.from_pandas(frame, schema=SCHEMA, preserve_index=False).replace_schema_metadata(), part)
+
+
+def _rows(path: Path) -> Iterator[tuple[Cell, dict[str, Any]]]:
+    try:
+        result = _Result.model_validate(read_json(path))
+        majority = {metric: result.majority[metric] for metric in result.metrics}
+    except ValidationError as error:
+        problems = "; ".join(
+            f"{'.'.join(map(str, e['loc']))}: {e['msg']} (found {e['input']!r:.60})" for e in error.errors()
+        )
+        raise UserError(f"{path}: not a usable result: {problems}; delete the file and run again") from None
+    except KeyError as error:
+        raise UserError(f"{path}: majority lacks the metric {error}; delete the file and run again") from None
+    seed = None if result.seed == "none" else result.seed
+    shared = result.model_dump(include={"encoder", "intermediate", "mix", "target", "language", "n", *_PROVENANCE})
+    shared |= {"seed": seed, "spec": result.spec if isinstance(result.spec, str) else digest(result.spec)}
+    for metric, value in result.metrics.items():
+        row = shared | {"metric": metric, "value": value, "majority": majority[metric]}
+        yield Cell(**{name: row[name] for name in Cell._fields}), row
+
+
+def _order(cell: Cell) -> tuple[Any, ...]:
+    return tuple(-1 if value is None else value for value in cell)
+
+
+def _name(cell: Cell) -> str:
+    return ", ".join(f"{field} {'none' if value is None else value}" for field, value in cell._asdict().items())

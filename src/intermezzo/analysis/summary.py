@@ -1,0 +1,87 @@
+"""The summary table: per encoder, intermediate, mix, target, language group and metric, one line.
+
+| column | meaning (values in points, 0..100) |
+|---|---|
+| mean, sd | over seeds, of the mean over the group's languages; sd is the sample standard deviation |
+| majority | what an uninformed guess gets, mean over the languages |
+| delta_baseline | mean difference from no intermediate training, paired by seed and language |
+| delta_english | mean difference from the same intermediate in the English-only mix, paired likewise |
+| ci_of, ci_low, ci_high | 95 % interval of the difference that ci_of names: delta_english if any, else delta_baseline |
+| seen_in | for rare_seen and rare_unseen: the mix (or intermediate/mix) whose languages split the group, see `design` |
+| n_languages, n_seeds | how many of each stand behind the line |
+
+An empty field means that there is no such value: no reference on the grid, or one seed alone.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from pathlib import Path
+
+import pandas as pd
+
+from intermezzo.analysis.comparisons import Comparisons
+from intermezzo.analysis.design import Design, Group
+from intermezzo.analysis.intervals import estimate
+from intermezzo.artifacts import write_text
+
+COLUMNS = (
+    *("encoder", "intermediate", "mix", "target", "language_group", "seen_in", "metric", "n_languages", "n_seeds"),
+    *("mean", "sd", "majority", "delta_baseline", "delta_english", "ci_of", "ci_low", "ci_high"),
+)
+
+
+def table(comparisons: Comparisons) -> pd.DataFrame:
+    """Every line of the summary, in the order: encoder, target, metric, intermediate, mix, language group."""
+    design = comparisons.design
+    return pd.DataFrame(_lines(comparisons, design), columns=COLUMNS)
+
+
+def write(frame: pd.DataFrame, path: str | Path) -> None:
+    """Write tab-separated text with two decimals."""
+    lines = ["\t".join(COLUMNS)]
+    lines += ["\t".join(_text(value) for value in row) for row in frame.itertuples(index=False)]
+    write_text(path, "\n".join(lines) + "\n")
+
+
+def _lines(comparisons: Comparisons, design: Design) -> Iterator[dict[str, object]]:
+    for encoder in design.encoders:
+        for target, one in design.targets.items():
+            for metric in one.metrics:
+                for intermediate, mix in design.trained():
+                    for group in design.groups(intermediate, mix, target):
+                        key = (encoder, intermediate, mix, target, metric)
+                        names = dict(zip(("encoder", "intermediate", "mix", "target", "metric"), key, strict=True))
+                        yield names | _numbers(comparisons, key, group)
+
+
+def _numbers(comparisons: Comparisons, key: tuple[str, str, str, str, str], group: Group) -> dict[str, object]:
+    languages = list(group.languages)
+    means = comparisons.values(key)[languages].mean(axis=1)
+    line: dict[str, object] = {
+        "language_group": group.name,
+        "seen_in": group.seen_in,
+        "n_languages": len(languages),
+        "n_seeds": len(means),
+        "mean": means.mean(),
+        "sd": means.std(ddof=1),
+        "majority": comparisons.majority(key)[languages].mean(),
+        "delta_baseline": math.nan,
+        "delta_english": math.nan,
+        "ci_of": "",
+        "ci_low": math.nan,
+        "ci_high": math.nan,
+    }
+    deltas = {"delta_baseline": comparisons.delta_baseline(key), "delta_english": comparisons.delta_english(key)}
+    for name, delta in deltas.items():  # the English one comes last and so has the interval
+        if delta is not None:
+            found = estimate(delta[languages].to_numpy())
+            line |= {name: found.mean, "ci_of": name, "ci_low": found.low, "ci_high": found.high}
+    return line
+
+
+def _text(value: object) -> str:
+    if isinstance(value, float):
+        return "" if math.isnan(value) else f"{value:.2f}".replace("-0.00", "0.00")
+    return str(value)

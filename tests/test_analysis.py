@@ -1,0 +1,286 @@
+"""Tables and answer against small experiments whose every figure is worked out by hand."""
+
+from __future__ import annotations
+
+import csv
+import json
+import random
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from intermezzo.analysis.design import Design
+from intermezzo.analysis.intervals import estimate
+from intermezzo.analysis.run import summarize
+from intermezzo.errors import UserError
+
+LANGUAGES = ["en", "deu", "fri", "tul", "mor"]
+
+
+def spec(**changes):
+    """One intermediate in two mixes, one trained target and retrieval, two seeds; fri and tul are seen."""
+    default = {
+        "english": "en",
+        "english_mix": "en",
+        "rare": ["fri", "tul", "mor", "xxx"],
+        "seeds": [0, 1],
+        "encoders": ["small"],
+        "intermediates": {
+            "none": {"tasks": [], "mixes": {"none": []}},
+            "nli": {"tasks": ["nli"], "mixes": {"en": ["en"], "en+rare": ["en", "fri", "tul"]}},
+        },
+        "targets": {
+            "nli": {"task": "nli", "format": "classification", "metrics": ["accuracy"], "languages": LANGUAGES},
+            "pairs": {"task": "pairs", "format": "retrieval", "metrics": ["accuracy"], "languages": LANGUAGES[1:]},
+        },
+    }
+    return default | changes
+
+
+def hand_made(cell):
+    """Value in points: a base per model, plus 1 for seed 1, plus a gain that seen languages have in the mix."""
+    base = {"none": 40, "en": 50, "en+rare": 52}[cell.mix]
+    gain = {"fri": 8, "tul": 18}.get(cell.language, 0) if cell.mix == "en+rare" else 0
+    return base + (cell.seed or 0) + gain
+
+
+@pytest.fixture
+def experiment(tmp_path):
+    """Write the result files of a design and return a function that summarises them."""
+
+    def run(value=hand_made, change=None, **changes):
+        design = spec(**changes)
+        results = {}
+        for cell in Design.read(design).cells():
+            names = dict(zip(cell._fields[:6], cell[:6], strict=True))
+            fresh = names | {"metrics": {}, "majority": {}, "n": 400, "spec": {"lr": 1}}
+            fresh |= {"weights_sha256": "w", "data_sha256": "d", "code": "c"}
+            result = results.setdefault(cell[:6], fresh)
+            result["metrics"][cell.metric] = value(cell) / 100
+            result["majority"][cell.metric] = 0.34
+            result["seed"] = "none" if cell.seed is None else cell.seed
+        results = list(results.values())
+        if change:
+            change(results)
+        paths = [tmp_path / f"{number}.json" for number in range(len(results))]
+        for path, result in zip(paths, results, strict=True):
+            path.write_text(json.dumps(result))
+        summarize(design, paths, *outputs(tmp_path))
+        return tmp_path
+
+    return run
+
+
+def outputs(folder: Path) -> list[Path]:
+    return [folder / name for name in ("scores.parquet", "summary.tsv", "answer.md")]
+
+
+def lines(folder: Path, **wanted) -> list[dict[str, str]]:
+    with open(folder / "summary.tsv", encoding="utf-8") as handle:
+        rows = list(csv.DictReader(handle, delimiter="\t"))
+    return [row for row in rows if all(row[key] == value for key, value in wanted.items())]
+
+
+def test_summary_by_hand(experiment):
+    (row,) = lines(experiment(), target="nli", mix="en+rare", language_group="rare_seen")
+    # fri 60, 61 and tul 70, 71 in the mix; 50, 51 in English only; 40, 41 without
+    assert row["seen_in"] == "en+rare"
+    assert (row["n_languages"], row["n_seeds"], row["mean"], row["sd"]) == ("2", "2", "65.50", "0.71")
+    assert (row["majority"], row["delta_baseline"], row["delta_english"]) == ("34.00", "25.00", "15.00")
+    # seeds agree, so that the error comes from the languages alone: 10 and 20, one degree of freedom, t = 12.706
+    assert (row["ci_of"], row["ci_low"], row["ci_high"]) == ("delta_english", "-48.53", "78.53")
+
+
+def test_groups(experiment):
+    rows = lines(experiment(), target="nli", mix="en+rare")
+    assert {row["language_group"]: row["n_languages"] for row in rows} == {
+        **{"all": "5", "english": "1", "rare": "3", "rare_seen": "2", "rare_unseen": "1", "other": "1"}
+    }
+    assert {row["language_group"] for row in lines(experiment(), target="pairs")} == {
+        *("all", "rare", "rare_seen", "rare_unseen", "other")
+    }
+
+
+def test_reference_rows_have_the_languages_of_the_mix_that_they_are_compared_with(experiment):
+    folder = experiment()
+    for mix, mean in (("none", "40.50"), ("en", "50.50")):
+        (row,) = lines(folder, target="nli", mix=mix, language_group="rare_seen")
+        assert (row["seen_in"], row["n_languages"], row["mean"]) == ("en+rare", "2", mean)
+    (english,) = lines(folder, target="nli", mix="en", language_group="all")
+    assert (english["delta_baseline"], english["delta_english"], english["ci_of"]) == ("10.00", "", "delta_baseline")
+    (none,) = lines(folder, target="nli", mix="none", language_group="all")
+    assert (none["delta_baseline"], none["delta_english"], none["ci_of"], none["ci_low"]) == ("", "", "", "")
+
+
+def test_splits_are_named_by_mix_and_by_intermediate_where_the_two_differ():
+    mixes = {"en": ["en"], "a": ["en", "fri"], "b": ["en", "tul"]}
+    other = mixes | {"b": ["en", "mor"]}
+    intermediates = {"none": {"tasks": [], "mixes": {"none": []}}}
+    intermediates |= {"nli": {"tasks": ["nli"], "mixes": mixes}, "qa": {"tasks": ["qa"], "mixes": other}}
+    design = Design.read(spec(intermediates=intermediates))
+
+    def seen(intermediate, mix):
+        groups = design.groups(intermediate, mix, "nli")
+        return {group.seen_in: group.languages for group in groups if group.name == "rare_seen"}
+
+    assert seen("nli", "a") == {"a": ("fri",)}
+    assert seen("nli", "en") == {"a": ("fri",), "b": ("tul",)}
+    assert seen("none", "none") == {"a": ("fri",), "nli/b": ("tul",), "qa/b": ("mor",)}
+
+
+def test_without_another_mix_every_rare_language_is_unseen(experiment):
+    only = {"none": {"tasks": [], "mixes": {"none": []}}, "nli": {"tasks": ["nli"], "mixes": {"english": ["en"]}}}
+
+    def value(cell):
+        return 50 if cell.intermediate == "nli" else 40
+
+    folder = experiment(value, intermediates=only, english_mix="english")
+    (row,) = lines(folder, target="nli", intermediate="nli", language_group="rare_unseen")
+    assert (row["n_languages"], row["delta_baseline"]) == ("3", "10.00")
+    assert not lines(folder, language_group="rare_seen")
+    assert "cannot answer it" in (folder / "answer.md").read_text()
+
+
+def test_untouched_encoder_pairs_with_every_seed(experiment):
+    folder = experiment()
+    (none,) = lines(folder, target="pairs", intermediate="none", language_group="all")
+    assert (none["n_seeds"], none["mean"], none["sd"]) == ("1", "40.00", "")
+    (row,) = lines(folder, target="pairs", mix="en", language_group="all")
+    assert (row["n_seeds"], row["delta_baseline"]) == ("2", "10.50")
+
+
+def test_differences_are_paired_by_seed(experiment):
+    # seed 1 is 29 points worse throughout: the spread of means is large, that of differences nil
+    folder = experiment(lambda cell: hand_made(cell) - 30 * (cell.seed or 0))
+    (row,) = lines(folder, target="nli", mix="en+rare", language_group="english")
+    assert (row["sd"], row["delta_english"], row["ci_low"], row["ci_high"]) == ("20.51", "2.00", "2.00", "2.00")
+
+
+def test_scores_are_tidy_and_tell_their_origin(experiment):
+    table = pq.read_table(experiment() / "scores.parquet")
+    assert table.num_rows == 5 * 6 + 4 * 5
+    row = table.to_pylist()[0]
+    assert row.pop("spec") and row == {
+        **{"encoder": "small", "intermediate": "nli", "mix": "en", "seed": 0, "target": "nli", "language": "deu"},
+        **{"metric": "accuracy", "value": 0.5, "n": 400, "majority": 0.34},
+        **{"weights_sha256": "w", "data_sha256": "d", "code": "c"},
+    }
+    assert table.column("seed").null_count == 4
+
+
+def test_equal_results_give_equal_bytes_whatever_the_order_of_files(experiment):
+    first = [path.read_bytes() for path in outputs(experiment())]
+    assert [path.read_bytes() for path in outputs(experiment(change=lambda r: random.Random(1).shuffle(r)))] == first
+
+
+def test_answer_is_made_from_the_numbers(experiment):
+    def helped(cell):
+        """Seen languages gain 20 points, others lose 10, at the same seed and language."""
+        if cell.mix != "en+rare":
+            return hand_made(cell)
+        return 50 + (cell.seed or 0) + (20 if cell.language in ("fri", "tul") else -10)
+
+    answer = (experiment(helped) / "answer.md").read_text()
+    assert "**rare, seen in the mix** (fri, tul): **higher** with the mix, +20.0 [20.0, 20.0]" in answer
+    assert "**rare, not in the mix** (mor): **lower** with the mix, -10.0 [-10.0, -10.0]" in answer
+    assert "| nli | nli (accuracy, same task) | 50.5 → 70.5, +20.0 [20.0, 20.0] |" in answer
+    turned = (experiment(lambda cell: 90 - helped(cell)) / "answer.md").read_text()
+    assert "**rare, seen in the mix** (fri, tul): **lower** with the mix, -20.0" in turned
+
+
+def test_answer_claims_nothing_from_noise(experiment):
+    noise = random.Random(0)
+    answer = (experiment(lambda cell: 50 + noise.gauss(0, 2), seeds=[0, 1, 2]) / "answer.md").read_text()
+    assert answer.count("no difference can be shown") == 4
+    assert "None: on every target" in answer
+
+
+def test_answer_names_targets_at_chance(experiment):
+    noise = random.Random(0)
+
+    def value(cell):
+        return (34 if cell.target == "nli" and cell.language != "en" else 80) + noise.gauss(0, 1)
+
+    answer = (experiment(value) / "answer.md").read_text()
+    for group in ("rare", "other"):
+        assert f"- `nli`, {group}: " in answer
+    assert "`nli`, english" not in answer and "`pairs`" not in answer.split("at chance")[1]
+
+
+def test_estimate_by_hand():
+    # languages 1 and 3 at two seeds that differ by 2: each mean square is 4, and nothing remains
+    found = estimate(np.array([[0.0, 2.0], [2.0, 4.0]]))
+    assert (found.mean, found.error) == (2.0, pytest.approx(np.sqrt(2)))
+    assert found.high - 2 == pytest.approx(4.303 * np.sqrt(2), rel=1e-3)  # Satterthwaite: two degrees of freedom
+    assert np.isnan(estimate(np.array([[5.0]])).low)
+    one_seed = estimate(np.array([[1.0, 2.0, 3.0]]))
+    assert (one_seed.error, one_seed.high) == (pytest.approx(3**-0.5), pytest.approx(2 + 4.303 * 3**-0.5, rel=1e-3))
+
+
+@pytest.mark.parametrize(("seeds", "languages"), [(2, 1), (2, 3), (3, 4), (5, 4)])
+@pytest.mark.parametrize("spread", [(0, 3, 1), (2, 0, 1), (2, 2, 1)], ids=["languages", "seeds", "both"])
+def test_intervals_hold_the_truth_as_often_as_they_say(seeds, languages, spread):
+    draw = np.random.default_rng(0)
+    by_seed, by_language, rest = spread if languages > 1 else (spread[0], 0, spread[2])
+    held = 0
+    for _ in range(400):
+        found = estimate(
+            draw.normal(0, by_seed, (seeds, 1))
+            + draw.normal(0, by_language, (1, languages))
+            + draw.normal(0, rest, (seeds, languages))
+        )
+        held += found.low <= 0 <= found.high
+    assert held / 400 > 0.9
+
+
+def test_noise_alone_is_seldom_called_an_effect(experiment):
+    noise = random.Random(3)
+    called = 0
+    for _ in range(20):
+        folder = experiment(lambda cell: 60 + noise.gauss(0, 3))
+        called += sum("**higher**" in line or "**lower**" in line for line in (folder / "answer.md").open())
+    assert called <= 8  # of 80 intervals at 95 %
+
+
+def _without(results):
+    del results[3]
+
+
+def _twice(results):
+    results.append(results[0])
+
+
+def _unasked(results):
+    results[0]["language"] = "xxx"
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (_without, "results missing:\n  encoder small"),
+        (_twice, "is already in"),
+        (_unasked, "not part of the experiment|missing"),
+        (lambda r: r[0]["metrics"].update(accuracy=float("nan")), "metrics.accuracy.*finite.*delete the file"),
+        (lambda r: r[0]["metrics"].update(accuracy=61.0), "metrics.accuracy.*less than or equal to 1"),
+        (lambda r: r[0]["majority"].clear(), "majority lacks the metric 'accuracy'"),
+        (lambda r: r[0].pop("code"), "code: Field required"),
+    ],
+)
+def test_bad_results_are_one_clear_message_and_no_file(experiment, tmp_path, change, message):
+    with pytest.raises(UserError, match=message):
+        experiment(change=change)
+    assert not any(path.exists() for path in outputs(tmp_path))
+
+
+def test_a_truncated_result_is_named(experiment, tmp_path):
+    experiment()
+    (tmp_path / "2.json").write_text('{"encoder": "sm')
+    with pytest.raises(UserError, match=r"2\.json: not valid JSON"):
+        summarize(spec(), sorted(tmp_path.glob("*.json")), *outputs(tmp_path))
+
+
+def test_a_wrong_specification_is_refused():
+    with pytest.raises(UserError, match="seeds"):
+        Design.read({key: value for key, value in spec().items() if key != "seeds"})
