@@ -209,6 +209,15 @@ def test_answer_names_targets_at_chance(experiment):
     assert "`nli`, english" not in answer and "`pairs`" not in answer.split("at chance")[1]
 
 
+def test_controls_are_in_the_table_and_not_in_the_answer(experiment):
+    targets = spec()["targets"]
+    targets["nli_blind"] = targets["nli"] | {"control": True}
+    with_control = experiment(lambda cell: 99 if cell.target == "nli_blind" else hand_made(cell), targets=targets)
+    answer = (with_control / "answer.md").read_text()
+    assert lines(with_control, target="nli_blind", mix="en", language_group="all")[0]["mean"] == "99.00"
+    assert answer == (experiment() / "answer.md").read_text()
+
+
 def test_estimate_by_hand():
     # languages 1 and 3 at two seeds that differ by 2: each mean square is 4, and nothing remains
     found = estimate(np.array([[0.0, 2.0], [2.0, 4.0]]))

@@ -1,8 +1,8 @@
 """The answer in words: what a mix does for rare languages, against English-only intermediate training.
 
 Every sentence is made from the numbers; the words "higher" and "lower" are used only where the interval of a paired
-difference leaves out zero. Averages over targets use each target's main metric and count every language once: a
-language's difference is the mean over the (intermediate, target) pairs that have it.
+difference leaves out zero. Controls have no part in it. Averages over targets use each target's main metric and count
+every language once: a language's difference is the mean over the (intermediate, target) pairs that have it.
 """
 
 from __future__ import annotations
@@ -42,17 +42,17 @@ class Pair:
 
 def text(comparisons: Comparisons) -> str:
     """The whole answer as Markdown."""
-    design = comparisons.design
+    design = comparisons.design.without_controls()
     mixes = sorted({mix for name, mix in design.trained() if name != BASELINE} - {design.english_mix})
     blocks = [_question(design, mixes)]
     differences = 0
     for encoder in design.encoders:
         for mix in mixes:
-            if pairs := _pairs(comparisons, encoder, mix):
-                blocks += _mix(comparisons, encoder, mix, pairs)
+            if pairs := _pairs(comparisons, design, encoder, mix):
+                blocks += _mix(comparisons, design, encoder, mix, pairs)
                 differences += sum(group in pair.groups for pair in pairs for group in GROUPS)
-        blocks += _against_baseline(comparisons, encoder)
-        blocks += _at_chance(comparisons, encoder)
+        blocks += _against_baseline(comparisons, design, encoder)
+        blocks += _at_chance(comparisons, design, encoder)
     blocks.append(_limits(len(design.seeds), differences))
     return "\n\n".join(blocks) + "\n"
 
@@ -71,9 +71,8 @@ def _question(design: Design, mixes: Sequence[str]) -> str:
     )
 
 
-def _pairs(comparisons: Comparisons, encoder: str, mix: str) -> list[Pair]:
+def _pairs(comparisons: Comparisons, design: Design, encoder: str, mix: str) -> list[Pair]:
     """Every (intermediate, target) that was trained in both `mix` and the English-only mix."""
-    design = comparisons.design
     pairs = []
     for intermediate, one in design.intermediates.items():
         for name, target in design.targets.items() if mix in one.mixes else ():
@@ -86,8 +85,7 @@ def _pairs(comparisons: Comparisons, encoder: str, mix: str) -> list[Pair]:
     return pairs
 
 
-def _mix(comparisons: Comparisons, encoder: str, mix: str, pairs: Sequence[Pair]) -> list[str]:
-    design = comparisons.design
+def _mix(comparisons: Comparisons, design: Design, encoder: str, mix: str, pairs: Sequence[Pair]) -> list[str]:
     against = f"`{mix}` against `{design.english_mix}`"
     kinds = sorted({pair.kind for pair in pairs})
     columns = {"all": pairs} | {kind: [p for p in pairs if p.kind == kind] for kind in kinds if len(kinds) > 1}
@@ -145,8 +143,7 @@ def _details(comparisons: Comparisons, encoder: str, mix: str, pairs: Sequence[P
     return rows
 
 
-def _against_baseline(comparisons: Comparisons, encoder: str) -> list[str]:
-    design = comparisons.design
+def _against_baseline(comparisons: Comparisons, design: Design, encoder: str) -> list[str]:
     if BASELINE not in design.intermediates:
         return []
     rows = []
@@ -166,9 +163,8 @@ def _against_baseline(comparisons: Comparisons, encoder: str) -> list[str]:
     ]
 
 
-def _at_chance(comparisons: Comparisons, encoder: str) -> list[str]:
+def _at_chance(comparisons: Comparisons, design: Design, encoder: str) -> list[str]:
     """Targets where nothing was learnt: a difference between two guesses says nothing."""
-    design = comparisons.design
     lines = []
     for name, target in design.targets.items():
         for group in ("english", "rare", "other"):

@@ -45,19 +45,27 @@ class _Strict(BaseModel):
 
 
 class Intermediate(_Strict):
-    """Tasks of an intermediate, and per mix the languages that it was really trained on (union over its tasks)."""
+    """Tasks of an intermediate, and per mix the languages that it was really trained on (union over its tasks).
+
+    A control (shuffled labels) is in the tables but in no average of the answer.
+    """
 
     tasks: tuple[str, ...]
     mixes: dict[str, tuple[str, ...]]
+    control: bool = False
 
 
 class Target(_Strict):
-    """A target: its task and format, metrics (main one first), and evaluation languages."""
+    """A target: its task and format, metrics (main one first), and evaluation languages.
+
+    A control (input taken away, shuffled labels) is in the tables but in no average of the answer.
+    """
 
     task: str
     format: str
     metrics: tuple[str, ...]
     languages: tuple[str, ...]
+    control: bool = False
 
 
 class Design(_Strict):
@@ -78,6 +86,14 @@ class Design(_Strict):
             return cls.model_validate(spec)
         except ValidationError as error:
             raise UserError(f"the summary's specification does not fit: {error}") from None
+
+    def without_controls(self) -> Design:
+        """The same design without its control intermediates and targets."""
+        kept = {
+            name: {key: one for key, one in getattr(self, name).items() if not one.control}
+            for name in ("intermediates", "targets")
+        }
+        return self.model_copy(update=kept)
 
     def trained(self) -> list[tuple[str, str]]:
         """(intermediate, mix) pairs in the order of the tables: the baseline first, English-only before other mixes."""
