@@ -1,0 +1,162 @@
+"""The embedded multilingual world: one semantics, several languages, data of every task format.
+
+    world = build({"seed": 13})
+    world.rows("nli", "fri", "test", 400)         # rows of the format "classification"
+    world.translate(rows, "fri", noise=0.1)       # the same rows in another language
+
+Rows depend on (settings, generator, language, split) alone, never on what was asked for before, and the first n
+rows are the same for every larger n. Development and test rows of all languages are parallel (row i means the
+same in each); training rows and text are drawn for each language apart. Facts and names belong to one split.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable
+from itertools import islice
+from typing import Any
+
+from intermezzo.errors import UserError, suggestion
+from intermezzo.world.anchors import code_mixing, translation_noise
+from intermezzo.world.generators import GENERATORS, Generator
+from intermezzo.world.grammar import Grammar, Meaning, Substitute, Token
+from intermezzo.world.inventory import Language, load_inventory
+from intermezzo.world.lexicon import Lexicon
+from intermezzo.world.scenes import Sampler
+from intermezzo.world.seeds import stream
+
+DEFAULTS: dict[str, Any] = {
+    "seed": 13,
+    "loanwords": 0.2,  # share of content words spelt as in English everywhere
+    "names_shared": True,  # False: each language has its own form of each name
+    "code_mixed_documents": 0.9,  # share of documents with words of other languages ...
+    "code_mixed_words": 0.4,  # ... and of such words in them
+    "documents_scale": 1.0,  # multiplies the amount of text of every language
+    "translation_noise": 0.0,  # share of wrong words in training data of all languages but English
+}
+SPLITS = ("train", "dev", "test")
+_worlds: dict[str, World] = {}
+
+
+class World:
+    """A world for one choice of settings; make it with `build`."""
+
+    def __init__(self, settings: dict[str, Any]) -> None:
+        self.settings = settings
+        self.inventory = load_inventory()
+        self.languages: dict[str, Language] = self.inventory.languages
+        self.grammars: dict[str, Grammar] = {}
+        for code, language in self.languages.items():  # parents stand before their children in the file
+            parent = self.grammars[language.parent].lexicon if language.parent else None
+            self.grammars[code] = Grammar(self.inventory, Lexicon(self.inventory, language, settings, parent))
+
+    def rows(self, generator: str, language: str, split: str, n: int | None = None) -> list[dict[str, Any]]:
+        """Exactly `n` rows (None: the default number) in the columns of the task's format.
+
+        Raises UserError for an unknown generator, language or split, and for n < 1.
+        """
+        made = self._known("generator", generator, GENERATORS)
+        self._known("language", language, self.languages)
+        self._known("split", split, dict.fromkeys(SPLITS))
+        n = self.amount(generator, language, split) if n is None else n
+        if n < 1:
+            raise UserError(f"rows: {n} rows of '{generator}' asked for; at least 1")
+        origin = "all" if split in made.parallel else language
+        noise = self.settings["translation_noise"] if split == "train" and generator != "text" else 0.0
+        meanings = islice(self._meanings(made, generator, split, origin), n)
+        return [
+            self._row(made, (generator, split, origin, number), meaning, language, noise)
+            for number, meaning in enumerate(meanings)
+        ]
+
+    def amount(self, generator: str, language: str, split: str) -> int:
+        """The default number of rows; of text: the language's documents; of parallel text: a tenth of them."""
+        default = GENERATORS[generator].defaults[split]
+        if default is not None:
+            return default
+        documents = self.languages[language].documents * self.settings["documents_scale"]
+        return max(1, round(documents if generator == "text" else documents / 10))
+
+    def translate(self, rows: Iterable[dict[str, Any]], target: str, noise: float = 0.0) -> list[dict[str, Any]]:
+        """`rows` (as `rows` made them, in any language) in `target`, meaning for meaning.
+
+        The meaning of a row is found through its id. `noise` is the share of content words translated by
+        another word of the same class (seeded by the row), as a bad dictionary would; labels stay.
+        """
+        rows = list(rows)
+        self._known("language", target, self.languages)
+        wanted: dict[tuple[str, str, str], dict[int, None]] = {}
+        for row in rows:
+            generator, split, origin, number = self._parse(row.get("id"))
+            wanted.setdefault((generator, split, origin), {})[number] = None
+        found = {}
+        for (generator, split, origin), numbers in wanted.items():
+            made = GENERATORS[generator]
+            for number, meaning in enumerate(islice(self._meanings(made, generator, split, origin), max(numbers) + 1)):
+                if number in numbers:
+                    key = (generator, split, origin, number)
+                    found[key] = self._row(made, key, meaning, target, noise)
+        return [found[self._parse(row["id"])] for row in rows]
+
+    def _meanings(self, made: Generator, generator: str, split: str, origin: str) -> Iterable[Any]:
+        rng = stream(self.settings["seed"], generator, split, origin)
+        return made.draw(Sampler(self.inventory, self.settings["seed"], split, rng))
+
+    def _row(
+        self, made: Generator, key: tuple[str, str, str, int], meaning: Any, language: str, noise: float
+    ) -> dict[str, Any]:
+        rng = stream(self.settings["seed"], "say", language, *key)
+        substitute: Substitute | None = None
+        if key[0] == "text" and rng.random() < self.settings["code_mixed_documents"]:
+            substitute = code_mixing(self.grammars, language, self.settings["code_mixed_words"], rng)
+        elif noise > 0 and language != "en":
+            substitute = translation_noise(self.grammars[language].lexicon, noise, rng)
+        row = made.row(meaning, self._speaker(language, substitute), self._speaker("en", None))
+        return {"id": f"{key[0]}:{key[1]}:{key[2]}:{key[3]}", **row}
+
+    def _speaker(self, language: str, substitute: Substitute | None) -> Callable[[Meaning], list[Token]]:
+        grammar = self.grammars[language]
+        return lambda meaning: grammar.say(meaning, substitute)
+
+    def _parse(self, name: Any) -> tuple[str, str, str, int]:
+        parts = str(name).split(":")
+        if len(parts) != 4 or parts[0] not in GENERATORS or parts[1] not in SPLITS or not parts[3].isdigit():
+            raise UserError(f"row id {name!r}: not a row of the embedded world (generator:split:origin:number)")
+        return parts[0], parts[1], parts[2], int(parts[3])
+
+    @staticmethod
+    def _known(what: str, name: str, allowed: dict[str, Any]) -> Any:
+        if name not in allowed:
+            raise UserError(f"the embedded world has no {what} '{name}'; {suggestion(name, allowed)}")
+        return allowed[name]
+
+
+def build(settings: dict[str, Any] | None = None) -> World:
+    """The world for `settings` (missing keys take `DEFAULTS`), made once per process.
+
+    Raises UserError, naming every offending key, for unknown keys and values out of range.
+    """
+    full = {**DEFAULTS, **(settings or {})}
+    problems = [f"world.{key}: unknown key; {suggestion(key, DEFAULTS)}" for key in full if key not in DEFAULTS]
+    for key in ("loanwords", "code_mixed_documents", "code_mixed_words", "translation_noise"):
+        if not _number(full[key]) or not 0 <= full[key] <= 1:
+            problems.append(f"world.{key}: {full[key]!r}; allowed: a share from 0 to 1")
+    if not _number(full["documents_scale"]) or not 0 < full["documents_scale"] <= 100:
+        problems.append(f"world.documents_scale: {full['documents_scale']!r}; allowed: above 0, at most 100")
+    if not isinstance(full["seed"], int) or isinstance(full["seed"], bool):
+        problems.append(f"world.seed: {full['seed']!r}; allowed: an integer")
+    if not isinstance(full["names_shared"], bool):
+        problems.append(f"world.names_shared: {full['names_shared']!r}; allowed: true, false")
+    if problems:
+        raise UserError("\n".join(problems))
+    key = json.dumps(full, sort_keys=True)
+    if key not in _worlds:
+        _worlds[key] = World(full)
+    return _worlds[key]
+
+
+def _number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+__all__ = ["DEFAULTS", "SPLITS", "World", "build"]

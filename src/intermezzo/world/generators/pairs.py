@@ -1,0 +1,106 @@
+"""Natural language inference, paraphrase and multiple choice.
+
+Balance: in all three the answer is assigned to material that was drawn without regard to it. Each NLI
+hypothesis occurs with all three labels, each paraphrase sentence with both, and the choices of a question are
+any of the possible results (or causes) with equal chance, so that one side of an example says nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+from intermezzo.world.edits import TRIES, Pairs, changed, reworded, swapped
+from intermezzo.world.grammar import Meaning, Token, text_of
+from intermezzo.world.scenes import Prompt, Sampler, Scene, State
+
+Say = Callable[[Meaning], list[Token]]
+CHOICES = 4
+
+
+def draw_nli(sampler: Sampler) -> Iterator[tuple[Scene, Scene, str]]:
+    """(premise, hypothesis, label): three rows in a row share a hypothesis, in random order of the labels."""
+    pairs = Pairs(sampler)
+    while True:
+        hypothesis = pairs.hypothesis()
+        premises = pairs.premises(hypothesis)
+        if premises is not None:
+            for label in sampler.rng.sample(sorted(premises), 3):
+                yield premises[label], hypothesis, label
+
+
+def draw_paraphrase(sampler: Sampler) -> Iterator[tuple[Scene, Scene, str]]:
+    """(first, second, label): two rows in a row share their second sentence.
+
+    Half of the negatives exchange who does it to whom (where both are animate), the others change one word.
+    """
+    while True:
+        second = replace(sampler.scene(sampler.rng.choice((0, 1))), front=sampler.rng.random() < 0.3)
+        same = reworded(sampler, second) if sampler.rng.random() < 0.5 else second
+        other = _different(sampler, second)
+        if other is not None:
+            rows = [(same, second, "same"), (other, second, "different")]
+            for first, _, label in sampler.rng.sample(rows, 2):
+                yield replace(first, front=sampler.rng.random() < 0.3), second, label
+
+
+def _different(sampler: Sampler, scene: Scene) -> Scene | None:
+    inventory = sampler.inventory
+    if inventory.category.get(scene.object) in inventory.animate and sampler.rng.random() < 0.5:
+        other = swapped(scene)
+        return other if sampler.owns(other) else None
+    for _ in range(TRIES):
+        other = changed(sampler, scene, sampler.rng.choice(["verb", "subject", "object", *scene.said()]))
+        if other is not None and sampler.owns(other):
+            return reworded(sampler, other) if sampler.rng.random() < 0.5 else other
+    return None
+
+
+def pair_row(meaning: tuple[Scene, Scene, str], say: Say, _: Say) -> dict[str, Any]:
+    first, second, label = meaning
+    return {"text": text_of(say(first)), "text_pair": text_of(say(second)), "label": label}
+
+
+@dataclass(frozen=True, slots=True)
+class Choices:
+    context: Scene | State
+    question: Prompt
+    choices: tuple[Scene | State, ...]
+    label: int
+
+
+def draw_choices(sampler: Sampler) -> Iterator[Choices]:
+    """Result questions (an event, which state follows?) and cause questions (a state, which event led to it?)."""
+    rng, inventory = sampler.rng, sampler.inventory
+    verbs = tuple(inventory.results)
+    while True:
+        scene = sampler.scene(verbs=verbs)
+        label = rng.randrange(CHOICES)
+        wanted = inventory.results[scene.verb]
+        if rng.random() < 0.5:
+            qualities = sorted(set(inventory.results.values()) - {wanted})
+            states = [State(scene.object, quality) for quality in rng.sample(qualities, CHOICES - 1)]
+            states.insert(label, State(scene.object, wanted))
+            yield Choices(scene, Prompt("then"), tuple(states), label)
+            continue
+        fitting = [
+            other
+            for other in (replace(scene, verb=verb) for verb in verbs)
+            if sampler.owns(other)
+            and inventory.results[other.verb] != wanted
+            and inventory.category[scene.object] in inventory.objects[other.verb]
+        ]
+        if len(fitting) >= CHOICES - 1:
+            events = rng.sample(fitting, CHOICES - 1)
+            events.insert(label, scene)
+            yield Choices(State(scene.object, wanted), Prompt("why"), tuple(events), label)
+
+
+def choices_row(meaning: Choices, say: Say, _: Say) -> dict[str, Any]:
+    return {
+        "context": text_of(say(meaning.context)),
+        "question": text_of(say(meaning.question)),
+        "choices": [text_of(say(choice)) for choice in meaning.choices],
+        "label": meaning.label,
+    }

@@ -1,0 +1,200 @@
+"""What `resources/world.yaml` says: the concepts of the world and its languages, typed and indexed.
+
+A concept is named by its word class and its English word: `n:dog`, `v:guard`, `a:big`, `p:garden` (place),
+`t:today` (time), `f:the` (function word). Names are no concepts: they are numbers, written `@12` or `@12@45`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cache
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from intermezzo.errors import UserError
+
+DESCRIPTION = Path(__file__).resolve().parents[3] / "resources" / "world.yaml"
+
+
+@dataclass(frozen=True)
+class Language:
+    """One language of the world; the fields are explained in `resources/world.yaml`."""
+
+    code: str
+    name: str
+    family: str
+    documents: int
+    rare: bool
+    order: str
+    adjective: str
+    adposition: str
+    article: bool
+    verb_group: tuple[str, ...]
+    adjuncts: str
+    question: str
+    script: str = "latin"
+    parent: str | None = None
+    cognates: float = 0.0
+    changes: tuple[tuple[str, str], ...] = ()
+    onsets: tuple[str, ...] = ()
+    vowels: tuple[str, ...] = ()
+    codas: tuple[str, ...] = ()
+    suffixes: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Inventory:
+    """Concepts and the relations between them; everything is indexed by concept id."""
+
+    english: dict[str, str]
+    tag: dict[str, str]
+    category: dict[str, str]
+    """Noun -> category; a category's own word (the hypernym) is in it too."""
+    hypernyms: dict[str, str]
+    """Category -> its hypernym."""
+    members: dict[str, tuple[str, ...]]
+    """Category -> its members with their synonyms, without the hypernym."""
+    animate: tuple[str, ...]
+    verbs: tuple[str, ...]
+    objects: dict[str, tuple[str, ...]]
+    """Verb -> categories of its objects."""
+    homographs: dict[str, str]
+    """Verb -> the noun that sounds like it in every language."""
+    results: dict[str, str]
+    """Verb -> adjective that holds of the object afterwards."""
+    entity_verbs: dict[str, tuple[str, ...]]
+    adjectives: tuple[str, ...]
+    synonym: dict[str, str]
+    """Concept -> its synonym, both ways."""
+    base: dict[str, str]
+    """Concept -> the concept that it shares its meaning with (itself, unless it is a synonym)."""
+    exclusive: dict[str, tuple[str, ...]]
+    """Concept -> concepts that cannot hold with it: antonyms, other colours, other places, other times."""
+    places: tuple[str, ...]
+    times: tuple[str, ...]
+    time_group: dict[str, str]
+    years: tuple[int, int]
+    names: dict[str, Any]
+    languages: dict[str, Language]
+
+    def is_hypernym(self, concept: str) -> bool:
+        return concept in self.category and self.hypernyms[self.category[concept]] == concept
+
+
+@cache
+def load_inventory() -> Inventory:
+    """Read `resources/world.yaml` (once per process)."""
+    try:
+        data = yaml.safe_load(DESCRIPTION.read_text(encoding="utf-8"))
+        return _index(data)
+    except (OSError, KeyError, TypeError, ValueError, yaml.YAMLError) as error:
+        raise UserError(f"{DESCRIPTION}: not a valid description of the world: {error!r}") from None
+
+
+def _index(data: dict[str, Any]) -> Inventory:
+    said = data["concepts"]
+    english: dict[str, str] = {}
+    tag: dict[str, str] = {}
+
+    def add(kind: str, word: str, universal: str) -> str:
+        english[f"{kind}:{word}"], tag[f"{kind}:{word}"] = word, universal
+        return f"{kind}:{word}"
+
+    synonym: dict[str, str] = {}
+    base: dict[str, str] = {}
+
+    def with_synonym(kind: str, word: str, universal: str, group: str) -> list[str]:
+        concept = add(kind, word, universal)
+        base[concept] = concept
+        other = said["synonyms"][group].get(word)
+        if other is None:
+            return [concept]
+        twin = add(kind, other, universal)
+        synonym[concept], synonym[twin], base[twin] = twin, concept, concept
+        return [concept, twin]
+
+    category, hypernyms, members = {}, {}, {}
+    for name, words in said["nouns"].items():
+        hypernyms[name] = add("n", name, "NOUN")
+        base[hypernyms[name]] = hypernyms[name]
+        members[name] = tuple(c for word in words for c in with_synonym("n", word, "NOUN", "noun"))
+        category |= dict.fromkeys((hypernyms[name], *members[name]), name)
+
+    verbs: list[str] = []
+    objects: dict[str, tuple[str, ...]] = {}
+    results: dict[str, str] = {}
+    exclusive: dict[str, tuple[str, ...]] = {}
+    for pair in said["verb_pairs"]:
+        sides = [with_synonym("v", verb, "VERB", "verb") for verb in pair["verbs"]]
+        for mine, others, result in zip(sides, sides[::-1], pair.get("results", [None, None]), strict=True):
+            for verb in mine:
+                verbs.append(verb)
+                exclusive[verb] = tuple(others)
+                objects[verb] = tuple(pair.get("objects", said["nouns"]))
+                if result:
+                    results[verb] = f"a:{result}"
+    homographs = {}
+    for verb, noun, categories in said["homograph_verbs"]:
+        verbs += with_synonym("v", verb, "VERB", "verb")
+        objects[f"v:{verb}"], homographs[f"v:{verb}"] = tuple(categories), f"n:{noun}"
+    entity_verbs = {}
+    for kind, words in said["entity_verbs"].items():
+        entity_verbs[kind] = tuple(add("v", word, "VERB") for word in words)
+        base |= {verb: verb for verb in entity_verbs[kind]}
+
+    adjectives: list[str] = []
+    for pair in said["adjective_pairs"]:
+        sides = [
+            [f"a:{word}"] if f"a:{word}" in english else with_synonym("a", word, "ADJ", "adjective") for word in pair
+        ]
+        for mine, others in zip(sides, sides[::-1], strict=True):
+            adjectives += [adjective for adjective in mine if adjective not in adjectives]
+            exclusive |= {adjective: (*exclusive.get(adjective, ()), *others) for adjective in mine}
+    colours = [with_synonym("a", word, "ADJ", "adjective")[0] for word in said["colours"]]
+    adjectives += colours
+    exclusive |= {colour: tuple(c for c in colours if c != colour) for colour in colours}
+
+    places = tuple(add("p", word, "NOUN") for word in said["places"])
+    exclusive |= {place: tuple(p for p in places if p != place) for place in places}
+    time_group = {}
+    for group, words in said["times"].items():
+        times = [add("t", word, "ADV" if group == "adverb" else "NOUN") for word in words]
+        time_group |= dict.fromkeys(times, group)
+        exclusive |= {time: tuple(t for t in times if t != time) for time in times}
+    for word, universal in said["function"].items():
+        add("f", word, universal)
+    return Inventory(
+        english=english,
+        tag=tag,
+        category=category,
+        hypernyms=hypernyms,
+        members=members,
+        animate=tuple(said["animate"]),
+        verbs=tuple(verbs),
+        objects=objects,
+        homographs=homographs,
+        results=results,
+        entity_verbs=entity_verbs,
+        adjectives=tuple(adjectives),
+        synonym=synonym,
+        base=base | {concept: concept for concept in english if concept not in base},
+        exclusive=exclusive,
+        places=places,
+        times=tuple(time_group),
+        time_group=time_group,
+        years=tuple(said["years"]),
+        names=data["names"],
+        languages={code: _language(code, entry) for code, entry in data["languages"].items()},
+    )
+
+
+def _language(code: str, entry: dict[str, Any]) -> Language:
+    lists = {key: tuple(entry[key]) for key in ("onsets", "vowels", "codas", "verb_group") if key in entry}
+    changes = tuple((old, new) for old, new in entry.get("changes", ()))
+    for (old, _), (later, _) in pairwise(changes):
+        if old == later:
+            raise ValueError(f"languages.{code}.changes: '{old}' occurs twice")
+    return Language(code=code, **{**entry, **lists, "changes": changes})

@@ -1,0 +1,114 @@
+"""The word forms of a language: inherited through sound changes, borrowed, or made from its own sounds.
+
+A content word of a language is, in this order: an international loanword (spelt as in English), the word of the
+parent language after the sound changes (a cognate), or new. Verbs that sound like a noun do so in every language.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+
+from intermezzo.world.inventory import Inventory, Language
+from intermezzo.world.seeds import share, stream
+
+LETTERS = {
+    "georgian": dict(zip("abcdefghijklmnopqrstuvwxyzäøœ", "აბცდეფგჰიჯკლმნოპქრსტუვწხყზჭღშ", strict=True)),
+}
+"""Script -> letter for letter from Latin; digits and punctuation stay."""
+
+
+def transliterate(text: str, script: str) -> str:
+    """`text` in `script` ("latin" leaves it alone)."""
+    return text if script == "latin" else "".join(LETTERS[script].get(letter, letter) for letter in text)
+
+
+class Lexicon:
+    """All forms of one language: `forms[concept]`, `name(number)`, in the language's own script."""
+
+    def __init__(self, inventory: Inventory, language: Language, settings: dict, parent: Lexicon | None) -> None:
+        self.language = language
+        self._seed, self._inventory = settings["seed"], inventory
+        self._names_shared = settings["names_shared"]
+        self._names: dict[int, str] = {}
+        self.latin = self._latin(settings["loanwords"], parent)
+        self.forms = {concept: transliterate(form, language.script) for concept, form in self.latin.items()}
+
+    def name(self, number: int) -> str:
+        """Name `number` as this language writes it: the shared form, or the language's own where none is shared."""
+        if number not in self._names:
+            said, own = self._inventory.names, self.language
+            english = own.code == "en"
+            sounds = (
+                (said["onsets"], said["vowels"], said["codas"])
+                if self._names_shared or english
+                else (own.onsets, own.vowels, own.codas)
+            )
+            key = "name" if self._names_shared or english else f"name-{own.code}"
+            rng = stream(self._seed, key, number)
+            form = make_word(rng, *sounds, syllables=rng.choice((2, 2, 3)))
+            self._names[number] = transliterate(form, own.script)
+        return self._names[number]
+
+    def suffix(self, name: str) -> str:
+        """An inflectional suffix in the language's script; empty where the language has none."""
+        return transliterate(self.language.suffixes.get(name, ""), self.language.script)
+
+    def _latin(self, loanwords: float, parent: Lexicon | None) -> dict[str, str]:
+        inventory, own = self._inventory, self.language
+        if own.code == "en":
+            return dict(inventory.english)
+        rng = stream(self._seed, "lexicon", own.code)
+        forms: dict[str, str] = {}
+        # A new word must differ from all English words: what two unrelated languages share is then a stated anchor.
+        taken = set(inventory.english.values())
+        nouns_first = sorted(inventory.english, key=lambda concept: concept in inventory.homographs)
+        for concept in nouns_first:
+            fresh = self._fresh(rng, taken, concept.startswith("f:"))  # drawn always: one setting moves no other word
+            function_word = concept.startswith("f:")
+            if concept in inventory.homographs:
+                forms[concept] = forms[inventory.homographs[concept]]
+            elif not function_word and share(self._seed, "loanword", concept) < loanwords:
+                forms[concept] = inventory.english[concept]
+            elif parent is not None and share(self._seed, "cognate", own.code, concept) < own.cognates:
+                forms[concept] = change(parent.latin[concept], own.changes)
+            else:
+                forms[concept] = fresh
+            taken.add(fresh)
+        return forms
+
+    def _fresh(self, rng: random.Random, taken: set[str], short: bool) -> str:
+        own = self.language
+        while True:
+            syllables = rng.choice((1, 1, 2)) if short else rng.choice((2, 2, 2, 3))
+            word = make_word(rng, own.onsets, own.vowels, own.codas, syllables=syllables)
+            if word not in taken and len(word) > 1:
+                return word
+
+
+def make_word(
+    rng: random.Random, onsets: Sequence[str], vowels: Sequence[str], codas: Sequence[str], *, syllables: int
+) -> str:
+    """A word of `syllables` syllables (onset + vowel + coda each; inner codas are dropped half of the time)."""
+    parts = []
+    for number in range(syllables):
+        coda = rng.choice(codas)
+        keep = number == syllables - 1 or rng.random() < 0.5
+        parts.append(rng.choice(onsets) + rng.choice(vowels) + (coda if keep else ""))
+    return "".join(parts)
+
+
+def change(word: str, changes: Sequence[tuple[str, str]]) -> str:
+    """`word` after regular sound changes, applied from left to right in one pass, longest match first."""
+    rules = sorted(changes, key=lambda rule: -len(rule[0]))
+    out, at = [], 0
+    while at < len(word):
+        for old, new in rules:
+            if word.startswith(old, at):
+                out.append(new)
+                at += len(old)
+                break
+        else:
+            out.append(word[at])
+            at += 1
+    return "".join(out)
