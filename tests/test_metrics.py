@@ -8,7 +8,7 @@ import pytest
 
 from intermezzo.errors import UserError
 from intermezzo.evaluation.metrics import METRICS, majority, score
-from intermezzo.evaluation.metrics.tagging import entities, span_f1
+from intermezzo.evaluation.metrics.tagging import entities, pos_f1, span_f1
 
 NER = {"name": "ner", "labels": ["O", "B-PER", "I-PER", "B-LOC", "I-LOC"], "metrics": ["span_f1", "accuracy"]}
 POS = {"name": "pos", "labels": ["NOUN", "VERB"], "metrics": ["accuracy"]}
@@ -56,6 +56,14 @@ def test_span_f1_by_hand():
     ours = [["B-PER", "O", "O", "B-LOC"], ["B-LOC", "B-LOC"]]
     # 3 gold and 4 predicted entities, 2 of them right: one PER is too short, one LOC is made up
     assert score("tagging", ours, gold, NER, "en") == {"span_f1": pytest.approx(4 / 7), "accuracy": 4 / 6}
+
+
+def test_pos_f1_counts_runs_of_one_tag():
+    # gold runs: NOUN NOUN | VERB | DET; predicted: NOUN | VERB VERB | DET, of which only DET agrees
+    ours, gold = [["NOUN", "VERB", "VERB", "DET"]], [["NOUN", "NOUN", "VERB", "DET"]]
+    assert pos_f1(ours, gold) == pytest.approx(2 * 1 / (3 + 3))
+    task = {"name": "pos", "labels": ["NOUN", "VERB", "DET"], "metrics": ["accuracy", "pos_f1"]}
+    assert score("tagging", gold, gold, task, "en") == {"accuracy": 1.0, "pos_f1": 1.0}
 
 
 def test_span_f1_is_zero_without_entities():

@@ -3,7 +3,7 @@
 | format | metrics (main one first) |
 |---|---|
 | classification, multiple_choice, retrieval | `accuracy` |
-| tagging | `accuracy` over tokens; `span_f1` over entities where the labels are IOB2 |
+| tagging | `accuracy` over tokens; `span_f1` over entities where the labels are IOB2, else `pos_f1` over runs |
 | span | `squad_f1`, `squad_em` (SQuAD v1.1) |
 
 A format's module has two functions, both giving values in 0..1:
@@ -26,7 +26,7 @@ from intermezzo.errors import UserError, suggestion
 METRICS: dict[str, tuple[str, ...]] = {
     "classification": ("accuracy",),
     "multiple_choice": ("accuracy",),
-    "tagging": ("accuracy", "span_f1"),
+    "tagging": ("accuracy", "span_f1", "pos_f1"),
     "span": ("squad_f1", "squad_em"),
     "retrieval": ("accuracy",),
 }
