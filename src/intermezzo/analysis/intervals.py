@@ -7,9 +7,10 @@ With value = mean + seed + language + remainder, the two-way analysis of varianc
 
 taken as no smaller than MS_seed or MS_language alone would make it, and Satterthwaite's degrees of freedom for
 Student's t. Resampling would understate what so few seeds leave open: in simulations with 2 seeds and 3 languages a
-95 % bootstrap interval over both held the truth in 68-85 % of cases, with 2 seeds and one language in 48 %; this one
-in 91-99 % of all cases tried (2, 3, 5 seeds; 1, 3, 7 languages; `tests/test_analysis.py` repeats some). It is wide
-where two seeds disagree, and is meant to be.
+95 % bootstrap interval over both held the truth in 68-85 % of cases, with 2 seeds and one language in 48-50 %. This one
+held it in 92-100 % (2 to 5 seeds, 1 to 20 languages, effects of either, both or neither), and in 88 % in its worst case
+(2 seeds, 20 languages, large effects of both); `tests/test_analysis.py` repeats some of them. It is wide where two
+seeds disagree, and is meant to be.
 
 With one seed the interval is over languages alone, with one language over seeds alone; it then speaks of that seed
 or that language. With one of each there is none. Sources: Scheffe (1959), The Analysis of Variance, ch. 7;
