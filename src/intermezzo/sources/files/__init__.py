@@ -78,16 +78,24 @@ def _read_part(task: Task, part: dict[str, Any], root: Path, where: str) -> list
         raise UserError(f"{where}: unknown reader '{name}'; {suggestion(name, READERS)}")
     reader = READERS[name]
     file = File(root, str(options.pop("path", "")))
-    chosen = {key: options.pop(key) for key in steps.STEPS if key in options}
+    chosen = {key: options.pop(key) for key in part if key in steps.STEPS}
     _check_options(reader, options, where)
-    rows = reader(file, **options)
-    for key, step in steps.STEPS.items():
-        if key in chosen:
-            rows = step(rows, chosen[key], file)
+    rows = _apply(steps.BEFORE_TYPES, reader(file, **options), chosen, file, where)
+    steps.check_types(rows, task.format, file, nulls=True)
+    rows = _apply(steps.AFTER_TYPES, rows, chosen, file, where)
+    steps.check_types(rows, task.format, file, nulls=False)
     if task.format != "span":
         rows = steps.nfc(rows)
-    steps.check_types(rows, task.format, file)
     formats.table(rows, task.format, task.labels, origin=str(file))  # here, where the file's name is known
+    return rows
+
+
+def _apply(known: dict[str, steps.Step], rows: list[Row], chosen: dict[str, Any], file: File, where: str) -> list[Row]:
+    for key in (key for key in known if key in chosen):
+        try:
+            rows = known[key](rows, chosen[key], file)
+        except (KeyError, TypeError) as error:
+            raise UserError(f"{where}: step {key}: {chosen[key]} does not fit these rows ({error})") from None
     return rows
 
 

@@ -59,15 +59,16 @@ def xcopa_jsonl(file: File, questions: str | None = None) -> list[Row]:
     `questions` names the file of another language to take the cause/effect field from, by `idx`: that field is
     wrong in some languages of the published data, and the items are the same in all.
     """
-    asked = {row["idx"]: row["question"] for _, row in _xcopa(file.other(questions))} if questions else {}
+    asked = {str(row["idx"]): row["question"] for _, row in _xcopa(file.other(questions))} if questions else {}
     rows = []
     for line, row in _xcopa(file):
-        if questions and row["idx"] not in asked:
-            raise file.fault(f"idx {row['idx']} is not in {questions}, where its question should come from", line)
-        kind = asked.get(row["idx"], row["question"])
+        name = str(row["idx"])
+        if questions and name not in asked:
+            raise file.fault(f"idx {name} is not in {questions}, where its question should come from", line)
+        kind = asked.get(name, row["question"])
         rows.append(
             {
-                "id": str(row["idx"]),
+                "id": name,
                 "context": row["premise"],
                 "question": _question(file, kind, "question", line),
                 "choices": [row["choice1"], row["choice2"]],
@@ -88,6 +89,6 @@ def _xcopa(file: File) -> list[tuple[int, dict[str, Any]]]:
 
 
 def _question(file: File, kind: Any, where: str, line: int | None = None) -> str:
-    if kind not in QUESTIONS:
+    if not isinstance(kind, str) or kind not in QUESTIONS:
         raise file.fault(f"{where} is '{kind}', expected {' or '.join(QUESTIONS)}", line)
     return QUESTIONS[kind]

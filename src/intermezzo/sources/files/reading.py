@@ -91,7 +91,7 @@ class File:
             missing = [name for name in columns if name not in header]
             if missing:
                 raise self.fault(f"no column {', '.join(missing)}; the header is {', '.join(header)}", 1)
-            for cells in table:
+            for cells in filter(None, table):
                 if len(cells) != len(header):
                     expected = f"expected {len(header)} ({', '.join(header)})"
                     raise self.fault(f"{len(cells)} columns, {expected}", table.line_num)

@@ -43,5 +43,5 @@ def _row(file: File, number: int, record: dict[str, Any], fields: dict[str, str 
                 found = ", ".join(value) if isinstance(value, dict) else type(value).__name__
                 raise file.fault(f"{unit} {number} has no field '{path}' (wanted as {column}); found {found}")
             value = value[step]
-        row[column] = str(value) if column == "id" else value
+        row[column] = str(value) if column == "id" and value is not None else value
     return row

@@ -1,4 +1,4 @@
-"""Steps between reader and row check, each asked for by a key of the part in the task file, in this order:
+"""Steps between reader and row check, each asked for by a key of the part in the task file.
 
 | key | does |
 |---|---|
@@ -10,7 +10,7 @@
 | hash: {field: text, from: 0, to: 90} | keep rows by a hash of the field in percent: disjoint, repeatable splits |
 | pair: true | join consecutive verses of a chapter two by two as text and text_pair |
 
-A step is a function (rows, option, file) -> rows.
+They are applied in this order; the types of the columns are checked after `map`.
 """
 
 from __future__ import annotations
@@ -41,12 +41,12 @@ def count(rows: list[Row], expected: int, file: File) -> list[Row]:
 
 
 def rename(rows: list[Row], names: dict[Any, str], file: File) -> list[Row]:
-    def renamed(row: Row) -> Row:
-        if "tags" in row:
-            return {**row, "tags": [names.get(tag, tag) for tag in row["tags"]]}
-        return {**row, "label": names.get(row["label"], row["label"])}
+    def renamed(value: Any) -> Any:
+        if isinstance(value, list):
+            return [renamed(item) for item in value]
+        return names.get(value, value) if isinstance(value, (str, int)) else value
 
-    return [renamed(row) for row in rows]
+    return [{key: renamed(value) if key in ("label", "tags") else value for key, value in row.items()} for row in rows]
 
 
 def drop(rows: list[Row], faults: list[str], file: File) -> list[Row]:
@@ -61,14 +61,17 @@ def drop(rows: list[Row], faults: list[str], file: File) -> list[Row]:
 
 
 def _empty(row: Row) -> bool:
-    return any(isinstance(value, str) and not value.strip() for value in row.values())
+    """A text of the row is blank or missing; text_pair may be null."""
+    texts = {key: value for key, value in row.items() if not isinstance(value, (list, int))}
+    return any(not value.strip() if value is not None else key != "text_pair" for key, value in texts.items())
 
 
 def _unlocated(row: Row) -> bool:
     """No answer, an empty one, or one that does not stand at its offset."""
-    spans = list(zip(row["answers"], row["answer_starts"], strict=False))
+    spans = list(zip(row["answers"] or (), row["answer_starts"] or (), strict=False))
+    context = row["context"] or ""
     return not spans or any(
-        not text.strip() or start < 0 or row["context"][start : start + len(text)] != text for text, start in spans
+        not text.strip() or start < 0 or context[start : start + len(text)] != text for text, start in spans
     )
 
 
@@ -132,15 +135,18 @@ def _follows(first: str, second: str) -> bool:
     return chapter == other and verse.isdigit() and next_verse.isdigit() and int(next_verse) == int(verse) + 1
 
 
-STEPS: dict[str, Callable[[list[Row], Any, File], list[Row]]] = {
-    "rows": count,
-    "map": rename,
+Step = Callable[[list[Row], Any, File], list[Row]]
+BEFORE_TYPES: dict[str, Step] = {"rows": count, "map": rename}
+"""Steps on rows as they were read: `map` may turn numbers into label names."""
+AFTER_TYPES: dict[str, Step] = {
     "drop": drop,
     "ids": listed,
     "without": unshared,
     "hash": hashed,
     "pair": paired,
 }
+"""Steps that may rely on the columns' types."""
+STEPS = BEFORE_TYPES | AFTER_TYPES
 
 
 def nfc(rows: list[Row]) -> list[Row]:
@@ -154,18 +160,23 @@ def nfc(rows: list[Row]) -> list[Row]:
     return [{name: composed(value) for name, value in row.items()} for row in rows]
 
 
-def check_types(rows: list[Row], fmt: str, file: File) -> None:
-    """Raise UserError for the first value that has not the type of its column (null is left to the row check)."""
-    names: dict[pa.DataType, str] = {pa.string(): "text", pa.int32(): "a whole number"}
+def check_types(rows: list[Row], fmt: str, file: File, *, nulls: bool) -> None:
+    """Raise UserError for the first value that has not the type of its column.
+
+    With `nulls` a missing value passes (a step may yet drop its row); text_pair may always be null.
+    """
+    columns = [(field.name, pa.types.is_list(field.type), _element(field.type)) for field in SCHEMAS[fmt]]
     for number, row in enumerate(rows):
-        for field in SCHEMAS[fmt]:
-            value = row.get(field.name)
-            single = field.type.value_type if pa.types.is_list(field.type) else field.type
-            kind = str if single == pa.string() else int
-            if pa.types.is_list(field.type):
-                fits = isinstance(value, list) and all(type(item) is kind for item in value)
-            else:
-                fits = type(value) is kind or (value is None and field.name == "text_pair")
+        for name, many, kind in columns:
+            value = row.get(name)
+            if value is None and (nulls or name == "text_pair"):
+                continue
+            fits = type(value) is list and all(type(item) is kind for item in value) if many else type(value) is kind
             if not fits:
-                wanted = f"{'a list of ' if single is not field.type else ''}{names[single]}"
-                raise file.fault(f"row {number} (id {row.get('id')!r}): {field.name} is {value!r:.80}, not {wanted}")
+                wanted = f"{'a list of ' if many else ''}{'text' if kind is str else 'whole numbers'}"
+                raise file.fault(f"row {number} (id {row.get('id')!r}): {name} is {value!r:.80}, not {wanted}")
+
+
+def _element(column: pa.DataType) -> type:
+    """The Python type of a column's values, or of the items of a list column."""
+    return int if pa.int32() in (column, getattr(column, "value_type", None)) else str

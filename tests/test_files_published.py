@@ -1,0 +1,78 @@
+"""The files part of the task catalogue, and all published data that it names when INTERMEZZO_REAL_DATA says where."""
+
+import os
+import re
+from pathlib import Path
+
+import pytest
+
+from intermezzo import sources
+from intermezzo.sources import files
+from intermezzo.tasks import formats, load_task, task_names
+
+PARTS = [
+    (task, language, split, part)
+    for task in task_names()
+    if load_task(task).sources.files
+    for language, splits in load_task(task).sources.files.data.items()
+    for split, parts in splits.items()
+    for part in parts
+]
+
+
+def test_task_files_name_readers_and_row_counts():
+    for task, language, split, part in PARTS:
+        assert part["reader"] in files.READERS and part["rows"] > 0, (task, language, split)
+        assert split in ("train", "dev", "test")
+
+
+@pytest.fixture(scope="module")
+def root():
+    path = os.environ.get("INTERMEZZO_REAL_DATA")
+    if not path:
+        pytest.skip("INTERMEZZO_REAL_DATA is not set: no published data to read")
+    return path
+
+
+@pytest.mark.parametrize(("task", "language"), sorted({(task, language) for task, language, *_ in PARTS}))
+def test_published_data_of_every_task_and_language(root, task, language):
+    entry = load_task(task)
+    seen: dict[str, set[str]] = {}
+    for split in entry.sources.files.data[language]:
+        spec = {"source": "files", "task": task, "language": language, "split": split, "rows": None, "root": root}
+        rows = sources.read(spec)
+        formats.table(rows, entry.format, entry.labels, origin=f"{task}/{language}/{split}")
+        content = ("text", "text_pair", "context", "question", "choices", "tokens")
+        seen[split] = {"\n".join(str(row.get(key)) for key in content) for row in rows if len(str(row)) > 250}
+        if len(rows) > 100:
+            assert len(sources.read({**spec, "rows": 100})) == 100
+    test = seen.pop("test", set())
+    shared = sum(len(test & other) for other in seen.values())
+    assert shared <= 0.01 * max(len(test), 1), "training rows in the test set"
+
+
+def test_row_counts_are_those_of_the_datasets_own_tables(root):
+    """`rows` counts what is in a file (what is read is checked against it), so it must be the README's number."""
+    checked = 0
+    for *_, part in PARTS:
+        if "english" in part and part["reader"] != "parallel_lines":
+            continue  # counts aligned verses and paragraphs
+        folder, _, name = part["path"].partition("/")
+        table = dict(re.findall(r"^\| (\S+) \| (\d+) \|$", Path(root, folder, "README.md").read_text(), flags=re.M))
+        if name in table:
+            assert int(table[name]) == part["rows"], part["path"]
+            checked += 1
+    assert checked > 100
+
+
+def test_published_splits_do_not_share_what_they_must_not(root):
+    def field(task, language, split, name):
+        spec = {"source": "files", "task": task, "language": language, "split": split, "rows": None, "root": root}
+        return {row[name] for row in sources.read(spec)}
+
+    premises = [field("nli", "en", split, "text") for split in ("train", "dev", "test")]
+    assert sum(map(len, premises)) == len(set.union(*premises))
+    trained = set.union(*(field("qa", code, "train", "context") for code in ("en", "ha", "ig", "rw")))
+    for code in ("en", "ha", "ig", "rw", "sw"):
+        assert not trained & field("qa", code, "test", "context")
+    assert field("qa", "de", "test", "id") == field("qa", "en", "test", "id")

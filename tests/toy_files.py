@@ -1,0 +1,88 @@
+"""Small hand-written files in published formats, and a task made of them: used by the tests of source `files`."""
+
+import json
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from intermezzo import sources
+from intermezzo.sources import files
+from intermezzo.tasks import Task, formats
+
+LABELS = {
+    "classification": ("entailment", "neutral", "contradiction"),
+    "tagging": ("O", "B-PER", "I-PER", "NOUN", "VERB", "PUNCT"),
+}
+
+CONLLU = (
+    "# sent_id = doc-1\n# text = Dogs don't\n"
+    "1\tDogs\tdog\tNOUN\t_\t_\t_\t_\t_\t_\n2-3\tdon't\t_\t_\t_\t_\t_\t_\t_\t_\n2\tdo\tdo\tVERB\t_\t_\t_\t_\t_\t_\n"
+    "3\tn't\tnot\tNOUN\t_\t_\t_\t_\t_\t_\n3.1\tbark\tbark\tVERB\t_\t_\t_\t_\t_\t_\n\n"
+    "1\t!\t!\tPUNCT\t_\t_\t_\t_\t_\t_\n\n"
+)
+SQUAD = {
+    "data": [
+        {
+            "title": "A",
+            "paragraphs": [
+                {
+                    "context": "Ana lives in Lima.",
+                    "qas": [
+                        {"id": "q1", "question": "Where?", "answers": [{"text": "Lima", "answer_start": 13}]},
+                        {"id": "q2", "question": "Who?", "answers": [{"text": "Ana", "answer_start": 1}]},
+                    ],
+                }
+            ],
+        }
+    ]
+}
+COPA = (
+    '<?xml version="1.0"?><!DOCTYPE c SYSTEM "copa.dtd"><c><item id="1" asks-for="cause" '
+    'most-plausible-alternative="2"><p>It fell.</p><a1>It rose.</a1><a2>He let go.</a2></item></c>'
+)
+XCOPA = (
+    '{"premise": "P", "choice1": "A", "choice2": "B", "question": "effect", "label": 1, "idx": 7, "changed": false}\n'
+)
+UDHR = (
+    '<udhr xmlns="http://efele.net/udhr"><title>T</title><preamble><para>{p}</para></preamble>'
+    '<article number="1"><title>1</title><para>{a}</para></article>'
+    '<article number="2"><para>{b}</para><para/><orderedlist><listitem><para>{c}</para></listitem></orderedlist>'
+    "</article></udhr>"
+)
+VERSES = (
+    '<cesDoc><text><seg id="b.MAT.1.1" type="verse">\n\tEins.\n</seg><seg id="b.MAT.1.2" type="verse">zw</seg>'
+    '<seg id="b.MAT.1.3" type="verse">Drei.</seg><seg id="b.MAT.1.4" type="verse">Vier!</seg></text></cesDoc>'
+)
+BIBLE = 'Book,Chapter,Verse,Text\nMatthew,1,1,One.\nMatthew,1,2,"Two, two."\nMatthew,1,4,Four.\nRomans,1,1,Five.\n'
+
+
+def read(root, monkeypatch, fmt, parts, contents, labels=None):
+    """Write `contents` (name -> text, bytes or object) below `root` and read the parts as a task of that format."""
+    for name, content in contents.items():
+        path = Path(root, name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if isinstance(content, bytes):
+            path.write_bytes(content)
+        else:
+            path.write_text(content if isinstance(content, str) else json.dumps(content), encoding="utf-8")
+    task = Task(
+        name="toy",
+        description="toy",
+        format=fmt,
+        labels=labels or LABELS.get(fmt, ()),
+        licence="none",
+        sources={"files": {"data": {"en": {"test": parts}}}},
+    )
+    monkeypatch.setattr(files, "load_task", lambda name: task)
+    rows = sources.read(
+        {"source": "files", "task": "toy", "language": "en", "split": "test", "rows": None, "root": str(root)}
+    )
+    formats.table(rows, fmt, task.labels)
+    return rows
+
+
+def parquet_bytes(rows):
+    sink = pa.BufferOutputStream()
+    pq.write_table(pa.Table.from_pylist(rows), sink)
+    return sink.getvalue().to_pybytes()
