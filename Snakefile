@@ -1,0 +1,77 @@
+# intermezzo: does intermediate-task training on a mix of English and low-resource languages help rare languages?
+#
+#   snakemake --cores 8 results/summary.tsv                                          the default experiment
+#   snakemake --cores 8 --configfile config/experiments/tiny.yaml                    another one (config/README.md)
+#   snakemake -n                                                                     what would run, and why
+#
+# An artefact's path holds exactly the keys that it depends on (src/intermezzo/grid.py):
+#
+#   results/data/{source}/{task}/{language}/{split}.parquet                              rules/data.smk
+#   results/encoders/{encoder}/                                                          rules/encoder.smk
+#   results/intermediate/{encoder}/{intermediate}/{mix}/seed{seed}/                      rules/intermediate.smk
+#   results/target/{encoder}/{intermediate}/{mix}/seed{seed}/{target}/                   rules/target.smk
+#   results/eval/{encoder}/{intermediate}/{mix}/seed{seed}/{target}/{language}.json      rules/evaluate.smk
+#   results/scores.parquet  results/summary.tsv  results/answer.md                       rules/analyse.smk
+#
+# Logs are in logs/ and benchmarks in benchmarks/jobs/ under the same paths.
+from snakemake.utils import min_version
+
+min_version("9.10")
+
+
+configfile: f"{workflow.basedir}/config/config.yaml"
+
+
+include: "workflow/rules/common.smk"
+include: "workflow/rules/data.smk"
+include: "workflow/rules/encoder.smk"
+include: "workflow/rules/intermediate.smk"
+include: "workflow/rules/target.smk"
+include: "workflow/rules/evaluate.smk"
+include: "workflow/rules/analyse.smk"
+
+
+localrules:
+    summary,
+    prepare,
+    encoders,
+    intermediates,
+    targets,
+    evaluations,
+
+
+rule summary:
+    """Everything: results/summary.tsv and what leads to it."""
+    default_target: True
+    input:
+        "results/summary.tsv",
+
+
+rule prepare:
+    """All data files that the experiment reads."""
+    input:
+        grid.data_paths(),
+
+
+rule encoders:
+    """All encoders."""
+    input:
+        grid.encoder_paths(),
+
+
+rule intermediates:
+    """All intermediate models."""
+    input:
+        grid.intermediate_paths(),
+
+
+rule targets:
+    """All fine-tuned target models."""
+    input:
+        grid.target_paths(),
+
+
+rule evaluations:
+    """All evaluation results."""
+    input:
+        grid.evaluation_paths(),

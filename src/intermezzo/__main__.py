@@ -1,0 +1,3 @@
+from intermezzo.cli import main
+
+raise SystemExit(main())

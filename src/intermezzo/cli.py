@@ -1,0 +1,129 @@
+"""The command line: `python -m intermezzo <stage>`. Every rule of the workflow is one stage, runnable by hand.
+
+Stages get their settings as a JSON specification (`--spec`), so that what Snakemake tracks is what runs. A problem
+that the user can mend is one message on stderr and exit status 2.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from intermezzo import __version__
+from intermezzo.errors import UserError
+
+THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one stage; returns the exit status (0, or 2 for a problem that the user can mend)."""
+    options = _parser().parse_args(arguments)
+    try:
+        if isinstance(getattr(options, "spec", None), dict):
+            _limit_threads(options.spec.get("threads", 1))
+        options.run(options)
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except BrokenPipeError:
+        sys.stderr.close()
+        return 1
+    return 0
+
+
+def _limit_threads(count: int) -> None:
+    """Pin the number of threads; libraries read these variables when they are imported, so before torch."""
+    for variable in THREAD_VARIABLES:
+        os.environ[variable] = str(count)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="intermezzo", description=__doc__, allow_abbrev=False)
+    parser.add_argument("--version", action="version", version=f"intermezzo {__version__}")
+    stages = parser.add_subparsers(required=True, metavar="stage")
+
+    stage = _stage(stages, "prepare", "make one data file (a task, a language, a split) from its source")
+    stage.add_argument("--out", type=Path, required=True, help="Parquet file to write")
+
+    stage = _stage(stages, "pretrain", "pretrain an encoder on text")
+    stage.add_argument("--text", type=Path, nargs="+", required=True, help="data files of the task `text`")
+    stage.add_argument("--parallel", type=Path, nargs="*", default=[], help="data files of the task `parallel`")
+    _model(stage)
+
+    stage = _stage(stages, "import-encoder", "take a pretrained encoder from a folder, a Python package or the hub")
+    stage.add_argument("--out", type=Path, required=True, help="model folder to write")
+
+    stage = _stage(stages, "finetune", "train on the tasks of an intermediate or of a target")
+    stage.add_argument("--model", type=Path, required=True, help="manifest of the model to start from")
+    stage.add_argument("--data", type=Path, nargs="+", required=True, help="training data files")
+    _model(stage)
+
+    stage = _stage(stages, "evaluate", "predict and score one target in all its languages")
+    stage.add_argument("--model", type=Path, required=True, help="manifest of the model to evaluate")
+    stage.add_argument("--data", type=Path, nargs="+", required=True, help="data files to evaluate on")
+    stage.add_argument("--run", dest="names", type=_json, required=True, help="names of the run, JSON")
+    stage.add_argument("--out", type=Path, required=True, help="folder for {language}.json and the predictions")
+    stage.add_argument("--cache", type=Path, required=True, help="folder of predictions that were already made")
+
+    stage = _stage(stages, "summarize", "bring all scores together: scores, summary and answer")
+    stage.add_argument("--results", type=Path, required=True, help="folder of the evaluation results")
+    for name in ("scores", "summary", "answer"):
+        stage.add_argument(f"--{name}", type=Path, required=True, help="file to write")
+
+    _configuration(stages)
+    return parser
+
+
+def _stage(stages: Any, name: str, does: str) -> argparse.ArgumentParser:
+    stage = stages.add_parser(name, help=does, description=does, allow_abbrev=False)
+    stage.add_argument("--spec", type=_json, required=True, help="settings as JSON, or a file of it")
+    stage.add_argument("--code", default="", help="fingerprint of the code, recorded in the results")
+    stage.set_defaults(run=_lazily(name.replace("-", "_")))
+    return stage
+
+
+def _model(stage: argparse.ArgumentParser) -> None:
+    stage.add_argument("--out", type=Path, required=True, help="model folder to write")
+    stage.add_argument("--states", type=Path, required=True, help="folder for the states that a killed run resumes")
+
+
+def _configuration(stages: Any) -> None:
+    config = stages.add_parser("config", help="check a configuration, or write what is generated from its types")
+    actions = config.add_subparsers(required=True, metavar="action")
+    check = actions.add_parser("check", help="check configuration files (merged over config/config.yaml)")
+    docs = actions.add_parser("docs", help="config/config.yaml, config/schema.json and docs/configuration.md")
+    what = docs.add_mutually_exclusive_group(required=True)
+    what.add_argument("--check", action="store_true", help="fail if a file is not what would be written")
+    what.add_argument("--write", action="store_true", help="write the files")
+    grid = stages.add_parser("grid", help="show what an experiment consists of")
+    for parser, name in ((check, "check_config"), (docs, "document_config"), (grid, "show_grid")):
+        parser.set_defaults(run=_lazily(name))
+    for parser in (check, grid):
+        parser.add_argument(
+            "overlays", nargs="*", type=Path, metavar="FILE", help="configuration files, later ones win"
+        )
+
+
+def _lazily(name: str) -> Any:
+    def run(options: argparse.Namespace) -> None:
+        from intermezzo import stages
+
+        getattr(stages, name)(options)
+
+    return run
+
+
+def _json(text: str) -> dict[str, Any]:
+    """A dictionary given as JSON text or as the path of a JSON file."""
+    try:
+        value = json.loads(text if text.lstrip().startswith("{") else Path(text).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise argparse.ArgumentTypeError(f"neither JSON nor a file of it ({error}): {text[:60]!r}") from None
+    if not isinstance(value, dict):
+        raise argparse.ArgumentTypeError(f"a dictionary is needed, found {type(value).__name__}")
+    return value

@@ -1,0 +1,255 @@
+"""What the keys of a configuration say about each other: every problem as one line that starts with its key path."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from intermezzo.config import catalogue
+from intermezzo.config.models import Config, ImportedEncoder, ScratchEncoder
+from intermezzo.config.settings import resolve
+from intermezzo.errors import UserError, suggestion
+from intermezzo.mixing import allocate
+from intermezzo.tasks import TRAINED, Task, load_task, task_names
+
+ROOT_VARIABLE = "INTERMEZZO_REAL_DATA"
+
+
+def data_root(config: Config) -> Path | None:
+    """The folder of the published files: `data.root`, else the environment variable; None if neither is given."""
+    root = config.data.root or os.environ.get(ROOT_VARIABLE)
+    return Path(root).expanduser().resolve() if root else None
+
+
+def problems(config: Config) -> list[str]:
+    """All problems of a configuration whose types are right, without repetitions."""
+    found: dict[str, None] = {}
+    for check in (_names, _data, _languages, _encoders, _tasks, _intermediates, _targets, _mixes):
+        try:
+            found |= dict.fromkeys(check(config))
+        except UserError as error:
+            found[str(error)] = None
+    return list(found)
+
+
+def _names(config: Config) -> Iterator[str]:
+    grid = config.grid
+    sections = {
+        "encoders": config.encoders.keys(),
+        "mixes": config.mixes.keys(),
+        "intermediates": {*config.intermediates, *task_names()},
+        "targets": {*config.targets, *task_names()},
+    }
+    for section, known in sections.items():
+        chosen = getattr(grid, section)
+        for name in chosen:
+            if name not in known:
+                yield f"grid.{section}: unknown name '{name}'; {suggestion(name, known)}"
+        yield from _repeated(f"grid.{section}", chosen)
+        if "none" in {*chosen, *getattr(config, section)}:
+            yield f"{section}: the name 'none' is reserved for the baseline; choose another"
+    yield from _repeated("grid.seeds", grid.seeds)
+    for section in ("encoders", "targets", "seeds"):
+        if not getattr(grid, section):
+            yield f"grid.{section}: the list is empty, so nothing would run; name at least one"
+    if grid.intermediates and not grid.mixes:
+        yield "grid.mixes: the list is empty, but intermediates need a mix to be trained in; name at least one"
+
+
+def _repeated(key: str, values: list) -> Iterator[str]:
+    for value in dict.fromkeys(v for v in values if values.count(v) > 1):
+        yield f"{key}: {value!r} is listed more than once"
+
+
+def _data(config: Config) -> Iterator[str]:
+    for name in config.data.rows.tasks:
+        if name not in task_names():
+            yield f"data.rows.tasks: unknown task '{name}'; {suggestion(name, task_names())}"
+    if config.data.source == "files":
+        root = data_root(config)
+        if root is None:
+            yield f"data.root: not set; name the folder of the published files here or in {ROOT_VARIABLE}"
+        elif not root.is_dir():
+            origin = "" if config.data.root else f" (from {ROOT_VARIABLE})"
+            yield f"data.root: no such folder: {root}{origin}; name the folder of the published files"
+
+
+def _languages(config: Config) -> Iterator[str]:
+    known = catalogue.source_languages(config)
+    for key in ("evaluation", "rare"):
+        value = getattr(config.languages, key)
+        if isinstance(value, list):
+            yield from _unknown_languages(f"languages.{key}", value, known)
+            yield from _repeated(f"languages.{key}", value)
+    if config.languages.evaluation == []:
+        yield "languages.evaluation: the list is empty, so nothing would be evaluated; write all, or name languages"
+
+
+def _unknown_languages(key: str, values: list[str], known: tuple[str, ...]) -> Iterator[str]:
+    for code in values:
+        if code not in known:
+            yield f"{key}: unknown language '{code}'; {suggestion(code, known)}"
+
+
+def _encoders(config: Config) -> Iterator[str]:
+    for name, encoder in config.encoders.items():
+        if name not in config.grid.encoders:
+            continue
+        key = f"encoders.{name}"
+        for task in encoder.finetuning.tasks:
+            if task not in task_names():
+                yield f"{key}.finetuning.tasks: unknown task '{task}'; {suggestion(task, task_names())}"
+        yield from (_imported if isinstance(encoder, ImportedEncoder) else _scratch)(key, config, encoder)
+
+
+def _scratch(key: str, config: Config, encoder: ScratchEncoder) -> Iterator[str]:
+    source, shape = config.data.source, encoder.model
+    if shape.hidden_size % shape.heads:
+        yield f"{key}.model.heads: {shape.heads} heads do not divide hidden_size {shape.hidden_size}"
+    text = catalogue.languages_with(config, load_task(catalogue.TEXT), "train")
+    if not text:
+        yield f"{key}: source '{source}' has no text to pretrain on; take the encoder `from` elsewhere"
+    elif isinstance(encoder.languages, list):
+        yield from _unknown_languages(f"{key}.languages", encoder.languages, text)
+        yield from _repeated(f"{key}.languages", encoder.languages)
+        if not encoder.languages:
+            yield f"{key}.languages: the list is empty; write all, or name languages"
+    if encoder.initialisation == "cooccurrence":
+        parallel = catalogue.languages_with(config, load_task(catalogue.PARALLEL), "train")
+        if not set(parallel) & set(text if encoder.languages == "all" else encoder.languages):
+            yield f"{key}.initialisation: cooccurrence needs parallel text, and source '{source}' has none for it"
+
+
+def _imported(key: str, config: Config, encoder: ImportedEncoder) -> Iterator[str]:
+    place = encoder.from_
+    if place.startswith("package:"):
+        package = place.removeprefix("package:").split("/")[0]
+        if not package.isidentifier() or importlib.util.find_spec(package) is None:
+            yield f"{key}.from: the Python package '{package}' is not installed (pip install {package})"
+        return
+    folder = Path(place).expanduser()
+    if folder.is_dir():
+        if not (folder / "config.json").is_file():
+            yield f"{key}.from: {place} has no config.json; name a folder in Hugging Face format"
+        if not any(folder.glob("*.safetensors")):
+            yield f"{key}.from: {place} has no weights (*.safetensors)"
+    elif place.startswith((".", "/", "~")) or place.count("/") > 1:
+        yield f"{key}.from: no such folder: {place}"
+    elif encoder.revision is None:
+        yield f"{key}.revision: missing; a name on the hub needs the commit that is meant ('{place}' is no folder here)"
+
+
+def _tasks(config: Config) -> Iterator[str]:
+    for task in config.training.tasks:
+        if task not in task_names():
+            yield f"training.tasks: unknown task '{task}'; {suggestion(task, task_names())}"
+    for section in ("intermediates", "targets"):
+        for name, entry in getattr(config, section).items():
+            named = entry.tasks if section == "intermediates" else [entry.task]
+            key = f"{section}.{name}.{'tasks' if section == 'intermediates' else 'task'}"
+            for task in named or ():
+                if task is not None and task not in task_names():
+                    yield f"{key}: unknown task '{task}'; {suggestion(task, task_names())}"
+            if name in getattr(config.grid, section) and name not in task_names() and named in (None, [None]):
+                yield f"{key}: missing, and there is no task of the name '{name}'; {suggestion(name, task_names())}"
+
+
+def _known_tasks(names: list[str]) -> list[Task]:
+    return [load_task(name) for name in names if name in task_names()]
+
+
+def _intermediates(config: Config) -> Iterator[str]:
+    source = config.data.source
+    for name in config.grid.intermediates:
+        entry, key = config.intermediate(name), f"intermediates.{name}"
+        if not entry.tasks:
+            yield f"{key}.tasks: the list is empty; name at least one task"
+        yield from _repeated(f"{key}.tasks", entry.tasks)
+        for task in _known_tasks(entry.tasks):
+            if task.format not in TRAINED:
+                yield f"{key}.tasks: '{task.name}' ({task.format}) cannot be trained on; {suggestion('', _trainable())}"
+            elif not catalogue.languages_with(config, task, "train"):
+                yield f"{key}.tasks: '{task.name}' has no training data in source '{source}'"
+
+
+def _trainable() -> list[str]:
+    return [name for name in task_names() if load_task(name).format in TRAINED]
+
+
+def _targets(config: Config) -> Iterator[str]:
+    source, reached = config.data.source, set()
+    for name in config.grid.targets:
+        entry, key = config.target(name), f"targets.{name}"
+        for task in _known_tasks([entry.task]):
+            if task.format == "mlm":
+                yield f"{key}.task: '{task.name}' is text to pretrain on, not a target"
+                continue
+            languages = catalogue.evaluation_languages(config, task)
+            reached.update(languages)
+            if not languages:
+                split = config.data.evaluation_split
+                yield f"{key}: task '{task.name}' has no {split} data in the evaluation languages (source '{source}')"
+            if task.format in TRAINED and catalogue.ENGLISH not in catalogue.languages_with(config, task, "train"):
+                yield f"{key}.task: '{task.name}' has no English training data in source '{source}'; targets need it"
+            if entry.partial_input and task.partial_input is None:
+                yield f"{key}.partial_input: task '{task.name}' names no field that could be left out"
+            if task.format == "retrieval" and (entry.partial_input or entry.shuffle_labels):
+                yield f"{key}: retrieval is not trained, so partial_input and shuffle_labels mean nothing; remove them"
+            if task.format == "retrieval":
+                yield from _layers(config, key, entry.retrieval.layer)
+    chosen = config.languages.evaluation
+    for code in chosen if isinstance(chosen, list) else ():
+        if code not in reached and code in catalogue.source_languages(config):
+            yield f"languages.evaluation: no target has data in '{code}'; {suggestion(code, reached)}"
+
+
+def _layers(config: Config, key: str, layer: int) -> Iterator[str]:
+    for name in config.grid.encoders:
+        encoder = config.encoders.get(name)
+        if isinstance(encoder, ScratchEncoder) and layer > encoder.model.layers:
+            yield f"{key}.retrieval.layer: {layer}, but encoder '{name}' has {encoder.model.layers} (0 = embeddings)"
+
+
+def _mixes(config: Config) -> Iterator[str]:
+    """Each mix must be possible for each task that it is used with: languages, and enough rows."""
+    for mix in config.grid.mixes:
+        if mix not in config.mixes:
+            continue
+        if not config.mixes[mix].weights:
+            yield f"mixes.{mix}.weights: the weights sum to nothing; give at least one language a weight above 0"
+            continue
+        for name in config.grid.intermediates:
+            for task in _known_tasks(config.intermediate(name).tasks):
+                if task.format in TRAINED and catalogue.languages_with(config, task, "train"):
+                    yield from _mix_of(config, mix, name, task)
+    for name in config.grid.targets:
+        for task in _known_tasks([config.target(name).task]):
+            if task.format in TRAINED:
+                for encoder in config.grid.encoders:
+                    examples = resolve(config, encoder, "target", name, [task.name])["examples"]
+                    yield from _enough(config, f"targets.{name}", task, {catalogue.ENGLISH: 1.0}, examples)
+
+
+def _mix_of(config: Config, mix: str, intermediate: str, task: Task) -> Iterator[str]:
+    try:
+        weights = catalogue.resolve_weights(config, mix, task)
+    except UserError as error:
+        yield str(error)
+        return
+    key = f"intermediates.{intermediate} (mix '{mix}')"
+    for encoder in config.grid.encoders:
+        settings = resolve(config, encoder, "intermediate", intermediate, [task.name])
+        if settings["examples"] is None and len(config.grid.mixes) > 1:
+            yield f"training.intermediate.examples: null gives each mix another budget; write a number ({key})"
+        yield from _enough(config, key, task, weights, settings["examples"])
+
+
+def _enough(config: Config, key: str, task: Task, weights: dict[str, float], examples: int | None) -> Iterator[str]:
+    rows = config.data.rows.of(task.name, "train")
+    if rows is not None and examples is not None:
+        try:
+            allocate(examples, weights, dict.fromkeys(weights, rows))
+        except UserError as error:
+            yield f"{key}: task '{task.name}', with data.rows.train {rows}: {error}"

@@ -1,0 +1,213 @@
+"""Files generated from the models: config/config.yaml, config/schema.json and the tables of docs/configuration.md.
+
+`python -m intermezzo config docs --write` writes them, `--check` (and a test) compares them.
+"""
+
+from __future__ import annotations
+
+import json
+import textwrap
+import typing
+from collections.abc import Iterator
+from pathlib import Path
+from types import UnionType
+from typing import Any
+
+from pydantic.fields import FieldInfo
+
+from intermezzo.artifacts import write_text
+from intermezzo.config.models import (
+    Config,
+    Finetuning,
+    ImportedEncoder,
+    IntermediateConfig,
+    MixConfig,
+    ScratchEncoder,
+    Section,
+    TargetConfig,
+)
+
+ROOT = Path(__file__).resolve().parents[3]
+BEGIN, END = "<!-- generated: begin -->", "<!-- generated: end -->"
+_HEAD = """\
+# The default experiment; every key is here, with its default. Generated from src/intermezzo/config/models.py
+# (`python -m intermezzo config docs --write`). To change something, write the keys that differ into a file of your
+# own and run `snakemake --configfile my.yaml ...`; config/README.md says how files are merged.
+# yaml-language-server: $schema=schema.json
+"""
+_ENTRIES: dict[str, tuple[type[Section], ...]] = {
+    "encoders": (ScratchEncoder, ImportedEncoder),
+    "intermediates": (IntermediateConfig,),
+    "mixes": (MixConfig,),
+    "targets": (TargetConfig,),
+}
+"""Sections that are dictionaries of names -> what an entry can be."""
+
+
+def files() -> dict[Path, str]:
+    """Path -> the content that it should have."""
+    guide = ROOT / "docs" / "configuration.md"
+    before, _, rest = guide.read_text(encoding="utf-8").partition(BEGIN)
+    after = rest.partition(END)[2]
+    return {
+        ROOT / "config" / "config.yaml": config_yaml(),
+        ROOT / "config" / "schema.json": schema_json(),
+        guide: f"{before}{BEGIN}\n{tables()}{END}{after}",
+    }
+
+
+def outdated() -> list[str]:
+    """The files whose content is not what the models say."""
+    return [
+        str(path.relative_to(ROOT))
+        for path, text in files().items()
+        if not path.is_file() or path.read_text(encoding="utf-8") != text
+    ]
+
+
+def write() -> list[str]:
+    """Write the files that are out of date and return their names."""
+    names = outdated()
+    for path, text in files().items():
+        if str(path.relative_to(ROOT)) in names:
+            write_text(path, text)
+    return names
+
+
+def schema_json() -> str:
+    """JSON schema of the configuration, for editors."""
+    schema = {"$schema": "https://json-schema.org/draft/2020-12/schema"} | Config.model_json_schema(by_alias=True)
+    return json.dumps(schema, indent=1, ensure_ascii=False) + "\n"
+
+
+def config_yaml() -> str:
+    """The default configuration with a comment on every key (on its first appearance)."""
+    told: set[str] = set()
+    lines = [_HEAD]
+    for name, field in Config.model_fields.items():
+        lines += [f"\n{_comment(_words(field), 0)}"]
+        lines += _key(name, getattr(Config(), name), field, 0, told, comment=False)
+    return "".join(lines)
+
+
+def _key(
+    name: str, value: Any, field: FieldInfo | None, depth: int, told: set[str], comment: bool = True
+) -> Iterator[str]:
+    indent = "  " * depth
+    words = _words(field) if field else ""
+    if comment and words and words not in told:
+        told.add(words)
+        yield _comment(words, depth)
+    if isinstance(value, Section):
+        inside = list(_section(value, depth + 1, told, full=not isinstance(value, TargetConfig | IntermediateConfig)))
+        yield f"{indent}{name}:\n" if inside else f"{indent}{name}: {{}}\n"
+        yield from inside
+    elif isinstance(value, dict) and value and isinstance(next(iter(value.values())), Section):
+        yield f"{indent}{name}:\n"
+        for key, entry in value.items():
+            yield from _key(key, entry, None, depth + 1, told)
+    else:
+        yield f"{indent}{name}: {_yaml(value)}\n"
+
+
+def _section(section: Section, depth: int, told: set[str], full: bool) -> Iterator[str]:
+    for name, field in type(section).model_fields.items():
+        if full or name in section.model_fields_set:
+            value = getattr(section, name)
+            if type(section).__name__ == "Overrides" or (
+                type(section).__name__ == "TaskRows" and name not in section.model_fields_set
+            ):
+                continue
+            yield from _key(field.alias or name, value, field, depth, told)
+
+
+def _yaml(value: Any) -> str:
+    """A value as YAML in one line; JSON is YAML, and plain words need no quotes."""
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{_yaml(key)}: {_yaml(inside)}" for key, inside in value.items()) + "}"
+    if isinstance(value, list):
+        return "[" + ", ".join(map(_yaml, value)) + "]"
+    if isinstance(value, str) and value and all(c.isalnum() or c in "_+-." for c in value):
+        return value
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _comment(words: str, depth: int) -> str:
+    indent = "  " * depth
+    return "".join(f"{indent}# {line}\n" for line in textwrap.wrap(words, 110 - len(indent)))
+
+
+def _words(field: FieldInfo) -> str:
+    return " ".join((field.description or "").split())
+
+
+def tables() -> str:
+    """One Markdown table per section: key, type, default, meaning."""
+    parts = []
+    for name, field in Config.model_fields.items():
+        parts.append(f"\n### `{name}`\n\n{_words(field)}\n")
+        if name in _ENTRIES:
+            for model in _ENTRIES[name]:
+                parts.append(f"\n`{name}.<name>`: {' '.join((model.__doc__ or '').split())}\n\n{_table(model)}")
+        elif _is_section(field.annotation):
+            parts.append(f"\n{_table(field.annotation)}")
+        else:
+            parts.append(f"\nType: {_type(field)}. Default: `{_yaml(field.default)}`.\n")
+    return "".join(parts) + "\n"
+
+
+def _is_section(annotation: Any) -> bool:
+    return isinstance(annotation, type) and issubclass(annotation, Section)
+
+
+def _table(model: type[Section]) -> str:
+    rows = "".join(f"| `{key}` | {kind} | {default} | {words} |\n" for key, kind, default, words in _rows(model, ""))
+    return f"| key | type | default | meaning |\n|---|---|---|---|\n{rows}"
+
+
+def _rows(model: type[Section], prefix: str) -> Iterator[tuple[str, str, str, str]]:
+    for name, field in model.model_fields.items():
+        key, kind = f"{prefix}{field.alias or name}", field.annotation
+        if _is_section(kind) and kind.__name__ == "Overrides":
+            yield key, "any of the keys of `training.<phase>`", "", _words(field)
+        elif _is_section(kind):
+            yield key, "", "", _words(field)
+            for inner, what, default, words in _rows(kind, f"{key}."):
+                own = getattr(field.default, inner.removeprefix(f"{key}."), None)
+                yield inner, what, f"`{_yaml(own)}`" if kind is Finetuning else default, words
+        elif field.is_required():
+            yield key, _type(field), "required", _words(field)
+        else:
+            plain = not isinstance(field.default, dict) or not field.default
+            default = _yaml(field.default) if plain else _yaml({k: _plain(v) for k, v in field.default.items()})
+            yield key, _type(field), f"`{default}`", _words(field)
+
+
+def _plain(value: Any) -> Any:
+    return value.model_dump(exclude_unset=True) if isinstance(value, Section) else value
+
+
+def _type(field: FieldInfo) -> str:
+    """A type in words, with its bounds."""
+    bounds = []
+    for mark in field.metadata:
+        for sign, name in ((">=", "ge"), (">", "gt"), ("<=", "le"), ("<", "lt")):
+            if getattr(mark, name, None) is not None:
+                bounds.append(f"{sign} {getattr(mark, name):g}")
+    return " ".join([_type_words(field.annotation), *dict.fromkeys(bounds)])
+
+
+def _type_words(kind: Any) -> str:
+    origin, inside = typing.get_origin(kind), typing.get_args(kind)
+    if origin is typing.Literal:
+        return " or ".join(f"`{value}`" for value in inside)
+    if origin in (typing.Union, UnionType):
+        return " or ".join(_type_words(one) for one in inside)
+    if origin is typing.Annotated:
+        return _type_words(inside[0])
+    if origin is list:
+        return f"list of {_type_words(inside[0])}"
+    if origin is dict:
+        return "dictionary by name"
+    names = {int: "whole number", float: "number", str: "text", bool: "true or false", type(None): "null"}
+    return names.get(kind, "section")

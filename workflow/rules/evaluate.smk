@@ -1,0 +1,49 @@
+# Evaluation: one job per model and target for all its languages. Each target is a rule of its own, as the languages
+# of a target (the files that a job writes) are the configuration's. Predictions that were already made for the same
+# weights, data and code come from results/.cache, so that another language costs that language only.
+
+
+for evaluated_target in grid.targets:
+
+    rule:
+        """Predict and score one model on one target in all its languages.
+
+        Input: the manifest of the model, the data of every language.
+        Output: one JSON and the predictions per language.
+        """
+        name:
+            f"evaluate_{evaluated_target}"
+        input:
+            model=grid.evaluated,
+            data=grid.evaluation_data,
+        output:
+            expand(
+                "results/eval/{{encoder}}/{{intermediate}}/{{mix}}/seed{{seed}}/{{target}}/{language}.{kind}",
+                language=grid.languages(evaluated_target),
+                kind=["json", "predictions.parquet"],
+            ),
+        log:
+            "logs/eval/{encoder}/{intermediate}/{mix}/seed{seed}/{target}.log",
+        benchmark:
+            "benchmarks/jobs/eval/{encoder}/{intermediate}/{mix}/seed{seed}/{target}.tsv"
+        wildcard_constraints:
+            target=one_of([evaluated_target]),
+        priority: 100
+        conda:
+            "../envs/train.yaml"
+        threads: grid.threads
+        resources:
+            mem_mb=4000,
+            runtime=240,
+            gpu=0,
+        params:
+            spec=specs.spec_evaluate,
+            code=specs.code_evaluate,
+            run=specs.names_of_run,
+            out=subpath(output[0], parent=True),
+        message:
+            "Evaluate {wildcards.target} on {wildcards.encoder}/{wildcards.intermediate}/{wildcards.mix}/seed{wildcards.seed}"
+        shell:
+            "python -m intermezzo evaluate --spec {params.spec:q} --code {params.code:q} --run {params.run:q} "
+            "--model {input.model:q} --data {input.data:q} --out {params.out:q} --cache results/.cache "
+            "2>&1 | tee {log:q}"

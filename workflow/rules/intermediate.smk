@@ -1,0 +1,38 @@
+# Intermediate training: one task or several, in the languages of a mix.
+
+
+rule train_intermediate:
+    """Train an encoder on the tasks of an intermediate in a mix of languages.
+
+    Input: the encoder's manifest, training data of every task in every language of the mix.
+    Output: a model folder; allocation.tsv says how many examples each language gave.
+    """
+    input:
+        model=grid.encoder_of,
+        data=grid.intermediate_data,
+    output:
+        expand(
+            "results/intermediate/{{encoder}}/{{intermediate}}/{{mix}}/seed{{seed}}/{file}",
+            file=TRAINED_MODEL,
+        ),
+    log:
+        "logs/intermediate/{encoder}/{intermediate}/{mix}/seed{seed}.log",
+    benchmark:
+        "benchmarks/jobs/intermediate/{encoder}/{intermediate}/{mix}/seed{seed}.tsv"
+    priority: 300
+    conda:
+        "../envs/train.yaml"
+    threads: grid.threads
+    resources:
+        mem_mb=4000,
+        runtime=1440,
+        gpu=0,
+    params:
+        spec=specs.spec_intermediate,
+        code=specs.code_intermediate,
+        out=subpath(output[0], parent=True),
+    message:
+        "Train {wildcards.encoder} on intermediate {wildcards.intermediate}, mix {wildcards.mix}, seed {wildcards.seed}"
+    shell:
+        "python -m intermezzo finetune --spec {params.spec:q} --code {params.code:q} --model {input.model:q} "
+        "--data {input.data:q} --out {params.out:q} --states results/.state 2>&1 | tee {log:q}"

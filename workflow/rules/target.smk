@@ -1,0 +1,38 @@
+# Target training: one task in English, from the untouched encoder (baseline) or from an intermediate model.
+
+
+rule train_target:
+    """Fine-tune on a target task in English, with a fresh head.
+
+    Input: the manifest of the model to start from, the task's English training data.
+    Output: a model folder.
+    """
+    input:
+        model=grid.started_from,
+        data=grid.target_data,
+    output:
+        expand(
+            "results/target/{{encoder}}/{{intermediate}}/{{mix}}/seed{{seed}}/{{target}}/{file}",
+            file=TRAINED_MODEL,
+        ),
+    log:
+        "logs/target/{encoder}/{intermediate}/{mix}/seed{seed}/{target}.log",
+    benchmark:
+        "benchmarks/jobs/target/{encoder}/{intermediate}/{mix}/seed{seed}/{target}.tsv"
+    priority: 200
+    conda:
+        "../envs/train.yaml"
+    threads: grid.threads
+    resources:
+        mem_mb=4000,
+        runtime=720,
+        gpu=0,
+    params:
+        spec=specs.spec_target,
+        code=specs.code_target,
+        out=subpath(output[0], parent=True),
+    message:
+        "Train target {wildcards.target} from {wildcards.encoder}/{wildcards.intermediate}/{wildcards.mix}, seed {wildcards.seed}"
+    shell:
+        "python -m intermezzo finetune --spec {params.spec:q} --code {params.code:q} --model {input.model:q} "
+        "--data {input.data:q} --out {params.out:q} --states results/.state 2>&1 | tee {log:q}"
