@@ -3,10 +3,10 @@
 import json
 
 import pytest
-from toy_files import CONLLU, COPA, SQUAD, XCOPA, parquet_bytes, read
 
 from intermezzo import sources
 from intermezzo.errors import UserError
+from toy_files import CONLLU, COPA, SQUAD, XCOPA, parquet_bytes, read
 
 NLI = {"reader": "nli_csv", "path": "f"}
 HEAD = "premise,hypothesis,label\n"

@@ -1,10 +1,10 @@
 """Source `files`: every reader on a hand-written file, the steps after it, and the sample of `rows`."""
 
 import pytest
-from toy_files import BIBLE, CONLLU, COPA, SQUAD, UDHR, VERSES, XCOPA, parquet_bytes, read
 
 from intermezzo import sources
 from intermezzo.errors import UserError
+from toy_files import BIBLE, CONLLU, COPA, SQUAD, UDHR, VERSES, XCOPA, parquet_bytes, read
 
 # -- readers ------------------------------------------------------------------------------------------------------
 
