@@ -21,7 +21,8 @@ LABELS = ("encoder", "intermediate", "mix")
 def tables(scores: str | Path, main: Mapping[str, str], controls: Mapping[str, str], order: Sequence[str] = ()) -> str:
     """Markdown for every target of `scores` (scores.parquet).
 
-    main: target -> the metric to show. controls: control target -> the target that it belongs to (nli_hypothesis -> nli); it gets no table of its own.
+    main: target -> the metric to show. controls: control target -> the target that it belongs to (nli_hypothesis ->
+    nli); it gets no table of its own.
     order: languages in the order of the columns; others follow alphabetically.
     """
     path = Path(scores)

@@ -1,9 +1,10 @@
 """Tagging: token accuracy; for IOB2 labels entity F1, for other labels XTREME's part-of-speech F1.
 
-Entity F1 is counted as conlleval and seqeval (default mode) do. Both count leniently: an `I-X` that nothing fitting precedes begins an entity of type X. An entity counts when
-first token, last token and type all agree; F1 is over the entities of all rows together (micro), and 0 when
-neither side has one. `pos_f1` is the same over maximal runs of one tag: XTREME scores bare tags with seqeval, which
-(in the versions of 2020) takes neighbours with the same tag for one span.
+Entity F1 is counted as conlleval and seqeval (default mode) count it: leniently, so that an `I-X` which nothing fitting
+precedes begins an entity of type X. An entity counts when first token, last token and type all agree; F1 is over the
+entities of all rows together (micro), and 0 when neither side has one. `pos_f1` is the same over maximal runs of one
+tag: XTREME scores bare tags with seqeval, which (in the versions of 2020) takes neighbours with the same tag for one
+span.
 Sources: Tjong Kim Sang and Buchholz (2000), the CoNLL evaluation script; Nakayama (2018), seqeval.
 """
 
