@@ -19,7 +19,7 @@ help:
 	@echo "make clean-env             remove that environment"
 
 results/%: $(venv)/.made FORCE
-	@$(run) snakemake --cores $(CORES) $(ARGS) $@
+	@$(run) snakemake --cores $(CORES) $@ $(ARGS)
 
 test: $(venv)/.made
 	@$(run) python -m pytest $(ARGS)

@@ -204,9 +204,24 @@ def test_answer_names_targets_at_chance(experiment):
         return (34 if cell.target == "nli" and cell.language != "en" else 80) + noise.gauss(0, 1)
 
     answer = (experiment(value) / "answer.md").read_text()
+    listed = answer.split("## Where results are at chance")[1]
     for group in ("rare", "other"):
-        assert f"- `nli`, {group}: " in answer
-    assert "`nli`, english" not in answer and "`pairs`" not in answer.split("at chance")[1]
+        assert f"- `nli`, {group}: no model is above" in listed
+    assert "`nli`, english" not in listed and "`pairs`" not in listed
+    seen = next(line for line in answer.splitlines() if line.startswith("- **rare, seen"))
+    assert seen.endswith("1 at chance in both mixes.")  # nli; pairs is not
+    assert "†" in next(line for line in answer.splitlines() if line.startswith("| nli | nli"))
+
+
+def test_a_score_that_a_guess_reaches_by_luck_is_chance(experiment):
+    """400 rows: 34 points have a standard error of 2.4; one seed and one language have no other."""
+
+    def informative(points):
+        shown = (experiment(lambda cell: points, seeds=[0]) / "answer.md").read_text()
+        return "- `nli`, english: " not in shown
+
+    assert not informative(38.5)
+    assert informative(39.0)
 
 
 def test_controls_are_in_the_table_and_not_in_the_answer(experiment):

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from intermezzo.analysis.comparisons import Comparisons
+from intermezzo.analysis.comparisons import Comparisons, Key
 from intermezzo.analysis.design import BASELINE, Design
 from intermezzo.analysis.intervals import Estimate, estimate
 
@@ -28,16 +28,27 @@ GROUPS = {
 
 @dataclass(frozen=True)
 class Pair:
-    """One (intermediate, target) and its difference per seed and language, mix against reference."""
+    """One intermediate and target, in a mix (`key`) and in the English-only one (`reference`).
 
-    intermediate: str
-    target: str
+    delta: their difference, seeds x languages. groups: name -> languages. kind: what the target is to the intermediate.
+    """
+
+    key: Key
+    reference: Key
     delta: pd.DataFrame
     groups: dict[str, list[str]]
     kind: str
 
-    def of(self, group: str) -> pd.DataFrame | None:
-        return self.delta[self.groups[group]] if group in self.groups else None
+    @property
+    def intermediate(self) -> str:
+        return self.key[1]
+
+    @property
+    def target(self) -> str:
+        return self.key[3]
+
+    def of(self, group: str) -> pd.DataFrame:
+        return self.delta[self.groups[group]]
 
 
 def text(comparisons: Comparisons) -> str:
@@ -76,71 +87,72 @@ def _pairs(comparisons: Comparisons, design: Design, encoder: str, mix: str) -> 
     pairs = []
     for intermediate, one in design.intermediates.items():
         for name, target in design.targets.items() if mix in one.mixes else ():
-            delta = comparisons.delta_english((encoder, intermediate, mix, name, target.metrics[0]))
-            if delta is not None:
+            key = (encoder, intermediate, mix, name, target.metrics[0])
+            delta, reference = comparisons.delta_english(key), comparisons.english(key)
+            if delta is not None and reference is not None:
                 groups = {group.name: list(group.languages) for group in design.groups(intermediate, mix, name)}
                 other = "retrieval" if target.format == "retrieval" else "other task"
                 kind = "same task" if target.task in one.tasks else other
-                pairs.append(Pair(intermediate, name, delta, groups, kind))
+                pairs.append(Pair(key, reference, delta, groups, kind))
     return pairs
 
 
 def _mix(comparisons: Comparisons, design: Design, encoder: str, mix: str, pairs: Sequence[Pair]) -> list[str]:
-    against = f"`{mix}` against `{design.english_mix}`"
     kinds = sorted({pair.kind for pair in pairs})
     columns = {"all": pairs} | {kind: [p for p in pairs if p.kind == kind] for kind in kinds if len(kinds) > 1}
     rows, sentences = [], []
     for group, words in GROUPS.items():
-        overall = _overall(pairs, group)
-        if overall is None:
+        having = [pair for pair in pairs if group in pair.groups]
+        if not having:
             sentences.append(f"- **{words}**: no such language here.")
             continue
-        found, languages = overall
-        each = [estimate(part.to_numpy()) for pair in pairs if (part := pair.of(group)) is not None]
+        languages = sorted({language for pair in having for language in pair.groups[group]})
+        each = [estimate(pair.of(group).to_numpy()) for pair in having]
         sentences.append(
-            f"- **{words}** ({', '.join(languages)}): {_words(found)}; of {_count(each, 'pair')}, "
-            f"{sum(one.low > 0 for one in each)} higher and {sum(one.high < 0 for one in each)} lower by its interval."
+            f"- **{words}** ({', '.join(languages)}): {_words(_overall(having, group))}. By their own intervals, of "
+            f"{_count(each, 'pair')} {sum(one.low > 0 for one in each)} higher and {sum(one.high < 0 for one in each)} "
+            f"lower; {sum(_uninformative(comparisons, pair, group) for pair in having)} at chance in both mixes."
         )
-        shown = [_overall(some, group) for some in columns.values()]
-        rows.append([words, str(len(languages)), *(_short(one[0]) if one else "" for one in shown)])
+        shown = [[pair for pair in some if group in pair.groups] for some in columns.values()]
+        rows.append([words, str(len(languages)), *(_short(_overall(some, group)) if some else "" for some in shown)])
     trained, tested = sorted({pair.intermediate for pair in pairs}), sorted({pair.target for pair in pairs})
     return [
-        f"## {against}, encoder `{encoder}`",
-        f"Mean over {_count(trained, 'intermediate')} ({', '.join(trained)}), {_count(tested, 'target')} "
-        f"({', '.join(tested)}) and {_count(design.seeds, 'seed')}:",
+        f"## `{mix}` against `{design.english_mix}`, encoder `{encoder}`",
+        f"Mean over the pairs of {_count(trained, 'intermediate')} ({', '.join(trained)}) and "
+        f"{_count(tested, 'target')} ({', '.join(tested)}), with {_count(design.seeds, 'seed')}:",
         "\n".join(sentences),
         "The same, and split by what the target has to do with the intermediate:",
         _table(["languages", "number", *columns], rows),
-        f"Per intermediate and target: the mean with `{design.english_mix}`, with `{mix}`, and the difference.",
-        _table(["intermediate", "target", *GROUPS.values()], _details(comparisons, encoder, mix, pairs)),
+        f"Per pair: the mean with `{design.english_mix}`, with `{mix}`, and the difference; † = both at chance.",
+        _table(["intermediate", "target", *GROUPS.values()], [_details(comparisons, pair) for pair in pairs]),
     ]
 
 
-def _overall(pairs: Sequence[Pair], group: str) -> tuple[Estimate, list[str]] | None:
-    parts = [part for pair in pairs if (part := pair.of(group)) is not None]
-    return (_mean(parts), sorted({language for part in parts for language in part})) if parts else None
+def _details(comparisons: Comparisons, pair: Pair) -> list[str]:
+    row = [pair.intermediate, f"{pair.target} ({pair.key[4]}{', same task' if pair.kind == 'same task' else ''})"]
+    for group in GROUPS:
+        if group not in pair.groups:
+            row.append("")
+            continue
+        before, after = (
+            comparisons.values(key)[pair.groups[group]].to_numpy().mean() for key in (pair.reference, pair.key)
+        )
+        mark = " †" if _uninformative(comparisons, pair, group) else ""
+        row.append(f"{before:.1f} → {after:.1f}, {_short(estimate(pair.of(group).to_numpy()))}{mark}")
+    return row
+
+
+def _uninformative(comparisons: Comparisons, pair: Pair, group: str) -> bool:
+    return all(_is_chance(comparisons, key, pair.groups[group]) for key in (pair.reference, pair.key))
+
+
+def _overall(pairs: Sequence[Pair], group: str) -> Estimate:
+    return _mean([pair.of(group) for pair in pairs])
 
 
 def _mean(parts: Sequence[pd.DataFrame]) -> Estimate:
     """The mean over several differences, first per seed and language over those that have the language."""
     return estimate(pd.concat(parts).groupby(level=0).mean().to_numpy())
-
-
-def _details(comparisons: Comparisons, encoder: str, mix: str, pairs: Sequence[Pair]) -> list[list[str]]:
-    rows = []
-    for pair in pairs:
-        metric = comparisons.design.targets[pair.target].metrics[0]
-        row = [pair.intermediate, f"{pair.target} ({metric}{', same task' if pair.kind == 'same task' else ''})"]
-        for group in GROUPS:
-            part = pair.of(group)
-            if part is None:
-                row.append("")
-                continue
-            mixed = comparisons.values((encoder, pair.intermediate, mix, pair.target, metric))[pair.groups[group]]
-            before, after = (mixed - part).to_numpy().mean(), mixed.to_numpy().mean()
-            row.append(f"{before:.1f} → {after:.1f}, {_short(estimate(part.to_numpy()))}")
-        rows.append(row)
-    return rows
 
 
 def _against_baseline(comparisons: Comparisons, design: Design, encoder: str) -> list[str]:
@@ -171,8 +183,8 @@ def _at_chance(comparisons: Comparisons, design: Design, encoder: str) -> list[s
             weak = []
             for intermediate, mix in design.trained():
                 found = [one for one in design.groups(intermediate, mix, name) if one.name == group]
-                above = comparisons.above_chance((encoder, intermediate, mix, name, target.metrics[0]))
-                weak += [_is_chance(above[list(one.languages)].to_numpy()) for one in found]
+                key = (encoder, intermediate, mix, name, target.metrics[0])
+                weak += [_is_chance(comparisons, key, list(one.languages)) for one in found]
             if weak and all(weak):
                 lines.append(f"- `{name}`, {group}: no model is above the uninformed guess; uninformative.")
             elif sum(weak) * 2 >= len(weak) > 0:
@@ -180,14 +192,15 @@ def _at_chance(comparisons: Comparisons, design: Design, encoder: str) -> list[s
     return [
         f"## Where results are at chance, encoder `{encoder}`",
         "A mean counts as chance when it exceeds the uninformed guess (most frequent label or tag, fixed answer, one "
-        "in n) by less than twice its standard error over seeds and languages. Such targets stay in the averages.",
+        "in n) by no more than twice its standard error, over seeds and languages or, if that is larger, for test sets "
+        "of this size. A difference of two guesses says nothing; such targets stay in the averages and dilute them.",
         "\n".join(lines) or "None: on every target, in every language group, most models are above chance.",
     ]
 
 
-def _is_chance(above: np.ndarray) -> bool:
-    found = estimate(above)
-    return found.mean <= 0 or found.mean < 2 * found.error
+def _is_chance(comparisons: Comparisons, key: Key, languages: list[str]) -> bool:
+    found = estimate(comparisons.above_chance(key)[languages].to_numpy())
+    return found.mean <= 2 * float(np.fmax(found.error, comparisons.sampling_error(key, languages)))
 
 
 def _limits(seeds: int, differences: int) -> str:
@@ -207,8 +220,8 @@ def _limits(seeds: int, differences: int) -> str:
     ]
     if differences:
         points.append(
-            f"Differences shown per intermediate, target and group: {differences}, uncorrected; about "
-            f"{differences * 0.05:.0f} of them would leave out zero by luck alone."
+            f"Differences shown per intermediate, target and group: {differences}, uncorrected; "
+            "without any effect one in twenty of their intervals would leave out zero."
         )
     return "## What these numbers cannot say\n\n" + "\n".join(f"- {point}" for point in points)
 

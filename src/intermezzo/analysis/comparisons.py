@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 
 from intermezzo.analysis.design import BASELINE, Design
@@ -22,12 +23,14 @@ class Comparisons:
         keys = ["encoder", "intermediate", "mix", "target", "metric"]
         self._values: dict[Key, pd.DataFrame] = {}
         self._majority: dict[Key, pd.Series] = {}
+        self._rows: dict[Key, pd.Series] = {}
         for key, part in scores.groupby(keys, sort=False):
             seeds = part["seed"].fillna(-1).astype(int)
             matrix = part.assign(seed=seeds).pivot(index="seed", columns="language", values="value")
             languages = list(design.targets[key[3]].languages)
             self._values[key] = matrix[languages] * 100
             self._majority[key] = part.groupby("language")["majority"].first()[languages] * 100
+            self._rows[key] = part.groupby("language")["n"].first()[languages]
 
     def values(self, key: Key) -> pd.DataFrame:
         """The metric itself."""
@@ -41,6 +44,14 @@ class Comparisons:
         """The metric minus the uninformed guess of its language."""
         return self._values[key] - self._majority[key]
 
+    def sampling_error(self, key: Key, languages: list[str]) -> float:
+        """Standard error, from test sets of finite size alone, that a guess would have in the mean over `languages`.
+
+        Binomial, with a test set's rows as independent trials; for F1 this is an upper bound.
+        """
+        share = self._majority[key][languages] / 100
+        return float(100 * np.sqrt((share * (1 - share) / self._rows[key][languages]).sum()) / len(languages))
+
     def delta_baseline(self, key: Key) -> pd.DataFrame | None:
         """Difference from the same target without intermediate training."""
         encoder, intermediate, _, target, metric = key
@@ -51,11 +62,16 @@ class Comparisons:
 
     def delta_english(self, key: Key) -> pd.DataFrame | None:
         """Difference from the same intermediate trained in the English-only mix."""
+        reference = self.english(key)
+        return None if reference is None else self._minus(key, reference)
+
+    def english(self, key: Key) -> Key | None:
+        """The same intermediate and target with the English-only mix."""
         encoder, intermediate, mix, target, metric = key
         english = self.design.english_mix
         if mix == english or english not in self.design.intermediates[intermediate].mixes:
             return None
-        return self._minus(key, (encoder, intermediate, english, target, metric))
+        return encoder, intermediate, english, target, metric
 
     def _minus(self, key: Key, reference: Key) -> pd.DataFrame:
         values, subtracted = self._values[key], self._values[reference]
