@@ -31,6 +31,10 @@ include: "workflow/rules/evaluate.smk"
 include: "workflow/rules/analyse.smk"
 
 
+onstart:
+    forkserver.start()  # local jobs fork from one process that has imported torch
+
+
 localrules:
     summary,
     prepare,

@@ -1,3 +1,12 @@
-from intermezzo.cli import main
+"""`python -m intermezzo`: through the fork server where there is one, here otherwise."""
 
-raise SystemExit(main())
+import sys
+
+from intermezzo.forkserver import submit
+
+status = submit(sys.argv[1:])
+if status is None:
+    from intermezzo.cli import main
+
+    status = main()
+raise SystemExit(status)

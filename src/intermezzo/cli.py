@@ -10,23 +10,32 @@ import argparse
 import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext, redirect_stderr
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from intermezzo import __version__
 from intermezzo.errors import UserError
 
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+ENVIRONMENT = {
+    "HF_HUB_OFFLINE": "1",  # no stage but the import of an encoder from the hub may reach the network
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "TQDM_DISABLE": "1",  # libraries' progress bars garble logs; stages print lines of their own
+    "TOKENIZERS_PARALLELISM": "false",
+}
+"""Set before any library is imported."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one stage; returns the exit status (0, or 2 for a problem that the user can mend)."""
     options = _parser().parse_args(arguments)
     try:
-        if isinstance(getattr(options, "spec", None), dict):
-            _limit_threads(options.spec.get("threads", 1))
-        options.run(options)
+        if "spec" in options:
+            _prepare_environment(options)
+        with _labelled(options):
+            options.run(options)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
@@ -36,10 +45,36 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _limit_threads(count: int) -> None:
-    """Pin the number of threads; libraries read these variables when they are imported, so before torch."""
-    for variable in THREAD_VARIABLES:
-        os.environ[variable] = str(count)
+def _prepare_environment(options: argparse.Namespace) -> None:
+    """Pin threads and switch off the network; libraries read these variables when they are imported, so before that."""
+    os.environ.update(ENVIRONMENT)
+    os.environ.update(dict.fromkeys(THREAD_VARIABLES, str(options.spec.get("threads", 1))))
+    if "from" in options.spec and options.spec.get("revision"):
+        del os.environ["HF_HUB_OFFLINE"]
+
+
+@contextmanager
+def _labelled(options: argparse.Namespace) -> Iterator[None]:
+    """Begin each line on stderr with the artefact that is made: the lines of parallel jobs share a terminal."""
+    out = getattr(options, "out", None)
+    with redirect_stderr(_Labelled(sys.stderr, "/".join(out.parts[-6:]))) if out else nullcontext():
+        yield
+
+
+class _Labelled:
+    """A text stream that writes a label before every line."""
+
+    def __init__(self, stream: TextIO, label: str) -> None:
+        self._stream, self._label, self._at_start = stream, f"[{label.removeprefix('results/')}] ", True
+
+    def write(self, text: str) -> int:
+        for line in text.splitlines(keepends=True):
+            self._stream.write(self._label + line if self._at_start else line)
+            self._at_start = line.endswith("\n")
+        return len(text)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -29,7 +29,7 @@ from typing import Any, NamedTuple
 from intermezzo.config import catalogue, parse
 from intermezzo.config.checks import data_root
 from intermezzo.config.models import Config, ImportedEncoder, ScratchEncoder
-from intermezzo.config.settings import examples_of, resolve
+from intermezzo.config.settings import Phase, examples_of, resolve
 from intermezzo.errors import UserError
 from intermezzo.tasks import TRAINED, Task, load_task
 
@@ -63,6 +63,11 @@ def evaluation_path(run: Run, target: str, language: str, root: str = "results/e
 def one_of(names: Iterable[str]) -> str:
     """A regular expression that matches exactly these names (nothing at all for none)."""
     return "|".join(map(re.escape, names)) or "(?!)"
+
+
+def _rank(value: int, values: Iterable[int]) -> int:
+    """0 to 99, in proportion to the largest of `values`."""
+    return 99 * value // max(1, *values)
 
 
 class Grid:
@@ -119,12 +124,26 @@ class Grid:
             return self.runs
         return [Run(e, BASELINE, BASELINE, "none") for e in self.encoders] + self.intermediate_runs
 
-    def work(self, run: Run, target: str | None = None) -> int:
-        """Examples that a training run sees over all its epochs (0 = unknown): what its length grows with."""
-        phase, name = ("intermediate", run.intermediate) if target is None else ("target", target)
-        tasks = self.config.intermediate(name).tasks if target is None else [self.task(name).name]
-        examples = sum(examples_of(self.config, run.encoder, phase, name, task) or 0 for task in tasks)
-        return examples * resolve(self.config, run.encoder, phase, name, tasks)["epochs"]
+    # -- order of jobs: the longest first, so that none is left alone at the end ------------------------------------
+
+    def encoder_priority(self, wildcards: Any) -> int:
+        steps = {name: self.config.encoders[name].training.steps for name in self.scratch}
+        return 400 + _rank(steps[wildcards.encoder], steps.values())
+
+    def intermediate_priority(self, wildcards: Any) -> int:
+        work = {name: self._work("intermediate", wildcards.encoder, name) for name in self.config.grid.intermediates}
+        return 300 + _rank(work[wildcards.intermediate], work.values())
+
+    def target_priority(self, wildcards: Any) -> int:
+        trained = [name for name in self.targets if self.is_trained(name)]
+        work = {name: self._work("target", wildcards.encoder, name) for name in trained}
+        return 200 + _rank(work[wildcards.target], work.values())
+
+    def _work(self, phase: Phase, encoder: str, name: str) -> int:
+        """Examples that a training sees over all its epochs."""
+        tasks = self.config.intermediate(name).tasks if phase == "intermediate" else [self.task(name).name]
+        examples = sum(examples_of(self.config, encoder, phase, name, task) or 0 for task in tasks)
+        return examples * resolve(self.config, encoder, phase, name, tasks)["epochs"]
 
     # -- where it lies -------------------------------------------------------------------------------------------
 

@@ -3,6 +3,7 @@ import sys
 
 sys.path.insert(0, f"{workflow.basedir}/src")
 
+from intermezzo import forkserver
 from intermezzo.grid import MODEL, TRAINED_MODEL, Grid, one_of
 from intermezzo.specs import Specs
 

@@ -18,7 +18,7 @@ rule pretrain_encoder:
         "benchmarks/jobs/encoders/{encoder}.tsv"
     wildcard_constraints:
         encoder=one_of(grid.scratch),
-    priority: 400
+    priority: grid.encoder_priority
     conda:
         "../envs/train.yaml"
     threads: grid.threads

@@ -19,7 +19,7 @@ rule train_intermediate:
         "logs/intermediate/{encoder}/{intermediate}/{mix}/seed{seed}.log",
     benchmark:
         "benchmarks/jobs/intermediate/{encoder}/{intermediate}/{mix}/seed{seed}.tsv"
-    priority: 300
+    priority: grid.intermediate_priority
     conda:
         "../envs/train.yaml"
     threads: grid.threads

@@ -19,7 +19,7 @@ rule train_target:
         "logs/target/{encoder}/{intermediate}/{mix}/seed{seed}/{target}.log",
     benchmark:
         "benchmarks/jobs/target/{encoder}/{intermediate}/{mix}/seed{seed}/{target}.tsv"
-    priority: 200
+    priority: grid.target_priority
     conda:
         "../envs/train.yaml"
     threads: grid.threads

@@ -242,7 +242,7 @@ def _mix_of(config: Config, mix: str, intermediate: str, task: Task) -> Iterator
     for encoder in config.grid.encoders:
         settings = resolve(config, encoder, "intermediate", intermediate, [task.name])
         if settings["examples"] is None and len(config.grid.mixes) > 1:
-            yield f"training.intermediate.examples: null gives each mix another budget; write a number ({key})"
+            yield f"intermediates.{intermediate}: examples null gives each mix another budget; write a number"
         yield from _enough(config, key, task, weights, settings["examples"])
 
 

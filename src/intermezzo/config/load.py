@@ -115,15 +115,15 @@ def _lines(details: list[ErrorDetails]) -> list[str]:
             line = f"allowed: {detail['ctx']['expected']}; {found}"
         else:
             line = f"{_plain(detail)}; {found}"
-        if path in lines and kind == "literal_error" and isinstance(value, list):
-            continue  # `all` or a list: of a list only its own problem is worth telling
+        if path in lines and kind == "list_type":  # the key takes one word or a list, and this is neither
+            line = f"must be a list, or {lines[path].removeprefix('allowed: ')}"
         lines[path] = line
     return [f"{path}: {line}" for path, line in lines.items() if not _is_shadowed(path, lines)]
 
 
 def _is_shadowed(path: str, lines: Mapping[str, str]) -> bool:
-    """Is this the failed literal branch of a union whose list branch has a problem of its own, further down?"""
-    return lines[path].startswith("allowed: 'a") and any(other.startswith(f"{path}.") for other in lines)
+    """Of a key that takes one word or a list, and has a list with a problem further down, that one is worth telling."""
+    return lines[path].startswith("allowed: ") and any(other.startswith(f"{path}.") for other in lines)
 
 
 def _is_branch(part: Any) -> bool:

@@ -99,12 +99,15 @@ class DataConfig(Section):
 class WorldConfig(Section):
     """The embedded world (source `world`); docs/world.md describes it."""
 
-    seed: Seed = Field(0, description="Another seed is another world: other words, facts and examples.")
+    seed: Seed = Field(13, description="Another seed is another world: other words, facts and examples.")
     loanwords: Share = Field(0.2, description="Anchor: share of content words that are the same in all languages.")
     names_shared: bool = Field(True, description="Anchor: names of persons and places are the same in all languages.")
     code_mixed_documents: Share = Field(0.9, description="Anchor: share of documents that mix in foreign words.")
     code_mixed_words: Share = Field(0.4, description="Anchor: share of the words of such a document that are foreign.")
     documents_scale: Positive = Field(1.0, description="Multiplies the number of monolingual documents.")
+    translation_noise: Share = Field(
+        0.0, description="Share of wrong words in the training data of all languages but English, as if translated."
+    )
 
 
 class LanguagesConfig(Section):

@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 from intermezzo.artifacts import atomic, digest, read_json, sha256, write_json
 from intermezzo.evaluation.metrics import majority, score
 
+
 def evaluate(
     spec: dict[str, Any],
     model: Path,
@@ -100,4 +101,3 @@ class _Predictor:
 
             self.predict = predictor(self.spec, self.model)
         return self.predict(rows)
-

@@ -74,9 +74,7 @@ class Head(nn.Module):
     def loss(self, outputs: tuple[torch.Tensor, torch.Tensor], features: list[Feature]) -> torch.Tensor:
         """Mean over the words of the batch."""
         logits, starts = outputs
-        places = [
-            (start + at, tag) for start, f in zip(starts.tolist(), features, strict=True) for at, tag in f.target
-        ]
+        places = [(start + at, tag) for start, f in zip(starts.tolist(), features, strict=True) for at, tag in f.target]
         at, gold = torch.tensor(places, device=logits.device).T
         return cross_entropy(logits[at].float(), gold)
 

@@ -27,9 +27,7 @@ from intermezzo.tasks.controls import remove_input, shuffle_labels
 from intermezzo.training.loop import device, state_folder, train, use_threads
 
 
-def finetune(
-    spec: dict[str, Any], model: Path, data: dict[str, Path], out: Path, state: Path, code: str = ""
-) -> None:
+def finetune(spec: dict[str, Any], model: Path, data: dict[str, Path], out: Path, state: Path, code: str = "") -> None:
     """Train `model` (a model folder) on the tasks of `spec` and write a model folder to `out`.
 
     data: "task/language" -> Parquet of the task's format. spec: phase, seed, threads, tasks (name, format, labels,
@@ -63,9 +61,7 @@ def finetune(
             name, chosen = batches[step]
             return batch_loss(system, name, [features[name][i] for i in chosen])
 
-        loss = train(
-            system, loss_of, len(batches), settings, state=work / "state.pt", log=log, name=spec["phase"]
-        )
+        loss = train(system, loss_of, len(batches), settings, state=work / "state.pt", log=log, name=spec["phase"])
         log.touch()
         weights = save_encoder(encoder.model.cpu(), model, out)
         save_file({k: v.cpu().contiguous() for k, v in heads.state_dict().items()}, out / "heads.safetensors")

@@ -84,7 +84,9 @@ def train(
                     )
                 rate = (done - first) / max(now - began, 1e-9)
                 left = time.strftime("%H:%M:%S", time.gmtime((steps - done) / rate))
-                _say(f"{name}: step {done}/{steps} ({done / steps:.0%}) loss {value:.3f}, {rate:.1f} steps/s, ETA {left}")
+                _say(
+                    f"{name}: step {done}/{steps} ({done / steps:.0%}) loss {value:.3f}, {rate:.1f} steps/s, ETA {left}"
+                )
                 record = {"step": done, "loss": value, "tokens": tokens, "seconds": now - began}
                 log_file.write(json.dumps(record) + "\n")
                 log_file.flush()

@@ -51,7 +51,9 @@ def pretrain(
             loss = train(model, loss_of, steps, spec["training"], state=work / "state.pt", log=log, name="pretrain")
         log.touch()
         weights = save_encoder(model.cpu(), out, out)
-        data = {f"{kind}/{lang}": sha256(p) for kind, d in (("text", text), ("parallel", parallel)) for lang, p in d.items()}
+        data = {
+            f"{kind}/{lang}": sha256(p) for kind, d in (("text", text), ("parallel", parallel)) for lang, p in d.items()
+        }
         write_json(
             out / "manifest.json",
             {

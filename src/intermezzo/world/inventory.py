@@ -56,9 +56,10 @@ class Inventory:
     hypernyms: dict[str, str]
     """Category -> its hypernym."""
     members: dict[str, tuple[str, ...]]
-    """Category -> its members with their synonyms, without the hypernym."""
+    """Category -> its members, without the hypernym and without synonyms."""
     animate: tuple[str, ...]
     verbs: tuple[str, ...]
+    """Ordinary verbs, without synonyms; so are `adjectives`."""
     objects: dict[str, tuple[str, ...]]
     """Verb -> categories of its objects."""
     homographs: dict[str, str]
@@ -72,7 +73,7 @@ class Inventory:
     base: dict[str, str]
     """Concept -> the concept that it shares its meaning with (itself, unless it is a synonym)."""
     exclusive: dict[str, tuple[str, ...]]
-    """Concept -> concepts that cannot hold with it: antonyms, other colours, other places, other times."""
+    """Concept -> concepts that cannot hold with it (antonyms, other colours, places, times), without synonyms."""
     places: tuple[str, ...]
     times: tuple[str, ...]
     time_group: dict[str, str]
@@ -120,8 +121,9 @@ def _index(data: dict[str, Any]) -> Inventory:
     for name, words in said["nouns"].items():
         hypernyms[name] = add("n", name, "NOUN")
         base[hypernyms[name]] = hypernyms[name]
-        members[name] = tuple(c for word in words for c in with_synonym("n", word, "NOUN", "noun"))
-        category |= dict.fromkeys((hypernyms[name], *members[name]), name)
+        words = [with_synonym("n", word, "NOUN", "noun") for word in words]
+        members[name] = tuple(word[0] for word in words)
+        category |= dict.fromkeys((hypernyms[name], *(concept for word in words for concept in word)), name)
 
     verbs: list[str] = []
     objects: dict[str, tuple[str, ...]] = {}
@@ -130,15 +132,15 @@ def _index(data: dict[str, Any]) -> Inventory:
     for pair in said["verb_pairs"]:
         sides = [with_synonym("v", verb, "VERB", "verb") for verb in pair["verbs"]]
         for mine, others, result in zip(sides, sides[::-1], pair.get("results", [None, None]), strict=True):
+            verbs.append(mine[0])
             for verb in mine:
-                verbs.append(verb)
-                exclusive[verb] = tuple(others)
+                exclusive[verb] = (others[0],)
                 objects[verb] = tuple(pair.get("objects", said["nouns"]))
                 if result:
                     results[verb] = f"a:{result}"
     homographs = {}
     for verb, noun, categories in said["homograph_verbs"]:
-        verbs += with_synonym("v", verb, "VERB", "verb")
+        verbs.append(with_synonym("v", verb, "VERB", "verb")[0])
         objects[f"v:{verb}"], homographs[f"v:{verb}"] = tuple(categories), f"n:{noun}"
     entity_verbs = {}
     for kind, words in said["entity_verbs"].items():
@@ -151,8 +153,8 @@ def _index(data: dict[str, Any]) -> Inventory:
             [f"a:{word}"] if f"a:{word}" in english else with_synonym("a", word, "ADJ", "adjective") for word in pair
         ]
         for mine, others in zip(sides, sides[::-1], strict=True):
-            adjectives += [adjective for adjective in mine if adjective not in adjectives]
-            exclusive |= {adjective: (*exclusive.get(adjective, ()), *others) for adjective in mine}
+            adjectives += [mine[0]] if mine[0] not in adjectives else []
+            exclusive |= {adjective: (*exclusive.get(adjective, ()), others[0]) for adjective in mine}
     colours = [with_synonym("a", word, "ADJ", "adjective")[0] for word in said["colours"]]
     adjectives += colours
     exclusive |= {colour: tuple(c for c in colours if c != colour) for colour in colours}

@@ -80,9 +80,9 @@ class Lexicon:
     def _fresh(self, rng: random.Random, taken: set[str], short: bool) -> str:
         own = self.language
         while True:
-            syllables = rng.choice((1, 1, 2)) if short else rng.choice((2, 2, 2, 3))
+            syllables = 1 if short else rng.choice((1, 2, 2))
             word = make_word(rng, own.onsets, own.vowels, own.codas, syllables=syllables)
-            if word not in taken and len(word) > 1:
+            if word not in taken and len(word) > (1 if short else 2):
                 return word
 
 

@@ -7,6 +7,7 @@ place and one time, and each noun phrase has one referent.
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
@@ -97,7 +98,7 @@ class Sampler:
     def scene(self, modifiers: int | tuple[str, ...] = 0, *, verbs: tuple[str, ...] = (), **fixed: str) -> Scene:
         """A scene with that many modifiers (or these), its verb from `verbs`, and `fixed` subject, verb or object."""
         while True:
-            verb = fixed.get("verb") or self.rng.choice(verbs or self.inventory.verbs)
+            verb = fixed.get("verb") or self.word(verbs or self.inventory.verbs)
             subject = fixed.get("subject") or self.subject()
             scene = Scene(subject, verb, fixed.get("object") or self.object(verb))
             if self.owns(scene):
@@ -131,7 +132,7 @@ class Sampler:
             elif slot == "time":
                 scene = replace(scene, time=self.time())
             else:
-                scene = replace(scene, **{slot: self.rng.choice(self.inventory.adjectives)})
+                scene = replace(scene, **{slot: self.word(self.inventory.adjectives)})
         return scene
 
     def subject(self) -> str:
@@ -145,7 +146,12 @@ class Sampler:
     def noun(self, category: str) -> str:
         if self.rng.random() < self.HYPERNYMS:
             return self.inventory.hypernyms[category]
-        return self.rng.choice(self.inventory.members[category])
+        return self.word(self.inventory.members[category])
+
+    def word(self, concepts: Sequence[str]) -> str:
+        """One of `concepts`, said by its synonym half of the time, where there is one."""
+        concept = self.rng.choice(concepts)
+        return self.inventory.synonym.get(concept, concept) if self.rng.random() < 0.5 else concept
 
     def name(self) -> str:
         return f"@{self.rng.choice(self.names)}"
@@ -165,7 +171,7 @@ class Sampler:
         if value.startswith("n:"):
             return self.sibling(value)
         choices = self.inventory.exclusive.get(value, ())
-        return self.rng.choice(choices) if choices else None
+        return self.word(choices) if choices else None
 
     def sibling(self, noun: str) -> str:
         """A noun that excludes `noun`: of its category, or, for a hypernym, any of another category."""
@@ -174,7 +180,7 @@ class Sampler:
         if inventory.is_hypernym(noun):
             others = [c for c in inventory.hypernyms if c != category and (c in inventory.animate) == animate]
             return inventory.hypernyms[self.rng.choice(others)]
-        return self.rng.choice([m for m in inventory.members[category] if inventory.base[m] != inventory.base[noun]])
+        return self.word([member for member in inventory.members[category] if member != inventory.base[noun]])
 
 
 @lru_cache(maxsize=200_000)

@@ -47,7 +47,8 @@ def draw_paraphrase(sampler: Sampler) -> Iterator[tuple[Scene, Scene, str]]:
 
 def _different(sampler: Sampler, scene: Scene) -> Scene | None:
     inventory = sampler.inventory
-    if inventory.category.get(scene.object) in inventory.animate and sampler.rng.random() < 0.5:
+    categories = [inventory.category.get(noun) for noun in (scene.subject, scene.object)]
+    if set(categories) <= set(inventory.animate) and sampler.rng.random() < 0.5:
         other = swapped(scene)
         return other if sampler.owns(other) else None
     for _ in range(TRIES):
@@ -71,30 +72,26 @@ class Choices:
 
 
 def draw_choices(sampler: Sampler) -> Iterator[Choices]:
-    """Result questions (an event, which state follows?) and cause questions (a state, which event led to it?)."""
+    """Result questions (an event, which state follows?) and cause questions (a state, which event led to it?).
+
+    The choices are drawn first, the right one afterwards. The subject is a name, so that every event of the
+    four belongs to the split.
+    """
     rng, inventory = sampler.rng, sampler.inventory
-    verbs = tuple(inventory.results)
     while True:
-        scene = sampler.scene(verbs=verbs)
-        label = rng.randrange(CHOICES)
-        wanted = inventory.results[scene.verb]
-        if rng.random() < 0.5:
-            qualities = sorted(set(inventory.results.values()) - {wanted})
-            states = [State(scene.object, quality) for quality in rng.sample(qualities, CHOICES - 1)]
-            states.insert(label, State(scene.object, wanted))
-            yield Choices(scene, Prompt("then"), tuple(states), label)
+        category = rng.choice(sorted(inventory.members))
+        fitting = [verb for verb in inventory.results if category in inventory.objects[verb]]
+        by_result = {inventory.results[verb]: verb for verb in rng.sample(fitting, len(fitting))}
+        if len(by_result) < CHOICES:
             continue
-        fitting = [
-            other
-            for other in (replace(scene, verb=verb) for verb in verbs)
-            if sampler.owns(other)
-            and inventory.results[other.verb] != wanted
-            and inventory.category[scene.object] in inventory.objects[other.verb]
-        ]
-        if len(fitting) >= CHOICES - 1:
-            events = rng.sample(fitting, CHOICES - 1)
-            events.insert(label, scene)
-            yield Choices(State(scene.object, wanted), Prompt("why"), tuple(events), label)
+        holder, subject, label = sampler.noun(category), sampler.name(), rng.randrange(CHOICES)
+        qualities = rng.sample(sorted(by_result), CHOICES)
+        states = tuple(State(holder, quality) for quality in qualities)
+        events = tuple(Scene(subject, by_result[quality], holder) for quality in qualities)
+        if rng.random() < 0.5:
+            yield Choices(events[label], Prompt("then"), states, label)
+        else:
+            yield Choices(states[label], Prompt("why"), events, label)
 
 
 def choices_row(meaning: Choices, say: Say, _: Say) -> dict[str, Any]:

@@ -111,11 +111,13 @@ def _special(sampler: Sampler, verbs: tuple[str, ...], slot: str) -> tuple[Scene
 
 
 def _unnamed(sampler: Sampler, scene: Scene, named: dict[str, str]) -> Scene:
-    """The same scene with common nouns in place of its names."""
-    for slot in named:
-        noun = sampler.rng.choice(sampler.inventory.places) if slot == "place" else sampler.noun("person")
-        scene = replace(scene, **{slot: noun})
-    return scene
+    """The same scene with common nouns in place of its names, as one of the split's own facts."""
+    while True:
+        for slot in named:
+            noun = sampler.rng.choice(sampler.inventory.places) if slot == "place" else sampler.noun("person")
+            scene = replace(scene, **{slot: noun})
+        if sampler.owns(scene):
+            return scene
 
 
 def _name(sampler: Sampler) -> str:

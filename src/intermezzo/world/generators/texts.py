@@ -51,7 +51,7 @@ def _sentences(sampler: Sampler, kind: str) -> tuple[Meaning, ...]:
     rng, inventory = sampler.rng, sampler.inventory
     if kind == "kind":
         category = rng.choice(sorted(inventory.members))
-        return (Kind(rng.choice(inventory.members[category]), inventory.hypernyms[category]),)
+        return (Kind(sampler.word(inventory.members[category]), inventory.hypernyms[category]),)
     if kind in ("result", "opposite"):
         scene = sampler.scene(rng.choice((0, 1)), verbs=tuple(inventory.results))
         quality = inventory.results[scene.verb]
@@ -78,7 +78,8 @@ def restated(sampler: Sampler, scene: Scene) -> Scene:
     for slot in ("subject", "object"):
         noun = getattr(scene, slot)
         if noun in inventory.category and rng.random() < 0.15:
-            scene = replace(scene, **{slot: inventory.hypernyms[inventory.category[noun]]})
+            general = replace(scene, **{slot: inventory.hypernyms[inventory.category[noun]]})
+            scene = general if sampler.owns(general) else scene
     return replace(scene, front=rng.random() < 0.3)
 
 

@@ -1,0 +1,93 @@
+"""The fork server runs jobs as if they ran where they were started, and dies with those who use it."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from intermezzo import forkserver
+
+SERVER = """
+import sys, time, os
+from pathlib import Path
+import intermezzo.cli
+from intermezzo import forkserver
+
+def job(arguments):
+    print("out", arguments[1], os.getcwd(), os.environ.get("COLOUR"))
+    print("err", file=sys.stderr)
+    if arguments[1] == "sleep":
+        Path(arguments[2]).write_text(str(os.getpid()))
+        time.sleep(60)
+    if arguments[1] == "crash":
+        raise RuntimeError("boom")
+    if arguments[1] == "die":
+        os._exit(9)
+    return 7
+
+forkserver._preload = lambda: None
+intermezzo.cli.main = job
+forkserver.serve(Path(sys.argv[1]), int(sys.argv[2]))
+"""
+
+
+def until(condition, seconds: float = 20.0) -> bool:
+    end = time.monotonic() + seconds
+    while not (done := condition()) and time.monotonic() < end:
+        time.sleep(0.02)
+    return done
+
+
+@pytest.fixture
+def server(tmp_path, monkeypatch):
+    owner = subprocess.Popen(["sleep", "120"])
+    folder = tmp_path / "server"
+    folder.mkdir()
+    process = subprocess.Popen([sys.executable, "-c", SERVER, str(folder), str(owner.pid)])
+    assert until((folder / "socket").exists)
+    monkeypatch.setenv(forkserver.VARIABLE, str(folder / "socket"))
+    yield owner, process
+    owner.kill()
+    owner.wait()
+    assert process.wait(10) == 0 and not folder.exists()
+
+
+def run(*arguments: str, **keywords) -> subprocess.CompletedProcess:
+    command = [sys.executable, "-m", "intermezzo", "finetune", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, **keywords)
+
+
+def test_a_job_has_its_own_folder_environment_streams_and_status(server, tmp_path):
+    done = run("plain", cwd=tmp_path, env=os.environ | {"COLOUR": "blue"})
+    assert (done.returncode, done.stdout, done.stderr) == (7, f"out plain {tmp_path} blue\n", "err\n")
+
+
+def test_a_crash_shows_its_traceback_and_a_killed_job_says_so(server):
+    crashed = run("crash")
+    assert crashed.returncode == 1 and "RuntimeError: boom" in crashed.stderr
+    killed = run("die")
+    assert killed.returncode == 1 and "was killed" in killed.stderr
+
+
+def test_a_killed_client_takes_its_job_with_it(server, tmp_path):
+    note = tmp_path / "pid"
+    client = subprocess.Popen([sys.executable, "-m", "intermezzo", "finetune", "sleep", str(note)])
+    assert until(lambda: note.exists() and note.read_text())
+    fork = Path(f"/proc/{note.read_text()}")
+    assert fork.exists()
+    client.send_signal(signal.SIGTERM)
+    client.wait()
+    assert until(lambda: not fork.exists() or "Z" in fork.joinpath("stat").read_text().split()[2])
+
+
+def test_without_a_server_jobs_run_where_they_are(monkeypatch, tmp_path):
+    monkeypatch.delenv(forkserver.VARIABLE, raising=False)
+    assert forkserver.submit(["finetune"]) is None
+    monkeypatch.setenv(forkserver.VARIABLE, str(tmp_path / "gone"))
+    assert forkserver.submit(["finetune"]) is None
+    done = run("--spec", "{}")
+    assert done.returncode == 2 and "--model" in done.stderr
