@@ -83,7 +83,8 @@ def encoder(data, tmp_path_factory):
 
 def spec(*names: str, **changes) -> dict:
     tasks = [
-        TASKS[n] | {"name": n, "partial_input": None, "shuffle_labels": False, "examples": 48, "weights": {"en": 3, "xx": 1}}
+        TASKS[n]
+        | {"name": n, "partial_input": None, "shuffle_labels": False, "examples": 48, "weights": {"en": 3, "xx": 1}}
         for n in names
     ]
     return {
@@ -203,7 +204,9 @@ def test_cooccurrence_brings_translations_together(data, tmp_path):
     from intermezzo.modeling.tokenizer import load_tokenizer
     from intermezzo.training.cooccurrence import cooccurrence_embeddings
 
-    translated = dict(zip([*COLOURS, *ANIMALS], ["rouge", "vert", "bleu", "blanc", "chat", "chien", "aile", "onde"], strict=True))
+    translated = dict(
+        zip([*COLOURS, *ANIMALS], ["rouge", "vert", "bleu", "blanc", "chat", "chien", "aile", "onde"], strict=True)
+    )
     made = rows("pairs", 200, 0)
     for row in made:
         row["text"] = " ".join(translated.get(word, f"x{word}") for word in row["text_pair"].split())
@@ -234,7 +237,13 @@ def test_untrained_encoder_is_the_control_without_pretraining(data, tmp_path):
 
 
 def test_plan_covers_every_example_once_an_epoch_and_caps_large_tasks():
-    job = {"seed": 0, "sampling": "proportional", "cap": 40, "temperature": 1.0, "training": {"epochs": 2, "batch_size": 8}}
+    job = {
+        "seed": 0,
+        "sampling": "proportional",
+        "cap": 40,
+        "temperature": 1.0,
+        "training": {"epochs": 2, "batch_size": 8},
+    }
     batches = plan({"big": 100, "small": 20}, job)
     seen = {name: np.concatenate([i for n, i in batches if n == name]) for name in ("big", "small")}
     assert len(seen["big"]) == 80 and len(set(seen["big"])) == 80

@@ -3,7 +3,8 @@
 Each trained format is one module of this package, named like the format, with
 `encode(rows, tokenizer, task, settings) -> list[Feature]`,
 `Head(hidden_size, task, settings)`: `forward(states, batch) -> outputs`, `loss(outputs, features) -> mean loss`,
-and `decode(head, outputs, features) -> one piece per feature`, joined by `join(pieces, rows)` to one prediction per row.
+and `decode(head, outputs, features) -> one piece per feature`, which `join(pieces, rows)` turns into one prediction
+per row.
 They are imported by name, so that a job's code fingerprint holds only the formats that it uses.
 """
 
