@@ -49,7 +49,8 @@ def rows(name: str, n: int, seed: int) -> list[dict]:
                 "context": t, "question": "colour", "choices": COLOURS[:3] if c in COLOURS[:3] else COLOURS,
                 "label": COLOURS.index(c)},
             "tags": lambda t=text: {
-                "tokens": t.split(), "tags": ["A" if w in ANIMALS else "C" if w in COLOURS else "X" for w in t.split()]},
+                "tokens": t.split(),
+                "tags": ["A" if w in ANIMALS else "C" if w in COLOURS else "X" for w in t.split()]},
             "where": lambda t=text, c=colour: {
                 "context": t, "question": "which colour", "answers": [c], "answer_starts": [t.index(c)]},
             "pairs": lambda t=text, i=i: {"text": f"{t} {i} ab", "text_pair": f"{t} {i}"},
@@ -173,7 +174,7 @@ def test_a_truncated_state_starts_from_the_beginning(data, encoder, tmp_path):
 
 
 def test_a_diverging_loss_is_one_message(data, encoder, tmp_path):
-    with pytest.raises(UserError, match="not a number.*learning_rate"):
+    with pytest.raises(UserError, match=r"not a number.*learning_rate"):
         finetune(spec("colour", learning_rate=1e30), encoder, inputs(data, "colour"), tmp_path / "m", tmp_path / "s")
     assert not (tmp_path / "m" / "manifest.json").exists()
 
@@ -263,9 +264,8 @@ def test_import_checks_the_folder_and_the_weights(encoder, tmp_path):
         load_encoder(tmp_path / "copy")
     empty = tmp_path / "empty"
     empty.mkdir()
-    for source, message in [
-        (str(empty), "no config.json"), (str(tmp_path / "absent"), "config.json"), ("package:absent_package/model", "not installed"),
-    ]:  # fmt: skip
+    bad = [(str(empty), "no config.json"), (str(tmp_path / "absent"), "config.json"), ("package:absent/x", "installed")]
+    for source, message in bad:
         with pytest.raises(UserError, match=message):
             import_encoder({"from": source}, tmp_path / "x")
     (empty / "config.json").write_text((encoder / "config.json").read_text())

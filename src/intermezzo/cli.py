@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext, redirect_stderr
@@ -16,24 +15,15 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from intermezzo import __version__
+from intermezzo.environment import settle
 from intermezzo.errors import UserError
-
-THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
-ENVIRONMENT = {
-    "HF_HUB_OFFLINE": "1",  # no stage but the import of an encoder from the hub may reach the network
-    "HF_HUB_DISABLE_TELEMETRY": "1",
-    "TQDM_DISABLE": "1",  # libraries' progress bars garble logs; stages print lines of their own
-    "TOKENIZERS_PARALLELISM": "false",
-}
-"""Set before any library is imported."""
-
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one stage; returns the exit status (0, or 2 for a problem that the user can mend)."""
     options = _parser().parse_args(arguments)
     try:
         if "spec" in options:
-            _prepare_environment(options)
+            settle(options.spec.get("threads", 1), online=bool(options.spec.get("revision")))
         with _labelled(options):
             options.run(options)
     except UserError as error:
@@ -43,14 +33,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.close()
         return 1
     return 0
-
-
-def _prepare_environment(options: argparse.Namespace) -> None:
-    """Pin threads and switch off the network; libraries read these variables when they are imported, so before that."""
-    os.environ.update(ENVIRONMENT)
-    os.environ.update(dict.fromkeys(THREAD_VARIABLES, str(options.spec.get("threads", 1))))
-    if "from" in options.spec and options.spec.get("revision"):
-        del os.environ["HF_HUB_OFFLINE"]
 
 
 @contextmanager

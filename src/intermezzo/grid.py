@@ -30,6 +30,7 @@ from intermezzo.config import catalogue, parse
 from intermezzo.config.checks import data_root
 from intermezzo.config.models import Config, ImportedEncoder, ScratchEncoder
 from intermezzo.config.settings import Phase, examples_of, resolve
+from intermezzo.environment import settle
 from intermezzo.errors import UserError
 from intermezzo.tasks import TRAINED, Task, load_task
 
@@ -86,8 +87,9 @@ class Grid:
     def of_workflow(cls, raw: Mapping[str, Any]) -> Grid:
         """The grid of a Snakefile's `config`; a bad one ends the program with its message alone.
 
-        Jobs inherit this process's interpreter and package, so that what runs is what was fingerprinted.
+        Jobs inherit this process's interpreter, package and settings, so that what runs is what was fingerprinted.
         """
+        settle(threads=1)
         os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
         os.environ["PYTHONPATH"] = str(Path(__file__).resolve().parents[1])
         try:

@@ -34,6 +34,8 @@ def pretrain(options: Namespace) -> None:
     from intermezzo.training.pretrain import pretrain
 
     text, parallel = _by_language(options.text), _by_language(options.parallel)
+    _check(options.text, {"text": "mlm"})
+    _check(options.parallel, {"parallel": "retrieval"})
     state = _state(options, [*options.text, *options.parallel])
     pretrain(options.spec, text, parallel, options.out, state, options.code)
 
@@ -48,6 +50,7 @@ def finetune(options: Namespace) -> None:
     from intermezzo.training.finetune import finetune
 
     data = {f"{path.parts[-3]}/{path.parts[-2]}": path for path in options.data}
+    _check(options.data, {task["name"]: task["format"] for task in options.spec["tasks"]})
     state = _state(options, [options.model, *options.data])
     finetune(options.spec, options.model.parent, data, options.out, state, options.code)
 
@@ -56,6 +59,7 @@ def evaluate(options: Namespace) -> None:
     from intermezzo.evaluation.evaluate import evaluate
 
     data = _by_language(options.data)
+    _check(options.data, {options.spec["task"]["name"]: options.spec["task"]["format"]})
     outputs = {language: options.out / f"{language}.json" for language in data}
     code = CODES | (json.loads(options.code) if options.code else {})
     evaluate(options.spec, options.model.parent, data, outputs, options.names, cache=options.cache, code=code)
@@ -123,6 +127,26 @@ def show_grid(options: Namespace) -> None:
 
 def _list(names: Iterable[str]) -> str:
     return ", ".join(names) or "none"
+
+
+def _check(data: Iterable[Path], formats_of: dict[str, str]) -> None:
+    """See that each data file is whole and has its format's columns, before anything is trained or written.
+
+    formats_of: task name -> format; the task is a folder of the path.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    from intermezzo.tasks.formats import SCHEMAS
+
+    for path in data:
+        fmt = formats_of[path.parts[-3]]
+        try:
+            found = pq.read_schema(path).names
+        except (OSError, pa.ArrowException) as error:
+            raise UserError(f"{path}: not a readable Parquet file ({error}); delete it and run again") from None
+        if found != SCHEMAS[fmt].names:
+            raise UserError(f"{path}: columns {found}, {fmt} data has {SCHEMAS[fmt].names}; delete it and run again")
 
 
 def _by_language(paths: list[Path]) -> dict[str, Path]:

@@ -91,16 +91,15 @@ def _model(spec: dict[str, Any], vocabulary: int) -> XLMRobertaForMaskedLM:
     )
 
 
+def _texts(rows: list[dict]) -> list[str | tuple[str, str]]:
+    return [(row["text"], row["text_pair"]) if row["text_pair"] else row["text"] for row in rows]
+
+
 def _masked_lm(model: XLMRobertaForMaskedLM, spec: dict[str, Any], rows: dict[str, list[dict]], folder: Path):
     """The loss of step k: batch and masks are drawn from (seed, k)."""
     tokenizer = load_tokenizer(folder)
     tokenizer.enable_truncation(spec["model"]["max_length"])
-    ids = {
-        language: [
-            np.array(e.ids) for e in tokenizer.encode_batch([(r["text"], r["text_pair"]) if r["text_pair"] else r["text"] for r in part])
-        ]
-        for language, part in rows.items()
-    }  # fmt: skip
+    ids = {language: [np.array(e.ids) for e in tokenizer.encode_batch(_texts(part))] for language, part in rows.items()}
     languages = sorted(ids)
     share = np.array([len(ids[language]) for language in languages], float) ** spec["language_alpha"]
     steps, batch_size = spec["training"]["steps"], spec["training"]["batch_size"]

@@ -1,0 +1,23 @@
+"""Environment variables that libraries read when they are imported; so they are set before that."""
+
+from __future__ import annotations
+
+import os
+
+_THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+_QUIET = {
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "TQDM_DISABLE": "1",  # libraries' progress bars garble logs; stages print lines of their own
+    "TOKENIZERS_PARALLELISM": "false",  # jobs run side by side, each with its own threads
+}
+_OFFLINE = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}
+
+
+def settle(threads: int, *, online: bool = False) -> None:
+    """Pin the number of threads and keep libraries off the network (`online`: let them, for a model on the hub)."""
+    os.environ.update(_QUIET | dict.fromkeys(_THREADS, str(threads)))
+    if online:
+        for name in _OFFLINE:
+            os.environ.pop(name, None)
+    else:
+        os.environ.update(_OFFLINE)
