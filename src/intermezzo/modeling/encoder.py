@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import gc
 import importlib.util
-import logging
+import platform
 import shutil
+from importlib.metadata import version
 from pathlib import Path
 
 import torch
@@ -19,6 +20,7 @@ from torch import nn
 gc.disable()  # importing transformers allocates a million objects that all stay: collecting in between is waste
 from transformers import AutoConfig, AutoModel, AutoTokenizer, PreTrainedModel  # noqa: E402
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS  # noqa: E402
+from transformers.utils import logging as transformers_logging  # noqa: E402
 
 gc.freeze()
 gc.enable()
@@ -28,7 +30,8 @@ from intermezzo.errors import UserError  # noqa: E402
 from intermezzo.modeling.packing import Packed, packed_attention  # noqa: E402
 
 ALL_ATTENTION_FUNCTIONS.register("packed", packed_attention)
-logging.getLogger("transformers").setLevel(logging.ERROR)
+transformers_logging.set_verbosity_error()
+transformers_logging.disable_progress_bar()
 
 FIRST_POSITION = {"bert": lambda config: 0, "xlm-roberta": lambda config: config.pad_token_id + 1}
 """Model types that take packed batches -> the position id of a sequence's first token."""
@@ -101,6 +104,13 @@ def save_encoder(model: PreTrainedModel, tokenizer_from: Path, folder: Path) -> 
     return sha256(folder / "model.safetensors")
 
 
+def environment() -> dict[str, str]:
+    """What a model was made with, for its manifest: versions of the libraries that compute, and the device."""
+    libraries = {name: version(name) for name in ("torch", "transformers", "tokenizers", "sentencepiece", "numpy")}
+    device = torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
+    return libraries | {"python": platform.python_version(), "device": device}
+
+
 def import_encoder(spec: dict, out: Path, code: str = "") -> None:
     """Copy a pretrained encoder into `out`.
 
@@ -135,4 +145,5 @@ def import_encoder(spec: dict, out: Path, code: str = "") -> None:
     out.mkdir(parents=True, exist_ok=True)
     tokenizer.save_pretrained(out)
     weights = save_encoder(model, out, out)
-    write_json(out / "manifest.json", {"kind": "encoder", "spec": spec, "code": code, "weights_sha256": weights})
+    manifest = {"kind": "encoder", "spec": spec, "code": code, "weights_sha256": weights}
+    write_json(out / "manifest.json", manifest | {"made_with": environment()})

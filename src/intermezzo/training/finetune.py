@@ -19,7 +19,7 @@ from torch import nn
 from intermezzo.artifacts import read_json, sha256, write_json, write_text
 from intermezzo.errors import UserError
 from intermezzo.mixing import allocate
-from intermezzo.modeling.encoder import load_encoder, save_encoder
+from intermezzo.modeling.encoder import environment, load_encoder, save_encoder
 from intermezzo.modeling.formats import Feature, format_module
 from intermezzo.modeling.packing import pack
 from intermezzo.modeling.tokenizer import load_tokenizer
@@ -78,6 +78,7 @@ def finetune(spec: dict[str, Any], model: Path, data: dict[str, Path], out: Path
                 "data_sha256": {key: sha256(path) for key, path in sorted(data.items())},
                 "steps": len(batches),
                 "loss": loss,
+                "made_with": environment(),
             },
         )
 

@@ -16,7 +16,7 @@ from torch.nn.functional import cross_entropy
 from transformers import XLMRobertaConfig, XLMRobertaForMaskedLM
 
 from intermezzo.artifacts import sha256, write_json
-from intermezzo.modeling.encoder import Encoder, save_encoder
+from intermezzo.modeling.encoder import Encoder, environment, save_encoder
 from intermezzo.modeling.packing import pack
 from intermezzo.modeling.tokenizer import MASK, SPECIAL, load_tokenizer, train_tokenizer
 from intermezzo.training.cooccurrence import cooccurrence_embeddings
@@ -64,6 +64,7 @@ def pretrain(
                 "data_sha256": data,
                 "parameters": sum(p.numel() for p in model.parameters()),
                 "loss": loss,
+                "made_with": environment(),
             },
         )
 
