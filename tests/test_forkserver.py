@@ -44,16 +44,16 @@ def until(condition, seconds: float = 20.0) -> bool:
 
 @pytest.fixture
 def server(tmp_path, monkeypatch):
-    owner = subprocess.Popen(["sleep", "120"])
     folder = tmp_path / "server"
     folder.mkdir()
-    process = subprocess.Popen([sys.executable, "-c", SERVER, str(folder), str(owner.pid)])
+    command = f"[{sys.executable!r}, '-c', {SERVER!r}, {str(folder)!r}, str(os.getpid())]"
+    owner = subprocess.Popen([sys.executable, "-c", f"import os, subprocess; subprocess.run({command})"])
     assert until((folder / "socket").exists)
     monkeypatch.setenv(forkserver.VARIABLE, str(folder / "socket"))
-    yield owner, process
+    yield
     owner.kill()
     owner.wait()
-    assert process.wait(10) == 0 and not folder.exists()
+    assert until(lambda: not folder.exists()), "the server outlives its owner"
 
 
 def run(*arguments: str, **keywords) -> subprocess.CompletedProcess:

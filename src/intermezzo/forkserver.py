@@ -65,14 +65,14 @@ def submit(arguments: Sequence[str]) -> int | None:
 
 
 def serve(folder: Path, owner: int) -> None:
-    """Fork for every connection until the process `owner` is gone."""
+    """Fork for every connection until the parent process, `owner`, is gone."""
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(folder / "binding"))
         listener.listen(512)
         (folder / "binding").rename(folder / "socket")
         try:
             _preload()
-            while _alive(owner):
+            while os.getppid() == owner:  # another parent: the owner is gone
                 while _reap():
                     pass
                 if select.select([listener], [], [], 1.0)[0]:
@@ -147,16 +147,6 @@ def _watch(connection: socket.socket) -> None:
     """End this fork when its client is gone: nobody waits for the result."""
     if not connection.recv(1):
         os._exit(1)
-
-
-def _alive(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
 
 
 def _reap() -> bool:
