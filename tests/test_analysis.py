@@ -233,6 +233,14 @@ def test_controls_are_in_the_table_and_not_in_the_answer(experiment):
     assert answer == (experiment() / "answer.md").read_text()
 
 
+def test_a_control_encoder_has_the_baseline_alone_and_is_in_no_average():
+    encoders = {"encoders": ["world", "untrained"], "baseline_only": ["untrained"]}
+    design = Design.read(spec(**encoders))
+    assert {cell.intermediate for cell in design.cells() if cell.encoder == "untrained"} == {"none"}
+    assert {cell.intermediate for cell in design.cells() if cell.encoder == "world"} > {"none"}
+    assert design.without_controls().encoders == ("world",)
+
+
 def test_estimate_by_hand():
     # languages 1 and 3 at two seeds that differ by 2: each mean square is 4, and nothing remains
     found = estimate(np.array([[0.0, 2.0], [2.0, 4.0]]))

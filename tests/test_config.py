@@ -107,7 +107,7 @@ def test_a_task_needs_no_definition():
     [
         ({"gird": {}}, "gird: unknown key; did you mean 'grid'?"),
         ({"encoders": {"world": {"modle": {}}}}, "encoders.world.modle: unknown key; did you mean 'model'?"),
-        ({"encoders": {"a": {"from": "x", "steps": 1}}}, "encoders.a.steps: unknown key; allowed: finetuning, from,"),
+        ({"encoders": {"a": {"from": "x", "steps": 1}}}, "encoders.a.steps: unknown key; allowed: baseline_only, finetuning, from,"),
         ({"training": {"tasks": {"pos": {"targte": {}}}}}, "training.tasks.pos.targte: unknown key; did you mean"),
         ({"threads": "two"}, "threads: must be a whole number; found 'two' (str)"),
         ({"threads": True}, "threads: must be a whole number; found True (bool)"),

@@ -18,6 +18,7 @@ from intermezzo import __version__
 from intermezzo.environment import settle
 from intermezzo.errors import UserError
 
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one stage; returns the exit status (0, or 2 for a problem that the user can mend)."""
     options = _parser().parse_args(arguments)
@@ -118,9 +119,14 @@ def _configuration(stages: Any) -> None:
     what.add_argument("--check", action="store_true", help="fail if a file is not what would be written")
     what.add_argument("--write", action="store_true", help="write the files")
     grid = stages.add_parser("grid", help="show what an experiment consists of")
-    for parser, name in ((check, "check_config"), (docs, "document_config"), (grid, "show_grid")):
+    tables = stages.add_parser("tables", help="print the scores per language as Markdown tables")
+    tables.add_argument(
+        "--scores", type=Path, nargs="+", default=[Path("results/scores.parquet")], help="scores to show"
+    )
+    commands = {check: "check_config", docs: "document_config", grid: "show_grid", tables: "show_tables"}
+    for parser, name in commands.items():
         parser.set_defaults(run=_lazily(name))
-    for parser in (check, grid):
+    for parser in (check, grid, tables):
         parser.add_argument(
             "overlays", nargs="*", type=Path, metavar="FILE", help="configuration files, later ones win"
         )

@@ -79,6 +79,7 @@ class Grid:
         self.encoders = config.grid.encoders
         self.targets = config.grid.targets
         self.seeds = config.grid.seeds
+        self.baseline_only = [name for name in self.encoders if config.encoders[name].baseline_only]
         self.scratch = [name for name in self.encoders if isinstance(config.encoders[name], ScratchEncoder)]
         self.imported = [name for name in self.encoders if isinstance(config.encoders[name], ImportedEncoder)]
         self.threads = config.threads
@@ -113,7 +114,8 @@ class Grid:
     @cached_property
     def intermediate_runs(self) -> list[Run]:
         grid = self.config.grid
-        return [Run(*keys) for keys in product(self.encoders, grid.intermediates, grid.mixes, self.seeds)]
+        encoders = [name for name in self.encoders if name not in self.baseline_only]
+        return [Run(*keys) for keys in product(encoders, grid.intermediates, grid.mixes, self.seeds)]
 
     @cached_property
     def runs(self) -> list[Run]:

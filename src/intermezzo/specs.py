@@ -42,7 +42,7 @@ class Specs:
 
     def spec_pretrain(self, wildcards: Any) -> str:
         encoder = self.config.encoders[wildcards.encoder]
-        spec = encoder.model_dump(exclude={"finetuning", "languages"})
+        spec = encoder.model_dump(exclude={"finetuning", "languages", "baseline_only"})
         return canonical(spec | {"languages": list(self.grid.text(wildcards.encoder)), "threads": self.grid.threads})
 
     def spec_import(self, wildcards: Any) -> str:
@@ -109,11 +109,13 @@ class Specs:
                 "rare": list(catalogue.rare_languages(self.config)),
                 "seeds": self.grid.seeds,
                 "encoders": self.grid.encoders,
+                "baseline_only": self.grid.baseline_only,
                 "intermediates": {BASELINE: {"tasks": [], "mixes": {BASELINE: []}}}
                 | {
                     name: {
                         "tasks": self.config.intermediate(name).tasks,
                         "mixes": {mix: self._seen(name, mix) for mix in mixes},
+                        "control": self.config.intermediate(name).shuffle_labels,
                     }
                     for name in self.config.grid.intermediates
                 },
@@ -123,6 +125,7 @@ class Specs:
                         "format": self.grid.task(name).format,
                         "metrics": list(self.grid.task(name).metrics),
                         "languages": list(self.grid.languages(name)),
+                        "control": self.config.target(name).partial_input or self.config.target(name).shuffle_labels,
                     }
                     for name in self.grid.targets
                 },

@@ -125,6 +125,20 @@ def show_grid(options: Namespace) -> None:
             print(f"defined but not in grid.{section}: {_list(unused)}")
 
 
+def show_tables(options: Namespace) -> None:
+    """Print scores per language, controls beside the targets that they belong to."""
+    from intermezzo.analysis.per_language import tables
+    from intermezzo.config import load
+    from intermezzo.grid import Grid
+
+    grid = Grid(load(*options.overlays))
+    main = {target: grid.task(target).metrics[0] for target in grid.targets}
+    partial = [target for target in grid.targets if grid.config.target(target).partial_input]
+    controls = {target: grid.task(target).name for target in partial}
+    order = dict.fromkeys(language for target in grid.targets for language in grid.languages(target))
+    print(tables(options.scores, main, controls, list(order)))
+
+
 def _list(names: Iterable[str]) -> str:
     return ", ".join(names) or "none"
 

@@ -76,6 +76,8 @@ class Design(_Strict):
     rare: frozenset[str]
     seeds: tuple[int, ...]
     encoders: tuple[str, ...]
+    baseline_only: frozenset[str] = frozenset()
+    """Control encoders, without intermediate training."""
     intermediates: dict[str, Intermediate]
     targets: dict[str, Target]
 
@@ -88,16 +90,22 @@ class Design(_Strict):
             raise UserError(f"the summary's specification does not fit: {error}") from None
 
     def without_controls(self) -> Design:
-        """The same design without its control intermediates and targets."""
+        """The same design without its control encoders, intermediates and targets."""
         kept = {
             name: {key: one for key, one in getattr(self, name).items() if not one.control}
             for name in ("intermediates", "targets")
         }
-        return self.model_copy(update=kept)
+        encoders = tuple(encoder for encoder in self.encoders if encoder not in self.baseline_only)
+        return self.model_copy(update=kept | {"encoders": encoders})
 
-    def trained(self) -> list[tuple[str, str]]:
-        """(intermediate, mix) pairs in the order of the tables: the baseline first, English-only before other mixes."""
+    def trained(self, encoder: str | None = None) -> list[tuple[str, str]]:
+        """(intermediate, mix) pairs in the order of the tables: the baseline first, English-only before other mixes.
+
+        Those of one encoder, or (None) of the experiment.
+        """
         pairs = [(name, mix) for name, one in self.intermediates.items() for mix in one.mixes]
+        if encoder in self.baseline_only:
+            pairs = [pair for pair in pairs if pair[0] == BASELINE]
         return sorted(pairs, key=lambda p: (p[0] != BASELINE, p[0], p[1] != self.english_mix, p[1]))
 
     def seeds_of(self, intermediate: str, target: str) -> tuple[int | None, ...]:
@@ -108,7 +116,7 @@ class Design(_Strict):
     def cells(self) -> Iterator[Cell]:
         """Every value that the experiment must have."""
         for encoder in self.encoders:
-            for intermediate, mix in self.trained():
+            for intermediate, mix in self.trained(encoder):
                 for name, target in self.targets.items():
                     for seed in self.seeds_of(intermediate, name):
                         for language in target.languages:

@@ -18,17 +18,19 @@ from intermezzo.errors import UserError
 LABELS = ("encoder", "intermediate", "mix")
 
 
-def tables(scores: str | Path, main: Mapping[str, str], controls: Mapping[str, str], order: Sequence[str] = ()) -> str:
-    """Markdown for every target of `scores` (scores.parquet).
+def tables(
+    scores: Sequence[str | Path], main: Mapping[str, str], controls: Mapping[str, str], order: Sequence[str] = ()
+) -> str:
+    """Markdown for every target of `scores` (files scores.parquet, taken together).
 
     main: target -> the metric to show. controls: control target -> the target that it belongs to (nli_hypothesis ->
     nli); it gets no table of its own.
     order: languages in the order of the columns; others follow alphabetically.
     """
-    path = Path(scores)
-    if not path.is_file():
-        raise UserError(f"{path}: no such file; run the workflow first (snakemake --cores 8 results/summary.tsv)")
-    frame = pq.read_table(path).to_pandas()
+    for path in map(Path, scores):
+        if not path.is_file():
+            raise UserError(f"{path}: no such file; run the workflow first (snakemake --cores 8 results/summary.tsv)")
+    frame = pd.concat([pq.read_table(path).to_pandas() for path in scores], ignore_index=True)
     own = [target for target in main if target not in controls]
     return "\n".join(_table(frame, target, main[target], controls, order) for target in own)
 

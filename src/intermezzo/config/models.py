@@ -228,6 +228,7 @@ class ScratchEncoder(Section):
     mask_rate: Annotated[Number, Field(gt=0, lt=1)] = Field(0.3, description="Share of the tokens to be predicted.")
     training: PretrainingConfig = Field(PretrainingConfig(), description="Masked language modelling.")
     finetuning: EncoderTraining = Field(EncoderTraining(), description="Other fine-tuning settings for this encoder.")
+    baseline_only: bool = Field(False, description="No intermediate training: a control (an untrained encoder, say).")
 
 
 class ImportedEncoder(Section):
@@ -242,6 +243,7 @@ class ImportedEncoder(Section):
     )
     revision: str | None = Field(None, description="Commit of the hub repository; needed for a name on the hub.")
     finetuning: EncoderTraining = Field(EncoderTraining(), description="Other fine-tuning settings for this encoder.")
+    baseline_only: bool = Field(False, description="No intermediate training: a control (an untrained encoder, say).")
 
 
 def _kind(value: Any) -> str:

@@ -80,7 +80,9 @@ class Pairs:
         for slot in ("subject", "object"):
             noun = getattr(scene, slot)
             if self.inventory.is_hypernym(noun) and self.rng.random() < rate:
-                scene = replace(scene, **{slot: self.sampler.word(self.inventory.members[self.inventory.category[noun]])})
+                scene = replace(
+                    scene, **{slot: self.sampler.word(self.inventory.members[self.inventory.category[noun]])}
+                )
         return scene
 
     def _general(self, noun: str) -> str | None:

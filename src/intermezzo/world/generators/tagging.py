@@ -112,12 +112,15 @@ def _special(sampler: Sampler, verbs: tuple[str, ...], slot: str) -> tuple[Scene
 
 def _unnamed(sampler: Sampler, scene: Scene, named: dict[str, str]) -> Scene:
     """The same scene with common nouns in place of its names, as one of the split's own facts."""
-    while True:
-        for slot in named:
-            noun = sampler.rng.choice(sampler.inventory.places) if slot == "place" else sampler.noun("person")
-            scene = replace(scene, **{slot: noun})
-        if sampler.owns(scene):
-            return scene
+    rng, inventory = sampler.rng, sampler.inventory
+    if "place" in named:
+        return replace(scene, place=rng.choice(inventory.places))
+    special = [verb for verbs in inventory.entity_verbs.values() for verb in verbs]
+    if scene.verb not in special:
+        return _ordinary(sampler, None)
+    while any(side.startswith("@") for side in (scene.subject, scene.object)) or not sampler.owns(scene):
+        scene = replace(scene, subject=sampler.noun("person"), verb=rng.choice(special), object=sampler.noun("person"))
+    return scene
 
 
 def _name(sampler: Sampler) -> str:

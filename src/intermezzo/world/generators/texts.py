@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
-from intermezzo.world.edits import reworded
+from intermezzo.world.edits import changed, reworded
 from intermezzo.world.generators.tagging import draw_ner, draw_pos
 from intermezzo.world.grammar import Meaning, Token, text_of
 from intermezzo.world.scenes import Fragment, Kind, Question, Sampler, Scene, State
@@ -19,13 +19,14 @@ Say = Callable[[Meaning], list[Token]]
 SEGMENTS = 0.7
 """Share of the documents of two sentences that are written as two segments."""
 KINDS = {
-    "event": 0.2,
-    "restatement": 0.27,
-    "result": 0.13,
+    "event": 0.1,
+    "restatement": 0.3,
+    "contrast": 0.15,
+    "result": 0.1,
     "opposite": 0.05,
-    "kind": 0.08,
-    "answer": 0.12,
-    "names": 0.15,
+    "kind": 0.07,
+    "answer": 0.13,
+    "names": 0.1,
 }
 """Kind of document -> share."""
 
@@ -60,11 +61,22 @@ def _sentences(sampler: Sampler, kind: str) -> tuple[Meaning, ...]:
         return State(scene.object, quality), State(scene.object, rng.choice(inventory.exclusive[quality]), True)
     scene = replace(sampler.scene(rng.choice((0, 1, 1, 2))), negated=rng.random() < 0.25, front=rng.random() < 0.3)
     if kind == "restatement":
-        return scene, restated(sampler, scene)
+        return tuple(rng.sample((scene, restated(sampler, scene)), 2))
+    if kind == "contrast":
+        return _contrast(sampler, scene)
     if kind == "answer":
         asked = rng.choice(["subject", "object", *(slot for slot in ("place", "time") if getattr(scene, slot))])
         return scene, Question(scene, asked), Fragment(scene, asked)
     return (scene,)
+
+
+def _contrast(sampler: Sampler, scene: Scene) -> tuple[Scene, ...]:
+    """What does not happen and what happens instead, in either order: one thing differs."""
+    other = changed(sampler, scene, sampler.rng.choice(["verb", "subject", "object", *scene.said()]))
+    if other is None or not sampler.owns(other):
+        return (scene,)
+    other = replace(other, negated=not scene.negated, front=sampler.rng.random() < 0.3)
+    return scene, other
 
 
 def restated(sampler: Sampler, scene: Scene) -> Scene:
