@@ -61,7 +61,7 @@ class Grammar:
     ) -> list[Token]:
         suffix = self.lexicon.suffix(case) if case else ""
         if head.startswith("@"):
-            parts = [self.lexicon.name(int(number)) for number in head[1:].split("@")]
+            parts = [self.lexicon.names[int(number)] for number in head[1:].split("@")]
             parts[-1] += suffix
             return [Token(part, "PROPN", slot) for part in parts]
         noun = [self._word(head, substitute, slot, suffix)]

@@ -7,7 +7,8 @@ parent language after the sound changes (a cognate), or new. Verbs that sound li
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from intermezzo.world.inventory import Inventory, Language
 from intermezzo.world.seeds import share, stream
@@ -24,48 +25,44 @@ def transliterate(text: str, script: str) -> str:
 
 
 class Lexicon:
-    """All forms of one language: `forms[concept]`, `name(number)`, in the language's own script."""
+    """All forms of one language in its own script: `forms[concept]` and `names[number]`; `latin` before the script."""
 
     def __init__(self, inventory: Inventory, language: Language, settings: dict, parent: Lexicon | None) -> None:
         self.language = language
         self._seed, self._inventory = settings["seed"], inventory
-        self._names_shared = settings["names_shared"]
-        self._names: dict[int, str] = {}
-        self.latin = self._latin(settings["loanwords"], parent)
+        shared = self._name_forms("name", inventory.names, set(inventory.english.values()))
+        # What a language makes up itself differs from all that is English: shared words are stated anchors.
+        taken = {*inventory.english.values(), *shared}
+        own_names = language.code != "en" and not settings["names_shared"]
+        names = self._name_forms(f"name-{language.code}", vars(language), taken) if own_names else shared
+        self.names = [transliterate(name, language.script) for name in names]
+        self.latin = self._latin(settings["loanwords"], parent, taken.union(names))
         self.forms = {concept: transliterate(form, language.script) for concept, form in self.latin.items()}
-
-    def name(self, number: int) -> str:
-        """Name `number` as this language writes it: the shared form, or the language's own where none is shared."""
-        if number not in self._names:
-            said, own = self._inventory.names, self.language
-            english = own.code == "en"
-            sounds = (
-                (said["onsets"], said["vowels"], said["codas"])
-                if self._names_shared or english
-                else (own.onsets, own.vowels, own.codas)
-            )
-            key = "name" if self._names_shared or english else f"name-{own.code}"
-            rng = stream(self._seed, key, number)
-            form = make_word(rng, *sounds, syllables=rng.choice((2, 2, 3)))
-            self._names[number] = transliterate(form, own.script)
-        return self._names[number]
 
     def suffix(self, name: str) -> str:
         """An inflectional suffix in the language's script; empty where the language has none."""
         return transliterate(self.language.suffixes.get(name, ""), self.language.script)
 
-    def _latin(self, loanwords: float, parent: Lexicon | None) -> dict[str, str]:
+    def _name_forms(self, key: str, sounds: Mapping[str, Any], taken: set[str]) -> list[str]:
+        """As many different names as the world has, none of them in `taken`."""
+        rng, forms = stream(self._seed, key), dict[str, None]()
+        while len(forms) < self._inventory.names["number"]:
+            syllables = rng.choice((2, 2, 3))
+            form = make_word(rng, sounds["onsets"], sounds["vowels"], sounds["codas"], syllables=syllables)
+            if form not in taken:
+                forms[form] = None
+        return list(forms)
+
+    def _latin(self, loanwords: float, parent: Lexicon | None, taken: set[str]) -> dict[str, str]:
         inventory, own = self._inventory, self.language
         if own.code == "en":
             return dict(inventory.english)
         rng = stream(self._seed, "lexicon", own.code)
         forms: dict[str, str] = {}
-        # A new word must differ from all English words: what two unrelated languages share is then a stated anchor.
-        taken = set(inventory.english.values())
         nouns_first = sorted(inventory.english, key=lambda concept: concept in inventory.homographs)
         for concept in nouns_first:
-            fresh = self._fresh(rng, taken, concept.startswith("f:"))  # drawn always: one setting moves no other word
             function_word = concept.startswith("f:")
+            fresh = self._fresh(rng, taken, function_word)  # drawn in any case, so that a setting moves no other word
             if concept in inventory.homographs:
                 forms[concept] = forms[inventory.homographs[concept]]
             elif not function_word and share(self._seed, "loanword", concept) < loanwords:

@@ -19,14 +19,14 @@ Say = Callable[[Meaning], list[Token]]
 SEGMENTS = 0.7
 """Share of the documents of two sentences that are written as two segments."""
 KINDS = {
-    "event": 0.1,
+    "event": 0.09,
     "restatement": 0.3,
     "contrast": 0.15,
     "result": 0.1,
     "opposite": 0.05,
     "kind": 0.07,
-    "answer": 0.13,
-    "names": 0.1,
+    "answer": 0.12,
+    "names": 0.12,
 }
 """Kind of document -> share."""
 
