@@ -45,10 +45,16 @@ localrules:
 
 
 rule summary:
-    """Everything: results/summary.tsv and what leads to it."""
+    """Everything: results/summary.tsv and what leads to it, so that whatever is missing is made again."""
     default_target: True
     input:
         "results/summary.tsv",
+        grid.encoder_paths(),
+        grid.intermediate_paths(),
+        grid.target_paths(),
+        grid.evaluation_paths(),
+    message:
+        "Everything is in results/: summary.tsv, answer.md, scores.parquet"
 
 
 rule prepare:

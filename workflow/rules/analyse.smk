@@ -27,6 +27,7 @@ rule summarize_scores:
     params:
         spec=specs.spec_summary,
         code=specs.code_summary,
+        inputs=lineage.of_summary,
     message:
         "Summarize all scores"
     shell:

@@ -29,6 +29,7 @@ rule pretrain_encoder:
     params:
         spec=specs.spec_pretrain,
         code=specs.code_pretrain,
+        inputs=lineage.of_encoder,
         out=subpath(output[0], parent=True),
     message:
         "Pretrain encoder {wildcards.encoder}"
@@ -39,6 +40,8 @@ rule pretrain_encoder:
 
 rule import_encoder:
     """Copy a pretrained encoder from a folder, a Python package or the Hugging Face hub.
+
+    A process of its own runs it, as the one that other jobs fork from is kept off the network.
 
     Input: the files of a local folder; none otherwise.
     Output: a model folder in Hugging Face format.
@@ -68,5 +71,5 @@ rule import_encoder:
     message:
         "Import encoder {wildcards.encoder}"
     shell:
-        "python -m intermezzo import-encoder --spec {params.spec:q} --code {params.code:q} --out {params.out:q} "
-        "2>&1 | tee {log:q}"
+        "INTERMEZZO_FORK_SERVER= python -m intermezzo import-encoder --spec {params.spec:q} --code {params.code:q} "
+        "--out {params.out:q} 2>&1 | tee {log:q}"

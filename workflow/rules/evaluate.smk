@@ -39,6 +39,7 @@ for evaluated_target in grid.targets:
         params:
             spec=specs.spec_evaluate,
             code=specs.code_evaluate,
+            inputs=lineage.of_evaluation,
             run=specs.names_of_run,
             out=subpath(output[0], parent=True),
         message:

@@ -30,6 +30,7 @@ rule train_intermediate:
     params:
         spec=specs.spec_intermediate,
         code=specs.code_intermediate,
+        inputs=lineage.of_intermediate,
         out=subpath(output[0], parent=True),
     message:
         "Train {wildcards.encoder} on intermediate {wildcards.intermediate}, mix {wildcards.mix}, seed {wildcards.seed}"

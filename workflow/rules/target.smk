@@ -30,6 +30,7 @@ rule train_target:
     params:
         spec=specs.spec_target,
         code=specs.code_target,
+        inputs=lineage.of_target,
         out=subpath(output[0], parent=True),
     message:
         "Train target {wildcards.target} from {wildcards.encoder}/{wildcards.intermediate}/{wildcards.mix}, seed {wildcards.seed}"

