@@ -77,7 +77,24 @@ def write() -> list[str]:
 def schema_json() -> str:
     """JSON schema of the configuration, for editors."""
     schema = {"$schema": "https://json-schema.org/draft/2020-12/schema"} | Config.model_json_schema(by_alias=True)
+    _allow_removal(schema)
     return json.dumps(schema, indent=1, ensure_ascii=False) + "\n"
+
+
+def _allow_removal(schema: Any) -> None:
+    """In dictionaries of names null removes an entry, so it is a value that an editor must accept."""
+    if isinstance(schema, dict):
+        for key in ("additionalProperties", "patternProperties"):
+            inside = schema.get(key)
+            if key == "patternProperties" and inside:
+                schema[key] = {name: {"anyOf": [entry, {"type": "null"}]} for name, entry in inside.items()}
+            elif isinstance(inside, dict):
+                schema[key] = {"anyOf": [inside, {"type": "null"}]}
+        for value in schema.values():
+            _allow_removal(value)
+    elif isinstance(schema, list):
+        for value in schema:
+            _allow_removal(value)
 
 
 def config_yaml() -> str:
