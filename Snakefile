@@ -16,7 +16,7 @@
 # Logs are in logs/ and benchmarks in benchmarks/jobs/ under the same paths.
 from snakemake.utils import min_version
 
-min_version("9.10")
+min_version("9.20")  # priorities that are functions
 
 
 configfile: f"{workflow.basedir}/config/config.yaml"

@@ -11,6 +11,7 @@ import yaml
 from snakemake.utils import update_config
 
 from intermezzo import world
+from intermezzo.cli import main
 from intermezzo.config import Config, load, merge, parse
 from intermezzo.config.docs import outdated
 from intermezzo.config.settings import examples_of, resolve
@@ -107,7 +108,10 @@ def test_a_task_needs_no_definition():
     [
         ({"gird": {}}, "gird: unknown key; did you mean 'grid'?"),
         ({"encoders": {"world": {"modle": {}}}}, "encoders.world.modle: unknown key; did you mean 'model'?"),
-        ({"encoders": {"a": {"from": "x", "steps": 1}}}, "encoders.a.steps: unknown key; allowed: baseline_only, finetuning, from,"),
+        (
+            {"encoders": {"a": {"from": "x", "steps": 1}}},
+            "encoders.a.steps: unknown key; allowed: baseline_only, finetuning, from,",
+        ),
         ({"training": {"tasks": {"pos": {"targte": {}}}}}, "training.tasks.pos.targte: unknown key; did you mean"),
         ({"threads": "two"}, "threads: must be a whole number; found 'two' (str)"),
         ({"threads": True}, "threads: must be a whole number; found True (bool)"),
@@ -267,3 +271,34 @@ def test_the_more_special_setting_wins():
 def test_budgets_must_be_numbers_when_mixes_are_compared():
     raw = {"training": {"intermediate": {"examples": None}}, "grid": {"intermediates": ["nli"]}}
     assert problems(raw) == ["intermediates.nli: examples null gives each mix another budget; write a number"]
+
+
+# -- the command line ----------------------------------------------------------------------------------------------
+
+
+def run(capsys, *arguments) -> tuple[int, str, str]:
+    status = main(arguments)
+    return status, *capsys.readouterr()
+
+
+def test_checking_from_the_command_line(capsys, tmp_path):
+    good, bad = tmp_path / "good.yaml", tmp_path / "bad.yaml"
+    good.write_text("grid: {seeds: [7]}")
+    bad.write_text("gird: {seeds: [7]}\nthreads: two")
+    assert run(capsys, "config", "check", str(good)) == (0, "the configuration is valid\n", "")
+    status, out, error = run(capsys, "config", "check", str(good), str(bad))
+    assert (status, out) == (2, "")
+    assert error.startswith("error: the configuration has 2 problems:\n") and "did you mean 'grid'?" in error
+
+
+def test_the_plan_from_the_command_line(capsys):
+    status, out, error = run(capsys, "grid", str(ROOT / "config/experiments/tiny.yaml"))
+    assert (status, error) == (0, "")
+    assert "6  target trainings        nli, pos" in out
+    assert "defined but not in grid.encoders: world" in out
+
+
+def test_a_bad_specification_is_refused(capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["prepare", "--spec", "[1]", "--out", "x"])
+    assert ended.value.code == 2 and "--spec" in capsys.readouterr().err

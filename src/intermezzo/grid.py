@@ -91,8 +91,8 @@ class Grid:
         Jobs inherit this process's interpreter, package and settings, so that what runs is what was fingerprinted.
         """
         settle(threads=1)
-        os.environ["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", "")])
-        os.environ["PYTHONPATH"] = str(Path(__file__).resolve().parents[1])
+        for variable, folder in (("PATH", Path(sys.executable).parent), ("PYTHONPATH", Path(__file__).parents[1])):
+            os.environ[variable] = os.pathsep.join(filter(None, [str(folder), os.environ.get(variable)]))
         try:
             return cls(parse(raw))
         except UserError as error:
