@@ -170,7 +170,10 @@ class TrainingConfig(Section):
         Finetuning(examples=6000, epochs=4), description="Intermediate training, in the languages of the mix."
     )
     target: Finetuning = Field(Finetuning(), description="Target training, in English.")
-    tasks: dict[str, TaskTraining] = Field({}, description="Other settings for single tasks, by task name.")
+    tasks: dict[str, TaskTraining] = Field(
+        {"nli": TaskTraining(target=Overrides(examples=2000, epochs=5))},
+        description="Other settings for single tasks, by task name.",
+    )
 
 
 class EncoderTraining(Section):
@@ -201,7 +204,7 @@ class ArchitectureConfig(Section):
 class PretrainingConfig(Section):
     """Optimisation of masked language modelling."""
 
-    steps: Annotated[int, Field(ge=0)] = Field(2750, description="Steps; 0 = an untrained encoder (a control).")
+    steps: Annotated[int, Field(ge=0)] = Field(5500, description="Steps; 0 = an untrained encoder (a control).")
     batch_size: Count = Field(32, description="Documents per step.")
     learning_rate: Positive = Field(3.0e-3, description="Peak learning rate of AdamW; linear decay to 0.")
     weight_decay: Annotated[Number, Field(ge=0)] = Field(0.01, description="Decoupled weight decay.")
