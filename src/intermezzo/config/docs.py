@@ -42,6 +42,8 @@ _ENTRIES: dict[str, tuple[type[Section], ...]] = {
     "targets": (TargetConfig,),
 }
 """Sections that are dictionaries of names -> what an entry can be."""
+_PARTIAL = frozenset({"Overrides", "TaskRows", "TaskTraining"})
+"""Sections of which only the keys that are given count."""
 
 
 def files() -> dict[Path, str]:
@@ -131,9 +133,7 @@ def _section(section: Section, depth: int, told: set[str], full: bool) -> Iterat
     for name, field in type(section).model_fields.items():
         if full or name in section.model_fields_set:
             value = getattr(section, name)
-            if type(section).__name__ == "Overrides" or (
-                type(section).__name__ == "TaskRows" and name not in section.model_fields_set
-            ):
+            if type(section).__name__ in _PARTIAL and name not in section.model_fields_set:
                 continue
             yield from _key(field.alias or name, value, field, depth, told)
 
