@@ -106,9 +106,6 @@ class WorldConfig(Section):
     code_mixed_words: Share = Field(0.4, description="Anchor: share of the words of such a document that are foreign.")
     documents_scale: Positive = Field(1.0, description="Multiplies the number of monolingual documents.")
     translation_noise: Share = Field(
-        0.0, description="Share of wrong words in labelled training data that is not English: a bad translation."
-    )
-    translation_noise: Share = Field(
         0.0, description="Share of wrong words in the training data of all languages but English, as if translated."
     )
 
