@@ -1,6 +1,6 @@
 """Hooks that say another word than the right one: code-mixed text and noisy translation.
 
-Names, digits and punctuation are never replaced, function words in code-mixed text alone.
+Names, function words, digits and punctuation are never replaced.
 """
 
 from __future__ import annotations
@@ -16,15 +16,14 @@ DONOR_POWER = 0.6
 
 
 def code_mixing(grammars: dict[str, Grammar], language: str, rate: float, rng: random.Random) -> Substitute:
-    """Replace a share `rate` of the words by the same word of other languages that have it (suffixes stay)."""
+    """Replace a share `rate` of the content words by the same word of other languages (case suffixes stay)."""
     donors = [code for code in grammars if code != language]
     weights = [grammars[code].language.documents ** DONOR_POWER for code in donors]
 
     def substitute(concept: str, slot: str) -> str | None:
         if rng.random() >= rate:
             return None
-        donor = grammars[rng.choices(donors, weights)[0]]
-        return donor.lexicon.forms[concept] if donor.uses(concept) else None
+        return grammars[rng.choices(donors, weights)[0]].lexicon.forms[concept]
 
     return substitute
 
@@ -34,7 +33,7 @@ def translation_noise(lexicon: Lexicon, rate: float, rng: random.Random) -> Subs
     concepts = tuple(sorted(lexicon.forms))
 
     def substitute(concept: str, slot: str) -> str | None:
-        if concept.startswith("f:") or rng.random() >= rate:
+        if rng.random() >= rate:
             return None
         return lexicon.forms[rng.choice(_class(concepts, concept[0]))]
 

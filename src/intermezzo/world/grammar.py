@@ -11,9 +11,9 @@ from typing import NamedTuple
 
 from intermezzo.world.inventory import Inventory
 from intermezzo.world.lexicon import Lexicon
-from intermezzo.world.scenes import Fragment, Kind, Prompt, Question, Reply, Scene, State
+from intermezzo.world.scenes import Fragment, Kind, Prompt, Question, Scene, State
 
-Meaning = Scene | State | Kind | Question | Fragment | Prompt | Reply
+Meaning = Scene | State | Kind | Question | Fragment | Prompt
 Substitute = Callable[[str, str], str | None]
 """(concept, role of its case) -> another form to say, or None: the hook of code-mixing and of translation noise."""
 
@@ -36,8 +36,6 @@ class Grammar:
         """The sentence for `meaning`, with its full stop or question mark."""
         if isinstance(meaning, Scene):
             return [*self._statement(meaning, substitute), Token(".", "PUNCT")]
-        if isinstance(meaning, Reply):
-            return [self._function(meaning.word, substitute), *self.say(meaning.scene, substitute)]
         if isinstance(meaning, Question):
             return [*self._question(meaning, substitute), Token("?", "PUNCT")]
         if isinstance(meaning, State):
@@ -45,7 +43,7 @@ class Grammar:
         if isinstance(meaning, Kind):
             return [*self._kind(meaning, substitute), Token(".", "PUNCT")]
         if isinstance(meaning, Prompt):
-            return [self._function(meaning.word, substitute), Token("?", "PUNCT")]
+            return [self._function(meaning.word), Token("?", "PUNCT")]
         return [*self._parts(meaning.scene, substitute)[meaning.asked], Token(".", "PUNCT")]
 
     # Words and phrases
@@ -54,22 +52,9 @@ class Grammar:
         form = substitute(concept, slot) if substitute else None
         return Token((form or self.lexicon.forms[concept]) + suffix, self.inventory.tag[concept], slot)
 
-    def _function(self, word: str, substitute: Substitute | None) -> Token:
-        return self._word(f"f:{word}", substitute)
-
-    def uses(self, concept: str) -> bool:
-        """Whether the language says `concept` by a word of its own."""
-        own = self.language
-        needed = {
-            "f:the": own.article,
-            "f:an": own.article,
-            "f:will": "auxiliary" in own.verb_group,
-            "f:not": "negation" in own.verb_group,
-            "f:in": "locative" not in own.suffixes,
-            "f:on": "locative" not in own.suffixes,
-            "f:asks": own.question == "in_situ",
-        }
-        return needed.get(concept, True)
+    def _function(self, word: str) -> Token:
+        concept = f"f:{word}"
+        return Token(self.lexicon.forms[concept], self.inventory.tag[concept])
 
     def _noun_phrase(
         self, head: str, adjective: str | None, slot: str, case: str, substitute: Substitute | None
@@ -82,38 +67,36 @@ class Grammar:
         noun = [self._word(head, substitute, slot, suffix)]
         quality = [self._word(adjective, substitute)] if adjective else []
         phrase = quality + noun if self.language.adjective == "before" else noun + quality
-        return [self._function("the", substitute), *phrase] if self.language.article else phrase
+        return [self._function("the"), *phrase] if self.language.article else phrase
 
-    def _adpositional(self, adposition: str, phrase: list[Token], substitute: Substitute | None) -> list[Token]:
+    def _adpositional(self, adposition: str, phrase: list[Token]) -> list[Token]:
         """`phrase` with its adposition; a locative case says "in" and "on" by itself."""
         if adposition in ("f:in", "f:on") and "locative" in self.language.suffixes:
             return phrase
-        marker = self._function(adposition[2:], substitute)
+        marker = self._function(adposition[2:])
         return [marker, *phrase] if self.language.adposition == "before" else [*phrase, marker]
 
     def _place(self, scene: Scene, substitute: Substitute | None) -> list[Token]:
         if scene.place is None:
-            adverb = self._function(scene.relation[2:], substitute)
+            adverb = self._function(scene.relation[2:])
             return [adverb._replace(tag="ADV")]
-        return self._adpositional(
-            scene.relation, self._noun_phrase(scene.place, None, "place", "locative", substitute), substitute
-        )
+        return self._adpositional(scene.relation, self._noun_phrase(scene.place, None, "place", "locative", substitute))
 
     def _time(self, time: str, substitute: Substitute | None) -> list[Token]:
         if time.startswith("y:"):
-            return self._adpositional("f:in", [Token(time[2:], "NUM", "time")], substitute)
+            return self._adpositional("f:in", [Token(time[2:], "NUM", "time")])
         group = self.inventory.time_group[time]
         if group == "adverb":
             return [self._word(time, substitute, "time")]
         word = self._word(time, substitute, "time", self.lexicon.suffix("locative"))
-        return self._adpositional("f:on" if group == "day" else "f:in", [word], substitute)
+        return self._adpositional("f:on" if group == "day" else "f:in", [word])
 
     # Clauses
 
     def _parts(self, scene: Scene, substitute: Substitute | None) -> dict[str, list[Token]]:
         parts = {
             "subject": self._noun_phrase(scene.subject, scene.subject_adjective, "subject", "", substitute),
-            "verb": self._verb_group(self._word(scene.verb, substitute, "verb"), scene.negated, substitute),
+            "verb": self._verb_group(self._word(scene.verb, substitute, "verb"), scene.negated),
             "object": self._noun_phrase(scene.object, scene.object_adjective, "object", "accusative", substitute),
         }
         if scene.relation is not None:
@@ -122,17 +105,14 @@ class Grammar:
             parts["time"] = self._time(scene.time, substitute)
         return parts
 
-    def _verb_group(self, verb: Token, negated: bool, substitute: Substitute | None) -> list[Token]:
+    def _verb_group(self, verb: Token, negated: bool) -> list[Token]:
         suffix = self.lexicon.suffix("future")
         if negated and "negation" not in self.language.verb_group:
             suffix = self.lexicon.suffix("negation") + suffix
-        said = {
-            "verb": lambda: verb._replace(text=verb.text + suffix),
-            "auxiliary": lambda: self._function("will", substitute),
-        }
+        words = {"verb": verb._replace(text=verb.text + suffix), "auxiliary": self._function("will")}
         if negated:
-            said["negation"] = lambda: self._function("not", substitute)
-        return [said[name]() for name in self.language.verb_group if name in said]
+            words["negation"] = self._function("not")
+        return [words[name] for name in self.language.verb_group if name in words]
 
     def _statement(self, scene: Scene, substitute: Substitute | None) -> list[Token]:
         parts = self._parts(scene, substitute)
@@ -155,10 +135,10 @@ class Grammar:
         for slot in ("place", "time"):
             parts.pop(slot, None)
         case = {"object": "accusative"}.get(asked, "")
-        word = self._function(self.interrogatives[asked][2:], substitute)
+        word = self._function(self.interrogatives[asked][2:])
         parts[asked] = [word._replace(text=word.text + self.lexicon.suffix(case))]
         if self.language.question == "in_situ":
-            return [*self._order(parts, []), self._function("asks", substitute)]
+            return [*self._order(parts, []), self._function("asks")]
         if self.language.question == "front" or asked == "subject":
             return self._order(parts, [asked])
         auxiliary, *rest = parts.pop("verb")  # the inverting language has its auxiliary first in the group
@@ -166,17 +146,17 @@ class Grammar:
 
     def _state(self, state: State, substitute: Substitute | None) -> list[Token]:
         holder = self._noun_phrase(state.holder, None, "subject", "", substitute)
-        copula = self._verb_group(self._function("be", substitute), state.negated, substitute)
+        copula = self._verb_group(self._function("be"), state.negated)
         return self._predication(holder, copula, [self._word(state.quality, substitute)])
 
     def _kind(self, kind: Kind, substitute: Substitute | None) -> list[Token]:
-        member = [self._function("every", substitute), self._word(kind.member, substitute, "subject")]
+        member = [self._function("every"), self._word(kind.member, substitute, "subject")]
         noun = self._word(kind.category, substitute)
-        article = self._function("an", substitute)
+        article = self._function("an")
         if self.language.code == "en" and noun.text[0] not in "aeiou":
             article = article._replace(text="a")
         category = [article, noun] if self.language.article else [noun]
-        return self._predication(member, [self._function("is", substitute)], category)
+        return self._predication(member, [self._function("is")], category)
 
     def _predication(self, holder: list[Token], copula: list[Token], predicate: list[Token]) -> list[Token]:
         parts = {"S": holder, "V": copula, "O": predicate}

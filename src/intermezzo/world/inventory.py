@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -195,6 +196,7 @@ def _index(data: dict[str, Any]) -> Inventory:
 def _language(code: str, entry: dict[str, Any]) -> Language:
     lists = {key: tuple(entry[key]) for key in ("onsets", "vowels", "codas", "verb_group") if key in entry}
     changes = tuple((old, new) for old, new in entry.get("changes", ()))
-    if len(dict(changes)) < len(changes):
-        raise ValueError(f"languages.{code}.changes: a sound changes twice")
+    for (old, _), (later, _) in pairwise(changes):
+        if old == later:
+            raise ValueError(f"languages.{code}.changes: '{old}' occurs twice")
     return Language(code=code, **{**entry, **lists, "changes": changes})

@@ -81,14 +81,6 @@ class Prompt:
     word: str
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """`word` ("yes" or "no") and what is the case."""
-
-    word: str
-    scene: Scene
-
-
 class Sampler:
     """Draws scenes whose facts belong to one split.
 

@@ -1,9 +1,7 @@
 """Monolingual documents: one or two sentences that show what words mean to a masked language model.
 
-Three tenths of the documents are an event and its restatement (a synonym, a hypernym, fewer modifiers, another
-order): the regularity from which matching across segments can be learnt. Another fifth are contrasts: two scenes
-that exclude each other. Half of both begin their second sentence with "yes" or "no", as people in dialogue do;
-nothing in the text marks what an NLI task calls neutral. Most pairs are two segments.
+About a quarter of the documents are an event and its restatement (a synonym, a hypernym, fewer modifiers, another
+order): the regularity from which matching across segments can be learnt. Most pairs are two segments.
 """
 
 from __future__ import annotations
@@ -15,22 +13,20 @@ from typing import Any
 from intermezzo.world.edits import changed, reworded
 from intermezzo.world.generators.tagging import draw_ner, draw_pos
 from intermezzo.world.grammar import Meaning, Token, text_of
-from intermezzo.world.scenes import Fragment, Kind, Question, Reply, Sampler, Scene, State
+from intermezzo.world.scenes import Fragment, Kind, Question, Sampler, Scene, State
 
 Say = Callable[[Meaning], list[Token]]
 SEGMENTS = 0.7
 """Share of the documents of two sentences that are written as two segments."""
-REPLIES = 0.5
-"""Share of restatements and contrasts that begin with "yes" or "no"."""
 KINDS = {
-    "event": 0.07,
+    "event": 0.09,
     "restatement": 0.3,
-    "contrast": 0.22,
-    "result": 0.08,
-    "opposite": 0.04,
-    "kind": 0.06,
+    "contrast": 0.15,
+    "result": 0.1,
+    "opposite": 0.05,
+    "kind": 0.07,
     "answer": 0.12,
-    "names": 0.11,
+    "names": 0.12,
 }
 """Kind of document -> share."""
 
@@ -65,8 +61,7 @@ def _sentences(sampler: Sampler, kind: str) -> tuple[Meaning, ...]:
         return State(scene.object, quality), State(scene.object, rng.choice(inventory.exclusive[quality]), True)
     scene = replace(sampler.scene(rng.choice((0, 1, 1, 2))), negated=rng.random() < 0.25, front=rng.random() < 0.3)
     if kind == "restatement":
-        first, second = rng.sample((scene, restated(sampler, scene)), 2)
-        return first, Reply("yes", second) if rng.random() < REPLIES else second
+        return tuple(rng.sample((scene, restated(sampler, scene)), 2))
     if kind == "contrast":
         return _contrast(sampler, scene)
     if kind == "answer":
@@ -75,15 +70,13 @@ def _sentences(sampler: Sampler, kind: str) -> tuple[Meaning, ...]:
     return (scene,)
 
 
-def _contrast(sampler: Sampler, scene: Scene) -> tuple[Meaning, ...]:
-    """Two scenes that exclude each other: "no" and what happens instead, or what does not happen and what does."""
+def _contrast(sampler: Sampler, scene: Scene) -> tuple[Scene, ...]:
+    """What does not happen and what happens instead, in either order: one thing differs."""
     other = changed(sampler, scene, sampler.rng.choice(["verb", "subject", "object", *scene.said()]))
     if other is None or not sampler.owns(other):
         return (scene,)
-    other = replace(other, front=sampler.rng.random() < 0.3)
-    if sampler.rng.random() < REPLIES:
-        return scene, Reply("no", other)
-    return scene, replace(other, negated=not scene.negated)
+    other = replace(other, negated=not scene.negated, front=sampler.rng.random() < 0.3)
+    return scene, other
 
 
 def restated(sampler: Sampler, scene: Scene) -> Scene:
