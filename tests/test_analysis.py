@@ -239,6 +239,11 @@ def test_a_control_encoder_has_the_baseline_alone_and_is_in_no_average():
     assert {cell.intermediate for cell in design.cells() if cell.encoder == "untrained"} == {"none"}
     assert {cell.intermediate for cell in design.cells() if cell.encoder == "world"} > {"none"}
     assert design.without_controls().encoders == ("world",)
+    targets = spec()["targets"]
+    first = next(iter(targets))
+    design = Design.read(spec(targets=targets | {first: targets[first] | {"baseline_only": True}}))
+    assert {cell.intermediate for cell in design.cells() if cell.target == first} == {"none"}
+    assert first not in design.without_controls().targets
 
 
 def test_estimate_by_hand():

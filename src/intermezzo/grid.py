@@ -124,9 +124,9 @@ class Grid:
 
     def runs_of(self, target: str) -> list[Run]:
         """Runs that a target is evaluated on: of retrieval one untouched encoder stands for all seeds."""
-        if self.is_trained(target):
-            return self.runs
-        return [Run(e, BASELINE, BASELINE, "none") for e in self.encoders] + self.intermediate_runs
+        seeds = self.seeds if self.is_trained(target) else ["none"]
+        baseline = [Run(encoder, BASELINE, BASELINE, seed) for encoder in self.encoders for seed in seeds]
+        return baseline if self.config.target(target).baseline_only else baseline + self.intermediate_runs
 
     # -- order of jobs: the longest first, so that none is left alone at the end ------------------------------------
 
@@ -162,7 +162,7 @@ class Grid:
 
     def target_paths(self) -> list[str]:
         trained = [target for target in self.targets if self.is_trained(target)]
-        return [f"results/target/{run.path}/{target}/manifest.json" for run in self.runs for target in trained]
+        return [f"results/target/{run.path}/{name}/manifest.json" for name in trained for run in self.runs_of(name)]
 
     def evaluation_paths(self) -> list[str]:
         return [

@@ -125,6 +125,7 @@ class Specs:
                         "format": self.grid.task(name).format,
                         "metrics": list(self.grid.task(name).metrics),
                         "languages": list(self.grid.languages(name)),
+                        "baseline_only": self.config.target(name).baseline_only,
                         "control": self.config.target(name).partial_input or self.config.target(name).shuffle_labels,
                     }
                     for name in self.grid.targets

@@ -66,6 +66,7 @@ class Target(_Strict):
     metrics: tuple[str, ...]
     languages: tuple[str, ...]
     control: bool = False
+    baseline_only: bool = False
 
 
 class Design(_Strict):
@@ -91,20 +92,20 @@ class Design(_Strict):
 
     def without_controls(self) -> Design:
         """The same design without its control encoders, intermediates and targets."""
-        kept = {
-            name: {key: one for key, one in getattr(self, name).items() if not one.control}
-            for name in ("intermediates", "targets")
+        kept: dict[str, Any] = {
+            "intermediates": {name: one for name, one in self.intermediates.items() if not one.control},
+            "targets": {name: one for name, one in self.targets.items() if not (one.control or one.baseline_only)},
         }
         encoders = tuple(encoder for encoder in self.encoders if encoder not in self.baseline_only)
         return self.model_copy(update=kept | {"encoders": encoders})
 
-    def trained(self, encoder: str | None = None) -> list[tuple[str, str]]:
+    def trained(self, encoder: str | None = None, target: str | None = None) -> list[tuple[str, str]]:
         """(intermediate, mix) pairs in the order of the tables: the baseline first, English-only before other mixes.
 
-        Those of one encoder, or (None) of the experiment.
+        Those of one encoder and target, or (None) of the experiment.
         """
         pairs = [(name, mix) for name, one in self.intermediates.items() for mix in one.mixes]
-        if encoder in self.baseline_only:
+        if encoder in self.baseline_only or (target and self.targets[target].baseline_only):
             pairs = [pair for pair in pairs if pair[0] == BASELINE]
         return sorted(pairs, key=lambda p: (p[0] != BASELINE, p[0], p[1] != self.english_mix, p[1]))
 
@@ -116,8 +117,8 @@ class Design(_Strict):
     def cells(self) -> Iterator[Cell]:
         """Every value that the experiment must have."""
         for encoder in self.encoders:
-            for intermediate, mix in self.trained(encoder):
-                for name, target in self.targets.items():
+            for name, target in self.targets.items():
+                for intermediate, mix in self.trained(encoder, name):
                     for seed in self.seeds_of(intermediate, name):
                         for language in target.languages:
                             for metric in target.metrics:

@@ -49,7 +49,7 @@ def _lines(comparisons: Comparisons, design: Design) -> Iterator[dict[str, objec
     for encoder in design.encoders:
         for target, one in design.targets.items():
             for metric in one.metrics:
-                for intermediate, mix in design.trained(encoder):
+                for intermediate, mix in design.trained(encoder, target):
                     for group in design.groups(intermediate, mix, target):
                         key = (encoder, intermediate, mix, target, metric)
                         names = dict(zip(("encoder", "intermediate", "mix", "target", "metric"), key, strict=True))

@@ -297,6 +297,7 @@ class TargetConfig(Section):
         False, description="Control: train and evaluate without one field (the hypothesis alone, the context alone)."
     )
     shuffle_labels: bool = Field(False, description="Control: train on shuffled labels.")
+    baseline_only: bool = Field(False, description="Not after intermediate training: enough for some controls.")
     retrieval: RetrievalConfig = Field(RetrievalConfig(), description="Used by retrieval tasks alone.")
     training: Overrides = Field(Overrides(), description="Other settings for this target; they win over all.")
 
