@@ -28,7 +28,9 @@ ENCODER = {
     "seed": 0, "threads": 1, "languages": LANGUAGES, "tokenizer": {"vocab_size": 1000},
     "model": {"hidden_size": 32, "layers": 1, "heads": 2, "intermediate_size": 64, "max_length": 64},
     "initialisation": "random", "language_alpha": 0.5, "mask_rate": 0.3,
-    "training": {"steps": 300, "batch_size": 32, "learning_rate": 5e-3, "weight_decay": 0.01, "warmup": 0.1, "clip": 1.0},
+    "training": {
+        "steps": 300, "batch_size": 32, "learning_rate": 5e-3, "weight_decay": 0.01, "warmup": 0.1, "clip": 1.0,
+    },
 }  # fmt: skip
 
 
