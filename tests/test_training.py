@@ -1,7 +1,11 @@
 """Training and evaluation on toy data: every format, resuming, determinism, the prediction cache."""
 
 import json
+import os
 import random
+import shutil
+import subprocess
+import sys
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -274,3 +278,24 @@ def test_import_checks_the_folder_and_the_weights(encoder, tmp_path):
     (empty / "model.safetensors").write_bytes((encoder / "model.safetensors").read_bytes()[:1000])
     with pytest.raises(UserError, match="cannot be read"):
         import_encoder({"from": str(empty)}, tmp_path / "x")
+
+
+def test_a_hub_name_is_read_from_the_hubs_cache_layout(encoder, tmp_path):
+    """As after a download: models--owner--name/{refs/main, snapshots/<commit>}, and no network."""
+    commit = "0123456789abcdef0123456789abcdef01234567"
+    repository = tmp_path / "hub" / "models--owner--tiny"
+    shutil.copytree(encoder, repository / "snapshots" / commit)
+    (repository / "refs").mkdir()
+    (repository / "refs" / "main").write_text(commit)
+    command = (
+        "from pathlib import Path; from intermezzo.modeling.encoder import import_encoder as i;"
+        f"i({{'from': 'owner/tiny', 'revision': {commit!r}}}, Path({str(tmp_path / 'out')!r}))"
+    )
+    offline = os.environ | {"HF_HUB_CACHE": str(tmp_path / "hub"), "HF_HUB_OFFLINE": "1"}
+    subprocess.run([sys.executable, "-c", command], env=offline, check=True, timeout=120)
+    made = json.loads((tmp_path / "out" / "manifest.json").read_text())
+    assert made["spec"] == {"from": "owner/tiny", "revision": commit}
+    assert load_encoder(tmp_path / "out").hidden_size == 16
+    missing = command.replace("owner/tiny", "owner/tinny")
+    failed = subprocess.run([sys.executable, "-c", missing], env=offline, capture_output=True, text=True, timeout=120)
+    assert failed.returncode != 0 and "encoder from 'owner/tinny' cannot be read" in failed.stderr
