@@ -59,10 +59,7 @@ def test_family_and_name():
 
 
 def test_the_world_has_its_own_languages():
-    path = RESOURCES / "world.yaml"
-    if not path.is_file():
-        pytest.skip("resources/world.yaml is not there")
-    entries = yaml.safe_load(path.read_text())["languages"]
+    entries = yaml.safe_load((RESOURCES / "world.yaml").read_text())["languages"]
     assert set(languages.table("world")) == set(entries)
     assert languages.rare("world") == {code for code, entry in entries.items() if entry["rare"]}
     assert {languages.family(code, "world") for code in entries} == {entry["family"] for entry in entries.values()}
