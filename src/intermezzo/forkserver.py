@@ -53,11 +53,14 @@ def submit(arguments: Sequence[str]) -> int | None:
     with socket.socket(socket.AF_UNIX) as connection:
         try:
             connection.connect(path)
+        except OSError:
+            return None
+        try:  # from here on a fork may run the job: a lost connection must not start it a second time
             socket.send_fds(connection, [len(job).to_bytes(_LENGTH, "big")], [0, 1, 2])
             connection.sendall(job)
             status = connection.recv(1)
         except OSError:
-            return None
+            status = b""
     if not status:
         print("error: the process that ran this job was killed (out of memory?)", file=sys.stderr)
         return 1
