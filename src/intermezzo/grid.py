@@ -249,7 +249,7 @@ class Grid:
 
     def parts(self, wildcards: Any) -> list[dict[str, Any]]:
         """What a data file of the source `files` is made of, as the task's file says it."""
-        data = load_task(wildcards.task).sources.files.data
+        data = load_task(wildcards.task).sources.parts(wildcards.source)
         return data.get(wildcards.language, {}).get(wildcards.split, [])
 
     def text(self, encoder: str) -> dict[str, str]:

@@ -18,8 +18,7 @@ def source_languages(config: Config) -> tuple[str, ...]:
         return tuple(languages.table("world"))
     found: dict[str, None] = {}
     for name in task_names():
-        files = load_task(name).sources.files
-        found |= dict.fromkeys(files.data if files else ())
+        found |= dict.fromkeys(load_task(name).sources.parts(config.data.source))
     return tuple(sorted(found))
 
 

@@ -7,7 +7,12 @@
 | tagging | id, tokens (list) | tags (list of the task's `labels`, one per token) |
 | span | id, context, question | answers (list of strings), answer_starts (list of character offsets) |
 | retrieval | id, text (the language), text_pair (English) | row i's pair is row i |
+| mining | id, text, side (foreign or english) | pair (id of the English translation; null for none and for English) |
+| ranking | id, text, text_pair (training: what the text should find) | relevant (ids of candidates; empty elsewhere) |
 | mlm | id, text, text_pair (second segment, null for one) | none |
+
+A ranking task has a fourth split beside train, dev and test: `candidates`, what queries search in. The candidates of
+all languages together are one pool, so their ids are unique across languages.
 """
 
 from __future__ import annotations
@@ -31,9 +36,13 @@ SCHEMAS: dict[str, pa.Schema] = {
         {"id": _text, "context": _text, "question": _text, "answers": _texts, "answer_starts": pa.list_(pa.int32())}
     ),
     "retrieval": pa.schema({"id": _text, "text": _text, "text_pair": _text}),
+    "mining": pa.schema({"id": _text, "text": _text, "side": _text, "pair": _text}),
+    "ranking": pa.schema({"id": _text, "text": _text, "text_pair": _text, "relevant": _texts}),
     "mlm": pa.schema({"id": _text, "text": _text, "text_pair": _text}),
 }
 """Format name -> schema; the order of columns is part of the contract."""
+SIDES = ("foreign", "english")
+"""The two sides of mining."""
 
 
 def table(rows: Sequence[dict[str, Any]], fmt: str, labels: Sequence[str] = (), *, origin: str = "data") -> pa.Table:
@@ -96,4 +105,11 @@ def _problems(row: dict[str, Any], fmt: str, labels: Sequence[str]) -> list[str]
             found.append("text or text_pair is empty")
     elif not row["text"]:
         found.append("text is empty")
+    elif fmt == "mining":
+        if row["side"] not in SIDES:
+            found.append(f"side {row['side']!r}; allowed: {', '.join(SIDES)}")
+        elif row["side"] == "english" and row["pair"] is not None:
+            found.append("an English row has a pair; pairs belong to the foreign rows")
+    elif fmt == "ranking" and row["text_pair"] is not None and row["relevant"]:
+        found.append("both text_pair (a training pair) and relevant (a query)")
     return found

@@ -51,7 +51,7 @@ def read(spec: dict[str, Any]) -> list[Row]:
 
 
 def _parts(task: Task, language: str, split: str) -> list[dict[str, Any]]:
-    data = task.sources.files.data if task.sources.files else {}
+    data = task.sources.parts("files")
     if not data:
         raise UserError(f"task '{task.name}' has no data in source 'files'; use source 'world' or another task")
     if language not in data:
