@@ -98,7 +98,8 @@ class Task(_Strict):
     format: Format
     fields: dict[str, str] = Field(default={}, description="Column of the format -> what it holds in this task.")
     labels: tuple[str, ...] | Literal["from_data"] = Field(
-        default=(), description="Closed label list of classification and tagging; from_data: those of its training data."
+        default=(),
+        description="Closed label list of classification and tagging; from_data: those of its training data.",
     )
     metrics: tuple[str, ...] = Field(default=(), description="Names in intermezzo.evaluation.metrics; main one first.")
     unanswerable: bool = Field(default=False, description="Span: a question may have no answer in its context.")

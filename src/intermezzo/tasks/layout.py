@@ -1,0 +1,71 @@
+"""How a task file says where published data lies: part by part, or many alike parts at once.
+
+    data:                                        each:
+      sw:                                          - languages: {sw: swa, yo: yor}
+        test:                                        splits: {dev: dev, test: test}
+          - {reader: iob2, path: swa/test.txt}       rows: {test: {sw: 604}}
+                                                     part: {reader: iob2, path: "{code}/{split}.txt"}
+
+A block of `each` stands for one part per language and split. In every string of its part `{code}` becomes the
+source's name of the language, `{split}` that of the split, and `{language}` our code. `rows` are verified numbers of
+rows, checked when data is read; `unverified_rows` are numbers that nobody has seen in a source: a difference is
+reported and nothing more.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+Part = dict[str, Any]
+Data = dict[str, dict[str, list[Part]]]
+"""language -> split -> parts, in the order in which they are read."""
+_KEYS = {"languages", "splits", "part", "rows", "unverified_rows"}
+
+
+def expand(section: dict[str, Any]) -> dict[str, Any]:
+    """The section with its `each` written out into `data`.
+
+    Raises ValueError for a block with unknown or missing keys, numbers of rows for a language or split that it does
+    not have, and data that is given twice.
+    """
+    data: Data = {language: dict(splits) for language, splits in section.get("data", {}).items()}
+    for number, block in enumerate(section["each"]):
+        where = f"each[{number}]"
+        if unknown := sorted(set(block) - _KEYS):
+            raise ValueError(f"{where}: unknown key '{unknown[0]}'; allowed: {', '.join(sorted(_KEYS))}")
+        if missing := sorted({"languages", "splits", "part"} - set(block)):
+            raise ValueError(f"{where}: no {', '.join(missing)}")
+        languages, splits = block["languages"], block["splits"]
+        names = languages if isinstance(languages, dict) else {code: code for code in languages}
+        _check_rows(where, block, names, splits)
+        for language, code in names.items():
+            for split, theirs in splits.items():
+                if split in data.setdefault(language, {}):
+                    raise ValueError(f"{where}: {language}.{split} is there already")
+                part = _fill(block["part"], {"{code}": str(code), "{split}": str(theirs), "{language}": language})
+                for key in ("rows", "unverified_rows"):
+                    count = block.get(key, {}).get(split)
+                    count = count.get(language) if isinstance(count, dict) else count
+                    if count is not None:
+                        part[key] = count
+                data[language][split] = [part]
+    return {key: value for key, value in section.items() if key not in ("each", "data")} | {"data": data}
+
+
+def _check_rows(where: str, block: dict[str, Any], names: dict[str, str], splits: dict[str, str]) -> None:
+    for key in ("rows", "unverified_rows"):
+        for split, count in block.get(key, {}).items():
+            languages = set(count) if isinstance(count, dict) else set()
+            if split not in splits or not languages <= set(names):
+                strange = split if split not in splits else sorted(languages - set(names))[0]
+                raise ValueError(f"{where}.{key}: '{strange}' is not in this block")
+
+
+def _fill(value: Any, names: dict[str, str]) -> Any:
+    if isinstance(value, str):
+        for name, meant in names.items():
+            value = value.replace(name, meant)
+        return value
+    if isinstance(value, list):
+        return [_fill(item, names) for item in value]
+    return {key: _fill(item, names) for key, item in value.items()} if isinstance(value, dict) else value
