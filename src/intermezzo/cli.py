@@ -24,7 +24,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         if "spec" in options:
-            settle(options.spec.get("threads", 1), online=bool(options.spec.get("revision")))
+            settle(options.spec.get("threads", 1), online=bool(options.spec.get("revision") or options.spec.get("source") == "hub"))
         with _labelled(options):
             options.run(options)
     except UserError as error:
@@ -84,6 +84,7 @@ def _parser() -> argparse.ArgumentParser:
     stage = _stage(stages, "evaluate", "predict and score one target in all its languages")
     stage.add_argument("--model", type=Path, required=True, help="manifest of the model to evaluate")
     stage.add_argument("--data", type=Path, nargs="+", required=True, help="data files to evaluate on")
+    stage.add_argument("--support", type=Path, nargs="*", default=[], help="data to tune on, or candidates to search")
     stage.add_argument("--run", dest="names", type=_json, required=True, help="names of the run, JSON")
     stage.add_argument("--out", type=Path, required=True, help="folder for {language}.json and the predictions")
     stage.add_argument("--cache", type=Path, required=True, help="folder of predictions that were already made")

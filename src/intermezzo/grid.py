@@ -29,7 +29,7 @@ from typing import Any, NamedTuple
 from intermezzo.config import catalogue, parse
 from intermezzo.config.checks import data_root
 from intermezzo.config.models import Config, ImportedEncoder, ScratchEncoder
-from intermezzo.config.settings import Phase, examples_of, resolve
+from intermezzo.config.settings import Phase, examples_of, resolve, training_tasks
 from intermezzo.environment import settle
 from intermezzo.errors import UserError
 from intermezzo.tasks import TRAINED, Task, load_task
@@ -64,6 +64,12 @@ def evaluation_path(run: Run, target: str, language: str, root: str = "results/e
 def one_of(names: Iterable[str]) -> str:
     """A regular expression that matches exactly these names (nothing at all for none)."""
     return "|".join(map(re.escape, names)) or "(?!)"
+
+
+def _matching(root: Path, name: str) -> list[Path]:
+    """The files that a path or a pattern of a task file means."""
+    found = sorted(root.glob(name)) if any(sign in name for sign in "*?[") else [root / name]
+    return [path for path in found if path.is_file()]
 
 
 def _rank(value: int, values: Iterable[int]) -> int:
@@ -104,8 +110,12 @@ class Grid:
     def task(self, target: str) -> Task:
         return load_task(self.config.target(target).task)
 
+    def trained_on(self, target: str) -> list[str]:
+        """The tasks whose English data train a target, in turn."""
+        return training_tasks(self.config, target, self.task(target))
+
     def is_trained(self, target: str) -> bool:
-        """Is the target fine-tuned? Retrieval is evaluated directly."""
+        """Is the target fine-tuned? Retrieval and mining are evaluated directly."""
         return self.task(target).format in TRAINED
 
     def languages(self, target: str) -> tuple[str, ...]:
@@ -152,7 +162,7 @@ class Grid:
     # -- where it lies -------------------------------------------------------------------------------------------
 
     def data_path(self, task: str, language: str, split: str) -> str:
-        return f"results/data/{self.config.data.source}/{task}/{language}/{split}.parquet"
+        return f"results/data/{self.config.data.source_of(task)}/{task}/{language}/{split}.parquet"
 
     def encoder_paths(self) -> list[str]:
         return [f"results/encoders/{encoder}/manifest.json" for encoder in self.encoders]
@@ -181,18 +191,18 @@ class Grid:
             found |= dict.fromkeys(self._training_data(self.config.intermediate(intermediate).tasks, mix))
         for target in self.targets:
             if self.is_trained(target):
-                found |= dict.fromkeys(self._training_data([self.task(target).name], None))
-            found |= dict.fromkeys(self._evaluation_data(target))
+                found |= dict.fromkeys(self._training_data(self.trained_on(target), None))
+            found |= dict.fromkeys([*self._evaluation_data(target), *self._support_data(target)])
         return list(found)
 
     def constraints(self) -> dict[str, str]:
         """Regular expressions for the wildcards: the configuration's own names and nothing else."""
         grid = self.config.grid
         return {
-            "source": self.config.data.source,
+            "source": one_of(dict.fromkeys([self.config.data.source, *self.config.data.sources.values()])),
             "task": r"[^/]+",
             "language": r"[^/.]+",
-            "split": "train|dev|test",
+            "split": "train|dev|test|candidates",
             "encoder": one_of(self.encoders),
             "intermediate": one_of([BASELINE, *grid.intermediates]),
             "mix": one_of([BASELINE, *grid.mixes]),
@@ -204,11 +214,11 @@ class Grid:
 
     def source_files(self, wildcards: Any) -> list[str]:
         """Published files that a data file is made from, as far as they are there (the reader names what is not)."""
-        if self.config.data.source == "world":
+        if wildcards.source != "files":
             return []
         root = data_root(self.config)
-        paths = [root / part["path"] for part in self.parts(wildcards) if "path" in part]
-        return list(dict.fromkeys(str(path) for path in paths if path.is_file()))
+        patterns = [part["path"] for part in self.parts(wildcards) if "path" in part]
+        return list(dict.fromkeys(str(path) for name in patterns for path in _matching(root, name)))
 
     def text_files(self, wildcards: Any) -> list[str]:
         return list(self.text(wildcards.encoder).values())
@@ -225,10 +235,13 @@ class Grid:
         return self._training_data(self.config.intermediate(wildcards.intermediate).tasks, wildcards.mix)
 
     def target_data(self, wildcards: Any) -> list[str]:
-        return self._training_data([self.task(wildcards.target).name], None)
+        return self._training_data(self.trained_on(wildcards.target), None)
 
     def evaluation_data(self, wildcards: Any) -> list[str]:
         return self._evaluation_data(wildcards.target)
+
+    def support_data(self, wildcards: Any) -> list[str]:
+        return self._support_data(wildcards.target)
 
     def encoder_of(self, wildcards: Any) -> str:
         return f"results/encoders/{wildcards.encoder}/manifest.json"
@@ -248,7 +261,7 @@ class Grid:
     # -- parts ---------------------------------------------------------------------------------------------------
 
     def parts(self, wildcards: Any) -> list[dict[str, Any]]:
-        """What a data file of the source `files` is made of, as the task's file says it."""
+        """What a data file of the sources `files` and `hub` is made of, as the task's file says it."""
         data = load_task(wildcards.task).sources.parts(wildcards.source)
         return data.get(wildcards.language, {}).get(wildcards.split, [])
 
@@ -280,3 +293,13 @@ class Grid:
     def _evaluation_data(self, target: str) -> list[str]:
         task, split = self.task(target).name, self.config.data.evaluation_split
         return [self.data_path(task, language, split) for language in self.languages(target)]
+
+    def _support_data(self, target: str) -> list[str]:
+        """What predictions need besides the data to predict on: data to tune a threshold on, or what is searched."""
+        task = self.task(target)
+        if task.format == "mining":
+            return [self.data_path(task.name, language, "dev") for language in self.languages(target)]
+        if task.format == "ranking":
+            pool = catalogue.languages_with(self.config, task, "candidates")
+            return [self.data_path(task.name, language, "candidates") for language in pool]
+        return []

@@ -36,7 +36,8 @@ class Lineage:
     def of_evaluation(self, wildcards: Any) -> str:
         run, target = run_of(wildcards), wildcards.target
         model = self._target(run, target) if self.grid.is_trained(target) else self._started_from(run)
-        return digest([model, self._data(self.grid.evaluation_data(wildcards))])
+        data = [*self.grid.evaluation_data(wildcards), *self.grid.support_data(wildcards)]
+        return digest([model, self._data(data)])
 
     def of_summary(self, wildcards: Any = None) -> str:
         return digest(

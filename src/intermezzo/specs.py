@@ -12,10 +12,14 @@ from typing import Any
 from intermezzo.artifacts import canonical
 from intermezzo.config import catalogue
 from intermezzo.config.checks import data_root
-from intermezzo.config.settings import examples_of, resolve
+from intermezzo.config.settings import examples_of, resolve, retrieval_of
 from intermezzo.fingerprint import fingerprint
 from intermezzo.grid import BASELINE, Grid
 from intermezzo.tasks import RESOURCES, TRAINED, Task, load_task
+
+
+LOCK = "config/data.lock.yaml"
+"""Which revisions and files the data came from; written by the first download, checked by all later ones."""
 
 
 class Specs:
@@ -28,17 +32,21 @@ class Specs:
     # -- specifications ------------------------------------------------------------------------------------------
 
     def spec_data(self, wildcards: Any) -> str:
-        data = self.config.data
+        data, source, split = self.config.data, wildcards.source, wildcards.split
+        rows = data.rows.of(wildcards.task, "test" if split == "candidates" else split)
         spec = {
-            "source": data.source,
+            "source": source,
             "task": wildcards.task,
             "language": wildcards.language,
-            "split": wildcards.split,
-            "rows": data.rows.of(wildcards.task, wildcards.split),
+            "split": split,
+            "rows": None if split == "candidates" and source != "world" else rows,
         }
-        if data.source == "world":
+        if source == "world":
             return canonical(spec | {"world": self.config.world.model_dump()})
-        return canonical(spec | {"root": str(data_root(self.config)), "parts": self.grid.parts(wildcards)})
+        spec["parts"] = self.grid.parts(wildcards)
+        if source == "files":
+            return canonical(spec | {"root": str(data_root(self.config))})
+        return canonical(spec | {"lock": LOCK, "downloads": data.downloads})
 
     def spec_pretrain(self, wildcards: Any) -> str:
         encoder = self.config.encoders[wildcards.encoder]
@@ -55,6 +63,7 @@ class Specs:
         tasks = [
             _task_spec(task)
             | {
+                "head": task.name,
                 "partial_input": None,
                 "shuffle_labels": entry.shuffle_labels,
                 "examples": examples_of(self.config, encoder, "intermediate", name, task.name),
@@ -63,18 +72,25 @@ class Specs:
             for task in map(load_task, entry.tasks)
         ]
         sampling = {"sampling": entry.sampling, "cap": entry.cap, "temperature": entry.temperature}
-        return self._finetuning("intermediate", wildcards, name, tasks, sampling)
+        settings = resolve(self.config, encoder, "intermediate", name, entry.tasks)
+        return self._finetuning("intermediate", wildcards, settings, tasks, sampling)
 
     def spec_target(self, wildcards: Any) -> str:
         name, entry, task = wildcards.target, self.config.target(wildcards.target), self.grid.task(wildcards.target)
-        spec = _task_spec(task) | {
-            "partial_input": task.partial_input if entry.partial_input else None,
-            "shuffle_labels": entry.shuffle_labels,
-            "examples": examples_of(self.config, wildcards.encoder, "target", name, task.name),
-            "weights": {catalogue.ENGLISH: 1.0},
-        }
-        sampling = {"sampling": "proportional", "cap": None, "temperature": 1.0}
-        return self._finetuning("target", wildcards, name, [spec], sampling)
+        tasks = [
+            _task_spec(task)
+            | {
+                "name": data,
+                "head": task.name,
+                "partial_input": task.partial_input if entry.partial_input else None,
+                "shuffle_labels": entry.shuffle_labels,
+                "examples": examples_of(self.config, wildcards.encoder, "target", name, task.name),
+                "weights": {catalogue.ENGLISH: 1.0},
+            }
+            for data in self.grid.trained_on(name)
+        ]
+        settings = resolve(self.config, wildcards.encoder, "target", name, [task.name])
+        return self._finetuning("target", wildcards, settings, tasks, {"sampling": "in_turn"})
 
     def spec_evaluate(self, wildcards: Any) -> str:
         name, entry, task = wildcards.target, self.config.target(wildcards.target), self.grid.task(wildcards.target)
@@ -90,7 +106,8 @@ class Specs:
             "stride": settings["stride"],
             "threads": self.grid.threads,
         }
-        how = {"pooling": settings["pooling"]} if task.format in TRAINED else entry.retrieval.model_dump()
+        trained = task.format in TRAINED
+        how = {"pooling": settings["pooling"]} if trained else retrieval_of(self.config, name, task)
         return canonical(spec | how)
 
     def names_of_run(self, wildcards: Any) -> str:
@@ -136,7 +153,7 @@ class Specs:
     # -- fingerprints --------------------------------------------------------------------------------------------
 
     def code_data(self, wildcards: Any) -> str:
-        source = self.config.data.source
+        source = wildcards.source
         roots = ("intermezzo.sources", f"intermezzo.sources.{source}", "intermezzo.tasks.formats")
         return fingerprint(roots, (RESOURCES / "world.yaml",) if source == "world" else ())
 
@@ -166,9 +183,13 @@ class Specs:
     # -- parts ---------------------------------------------------------------------------------------------------
 
     def _finetuning(
-        self, phase: str, wildcards: Any, name: str, tasks: list[dict[str, Any]], sampling: dict[str, Any]
+        self,
+        phase: str,
+        wildcards: Any,
+        settings: dict[str, Any],
+        tasks: list[dict[str, Any]],
+        sampling: dict[str, Any],
     ) -> str:
-        settings = resolve(self.config, wildcards.encoder, phase, name, [task["name"] for task in tasks])
         del settings["examples"]  # each task has its own
         spec = {"phase": phase, "seed": int(wildcards.seed), "threads": self.grid.threads, "tasks": tasks}
         return canonical(spec | sampling | {"training": settings})
@@ -182,7 +203,9 @@ class Specs:
 
 
 def _task_spec(task: Task) -> dict[str, Any]:
-    return {"name": task.name, "format": task.format, "labels": list(task.labels)}
+    labels = task.labels if isinstance(task.labels, str) else list(task.labels)
+    spec = {"name": task.name, "format": task.format, "labels": labels}
+    return spec | {"unanswerable": True} if task.unanswerable else spec
 
 
 def _finetuning_code(formats: set[str]) -> str:

@@ -59,10 +59,20 @@ def evaluate(options: Namespace) -> None:
     from intermezzo.evaluation.evaluate import evaluate
 
     data = _by_language(options.data)
-    _check(options.data, {options.spec["task"]["name"]: options.spec["task"]["format"]})
+    _check([*options.data, *options.support], {options.spec["task"]["name"]: options.spec["task"]["format"]})
     outputs = {language: options.out / f"{language}.json" for language in data}
     code = CODES | (json.loads(options.code) if options.code else {})
-    evaluate(options.spec, options.model.parent, data, outputs, options.names, cache=options.cache, code=code)
+    support = _by_language(options.support)
+    evaluate(
+        options.spec,
+        options.model.parent,
+        data,
+        outputs,
+        options.names,
+        support=support,
+        cache=options.cache,
+        code=code,
+    )
 
 
 def summarize(options: Namespace) -> None:

@@ -15,6 +15,8 @@ rule prepare_data:
         "logs/data/{source}/{task}/{language}/{split}.log",
     benchmark:
         "benchmarks/jobs/data/{source}/{task}/{language}/{split}.tsv"
+    wildcard_constraints:
+        source="world|files",
     priority: 500
     conda:
         "../envs/data.yaml"
@@ -30,3 +32,39 @@ rule prepare_data:
         "Prepare {wildcards.task}, {wildcards.language}, {wildcards.split} ({wildcards.source})"
     shell:
         "python -m intermezzo prepare --spec {params.spec:q} --code {params.code:q} --out {output:q} 2>&1 | tee {log:q}"
+
+
+rule download_data:
+    """Download one task in one language and split, and check every row against the lock and the task's format.
+
+    The only jobs with a network besides encoders from the hub, so they run where Snakemake runs, never on a cluster's
+    nodes, and in processes of their own: the one that other jobs fork from is kept off the network.
+
+    Input: none. What was downloaded is in config/data.lock.yaml.
+    Output: one Parquet file in the format's schema (src/intermezzo/tasks/formats.py).
+    """
+    output:
+        "results/data/{source}/{task}/{language}/{split}.parquet",
+    log:
+        "logs/data/{source}/{task}/{language}/{split}.log",
+    benchmark:
+        "benchmarks/jobs/data/{source}/{task}/{language}/{split}.tsv"
+    wildcard_constraints:
+        source="hub",
+    priority: 500
+    localrule: True
+    conda:
+        "../envs/data.yaml"
+    threads: 1
+    resources:
+        mem_mb=8000,
+        runtime=600,
+        gpu=0,
+    params:
+        spec=specs.spec_data,
+        code=specs.code_data,
+    message:
+        "Download {wildcards.task}, {wildcards.language}, {wildcards.split}"
+    shell:
+        "INTERMEZZO_FORK_SERVER= python -m intermezzo prepare --spec {params.spec:q} --code {params.code:q} "
+        "--out {output:q} 2>&1 | tee {log:q}"

@@ -8,7 +8,7 @@ for evaluated_target in grid.targets:
     rule:
         """Predict and score one model on one target in all its languages.
 
-        Input: the manifest of the model, the data of every language.
+        Input: the manifest of the model, the data of every language, and what predictions need besides.
         Output: one JSON and the predictions per language.
         """
         name:
@@ -16,6 +16,7 @@ for evaluated_target in grid.targets:
         input:
             model=grid.evaluated,
             data=grid.evaluation_data,
+            support=grid.support_data,
         output:
             expand(
                 "results/eval/{{encoder}}/{{intermediate}}/{{mix}}/seed{{seed}}/{{target}}/{language}.{kind}",
@@ -46,5 +47,5 @@ for evaluated_target in grid.targets:
             "Evaluate {wildcards.target} on {wildcards.encoder}/{wildcards.intermediate}/{wildcards.mix}/seed{wildcards.seed}"
         shell:
             "python -m intermezzo evaluate --spec {params.spec:q} --code {params.code:q} --run {params.run:q} "
-            "--model {input.model:q} --data {input.data:q} --out {params.out:q} --cache results/.cache "
-            "2>&1 | tee {log:q}"
+            "--model {input.model:q} --data {input.data:q} --support {input.support:q} --out {params.out:q} "
+            "--cache results/.cache 2>&1 | tee {log:q}"

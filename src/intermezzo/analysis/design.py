@@ -110,8 +110,8 @@ class Design(_Strict):
         return sorted(pairs, key=lambda p: (p[0] != BASELINE, p[0], p[1] != self.english_mix, p[1]))
 
     def seeds_of(self, intermediate: str, target: str) -> tuple[int | None, ...]:
-        """Seeds of a cell; retrieval on the untouched encoder has none, so it is there once."""
-        untrained = intermediate == BASELINE and self.targets[target].format == "retrieval"
+        """Seeds of a cell; retrieval and mining on the untouched encoder have none, so they are there once."""
+        untrained = intermediate == BASELINE and self.targets[target].format in ("retrieval", "mining")
         return (None,) if untrained else self.seeds
 
     def cells(self) -> Iterator[Cell]:

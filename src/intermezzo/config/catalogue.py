@@ -10,22 +10,25 @@ from intermezzo.tasks import Task, load_task, task_names
 ENGLISH = "en"
 TEXT, PARALLEL = "text", "parallel"
 """The tasks that encoders are pretrained on."""
+POOL = "mul"
+"""The language code (ISO 639-3: multiple languages) of candidates that belong to no one language."""
 
 
 def source_languages(config: Config) -> tuple[str, ...]:
-    """All languages that any task of the configured source has."""
+    """All languages that any task of the configured sources has."""
     if config.data.source == "world":
         return tuple(languages.table("world"))
     found: dict[str, None] = {}
     for name in task_names():
-        found |= dict.fromkeys(load_task(name).sources.parts(config.data.source))
-    return tuple(sorted(found))
+        found |= dict.fromkeys(load_task(name).sources.parts(config.data.source_of(name)))
+    return tuple(sorted(found.keys() - {POOL}))
 
 
 def languages_with(config: Config, task: Task, split: str) -> tuple[str, ...]:
     """Languages that have `split` of a task in the configured source, in a fixed order."""
-    found = task.languages(config.data.source, split)
-    return tuple(languages.table(config.data.source)) if found is None else found
+    source = config.data.source_of(task.name)
+    found = task.languages(source, split)
+    return tuple(languages.table(source)) if found is None else found
 
 
 def rare_languages(config: Config) -> tuple[str, ...]:
@@ -37,9 +40,9 @@ def rare_languages(config: Config) -> tuple[str, ...]:
 
 
 def evaluation_languages(config: Config, task: Task) -> tuple[str, ...]:
-    """Languages in which a target of this task is evaluated; of retrieval English is none (it is the other side)."""
+    """Languages in which a target of this task is evaluated; of pairs with English, English is none."""
     found = languages_with(config, task, config.data.evaluation_split)
-    if task.format == "retrieval":
+    if task.format in ("retrieval", "mining"):
         found = tuple(code for code in found if code != ENGLISH)
     chosen = config.languages.evaluation
     return found if chosen == "all" else tuple(code for code in found if code in chosen)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from intermezzo.config import catalogue
 from intermezzo.config.models import Config, ImportedEncoder, ScratchEncoder
-from intermezzo.config.settings import resolve
+from intermezzo.config.settings import protocol_of, resolve, retrieval_of, training_tasks
 from intermezzo.errors import UserError, suggestion
 from intermezzo.mixing import allocate
 from intermezzo.tasks import TRAINED, Task, load_task, task_names
@@ -39,8 +39,8 @@ def _names(config: Config) -> Iterator[str]:
     sections = {
         "encoders": config.encoders.keys(),
         "mixes": config.mixes.keys(),
-        "intermediates": {*config.intermediates, *task_names()},
-        "targets": {*config.targets, *task_names()},
+        "intermediates": {*config.intermediates, *_trainable()},
+        "targets": {*config.targets, *_evaluated()},
     }
     for section, known in sections.items():
         chosen = getattr(grid, section)
@@ -67,7 +67,12 @@ def _data(config: Config) -> Iterator[str]:
     for name in config.data.rows.tasks:
         if name not in task_names():
             yield f"data.rows.tasks: unknown task '{name}'; {suggestion(name, task_names())}"
-    if config.data.source == "files":
+    for name in config.data.sources:
+        if name not in task_names():
+            yield f"data.sources: unknown task '{name}'; {suggestion(name, task_names())}"
+        elif config.data.source == "world":
+            yield f"data.sources.{name}: the world's languages are not real ones; set data.source to files or hub"
+    if "files" in (config.data.source, *config.data.sources.values()):
         root = data_root(config)
         if root is None:
             yield f"data.root: not set; name the folder of the published files here or in {ROOT_VARIABLE}"
@@ -105,7 +110,7 @@ def _encoders(config: Config) -> Iterator[str]:
 
 
 def _scratch(key: str, config: Config, encoder: ScratchEncoder) -> Iterator[str]:
-    source, shape = config.data.source, encoder.model
+    source, shape = _source(config, load_task(catalogue.TEXT)), encoder.model
     if shape.hidden_size % shape.heads:
         yield f"{key}.model.heads: {shape.heads} heads do not divide hidden_size {shape.hidden_size}"
     text = catalogue.languages_with(config, load_task(catalogue.TEXT), "train")
@@ -161,7 +166,6 @@ def _known_tasks(names: list[str]) -> list[Task]:
 
 
 def _intermediates(config: Config) -> Iterator[str]:
-    source = config.data.source
     for name in config.grid.intermediates:
         entry, key = config.intermediate(name), f"intermediates.{name}"
         if not entry.tasks:
@@ -171,38 +175,77 @@ def _intermediates(config: Config) -> Iterator[str]:
             if task.format not in TRAINED:
                 yield f"{key}.tasks: '{task.name}' ({task.format}) cannot be trained on; {suggestion('', _trainable())}"
             elif not catalogue.languages_with(config, task, "train"):
-                yield f"{key}.tasks: '{task.name}' has no training data in source '{source}'"
+                yield f"{key}.tasks: '{task.name}' has no training data in source '{_source(config, task)}'"
 
 
 def _trainable() -> list[str]:
     return [name for name in task_names() if load_task(name).format in TRAINED]
 
 
+def _evaluated() -> list[str]:
+    return [name for name in task_names() if load_task(name).metrics]
+
+
+def _source(config: Config, task: Task) -> str:
+    return config.data.source_of(task.name)
+
+
 def _targets(config: Config) -> Iterator[str]:
-    source, reached = config.data.source, set()
+    reached: set[str] = set()
     for name in config.grid.targets:
         entry, key = config.target(name), f"targets.{name}"
         for task in _known_tasks([entry.task]):
-            if task.format == "mlm":
+            if not task.metrics:
                 yield f"{key}.task: '{task.name}' is text to pretrain on, not a target"
                 continue
             languages = catalogue.evaluation_languages(config, task)
             reached.update(languages)
             if not languages:
                 split = config.data.evaluation_split
+                source = _source(config, task)
                 yield f"{key}: task '{task.name}' has no {split} data in the evaluation languages (source '{source}')"
-            if task.format in TRAINED and catalogue.ENGLISH not in catalogue.languages_with(config, task, "train"):
-                yield f"{key}.task: '{task.name}' has no English training data in source '{source}'; targets need it"
+            if task.format in TRAINED:
+                yield from _trained_on(config, key, name, task)
+            yield from _protocol(config, key, name, task)
             if entry.partial_input and task.partial_input is None:
                 yield f"{key}.partial_input: task '{task.name}' names no field that could be left out"
-            if task.format == "retrieval" and (entry.partial_input or entry.shuffle_labels):
-                yield f"{key}: retrieval is not trained, so partial_input and shuffle_labels mean nothing; remove them"
-            if task.format == "retrieval":
-                yield from _layers(config, key, entry.retrieval.layer)
+            if task.format not in TRAINED:
+                if entry.partial_input or entry.shuffle_labels or entry.train:
+                    yield f"{key}: {task.format} is not trained: remove train, partial_input and shuffle_labels"
+                yield from _layers(config, key, retrieval_of(config, name, task)["layer"])
     chosen = config.languages.evaluation
     for code in chosen if isinstance(chosen, list) else ():
         if code not in reached and code in catalogue.source_languages(config):
             yield f"languages.evaluation: no target has data in '{code}'; {suggestion(code, reached)}"
+
+
+def _trained_on(config: Config, key: str, name: str, task: Task) -> Iterator[str]:
+    """The tasks that train a target have its format, its labels, and English data."""
+    chosen = training_tasks(config, name, task)
+    if not chosen:
+        yield f"{key}.train: the list is empty; name a task, or write null for the task file's own"
+    yield from _repeated(f"{key}.train", chosen)
+    for one in chosen:
+        if one not in task_names():
+            yield f"{key}.train: unknown task '{one}'; {suggestion(one, _trainable())}"
+            continue
+        other = load_task(one)
+        if (other.format, set(other.labels)) != (task.format, set(task.labels)):
+            alike = [n for n in _trainable() if (t := load_task(n)).format == task.format and t.labels == task.labels]
+            yield f"{key}.train: '{one}' has another format or other labels than '{task.name}'; {suggestion('', alike)}"
+        if catalogue.ENGLISH not in catalogue.languages_with(config, other, "train"):
+            source = _source(config, other)
+            yield (
+                f"{key}: it trains on English data of '{one}', and there is none in source '{source}'; "
+                f"name another task in {key}.train, or another source in data.sources.{one}"
+            )
+
+
+def _protocol(config: Config, key: str, name: str, task: Task) -> Iterator[str]:
+    wanted = protocol_of(config, name)
+    known = sorted({*task.protocol.settings, *task.protocol.retrieval})
+    if wanted and known and wanted not in known:
+        yield f"{key}.protocol: '{wanted}' is no protocol of task '{task.name}'; {suggestion(wanted, known)}"
 
 
 def _layers(config: Config, key: str, layer: int) -> Iterator[str]:
@@ -229,7 +272,8 @@ def _mixes(config: Config) -> Iterator[str]:
             if task.format in TRAINED:
                 for encoder in config.grid.encoders:
                     examples = resolve(config, encoder, "target", name, [task.name])["examples"]
-                    yield from _enough(config, f"targets.{name}", task, {catalogue.ENGLISH: 1.0}, examples)
+                    for used in _known_tasks(training_tasks(config, name, task)):
+                        yield from _enough(config, f"targets.{name}", used, {catalogue.ENGLISH: 1.0}, examples)
 
 
 def _mix_of(config: Config, mix: str, intermediate: str, task: Task) -> Iterator[str]:

@@ -87,7 +87,7 @@ def _without_removed(raw: Mapping[str, Any]) -> dict[str, Any]:
     values = copy.deepcopy(dict(raw))
     homes = [values.get(key) for key in _NAMED]
     homes += [mix.get("weights") for mix in (values.get("mixes") or {}).values() if isinstance(mix, dict)]
-    for section, key in (("training", "tasks"), ("data", "rows")):
+    for section, key in (("training", "tasks"), ("data", "rows"), ("data", "sources")):
         home = values.get(section)
         home = home.get(key) if isinstance(home, dict) else None
         homes.append(home.get("tasks") if key == "rows" and isinstance(home, dict) else home)

@@ -82,8 +82,13 @@ class RowsConfig(Section):
 class DataConfig(Section):
     """Where examples come from."""
 
-    source: Literal["world", "files"] = Field(
-        "world", description="`world` = made by the embedded world; `files` = published files below `data.root`."
+    source: Literal["world", "files", "hub"] = Field(
+        "world",
+        description="`world` = made by the embedded world; `files` = published files below `data.root`; `hub` = "
+        "downloaded from the Hugging Face hub, or from where a task is published.",
+    )
+    sources: dict[str, Literal["files", "hub"]] = Field(
+        {}, description="Tasks that come from another source than `source` (not with the world)."
     )
     root: str | None = Field(
         None,
@@ -91,9 +96,15 @@ class DataConfig(Section):
         "INTERMEZZO_REAL_DATA.",
     )
     rows: RowsConfig = Field(RowsConfig(), description="How many rows to use.")
+    downloads: str = Field("results/.downloads", description="Folder for what is not on the hub (source `hub`).")
     evaluation_split: Literal["test", "dev"] = Field(
         "test", description="The split that targets are evaluated on; `dev` to choose settings."
     )
+
+
+    def source_of(self, task: str) -> str:
+        """The source of a task's data."""
+        return self.sources.get(task, self.source)
 
 
 class WorldConfig(Section):
@@ -170,6 +181,11 @@ class TrainingConfig(Section):
         Finetuning(examples=6000, epochs=4), description="Intermediate training, in the languages of the mix."
     )
     target: Finetuning = Field(Finetuning(), description="Target training, in English.")
+    protocol: str | None = Field(
+        None,
+        description="A published protocol (`python -m intermezzo tasks show NAME` lists a task's): its settings of each "
+        "target win over `target` above, and lose to all that is more special.",
+    )
     tasks: dict[str, TaskTraining] = Field(
         {"nli": TaskTraining(target=Overrides(examples=2000, epochs=5))},
         description="Other settings for single tasks, by task name.",
@@ -293,12 +309,20 @@ class TargetConfig(Section):
     """One target: a task, fine-tuned in English and evaluated in every language (retrieval: evaluated directly)."""
 
     task: str | None = Field(None, description="Task name; null = the task of the same name.")
+    train: list[str] | None = Field(
+        None,
+        description="Tasks whose English data train it, one after the other with one head; null = as the field does "
+        "it (the task file's `protocol.train`), else the task's own.",
+    )
+    protocol: str | None = Field(None, description="A published protocol; null = `training.protocol`.")
     partial_input: bool = Field(
         False, description="Control: train and evaluate without one field (the hypothesis alone, the context alone)."
     )
     shuffle_labels: bool = Field(False, description="Control: train on shuffled labels.")
     baseline_only: bool = Field(False, description="Not after intermediate training: enough for some controls.")
-    retrieval: RetrievalConfig = Field(RetrievalConfig(), description="Used by retrieval tasks alone.")
+    retrieval: RetrievalConfig = Field(
+        RetrievalConfig(), description="Used by retrieval and mining tasks alone; wins over the protocol's."
+    )
     training: Overrides = Field(Overrides(), description="Other settings for this target; they win over all.")
 
 

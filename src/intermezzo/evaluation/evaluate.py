@@ -27,18 +27,21 @@ def evaluate(
     outputs: dict[str, Path],
     provenance: dict[str, Any],
     *,
+    support: dict[str, Path],
     cache: Path,
     code: dict[str, str],
 ) -> None:
     """Score `model` (a model folder) on `data` (language -> Parquet) and write `outputs` (language -> JSON).
 
-    Next to each JSON lies {language}.predictions.parquet (id, prediction). spec: task, max_length, stride and, for
+    support: language -> Parquet of what predictions need besides (mining: data to tune its threshold on; ranking: the
+    candidates). Next to each JSON lies {language}.predictions.parquet (id, prediction). spec: task, max_length, stride and, for
     retrieval, layer, pooling, center. provenance: keys that name the run, copied into each JSON. code:
     {"predict", "score"}: fingerprints of what makes predictions and of what scores them.
     """
     task = spec["task"]
     manifest = read_json(model / "manifest.json")
-    predictor = _Predictor(spec, model)
+    predictor = _Predictor(spec, model, support)
+    support_sha256 = {language: sha256(path) for language, path in support.items()}
     made = []
     for language, path in data.items():
         made_from = {
@@ -48,13 +51,16 @@ def evaluate(
             "code": code["predict"],
             "spec": {k: v for k, v in spec.items() if k != "languages"},
         }
+        if support:
+            own = {language: support_sha256[language]} if task["format"] == "mining" else support_sha256
+            made_from["support_sha256"] = own
         table = pq.read_table(path)
         rows = table.to_pylist()
         stored = cache / f"{digest(made_from, 32)}.parquet"
         if not stored.is_file():
             made.append(language)
             with atomic(stored) as part:
-                predictions = predictor(rows)
+                predictions = predictor(rows, language)
                 pq.write_table(pa.table({"id": table["id"], "prediction": predictions}), part, compression="zstd")
         destination = outputs[language].with_name(f"{language}.predictions.parquet")
         _place(stored, destination)
@@ -82,22 +88,25 @@ def _place(stored: Path, destination: Path) -> None:
             shutil.copyfile(stored, part)
 
 
+_GOLD = {"span": "answers", "tagging": "tags", "mining": "pair", "ranking": "relevant"}
+
+
 def _gold(rows: list[dict], fmt: str) -> list[Any]:
     if fmt == "retrieval":
         return list(range(len(rows)))
-    return [row[{"span": "answers", "tagging": "tags"}.get(fmt, "label")] for row in rows]
+    return [row[_GOLD.get(fmt, "label")] for row in rows]
 
 
 class _Predictor:
     """Loads the model when the first predictions are asked for: a fully cached run never imports torch."""
 
-    def __init__(self, spec: dict[str, Any], model: Path) -> None:
-        self.spec, self.model = spec, model
-        self.predict: Callable[[list[dict]], list[Any]] | None = None
+    def __init__(self, spec: dict[str, Any], model: Path, support: dict[str, Path]) -> None:
+        self.spec, self.model, self.support = spec, model, support
+        self.predict: Callable[[list[dict], str], list[Any]] | None = None
 
-    def __call__(self, rows: list[dict]) -> list[Any]:
+    def __call__(self, rows: list[dict], language: str) -> list[Any]:
         if self.predict is None:
             from intermezzo.evaluation.predict import predictor
 
-            self.predict = predictor(self.spec, self.model)
-        return self.predict(rows)
+            self.predict = predictor(self.spec, self.model, self.support)
+        return self.predict(rows, language)

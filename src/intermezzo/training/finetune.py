@@ -1,7 +1,8 @@
 """Fine-tune an encoder on labelled tasks: the intermediate phase (several tasks, a mix) and the target phase (one).
 
 Every phase starts with fresh heads and carries the encoder over (jiant's X-STILTs set-up, Phang et al. 2020). A batch
-holds examples of one task; how often a task comes is the sampling.
+holds examples of one task; how often a task comes is the sampling. Tasks that come `in_turn` are trained on one after
+the other, each with a schedule of its own; tasks of one head share it (XCOPA: SocialIQA, then COPA).
 """
 
 from __future__ import annotations
@@ -26,11 +27,14 @@ from intermezzo.modeling.tokenizer import load_tokenizer
 from intermezzo.tasks.controls import remove_input, shuffle_labels
 from intermezzo.training.loop import device, state_folder, train, use_threads
 
+Batch = tuple[str, np.ndarray]
+"""A task and the indices of its features."""
+
 
 def finetune(spec: dict[str, Any], model: Path, data: dict[str, Path], out: Path, state: Path, code: str = "") -> None:
     """Train `model` (a model folder) on the tasks of `spec` and write a model folder to `out`.
 
-    data: "task/language" -> Parquet of the task's format. spec: phase, seed, threads, tasks (name, format, labels,
+    data: "task/language" -> Parquet of the task's format. spec: phase, seed, threads, tasks (name, head, format, labels,
     partial_input, shuffle_labels, examples, weights over languages), sampling, cap, temperature, training.
     """
     use_threads(spec["threads"])
@@ -41,27 +45,36 @@ def finetune(spec: dict[str, Any], model: Path, data: dict[str, Path], out: Path
         encoder = load_encoder(model, dropout=settings["dropout"])
         tokenizer = load_tokenizer(model)
         torch.manual_seed(seed)
-        heads, features, allocation = nn.ModuleDict(), {}, []
+        heads, features, allocation, observed = nn.ModuleDict(), {}, [], {}
         for task in spec["tasks"]:
             name, module = task["name"], format_module(task["format"])
             rows = _select(task, data, seed, allocation)
+            if task["labels"] == "from_data":
+                task = task | {"labels": sorted({tag for row in rows for tag in row["tags"]})}
+                observed[task["head"]] = task["labels"]
             if task["partial_input"]:
                 rows = remove_input(rows, task["format"], task["partial_input"])
             if task["shuffle_labels"]:
                 rows = shuffle_labels(rows, task["format"], seed)
             alone = task["format"] == "tagging" and bool(task["partial_input"])
             features[name] = module.encode(rows, tokenizer, task | {"alone": alone}, settings)
-            heads[name] = module.Head(encoder.hidden_size, task, settings)
+            if task["head"] not in heads:
+                heads[task["head"]] = module.Head(encoder.hidden_size, task, settings)
         if settings.get("freeze_embeddings"):
             encoder.model.get_input_embeddings().weight.requires_grad_(False)
         system = nn.ModuleDict({"encoder": encoder, "heads": heads}).to(device())
-        batches = plan({name: len(f) for name, f in features.items()}, spec)
+        head_of = {task["name"]: task["head"] for task in spec["tasks"]}
+        sizes = {name: len(f) for name, f in features.items()}
+        steps = 0
+        for number, batches in enumerate(stages(sizes, spec)):
 
-        def loss_of(step: int) -> tuple[torch.Tensor, int]:
-            name, chosen = batches[step]
-            return batch_loss(system, name, [features[name][i] for i in chosen])
+            def loss_of(step: int, batches: list[Batch] = batches) -> tuple[torch.Tensor, int]:
+                name, chosen = batches[step]
+                return batch_loss(system, head_of[name], [features[name][i] for i in chosen])
 
-        loss = train(system, loss_of, len(batches), settings, state=work / "state.pt", log=log, name=spec["phase"])
+            state_of_stage = work / f"state{number}.pt"
+            loss = train(system, loss_of, len(batches), settings, state=state_of_stage, log=log, name=spec["phase"])
+            steps += len(batches)
         log.touch()
         weights = save_encoder(encoder.model.cpu(), model, out)
         save_file({k: v.cpu().contiguous() for k, v in heads.state_dict().items()}, out / "heads.safetensors")
@@ -76,19 +89,20 @@ def finetune(spec: dict[str, Any], model: Path, data: dict[str, Path], out: Path
                 "heads_sha256": sha256(out / "heads.safetensors"),
                 "from_sha256": read_json(model / "manifest.json")["weights_sha256"],
                 "data_sha256": {key: sha256(path) for key, path in sorted(data.items())},
-                "steps": len(batches),
+                "labels": observed,
+                "steps": steps,
                 "loss": loss,
                 "made_with": environment(),
             },
         )
 
 
-def batch_loss(system: nn.ModuleDict, name: str, batch: list[Feature]) -> tuple[torch.Tensor, int]:
-    """The mean loss of one batch of a task, and its number of tokens."""
+def batch_loss(system: nn.ModuleDict, head: str, batch: list[Feature]) -> tuple[torch.Tensor, int]:
+    """The mean loss of one batch, read by the head of that name, and its number of tokens."""
     sequences = [s for feature in batch for s in feature.sequences]
     packed = pack(sequences, [t for feature in batch for t in feature.types]).to(device())
-    head = system["heads"][name]
-    return head.loss(head(system["encoder"](packed), packed), batch), len(packed.tokens)
+    module = system["heads"][head]
+    return module.loss(module(system["encoder"](packed), packed), batch), len(packed.tokens)
 
 
 def _select(task: dict[str, Any], data: dict[str, Path], seed: int, allocation: list[tuple]) -> list[dict]:
@@ -113,7 +127,14 @@ def _select(task: dict[str, Any], data: dict[str, Path], seed: int, allocation: 
     return rows
 
 
-def plan(sizes: dict[str, int], spec: dict[str, Any]) -> list[tuple[str, np.ndarray]]:
+def stages(sizes: dict[str, int], spec: dict[str, Any]) -> list[list[Batch]]:
+    """The batches of each stage: all tasks together in one, or (sampling `in_turn`) a stage per task."""
+    if spec["sampling"] != "in_turn":
+        return [plan(sizes, spec)]
+    return [plan({name: size}, spec | {"sampling": "proportional"}) for name, size in sizes.items()]
+
+
+def plan(sizes: dict[str, int], spec: dict[str, Any]) -> list[Batch]:
     """All batches of a run, in order: (task, indices of its features).
 
     sizes: task -> number of features. An epoch is as many examples as all tasks have, each counted up to `cap`.
@@ -127,7 +148,7 @@ def plan(sizes: dict[str, int], spec: dict[str, Any]) -> list[tuple[str, np.ndar
     power = {"proportional": 1.0, "uniform": 0.0}.get(spec["sampling"], 1.0 / (spec.get("temperature") or 1.0))
     share = np.array([size**power for size in capped.values()])
     total = sum(capped.values()) * settings["epochs"]
-    batches: list[tuple[str, np.ndarray]] = []
+    batches: list[Batch] = []
     for name, part in zip(capped, share / share.sum(), strict=True):
         wanted = max(1, round(total * part))
         passes = [random.permutation(sizes[name]) for _ in range(-(-wanted // sizes[name]))]
