@@ -11,6 +11,7 @@ import json
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext, redirect_stderr
+from importlib import import_module
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -18,13 +19,18 @@ from intermezzo import __version__
 from intermezzo.environment import settle
 from intermezzo.errors import UserError
 
+BENCHMARKS = ("xtreme", "xtreme-r")
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one stage; returns the exit status (0, or 2 for a problem that the user can mend)."""
     options = _parser().parse_args(arguments)
     try:
         if "spec" in options:
-            settle(options.spec.get("threads", 1), online=bool(options.spec.get("revision") or options.spec.get("source") == "hub"))
+            settle(
+                options.spec.get("threads", 1),
+                online=bool(options.spec.get("revision") or options.spec.get("source") == "hub"),
+            )
         with _labelled(options):
             options.run(options)
     except UserError as error:
@@ -95,6 +101,8 @@ def _parser() -> argparse.ArgumentParser:
         stage.add_argument(f"--{name}", type=Path, required=True, help="file to write")
 
     _configuration(stages)
+    _catalogue(stages)
+    _benchmarks(stages)
     return parser
 
 
@@ -102,7 +110,7 @@ def _stage(stages: Any, name: str, does: str) -> argparse.ArgumentParser:
     stage = stages.add_parser(name, help=does, description=does, allow_abbrev=False)
     stage.add_argument("--spec", type=_json, required=True, help="settings as JSON, or a file of it")
     stage.add_argument("--code", default="", help="fingerprint of the code, recorded in the results")
-    stage.set_defaults(run=_lazily(name.replace("-", "_")))
+    stage.set_defaults(run=_lazily("stages", name.replace("-", "_")))
     return stage
 
 
@@ -126,18 +134,58 @@ def _configuration(stages: Any) -> None:
     )
     commands = {check: "check_config", docs: "document_config", grid: "show_grid", tables: "show_tables"}
     for parser, name in commands.items():
-        parser.set_defaults(run=_lazily(name))
+        parser.set_defaults(run=_lazily("commands.experiment", name))
     for parser in (check, grid, tables):
-        parser.add_argument(
-            "overlays", nargs="*", type=Path, metavar="FILE", help="configuration files, later ones win"
-        )
+        _overlays(parser)
 
 
-def _lazily(name: str) -> Any:
+def _catalogue(stages: Any) -> None:
+    tasks = stages.add_parser("tasks", help="list the tasks of the catalogue, explain one, or check their data")
+    tasks.set_defaults(run=_lazily("commands.tasks", "list_tasks"))
+    actions = tasks.add_subparsers(metavar="action")
+    show = actions.add_parser("show", help="all about one task: labels, protocol, languages, licence, sources")
+    show.add_argument("name", help="name of the task")
+    show.set_defaults(run=_lazily("commands.tasks", "show_task"))
+    check = actions.add_parser("check", help="load data of tasks from a source and verify every row")
+    check.add_argument("names", nargs="*", help="tasks (all, if none is named)")
+    check.add_argument("--source", choices=("world", "files", "hub"), help="source (that of the configuration)")
+    check.add_argument("--languages", nargs="+", help="languages to check (all)")
+    check.add_argument(
+        "--configfile", dest="overlays", nargs="+", type=Path, default=[], help="configuration files, later ones win"
+    )
+    check.set_defaults(run=_lazily("commands.tasks", "check_tasks"))
+
+
+def _benchmarks(stages: Any) -> None:
+    score = stages.add_parser("score", help="score predictions in XTREME's submission layout as its evaluator does")
+    score.add_argument("--benchmark", choices=BENCHMARKS, required=True)
+    score.add_argument("--predictions", type=Path, required=True, help="folder {task}/test-{language}.{tsv,json}")
+    score.add_argument("--labels", type=Path, required=True, help="folder of the same layout")
+    score.add_argument("--output", type=Path, required=True, help="JSON file to write")
+    score.add_argument(
+        "--seqeval",
+        choices=("0.0.12", "1.2.2"),
+        default="0.0.12",
+        help="the seqeval whose F1 of POS tags is meant; 0.0.12 (default) gives XTREME's published numbers",
+    )
+    score.set_defaults(run=_lazily("commands.scores", "score"))
+    submission = stages.add_parser("submission", help="write our predictions in XTREME's submission layout")
+    submission.add_argument("--benchmark", choices=BENCHMARKS, required=True)
+    submission.add_argument("--run", dest="chosen", required=True, help="ENCODER/INTERMEDIATE/MIX/seedN")
+    submission.add_argument("--results", type=Path, default=Path("results"), help="folder of the results")
+    submission.add_argument("--out", type=Path, required=True, help="folder to write")
+    submission.add_argument("--labels", type=Path, help="folder to write the gold labels to, in the same layout")
+    _overlays(submission)
+    submission.set_defaults(run=_lazily("commands.scores", "submission"))
+
+
+def _overlays(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("overlays", nargs="*", type=Path, metavar="FILE", help="configuration files, later ones win")
+
+
+def _lazily(module: str, name: str) -> Any:
     def run(options: argparse.Namespace) -> None:
-        from intermezzo import stages
-
-        getattr(stages, name)(options)
+        getattr(import_module(f"intermezzo.{module}"), name)(options)
 
     return run
 

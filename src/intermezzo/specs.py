@@ -17,7 +17,6 @@ from intermezzo.fingerprint import fingerprint
 from intermezzo.grid import BASELINE, Grid
 from intermezzo.tasks import RESOURCES, TRAINED, Task, load_task
 
-
 LOCK = "config/data.lock.yaml"
 """Which revisions and files the data came from; written by the first download, checked by all later ones."""
 

@@ -101,7 +101,6 @@ class DataConfig(Section):
         "test", description="The split that targets are evaluated on; `dev` to choose settings."
     )
 
-
     def source_of(self, task: str) -> str:
         """The source of a task's data."""
         return self.sources.get(task, self.source)
@@ -183,8 +182,8 @@ class TrainingConfig(Section):
     target: Finetuning = Field(Finetuning(), description="Target training, in English.")
     protocol: str | None = Field(
         None,
-        description="A published protocol (`python -m intermezzo tasks show NAME` lists a task's): its settings of each "
-        "target win over `target` above, and lose to all that is more special.",
+        description="A published protocol (`python -m intermezzo tasks show NAME` lists a task's): its settings of "
+        "each target win over `target` above, and lose to all that is more special.",
     )
     tasks: dict[str, TaskTraining] = Field(
         {"nli": TaskTraining(target=Overrides(examples=2000, epochs=5))},

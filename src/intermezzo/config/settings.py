@@ -14,9 +14,9 @@ Phase = Literal["intermediate", "target"]
 def resolve(config: Config, encoder: str, phase: Phase, name: str, tasks: Sequence[str]) -> dict[str, Any]:
     """All settings of one run as a plain dict, for the intermediate or target called `name`.
 
-    In rising order: `training.<phase>`, a target's published protocol, `training.tasks.<task>.<phase>`, the encoder's `finetuning.<phase>` and
-    `finetuning.tasks.<task>.<phase>`, and the `training` of the intermediate or target itself. Sections of a task
-    apply to runs on that task alone; for a run on several tasks see `examples_of`.
+    In rising order: `training.<phase>`, a target's published protocol, `training.tasks.<task>.<phase>`, the encoder's
+    `finetuning.<phase>` and `finetuning.tasks.<task>.<phase>`, and the `training` of the intermediate or target
+    itself. Sections of a task apply to runs on that task alone; for a run on several tasks see `examples_of`.
     """
     own = config.encoders[encoder].finetuning if encoder in config.encoders else EncoderTraining()
     named = config.intermediate(name) if phase == "intermediate" else config.target(name)

@@ -1,0 +1,1 @@
+"""What people ask for by hand, beside the stages that the workflow runs. Each command is one function."""
