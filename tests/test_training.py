@@ -33,6 +33,7 @@ SETTINGS = {
 }  # fmt: skip
 TASKS = {
     "colour": {"format": "classification", "labels": COLOURS, "metrics": ["accuracy"]},
+    "shade": {"format": "classification", "labels": COLOURS, "metrics": ["accuracy"]},
     "choice": {"format": "multiple_choice", "labels": [], "metrics": ["accuracy"]},
     "tags": {"format": "tagging", "labels": ["A", "C", "X"], "metrics": ["accuracy"]},
     "where": {"format": "span", "labels": [], "metrics": ["squad_f1", "squad_em"]},
@@ -49,6 +50,7 @@ def rows(name: str, n: int, seed: int) -> list[dict]:
         text = f"the {colour} {animal} sees a {other}"
         made.append({"id": str(i)} | {
             "colour": lambda t=text, c=colour: {"text": t, "text_pair": None, "label": c},
+            "shade": lambda t=text, c=colour: {"text": t, "text_pair": None, "label": c},
             "choice": lambda t=text, c=colour: {
                 "context": t, "question": "colour", "choices": COLOURS[:3] if c in COLOURS[:3] else COLOURS,
                 "label": COLOURS.index(c)},
@@ -89,7 +91,8 @@ def encoder(data, tmp_path_factory):
 def spec(*names: str, **changes) -> dict:
     tasks = [
         TASKS[n]
-        | {"name": n, "partial_input": None, "shuffle_labels": False, "examples": 48, "weights": {"en": 3, "xx": 1}}
+        | {"name": n, "head": n, "partial_input": None, "shuffle_labels": False}
+        | {"examples": 48, "weights": {"en": 3, "xx": 1}}
         for n in names
     ]
     return {
@@ -114,7 +117,7 @@ def test_every_format_learns_and_is_scored_per_language(data, encoder, tmp_path,
     outputs = {language: tmp_path / f"{language}.json" for language in languages}
     test = {language: data(name, language) for language in languages}
     code = {"predict": "p", "score": "s"}
-    evaluate(job, tmp_path / "m", test, outputs, {"target": name}, cache=tmp_path / "c", code=code)
+    evaluate(job, tmp_path / "m", test, outputs, {"target": name}, support={}, cache=tmp_path / "c", code=code)
     for language in languages:
         result = json.loads(outputs[language].read_text())
         main = TASKS[name]["metrics"][0]
@@ -169,10 +172,70 @@ def test_a_killed_run_resumes_to_identical_weights(data, encoder, tmp_path, monk
     assert (tmp_path / "resumed" / "manifest.json").read_text() == (tmp_path / "whole" / "manifest.json").read_text()
 
 
+def in_turn() -> dict:
+    """`colour`, then `shade` (the same task by another name), with one head: XCOPA's protocol in small."""
+    job = spec("colour", "shade") | {"sampling": "in_turn"}
+    return job | {"tasks": [task | {"head": "colour"} for task in job["tasks"]]}
+
+
+def test_tasks_in_turn_share_a_head_and_resume_in_the_second_stage(data, encoder, tmp_path, monkeypatch):
+    from safetensors.torch import load_file
+
+    job, given = in_turn(), inputs(data, "colour", "shade")
+    finetune(job, encoder, given, tmp_path / "whole", tmp_path / "s")
+    heads = load_file(tmp_path / "whole" / "heads.safetensors")
+    assert {key.split(".")[0] for key in heads} == {"colour"}
+    assert json.loads((tmp_path / "whole" / "manifest.json").read_text())["steps"] == 24
+    monkeypatch.setattr(loop, "SAVE_SECONDS", 0.0)
+    save, stepped = loop._save, []
+
+    def save_and_die(state, step, *rest):
+        save(state, step, *rest)
+        stepped.append((state.name, step))
+        if (state.name, step) == ("state1.pt", 5):
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(loop, "_save", save_and_die)
+    with pytest.raises(KeyboardInterrupt):
+        finetune(job, encoder, given, tmp_path / "killed", tmp_path / "s")
+    stepped.clear()
+    finetune(job, encoder, given, tmp_path / "resumed", tmp_path / "s")
+    assert stepped[0] == ("state1.pt", 6)
+    assert weights(tmp_path / "resumed") == weights(tmp_path / "whole")
+
+
+def test_labels_from_data_are_in_the_manifest_and_predictions_use_them(data, encoder, tmp_path):
+    job = spec("tags", epochs=10)
+    job["tasks"][0]["labels"] = "from_data"
+    finetune(job, encoder, inputs(data, "tags"), tmp_path / "m", tmp_path / "s")
+    assert json.loads((tmp_path / "m" / "manifest.json").read_text())["labels"] == {"tags": ["A", "C", "X"]}
+    task = TASKS["tags"] | {"name": "tags", "partial_input": None, "labels": "from_data"}
+    job = {"task": task, "threads": 1, "languages": ["en"]} | SETTINGS
+    given, outputs = {"en": data("tags", "en")}, {"en": tmp_path / "en.json"}
+    evaluate(
+        job, tmp_path / "m", given, outputs, {}, support={}, cache=tmp_path / "c", code={"predict": "", "score": ""}
+    )
+    assert json.loads(outputs["en"].read_text())["metrics"]["accuracy"] > 0.8
+
+
+def test_masked_text_is_an_intermediate_task_that_starts_from_the_pretrained_head(data, encoder, tmp_path):
+    def loss(folder, name, **changes) -> float:
+        finetune(spec("text", **changes), folder, inputs(data, "text"), tmp_path / name, tmp_path / "s")
+        return json.loads((tmp_path / name / "manifest.json").read_text())["loss"]
+
+    assert loss(encoder, "much", epochs=60, learning_rate=1e-2) < 0.7 * loss(encoder, "little", epochs=1)
+    trained, before = (load_encoder(folder).model.state_dict() for folder in (tmp_path / "much", encoder))
+    assert not torch.equal(trained["embeddings.word_embeddings.weight"], before["embeddings.word_embeddings.weight"])
+    from safetensors.torch import load_file
+
+    heads, pretrained = load_file(tmp_path / "little" / "heads.safetensors"), load_file(encoder / "model.safetensors")
+    assert torch.allclose(heads["text.dense.weight"], pretrained["lm_head.dense.weight"], atol=0.05)
+
+
 def test_a_truncated_state_starts_from_the_beginning(data, encoder, tmp_path):
     finetune(spec("colour"), encoder, inputs(data, "colour"), tmp_path / "whole", tmp_path / "s")
     (tmp_path / "t").mkdir()
-    (tmp_path / "t" / "state.pt").write_bytes(b"PK\x03\x04 cut")
+    (tmp_path / "t" / "state0.pt").write_bytes(b"PK\x03\x04 cut")
     finetune(spec("colour"), encoder, inputs(data, "colour"), tmp_path / "again", tmp_path / "t")
     assert weights(tmp_path / "again") == weights(tmp_path / "whole")
 
@@ -191,7 +254,8 @@ def test_only_new_languages_are_predicted_and_results_do_not_change(data, encode
         outputs = {language: tmp_path / f"{language}.json" for language in languages}
         given = {language: data("pairs", language) for language in languages}
         both = {"predict": "p", "score": "s"} | code
-        evaluate(job | {"languages": list(languages)}, encoder, given, outputs, {}, cache=tmp_path / "c", code=both)
+        whole = job | {"languages": list(languages)}
+        evaluate(whole, encoder, given, outputs, {}, support={}, cache=tmp_path / "c", code=both)
         return {language: path.read_text() for language, path in outputs.items()}
 
     first = run("xx")

@@ -12,7 +12,7 @@ from intermezzo.config.models import Config, ImportedEncoder, ScratchEncoder
 from intermezzo.config.settings import protocol_of, resolve, retrieval_of, training_tasks
 from intermezzo.errors import UserError, suggestion
 from intermezzo.mixing import allocate
-from intermezzo.tasks import TRAINED, Task, load_task, task_names
+from intermezzo.tasks import TRAINABLE, TRAINED, Task, load_task, task_names
 
 ROOT_VARIABLE = "INTERMEZZO_REAL_DATA"
 
@@ -172,14 +172,16 @@ def _intermediates(config: Config) -> Iterator[str]:
             yield f"{key}.tasks: the list is empty; name at least one task"
         yield from _repeated(f"{key}.tasks", entry.tasks)
         for task in _known_tasks(entry.tasks):
-            if task.format not in TRAINED:
+            if task.format not in TRAINABLE:
                 yield f"{key}.tasks: '{task.name}' ({task.format}) cannot be trained on; {suggestion('', _trainable())}"
+            elif task.format == "mlm" and entry.shuffle_labels:
+                yield f"{key}.shuffle_labels: '{task.name}' is text without labels; remove the key"
             elif not catalogue.languages_with(config, task, "train"):
                 yield f"{key}.tasks: '{task.name}' has no training data in source '{_source(config, task)}'"
 
 
 def _trainable() -> list[str]:
-    return [name for name in task_names() if load_task(name).format in TRAINED]
+    return [name for name in task_names() if load_task(name).format in TRAINABLE]
 
 
 def _evaluated() -> list[str]:
@@ -265,7 +267,7 @@ def _mixes(config: Config) -> Iterator[str]:
             continue
         for name in config.grid.intermediates:
             for task in _known_tasks(config.intermediate(name).tasks):
-                if task.format in TRAINED and catalogue.languages_with(config, task, "train"):
+                if task.format in TRAINABLE and catalogue.languages_with(config, task, "train"):
                     yield from _mix_of(config, mix, name, task)
     for name in config.grid.targets:
         for task in _known_tasks([config.target(name).task]):

@@ -4,7 +4,8 @@ Each trained format is one module of this package, named like the format, with
 `encode(rows, tokenizer, task, settings) -> list[Feature]`,
 `Head(hidden_size, task, settings)`: `forward(states, batch) -> outputs`, `loss(outputs, features) -> mean loss`,
 and `decode(head, outputs, features) -> one piece per feature`, which `join(pieces, rows)` turns into one prediction
-per row.
+per row. A head may also have `attach(encoder, folder)`, called once when it is made, and `corrupt(features)`, which
+changes what the encoder sees in training (masked language modelling, which predicts nothing and has no `decode`).
 They are imported by name, so that a job's code fingerprint holds only the formats that it uses.
 """
 

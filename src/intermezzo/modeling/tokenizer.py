@@ -34,6 +34,14 @@ def load_tokenizer(folder: Path) -> Tokenizer:
     return tokenizer
 
 
+def mask_token(tokenizer: Tokenizer) -> str:
+    """The token that masks others: XLM-R's or BERT's. Raises UserError for a tokenizer that has neither."""
+    known = [token for token in (MASK, "[MASK]") if tokenizer.token_to_id(token) is not None]
+    if not known:
+        raise UserError(f"the encoder's tokenizer has no mask token ({MASK} or [MASK]), which masked text needs")
+    return known[0]
+
+
 def normalize(text: str) -> str:
     """NFKC and single spaces: what the written tokenizer does before it splits a text."""
     return re.sub(r"\s+", " ", unicodedata.normalize("NFKC", text)).strip()

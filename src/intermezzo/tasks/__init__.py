@@ -30,7 +30,9 @@ FOLDERS = (RESOURCES / "tasks", Path("config/tasks"))
 Format = Literal["classification", "multiple_choice", "tagging", "span", "retrieval", "mining", "ranking", "mlm"]
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 TRAINED: frozenset[str] = frozenset({"classification", "multiple_choice", "tagging", "span", "ranking"})
-"""Formats that are fine-tuned with a head; retrieval and mining are read off the encoder, mlm is text."""
+"""Formats of targets that are fine-tuned with a head; retrieval and mining are read off the encoder."""
+TRAINABLE = TRAINED | {"mlm"}
+"""Formats of intermediate tasks."""
 
 
 class _Strict(BaseModel):

@@ -34,8 +34,8 @@ Batch = tuple[str, np.ndarray]
 def finetune(spec: dict[str, Any], model: Path, data: dict[str, Path], out: Path, state: Path, code: str = "") -> None:
     """Train `model` (a model folder) on the tasks of `spec` and write a model folder to `out`.
 
-    data: "task/language" -> Parquet of the task's format. spec: phase, seed, threads, tasks (name, head, format, labels,
-    partial_input, shuffle_labels, examples, weights over languages), sampling, cap, temperature, training.
+    data: "task/language" -> Parquet of the task's format. spec: phase, seed, threads, tasks (name, head, format,
+    labels, partial_input, shuffle_labels, examples, weights over languages), sampling, cap, temperature, training.
     """
     use_threads(spec["threads"])
     settings, seed = spec["training"], spec["seed"]
@@ -59,21 +59,25 @@ def finetune(spec: dict[str, Any], model: Path, data: dict[str, Path], out: Path
             alone = task["format"] == "tagging" and bool(task["partial_input"])
             features[name] = module.encode(rows, tokenizer, task | {"alone": alone}, settings)
             if task["head"] not in heads:
-                heads[task["head"]] = module.Head(encoder.hidden_size, task, settings)
+                heads[task["head"]] = head = module.Head(encoder.hidden_size, task, settings)
+                if hasattr(head, "attach"):
+                    head.attach(encoder, model)
         if settings.get("freeze_embeddings"):
             encoder.model.get_input_embeddings().weight.requires_grad_(False)
         system = nn.ModuleDict({"encoder": encoder, "heads": heads}).to(device())
         head_of = {task["name"]: task["head"] for task in spec["tasks"]}
         sizes = {name: len(f) for name, f in features.items()}
         steps = 0
-        for number, batches in enumerate(stages(sizes, spec)):
+        planned = stages(sizes, spec)
+        for number, batches in enumerate(planned):
 
             def loss_of(step: int, batches: list[Batch] = batches) -> tuple[torch.Tensor, int]:
                 name, chosen = batches[step]
                 return batch_loss(system, head_of[name], [features[name][i] for i in chosen])
 
-            state_of_stage = work / f"state{number}.pt"
-            loss = train(system, loss_of, len(batches), settings, state=state_of_stage, log=log, name=spec["phase"])
+            state_of_stage, keep = work / f"state{number}.pt", number + 1 < len(planned)
+            names = {"name": spec["phase"], "log": log}
+            loss = train(system, loss_of, len(batches), settings, state=state_of_stage, keep=keep, **names)
             steps += len(batches)
         log.touch()
         weights = save_encoder(encoder.model.cpu(), model, out)
@@ -99,9 +103,11 @@ def finetune(spec: dict[str, Any], model: Path, data: dict[str, Path], out: Path
 
 def batch_loss(system: nn.ModuleDict, head: str, batch: list[Feature]) -> tuple[torch.Tensor, int]:
     """The mean loss of one batch, read by the head of that name, and its number of tokens."""
+    module = system["heads"][head]
+    if hasattr(module, "corrupt"):
+        batch = module.corrupt(batch)
     sequences = [s for feature in batch for s in feature.sequences]
     packed = pack(sequences, [t for feature in batch for t in feature.types]).to(device())
-    module = system["heads"][head]
     return module.loss(module(system["encoder"](packed), packed), batch), len(packed.tokens)
 
 

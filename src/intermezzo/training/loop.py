@@ -47,12 +47,14 @@ def train(
     state: Path,
     log: Path,
     name: str,
+    keep: bool = False,
 ) -> float:
     """Run `steps` optimizer steps on the parameters of `modules` and return the mean loss of the last tenth.
 
     loss_of(step) -> (mean loss of that step's batch, its number of tokens). settings: learning_rate, weight_decay
     (not on biases and layer norms), warmup (share of steps, then linear decay to zero), clip (gradient norm), betas.
-    state: file for resuming, written whole or not at all, removed by the caller once the model is saved.
+    state: file for resuming, written whole or not at all, removed by the caller once the model is saved. `keep`: write
+    it at the end too, so that a run that is killed in a later stage does not train this one again.
     Raises UserError when the loss is not a number, naming the step.
     """
     optimizer = _optimizer(modules, settings)
@@ -93,6 +95,8 @@ def train(
             if now - saved > SAVE_SECONDS:
                 _save(state, step + 1, tokens, recent, modules, optimizer)
                 saved = time.monotonic()
+    if keep and first < steps:
+        _save(state, steps, tokens, recent, modules, optimizer)
     return float(torch.stack(recent).mean())
 
 
