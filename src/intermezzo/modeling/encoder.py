@@ -18,7 +18,13 @@ from safetensors import SafetensorError
 from torch import nn
 
 gc.disable()  # importing transformers allocates a million objects that all stay: collecting in between is waste
-from transformers import AutoConfig, AutoModel, AutoTokenizer, PreTrainedModel  # noqa: E402
+from transformers import (  # noqa: E402
+    AutoConfig,
+    AutoModel,
+    AutoModelForMaskedLM,
+    AutoTokenizer,
+    PreTrainedModel,
+)
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS  # noqa: E402
 from transformers.utils import logging as transformers_logging  # noqa: E402
 
@@ -134,7 +140,10 @@ def import_encoder(spec: dict, out: Path, code: str = "") -> None:
         if not any(place.glob("*.safetensors")):
             raise UserError(f"encoder from '{source}': {place} has no weights (*.safetensors)")
     try:
-        model = AutoModel.from_pretrained(place, use_safetensors=True, dtype=torch.float32, **hub)
+        architectures = AutoConfig.from_pretrained(place, **hub).architectures or ()
+        masked = any(name.endswith("ForMaskedLM") for name in architectures)  # its head serves continued pretraining
+        kind = AutoModelForMaskedLM if masked else AutoModel
+        model = kind.from_pretrained(place, use_safetensors=True, dtype=torch.float32, **hub)
         tokenizer = AutoTokenizer.from_pretrained(place, use_fast=True, **hub)
     except (OSError, ValueError, SafetensorError) as error:
         first = str(error).strip().splitlines()[0]
