@@ -20,7 +20,10 @@ RARE_CLASSES = frozenset({0, 1, 2})
 
 @dataclass(frozen=True)
 class Language:
-    """One language; what is not known of an artificial language is None."""
+    """One language; what is not known of an artificial language is None.
+
+    `unverified` names the columns of the table whose value for this language was in none of its sources.
+    """
 
     code: str
     name: str
@@ -29,8 +32,11 @@ class Language:
     iso639_3: str | None = None
     script: str | None = None
     joshi: int | None = None
-    joshi_verified: bool = False
+    wikipedia_articles: int | None = None
     xlmr: bool | None = None
+    xtreme: bool = False
+    xtreme_r: bool = False
+    unverified: frozenset[str] = frozenset()
 
 
 @cache
@@ -74,8 +80,11 @@ def _real() -> dict[str, Language]:
             iso639_3=row["iso639_3"],
             script=row["script"],
             joshi=int(row["joshi"]),
-            joshi_verified=row["joshi_source"] != "[unverified]",
+            wikipedia_articles=int(row["wikipedia_articles"]),
             xlmr=row["xlmr"] == "yes",
+            xtreme=row["xtreme"] == "yes",
+            xtreme_r=row["xtreme_r"] == "yes",
+            unverified=frozenset(row["unverified"].split(",")) - {"-"},
         )
         for row in rows
     }
