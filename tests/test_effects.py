@@ -55,7 +55,7 @@ def world(tmp_path_factory):
 def train(world, model, name: str, *, shuffle: bool, weights: dict[str, float], examples: int):
     folder, data, _ = world
     task = {"name": "pos", "format": TASK.format, "labels": list(TASK.labels), "partial_input": None}
-    task |= {"shuffle_labels": shuffle, "examples": examples, "weights": weights}
+    task |= {"head": task["name"], "shuffle_labels": shuffle, "examples": examples, "weights": weights}
     spec = {"phase": "target", "seed": 0, "threads": 1, "tasks": [task], "sampling": "proportional", "cap": None}
     finetune(spec | {"temperature": 1.0, "training": SETTINGS}, model, data, folder / name, folder / "state")
     return folder / name
@@ -67,7 +67,7 @@ def scores(world, model) -> dict[str, tuple[float, float]]:
     task = {"name": "pos", "format": TASK.format, "labels": list(TASK.labels), "metrics": ["accuracy"]}
     spec = {"task": task | {"partial_input": None}, "languages": LANGUAGES, "threads": 1} | SETTINGS
     outputs = {language: model / f"{language}.json" for language in LANGUAGES}
-    evaluate(spec, model, test, outputs, {}, cache=model / "cache", code={"predict": "", "score": ""})
+    evaluate(spec, model, test, outputs, {}, support={}, cache=model / "cache", code={"predict": "", "score": ""})
     results = {language: json.loads(path.read_text()) for language, path in outputs.items()}
     return {k: (100 * r["metrics"]["accuracy"], 100 * r["majority"]["accuracy"]) for k, r in results.items()}
 

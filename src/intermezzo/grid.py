@@ -188,7 +188,7 @@ class Grid:
         for encoder in self.scratch:
             found |= dict.fromkeys([*self.text(encoder).values(), *self.parallel(encoder).values()])
         for intermediate, mix in product(self.config.grid.intermediates, self.config.grid.mixes):
-            found |= dict.fromkeys(self._training_data(self.config.intermediate(intermediate).tasks, mix))
+            found |= dict.fromkeys(self._intermediate_data(intermediate, mix))
         for target in self.targets:
             if self.is_trained(target):
                 found |= dict.fromkeys(self._training_data(self.trained_on(target), None))
@@ -232,7 +232,7 @@ class Grid:
         return sorted(str(path) for path in folder.iterdir() if path.is_file()) if folder.is_dir() else []
 
     def intermediate_data(self, wildcards: Any) -> list[str]:
-        return self._training_data(self.config.intermediate(wildcards.intermediate).tasks, wildcards.mix)
+        return self._intermediate_data(wildcards.intermediate, wildcards.mix)
 
     def target_data(self, wildcards: Any) -> list[str]:
         return self._training_data(self.trained_on(wildcards.target), None)
@@ -279,6 +279,28 @@ class Grid:
         languages = catalogue.languages_with(self.config, load_task(catalogue.PARALLEL), "train")
         used = [code for code in languages if code in self.text(encoder) and code != catalogue.ENGLISH]
         return {code: self.data_path(catalogue.PARALLEL, code, "train") for code in used}
+
+    def text_beside(self, intermediate: str, mix: str) -> dict[str, str]:
+        """Language -> text of an intermediate's continued masked language modelling; empty where there is none."""
+        entry = self.config.intermediate(intermediate)
+        if not entry.mlm.share:
+            return {}
+        seen = {
+            language
+            for task in entry.tasks
+            for language in catalogue.resolve_weights(self.config, mix, load_task(task))
+        }
+        chosen = {"all": None, "mix": seen}.get(str(entry.mlm.languages), entry.mlm.languages)
+        languages = catalogue.languages_with(self.config, load_task(entry.mlm.task), "train")
+        return {
+            language: self.data_path(entry.mlm.task, language, "train")
+            for language in languages
+            if chosen is None or language in chosen
+        }
+
+    def _intermediate_data(self, intermediate: str, mix: str) -> list[str]:
+        tasks = self.config.intermediate(intermediate).tasks
+        return [*self._training_data(tasks, mix), *self.text_beside(intermediate, mix).values()]
 
     def _training_data(self, tasks: Iterable[str], mix: str | None) -> list[str]:
         """Training data of tasks in the languages of a mix (None: in English)."""

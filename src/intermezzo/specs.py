@@ -65,12 +65,18 @@ class Specs:
                 "head": task.name,
                 "partial_input": None,
                 "shuffle_labels": entry.shuffle_labels,
+                "as_text": entry.as_text,
                 "examples": examples_of(self.config, encoder, "intermediate", name, task.name),
                 "weights": catalogue.resolve_weights(self.config, wildcards.mix, task),
             }
             for task in map(load_task, entry.tasks)
         ]
         sampling = {"sampling": entry.sampling, "cap": entry.cap, "temperature": entry.temperature}
+        if text := self.grid.text_beside(name, wildcards.mix):
+            own = {"head": entry.mlm.task, "partial_input": None, "shuffle_labels": False}
+            own |= {"examples": entry.mlm.examples, "weights": dict.fromkeys(text, 1.0)}
+            tasks.append(_task_spec(load_task(entry.mlm.task)) | own)
+            sampling["beside"] = {entry.mlm.task: entry.mlm.share}
         settings = resolve(self.config, encoder, "intermediate", name, entry.tasks)
         return self._finetuning("intermediate", wildcards, settings, tasks, sampling)
 
@@ -131,7 +137,8 @@ class Specs:
                     name: {
                         "tasks": self.config.intermediate(name).tasks,
                         "mixes": {mix: self._seen(name, mix) for mix in mixes},
-                        "control": self.config.intermediate(name).shuffle_labels,
+                        "control": self.config.intermediate(name).shuffle_labels
+                        or self.config.intermediate(name).as_text,
                     }
                     for name in self.config.grid.intermediates
                 },
@@ -163,8 +170,9 @@ class Specs:
         return fingerprint(("intermezzo.modeling.encoder",))
 
     def code_intermediate(self, wildcards: Any) -> str:
-        tasks = map(load_task, self.config.intermediate(wildcards.intermediate).tasks)
-        return _finetuning_code({task.format for task in tasks})
+        entry = self.config.intermediate(wildcards.intermediate)
+        masked = {"mlm"} if entry.mlm.share or entry.as_text else set()
+        return _finetuning_code({task.format for task in map(load_task, entry.tasks)} | masked)
 
     def code_target(self, wildcards: Any) -> str:
         return _finetuning_code({self.grid.task(wildcards.target).format})

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from intermezzo.config import catalogue
-from intermezzo.config.models import Config, ImportedEncoder, ScratchEncoder
+from intermezzo.config.models import Config, ImportedEncoder, IntermediateConfig, ScratchEncoder
 from intermezzo.config.settings import protocol_of, resolve, retrieval_of, training_tasks
 from intermezzo.errors import UserError, suggestion
 from intermezzo.mixing import allocate
@@ -171,13 +171,33 @@ def _intermediates(config: Config) -> Iterator[str]:
         if not entry.tasks:
             yield f"{key}.tasks: the list is empty; name at least one task"
         yield from _repeated(f"{key}.tasks", entry.tasks)
+        if entry.shuffle_labels and entry.as_text:
+            yield f"{key}: shuffle_labels and as_text are two controls; choose one"
+        if entry.mlm.share:
+            yield from _continued(config, key, entry)
         for task in _known_tasks(entry.tasks):
             if task.format not in TRAINABLE:
                 yield f"{key}.tasks: '{task.name}' ({task.format}) cannot be trained on; {suggestion('', _trainable())}"
-            elif task.format == "mlm" and entry.shuffle_labels:
-                yield f"{key}.shuffle_labels: '{task.name}' is text without labels; remove the key"
+            elif task.format == "mlm" and (entry.shuffle_labels or entry.as_text):
+                yield f"{key}: '{task.name}' is text without labels; remove shuffle_labels and as_text"
             elif not catalogue.languages_with(config, task, "train"):
                 yield f"{key}.tasks: '{task.name}' has no training data in source '{_source(config, task)}'"
+
+
+def _continued(config: Config, key: str, entry: IntermediateConfig) -> Iterator[str]:
+    """The text that goes on beside the tasks of an intermediate."""
+    texts = [name for name in task_names() if load_task(name).format == "mlm"]
+    if entry.mlm.task not in texts:
+        yield f"{key}.mlm.task: '{entry.mlm.task}' is no text to mask; {suggestion(entry.mlm.task, texts)}"
+        return
+    if entry.mlm.task in entry.tasks:
+        yield f"{key}.mlm.task: '{entry.mlm.task}' is one of the tasks already; name another, or take it out of them"
+    languages = catalogue.languages_with(config, load_task(entry.mlm.task), "train")
+    if not languages:
+        source = _source(config, load_task(entry.mlm.task))
+        yield f"{key}.mlm.task: '{entry.mlm.task}' has no text in source '{source}'"
+    if isinstance(entry.mlm.languages, list):
+        yield from _unknown_languages(f"{key}.mlm.languages", entry.mlm.languages, languages)
 
 
 def _trainable() -> list[str]:

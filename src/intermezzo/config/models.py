@@ -274,6 +274,19 @@ Encoder = Annotated[
 ]
 
 
+class ContinuedMlm(Section):
+    """Masked language modelling that goes on during an intermediate training."""
+
+    share: Annotated[Number, Field(ge=0, lt=1)] = Field(
+        0.0, description="Share of the batches that are masked text; the tasks' batches stay as many. 0 = none."
+    )
+    task: str = Field("text", description="Where the text comes from: a task of format mlm.")
+    languages: Literal["all", "mix"] | list[str] = Field(
+        "all", description="Languages of the text: `all`, `mix` (those of the mix), or a list of codes."
+    )
+    examples: Rows = Field(None, description="Texts, shared evenly by the languages; null = all there are.")
+
+
 class IntermediateConfig(Section):
     """One intermediate training: one task or several at once."""
 
@@ -283,7 +296,9 @@ class IntermediateConfig(Section):
     )
     cap: Rows = Field(None, description="Sizes above this count as this (several tasks); null = no cap.")
     temperature: Positive = Field(1.0, description="Temperature of `temperature` sampling.")
+    mlm: ContinuedMlm = Field(ContinuedMlm(), description="Masked language modelling beside the tasks.")
     shuffle_labels: bool = Field(False, description="Control: train on shuffled labels.")
+    as_text: bool = Field(False, description="Control: masked language modelling on the inputs, without the labels.")
     training: Overrides = Field(Overrides(), description="Other settings for this intermediate; they win over all.")
 
 

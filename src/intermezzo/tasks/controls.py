@@ -19,6 +19,22 @@ def remove_input(rows: Rows, fmt: str, field: str) -> Rows:
     return rows if fmt == "tagging" else [row | {field: ""} for row in rows]
 
 
+def as_text(rows: Rows, fmt: str) -> Rows:
+    """The text-only control: the inputs of labelled rows as text for masked language modelling, labels dropped.
+
+    Pairs stay pairs; a question goes with its context; of multiple choices all are read, as in training.
+    """
+    if fmt == "tagging":
+        pairs = [(" ".join(row["tokens"]), None) for row in rows]
+    elif fmt == "span":
+        pairs = [(row["question"], row["context"]) for row in rows]
+    elif fmt == "multiple_choice":
+        pairs = [(f"{row['context']} {row['question']}".strip(), choice) for row in rows for choice in row["choices"]]
+    else:
+        pairs = [(row["text"], row["text_pair"]) for row in rows]
+    return [{"id": str(number), "text": text, "text_pair": pair} for number, (text, pair) in enumerate(pairs)]
+
+
 def shuffle_labels(rows: Rows, fmt: str, seed: int) -> Rows:
     """The shuffled-label control: inputs and the distribution of gold stay, their connection goes.
 

@@ -24,7 +24,7 @@ from intermezzo.modeling.encoder import environment, load_encoder, save_encoder
 from intermezzo.modeling.formats import Feature, format_module
 from intermezzo.modeling.packing import pack
 from intermezzo.modeling.tokenizer import load_tokenizer
-from intermezzo.tasks.controls import remove_input, shuffle_labels
+from intermezzo.tasks.controls import as_text, remove_input, shuffle_labels
 from intermezzo.training.loop import device, state_folder, train, use_threads
 
 Batch = tuple[str, np.ndarray]
@@ -54,6 +54,8 @@ def finetune(spec: dict[str, Any], model: Path, data: dict[str, Path], out: Path
                 observed[task["head"]] = task["labels"]
             if task["partial_input"]:
                 rows = remove_input(rows, task["format"], task["partial_input"])
+            if task.get("as_text"):
+                rows, task, module = as_text(rows, task["format"]), task | {"format": "mlm"}, format_module("mlm")
             if task["shuffle_labels"]:
                 rows = shuffle_labels(rows, task["format"], seed)
             alone = task["format"] == "tagging" and bool(task["partial_input"])
@@ -145,9 +147,13 @@ def plan(sizes: dict[str, int], spec: dict[str, Any]) -> list[Batch]:
 
     sizes: task -> number of features. An epoch is as many examples as all tasks have, each counted up to `cap`.
     Tasks share them by `sampling`: proportional (to min(size, cap)), temperature (to that to the power 1/temperature)
-    or uniform; within a task examples come in random order, each once before any comes again.
+    or uniform; within a task examples come in random order, each once before any comes again. `beside` (task -> share)
+    puts batches of other tasks between, so many that they are that share of all: continued masked language modelling.
     """
     settings, random = spec["training"], np.random.default_rng([spec["seed"], 3])
+    beside = spec.get("beside") or {}
+    extra = {name: size for name, size in sizes.items() if name in beside}
+    sizes = {name: size for name, size in sizes.items() if name not in beside}
     capped = {name: min(size, spec.get("cap") or size) for name, size in sizes.items()}
     if not all(capped.values()):
         raise UserError(f"task '{min(capped, key=capped.get)}': no training examples")
@@ -156,13 +162,21 @@ def plan(sizes: dict[str, int], spec: dict[str, Any]) -> list[Batch]:
     total = sum(capped.values()) * settings["epochs"]
     batches: list[Batch] = []
     for name, part in zip(capped, share / share.sum(), strict=True):
-        wanted = max(1, round(total * part))
-        passes = [random.permutation(sizes[name]) for _ in range(-(-wanted // sizes[name]))]
-        order = np.concatenate(passes)[:wanted]
-        batches += [(name, order[at : at + settings["batch_size"]]) for at in range(0, wanted, settings["batch_size"])]
-    if len(capped) == 1:
+        batches += _batches(name, sizes[name], max(1, round(total * part)), settings["batch_size"], random)
+    ordinary = len(batches)
+    for name, size in extra.items():
+        count = round(ordinary * beside[name] / (1 - sum(beside.values())))
+        batches += _batches(name, size, count * settings["batch_size"], settings["batch_size"], random)
+    if len(capped) == 1 and len(batches) == ordinary:
         return batches
     return [batches[i] for i in random.permutation(len(batches))]
+
+
+def _batches(name: str, size: int, wanted: int, batch_size: int, random: np.random.Generator) -> list[Batch]:
+    """`wanted` of a task's examples, in random passes, cut into batches."""
+    passes = [random.permutation(size) for _ in range(-(-wanted // size))]
+    order = np.concatenate(passes)[:wanted] if passes else np.empty(0, int)
+    return [(name, order[at : at + batch_size]) for at in range(0, wanted, batch_size)]
 
 
 def _allocation_table(allocation: list[tuple]) -> str:
