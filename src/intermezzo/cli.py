@@ -19,18 +19,13 @@ from intermezzo import __version__
 from intermezzo.environment import settle
 from intermezzo.errors import UserError
 
-BENCHMARKS = ("xtreme", "xtreme-r")
-
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one stage; returns the exit status (0, or 2 for a problem that the user can mend)."""
     options = _parser().parse_args(arguments)
     try:
         if "spec" in options:
-            settle(
-                options.spec.get("threads", 1),
-                online=bool(options.spec.get("revision") or options.spec.get("source") == "hub"),
-            )
+            settle(options.spec.get("threads", 1), online=_needs_network(options.spec))
         with _labelled(options):
             options.run(options)
     except UserError as error:
@@ -40,6 +35,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.close()
         return 1
     return 0
+
+
+def _needs_network(spec: dict[str, Any]) -> bool:
+    """Data, encoders and translations from the hub do; nothing else."""
+    return bool(spec.get("revision")) or spec.get("source") == "hub" or spec.get("backend") == "files"
 
 
 @contextmanager
@@ -72,6 +72,10 @@ def _parser() -> argparse.ArgumentParser:
     stages = parser.add_subparsers(required=True, metavar="stage")
 
     stage = _stage(stages, "prepare", "make one data file (a task, a language, a split) from its source")
+    stage.add_argument("--out", type=Path, required=True, help="Parquet file to write")
+
+    stage = _stage(stages, "translate", "translate English training data of a task into another language")
+    stage.add_argument("--data", type=Path, required=True, help="English training data")
     stage.add_argument("--out", type=Path, required=True, help="Parquet file to write")
 
     stage = _stage(stages, "pretrain", "pretrain an encoder on text")
@@ -158,24 +162,31 @@ def _catalogue(stages: Any) -> None:
 
 def _benchmarks(stages: Any) -> None:
     score = stages.add_parser("score", help="score predictions in XTREME's submission layout as its evaluator does")
-    score.add_argument("--benchmark", choices=BENCHMARKS, required=True)
+    score.add_argument("--benchmark", required=True, help="xtreme or xtreme-r")
     score.add_argument("--predictions", type=Path, required=True, help="folder {task}/test-{language}.{tsv,json}")
     score.add_argument("--labels", type=Path, required=True, help="folder of the same layout")
     score.add_argument("--output", type=Path, required=True, help="JSON file to write")
     score.add_argument(
         "--seqeval",
-        choices=("0.0.12", "1.2.2"),
         default="0.0.12",
-        help="the seqeval whose F1 of POS tags is meant; 0.0.12 (default) gives XTREME's published numbers",
+        metavar="VERSION",
+        help="the seqeval whose F1 of POS tags is meant: 0.0.12 (default; XTREME's published numbers) or 1.2.2",
     )
     score.set_defaults(run=_lazily("commands.scores", "score"))
     submission = stages.add_parser("submission", help="write our predictions in XTREME's submission layout")
-    submission.add_argument("--benchmark", choices=BENCHMARKS, required=True)
+    submission.add_argument("--benchmark", required=True, help="xtreme or xtreme-r")
     submission.add_argument("--run", dest="chosen", required=True, help="ENCODER/INTERMEDIATE/MIX/seedN")
     submission.add_argument("--results", type=Path, default=Path("results"), help="folder of the results")
-    submission.add_argument("--out", type=Path, required=True, help="folder to write")
+    submission.add_argument("--predictions", type=Path, required=True, help="folder to write the predictions to")
     submission.add_argument("--labels", type=Path, help="folder to write the gold labels to, in the same layout")
-    _overlays(submission)
+    submission.add_argument(
+        "--target",
+        dest="targets",
+        action="append",
+        default=[],
+        metavar="TASK=TARGET",
+        help="the target that stands for a task of the benchmark, where its name is another",
+    )
     submission.set_defaults(run=_lazily("commands.scores", "submission"))
 
 

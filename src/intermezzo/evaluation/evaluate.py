@@ -34,8 +34,8 @@ def evaluate(
     """Score `model` (a model folder) on `data` (language -> Parquet) and write `outputs` (language -> JSON).
 
     support: language -> Parquet of what predictions need besides (mining: data to tune its threshold on; ranking: the
-    candidates). Next to each JSON lies {language}.predictions.parquet (id, prediction). spec: task, max_length, stride and, for
-    retrieval, layer, pooling, center. provenance: keys that name the run, copied into each JSON. code:
+    candidates). Next to each JSON lies {language}.predictions.parquet (id, prediction). spec: task, max_length,
+    stride and, for retrieval, layer, pooling, center. provenance: keys that name the run, copied into each JSON. code:
     {"predict", "score"}: fingerprints of what makes predictions and of what scores them.
     """
     task = spec["task"]
@@ -67,7 +67,7 @@ def evaluate(
         predictions = pq.read_table(stored)["prediction"].to_pylist()
         result = {
             "metrics": score(task["format"], predictions, _gold(rows, task["format"]), task, language),
-            "majority": majority(task["format"], rows, task),
+            "majority": majority(task["format"], rows, task, language),
             "n": len(rows),
             "language": language,
             "predictions_sha256": sha256(destination),

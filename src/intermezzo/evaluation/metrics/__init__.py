@@ -3,13 +3,15 @@
 | format | metrics (main one first) |
 |---|---|
 | classification, multiple_choice, retrieval | `accuracy` |
-| tagging | `accuracy` over tokens; `span_f1` over entities where the labels are IOB2, else `pos_f1` over runs |
-| span | `squad_f1`, `squad_em` (SQuAD v1.1) |
+| tagging | `accuracy` over tokens; `span_f1` over entities where the labels are IOB2, else `pos_f1` (XTREME's) |
+| span | `squad_f1`, `squad_em` (SQuAD's rules, for every language); `mlqa_f1`, `mlqa_em` (MLQA's, per language) |
+| mining | `mining_f1`, `mining_precision`, `mining_recall` over pairs |
+| ranking | `map_at_20` |
 
 A format's module has two functions, both giving values in 0..1:
 
     score(predictions, gold, task, language) -> {metric: value}
-    majority(rows, task) -> {metric: value}    what a guess without a model gets on the same rows
+    majority(rows, task, language) -> {metric: value}    what a guess without a model gets on the same rows
 
 Modules are imported by name, so that a job's code fingerprint (which follows static imports) holds the
 metrics of its own format and not those of the others.
@@ -27,8 +29,10 @@ METRICS: dict[str, tuple[str, ...]] = {
     "classification": ("accuracy",),
     "multiple_choice": ("accuracy",),
     "tagging": ("accuracy", "span_f1", "pos_f1"),
-    "span": ("squad_f1", "squad_em"),
+    "span": ("squad_f1", "squad_em", "mlqa_f1", "mlqa_em"),
     "retrieval": ("accuracy",),
+    "mining": ("mining_f1", "mining_precision", "mining_recall"),
+    "ranking": ("map_at_20",),
 }
 """Format -> the metrics that it has."""
 
@@ -37,7 +41,8 @@ def score(fmt: str, predictions: list[Any], gold: list[Any], task: dict[str, Any
     """Score one language's predictions with the metrics named in `task["metrics"]` (all, if it names none).
 
     Predictions and gold, one per row: label (classification), index of the choice (multiple_choice) or of the
-    sentence (retrieval), list of tags (tagging), answer against the list of right answers (span).
+    sentence (retrieval), list of tags (tagging), answer against the list of right answers (span), id of the English
+    sentence or None (mining), ranked ids against the list of relevant ones (ranking).
 
     Raises UserError for an unknown format or metric, no rows, or predictions and gold of different lengths.
     """
@@ -45,11 +50,14 @@ def score(fmt: str, predictions: list[Any], gold: list[Any], task: dict[str, Any
     return _chosen(values, fmt, task)
 
 
-def majority(fmt: str, rows: list[dict[str, Any]], task: dict[str, Any]) -> dict[str, float]:
-    """Score an uninformed guess on `rows` (rows of the format's Parquet schema): chance level, as a reader needs it."""
+def majority(fmt: str, rows: list[dict[str, Any]], task: dict[str, Any], language: str = "") -> dict[str, float]:
+    """Score an uninformed guess on `rows` (rows of the format's Parquet schema): chance level, as a reader needs it.
+
+    The language matters to MLQA's metrics alone.
+    """
     if not rows:
         raise UserError("no rows to score")
-    return _chosen(_module(fmt).majority(rows, task), fmt, task)
+    return _chosen(_module(fmt).majority(rows, task, language), fmt, task)
 
 
 def _module(fmt: str) -> ModuleType:

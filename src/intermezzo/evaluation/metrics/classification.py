@@ -12,7 +12,7 @@ def score(predictions: list[str], gold: list[str], task: dict[str, Any], languag
     return {"accuracy": accuracy(predictions, gold)}
 
 
-def majority(rows: list[dict[str, Any]], task: dict[str, Any]) -> dict[str, float]:
+def majority(rows: list[dict[str, Any]], task: dict[str, Any], language: str = "") -> dict[str, float]:
     """Accuracy of giving every row the most frequent label of these rows."""
     gold = [row["label"] for row in rows]
     return {"accuracy": accuracy([commonest(gold)] * len(gold), gold)}

@@ -12,7 +12,7 @@ def score(predictions: list[int], gold: list[int], task: dict[str, Any], languag
     return {"accuracy": accuracy(predictions, gold)}
 
 
-def majority(rows: list[dict[str, Any]], task: dict[str, Any]) -> dict[str, float]:
+def majority(rows: list[dict[str, Any]], task: dict[str, Any], language: str = "") -> dict[str, float]:
     """Accuracy of always choosing the position that is right most often in these rows."""
     gold = [row["label"] for row in rows]
     return {"accuracy": accuracy([commonest(gold)] * len(gold), gold)}

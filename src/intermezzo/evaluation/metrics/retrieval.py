@@ -12,6 +12,6 @@ def score(predictions: list[int], gold: list[int], task: dict[str, Any], languag
     return {"accuracy": accuracy(predictions, gold)}
 
 
-def majority(rows: list[dict[str, Any]], task: dict[str, Any]) -> dict[str, float]:
+def majority(rows: list[dict[str, Any]], task: dict[str, Any], language: str = "") -> dict[str, float]:
     """Accuracy expected of drawing one of the n candidates, and of giving every row the same one: 1/n."""
     return {"accuracy": 1 / len(rows)}

@@ -1,57 +1,124 @@
-"""Extractive question answering: F1 over words and exact match, by the rules of SQuAD v1.1.
+"""Extractive question answering: F1 over words and exact match, by the rules of SQuAD or of MLQA.
 
-Both strings are lower-cased, freed of ASCII punctuation and of the English articles, and split at white space,
-whatever the language: so XTREME scores XQuAD and TyDiQA. A text written without spaces is thus one word, and
-punctuation outside ASCII counts. Of several right answers the best match counts.
-Source: Rajpurkar et al. (2016), the SQuAD v1.1 evaluation script.
+Both strings are normalised and split into words. Of several right answers the best match counts.
+
+- `squad_f1`, `squad_em` (SQuAD v1.1): lower case, without ASCII punctuation and the English articles, split at white
+  space, whatever the language: so XTREME scores XQuAD and TyDiQA. A text written without spaces is thus one word, and
+  punctuation outside ASCII counts.
+- `mlqa_f1`, `mlqa_em`: lower case, without any Unicode punctuation and the articles of the language (`ARTICLES`), split
+  at white space, Chinese also around every character of U+4E00-9FA5. A language that MLQA does not have keeps all
+  its words. The Arabic article goes wherever it stands, inside a word as well, and leaves a space: so does MLQA's.
+
+In a task with `unanswerable`, no right answer means that the empty answer is right (SQuAD v2.0): two empty answers
+score 1, an empty and a full one 0. Words that normalisation removes make no answer there.
+Sources: the evaluation scripts of Rajpurkar et al. (2016, 2018) and of Lewis et al. (2020).
 """
 
 from __future__ import annotations
 
 import re
 import string
+import unicodedata
 from collections import Counter
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from intermezzo.errors import UserError
 from intermezzo.evaluation.metrics.accuracy import commonest
 
-_ARTICLES = re.compile(r"\b(a|an|the)\b")
-_PUNCTUATION = str.maketrans("", "", string.punctuation)
+ARTICLES = {
+    "en": r"\b(a|an|the)\b",
+    "es": r"\b(un|una|unos|unas|el|la|los|las)\b",
+    "de": r"\b(ein|eine|einen|einem|eines|einer|der|die|das|den|dem|des)\b",
+    "vi": r"\b(của|là|cái|chiếc|những)\b",
+    "ar": "ال",
+}
+"""Language -> what MLQA takes for articles (Vietnamese: classifiers and other small words)."""
+_ENGLISH = re.compile(ARTICLES["en"])
+_MLQA = {language: re.compile(pattern) for language, pattern in ARTICLES.items()}
+_ASCII = str.maketrans("", "", string.punctuation)
+_HAN = re.compile("([\u4e00-\u9fa5])")
 
 
-def score(predictions: list[str], gold: list[list[str]], task: dict[str, Any], language: str) -> dict[str, float]:
-    """Compare answers with the right ones; raises UserError for a question that has no right answer."""
-    f1 = em = 0.0
-    for number, (prediction, answers) in enumerate(zip(predictions, gold, strict=True)):
-        if not answers:
-            raise UserError(f"row {number}: no answer to compare with; SQuAD v1.1 metrics need at least one")
-        ours = words(prediction)
-        theirs = [words(answer) for answer in answers]
-        f1 += max(word_f1(ours, answer) for answer in theirs)
-        em += ours in theirs
-    return {"squad_f1": f1 / len(gold), "squad_em": em / len(gold)}
+class _Punctuation(dict[int, int | None]):
+    """A table for str.translate that removes ASCII punctuation and all of Unicode's categories P*."""
+
+    def __missing__(self, point: int) -> int | None:
+        character = chr(point)
+        remove = character in string.punctuation or unicodedata.category(character).startswith("P")
+        self[point] = None if remove else point
+        return self[point]
 
 
-def majority(rows: list[dict[str, Any]], task: dict[str, Any]) -> dict[str, float]:
-    """The better, metric by metric, of two guesses without a model: the whole context, the commonest answer."""
+_UNICODE = _Punctuation()
+
+
+def score(
+    predictions: list[str | None], gold: list[list[str]], task: dict[str, Any], language: str
+) -> dict[str, float]:
+    """Compare answers with the right ones; None is a question that was left out, and scores 0.
+
+    Raises UserError for a question without right answer in a task that is not `unanswerable`.
+    """
+    none = bool(task.get("unanswerable"))
+    for number, answers in enumerate(gold):
+        if not answers and not none:
+            raise UserError(f"row {number}: no answer to compare with, and the task is not 'unanswerable'")
+    values = {}
+    for name, split in {"squad": words, "mlqa": partial(mlqa_words, language=language)}.items():
+        scored = [_question(p, answers, split, none) for p, answers in zip(predictions, gold, strict=True)]
+        values[f"{name}_f1"] = sum(f1 for f1, _ in scored) / len(gold)
+        values[f"{name}_em"] = sum(em for _, em in scored) / len(gold)
+    return values
+
+
+def majority(rows: list[dict[str, Any]], task: dict[str, Any], language: str = "") -> dict[str, float]:
+    """The better, metric by metric, of guesses without a model: whole context, commonest answer, no answer."""
     gold = [row["answers"] for row in rows]
-    answer = commonest(" ".join(words(a)) for answers in gold for a in answers)
-    guesses = [[row["context"] for row in rows], [answer] * len(rows)]
-    scored = [score(guess, gold, task, "") for guess in guesses]
+    given = [" ".join(words(answer)) for answers in gold for answer in answers]
+    guesses = [[row["context"] for row in rows], [commonest(given) if given else ""] * len(rows)]
+    if task.get("unanswerable"):
+        guesses.append([""] * len(rows))
+    scored = [score(guess, gold, task, language) for guess in guesses]
     return {metric: max(values[metric] for values in scored) for metric in scored[0]}
 
 
 def words(text: str) -> list[str]:
-    """Words of a normalised answer.
+    """Words of an answer, normalised as by SQuAD.
 
     >>> words("The U.S. Navy's ship")
     ['us', 'navys', 'ship']
     """
-    return _ARTICLES.sub(" ", text.lower().translate(_PUNCTUATION)).split()
+    return _ENGLISH.sub(" ", text.lower().translate(_ASCII)).split()
+
+
+def mlqa_words(text: str, language: str) -> list[str]:
+    """Words of an answer, normalised as by MLQA for a language.
+
+    >>> mlqa_words("¿La «casa» roja?", "es"), mlqa_words("第3章「上」", "zh")
+    (['casa', 'roja'], ['第', '3', '章', '上'])
+    """
+    text = text.lower().translate(_UNICODE)
+    if language in _MLQA:
+        text = _MLQA[language].sub(" ", text)
+    return (_HAN.sub(r" \1 ", text) if language == "zh" else text).split()
 
 
 def word_f1(prediction: list[str], answer: list[str]) -> float:
     """F1 of two bags of words, 0..1; 0 when they share none (or both are empty)."""
     shared = sum((Counter(prediction) & Counter(answer)).values())
     return 2 * shared / (len(prediction) + len(answer)) if shared else 0.0
+
+
+def _question(
+    prediction: str | None, answers: list[str], split: Callable[[str], list[str]], none: bool
+) -> tuple[float, bool]:
+    if prediction is None:
+        return 0.0, False
+    ours, theirs = split(prediction), [split(answer) for answer in answers]
+    if none:
+        theirs = [answer for answer in theirs if answer] or [[]]
+        if not ours or theirs == [[]]:
+            return float(ours in theirs), ours in theirs
+    return max(word_f1(ours, answer) for answer in theirs), ours in theirs

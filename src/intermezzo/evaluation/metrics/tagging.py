@@ -1,23 +1,30 @@
 """Tagging: token accuracy; for IOB2 labels entity F1, for other labels XTREME's part-of-speech F1.
 
-Entity F1 is counted as conlleval and seqeval (default mode) count it: leniently, so that an `I-X` which nothing fitting
-precedes begins an entity of type X. An entity counts when first token, last token and type all agree; F1 is over the
-entities of all rows together (micro), and 0 when neither side has one. `pos_f1` is the same over maximal runs of one
-tag: XTREME scores bare tags with seqeval, which (in the versions of 2020) takes neighbours with the same tag for one
-span.
-Sources: Tjong Kim Sang and Buchholz (2000), the CoNLL evaluation script; Nakayama (2018), seqeval.
+Both F1 scores are seqeval's, in its default mode: spans are read from the tags, a span counts when its first token,
+last token and type all agree, and F1 is over the spans of all rows together (micro), 0 when nothing agrees.
+
+- `span_f1`: as conlleval counts IOB2, leniently: an `I-X` which nothing fitting precedes begins an entity of type X.
+- `pos_f1`: seqeval 0.0.12 on bare tags, which takes neighbours of one tag for one span. Its reading of a tag's first
+  letter (S = a span of a single token) makes one exception: SCONJ and SYM never merge.
+
+seqeval 1.2.2 takes the type from after the first letter, on bare tags as well: CCONJ and SCONJ become one type, and the
+tag X gets an empty one, which is also that of O. XTREME's published test numbers are those of 0.0.12.
+Sources: Tjong Kim Sang and Buchholz (2000), the CoNLL evaluation script; Nakayama (2018), seqeval, both versions.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import chain
 from typing import Any
 
 from intermezzo.errors import UserError
 from intermezzo.evaluation.metrics.accuracy import accuracy, commonest
+from intermezzo.evaluation.metrics.overlap import precision_recall_f1
 
-Entity = tuple[int, int, str]
+SEQEVAL = ("0.0.12", "1.2.2")
+"""Versions of seqeval whose reading of tags is known here; the first reproduces XTREME's published test."""
+Span = tuple[int, int, str]
 """First token, token after the last one, type."""
 
 
@@ -27,58 +34,62 @@ def score(predictions: list[list[str]], gold: list[list[str]], task: dict[str, A
         if len(ours) != len(theirs):
             raise UserError(f"row {number}: {len(ours)} predicted tags for {len(theirs)} tokens")
     values = {"accuracy": accuracy(list(chain(*predictions)), list(chain(*gold)))}
-    if any(label.startswith("B-") for label in task["labels"]):
+    closed = task["labels"] if not isinstance(task["labels"], str) else chain(*gold)
+    if any(label.startswith("B-") for label in closed):
         values["span_f1"] = span_f1(predictions, gold)
     else:
         values["pos_f1"] = pos_f1(predictions, gold)
     return values
 
 
-def majority(rows: list[dict[str, Any]], task: dict[str, Any]) -> dict[str, float]:
+def majority(rows: list[dict[str, Any]], task: dict[str, Any], language: str = "") -> dict[str, float]:
     """Score of giving every token the most frequent tag of these rows."""
     gold = [row["tags"] for row in rows]
     tag = commonest(chain(*gold))
-    return score([[tag] * len(tags) for tags in gold], gold, task, "")
-
-
-def entities(tags: Sequence[str]) -> set[Entity]:
-    """Entities of one IOB2 sequence, read leniently.
-
-    >>> sorted(entities(["B-PER", "I-PER", "O", "I-LOC", "I-PER"]))
-    [(0, 2, 'PER'), (3, 4, 'LOC'), (4, 5, 'PER')]
-    """
-    found, start, kind = set(), 0, ""
-    for position, tag in enumerate([*tags, "O"]):
-        prefix, _, here = tag.partition("-")
-        if kind and (prefix != "I" or here != kind):
-            found.add((start, position, kind))
-            kind = ""
-        if prefix != "O" and not kind:
-            start, kind = position, here
-    return found
-
-
-def runs(tags: Sequence[str]) -> set[Entity]:
-    """Maximal runs of one tag.
-
-    >>> sorted(runs(["NOUN", "NOUN", "VERB"]))
-    [(0, 2, 'NOUN'), (2, 3, 'VERB')]
-    """
-    ends = [i + 1 for i, tag in enumerate(tags) if i + 1 == len(tags) or tags[i + 1] != tag]
-    return {(start, end, tags[start]) for start, end in zip([0, *ends], ends, strict=False)}
+    return score([[tag] * len(tags) for tags in gold], gold, task, language)
 
 
 def span_f1(predictions: Sequence[Sequence[str]], gold: Sequence[Sequence[str]]) -> float:
-    """Micro-averaged F1 over entities, 0..1."""
-    return _f1([entities(tags) for tags in predictions], [entities(tags) for tags in gold])
+    """Micro-averaged F1 over entities, 0..1; a type with a hyphen is taken whole."""
+    return seqeval_scores(predictions, gold, "1.2.2")[2]
 
 
 def pos_f1(predictions: Sequence[Sequence[str]], gold: Sequence[Sequence[str]]) -> float:
-    """Micro-averaged F1 over maximal runs of one tag, 0..1 (XTREME's udpos score)."""
-    return _f1([runs(tags) for tags in predictions], [runs(tags) for tags in gold])
+    """XTREME's udpos score, 0..1."""
+    return seqeval_scores(predictions, gold, "0.0.12")[2]
 
 
-def _f1(ours: Sequence[set[Entity]], theirs: Sequence[set[Entity]]) -> float:
-    """Micro-averaged F1 over spans, 0..1."""
-    total = sum(map(len, ours)) + sum(map(len, theirs))
-    return 2 * sum(len(a & b) for a, b in zip(ours, theirs, strict=True)) / total if total else 0.0
+def seqeval_scores(
+    predictions: Sequence[Sequence[str]], gold: Sequence[Sequence[str]], version: str
+) -> tuple[float, float, float]:
+    """Precision, recall and F1 (0..1) over the spans that seqeval `version` reads from the tags."""
+    ours, theirs = spans(predictions, version), spans(gold, version)
+    return precision_recall_f1(len(ours & theirs), len(ours), len(theirs))
+
+
+def spans(sequences: Iterable[Sequence[str]], version: str) -> set[Span]:
+    """Spans of all `sequences`, positions counted through, with one place for the end of each sequence.
+
+    >>> sorted(spans([["B-PER", "I-PER", "O", "I-LOC", "I-PER"]], "0.0.12"))
+    [(0, 2, 'PER'), (3, 4, 'LOC'), (4, 5, 'PER')]
+    >>> sorted(spans([["NOUN", "NOUN", "SYM", "SYM"]], "0.0.12"))
+    [(0, 2, 'NOUN'), (2, 3, 'SYM'), (3, 4, 'SYM')]
+
+    A span begins where the last begin was seen. With 1.2.2 a type can change without a begin (X after O), so that a
+    span reaches back over what lies between, even into the sentence before; its scores have this in them.
+    """
+    found: set[Span] = set()
+    begin, before, kind = 0, "O", ""
+    for position, tag in enumerate(chain.from_iterable([*tags, "O"] for tags in sequences)):
+        letter, here = tag[0], _type(tag, version)
+        changed = here != kind
+        if before in "ES" or (before in "BI" and letter in "BSO") or (before not in "O." and changed):
+            found.add((begin, position, kind))
+        if letter in "BS" or (before in "ESO" and letter in "EI") or (letter not in "O." and changed):
+            begin = position
+        before, kind = letter, here
+    return found
+
+
+def _type(tag: str, version: str) -> str:
+    return tag.split("-")[-1] if version == "0.0.12" else tag[1:].split("-", 1)[-1] or "_"
