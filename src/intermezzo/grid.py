@@ -220,6 +220,10 @@ class Grid:
         patterns = [part["path"] for part in self.parts(wildcards) if "path" in part]
         return list(dict.fromkeys(str(path) for name in patterns for path in _matching(root, name)))
 
+    def translated_from(self, wildcards: Any) -> str:
+        """The English training data that a translation is made of."""
+        return self.data_path(wildcards.task, catalogue.ENGLISH, "train")
+
     def text_files(self, wildcards: Any) -> list[str]:
         return list(self.text(wildcards.encoder).values())
 
@@ -302,10 +306,18 @@ class Grid:
         tasks = self.config.intermediate(intermediate).tasks
         return [*self._training_data(tasks, mix), *self.text_beside(intermediate, mix).values()]
 
+    def translated_path(self, task: str, language: str) -> str:
+        return f"results/data/translated/{task}/{language}/train.parquet"
+
+    def _training_path(self, task: str, language: str, mix: str | None) -> str:
+        if mix is not None and self.config.mixes[mix].translated and language != catalogue.ENGLISH:
+            return self.translated_path(task, language)
+        return self.data_path(task, language, "train")
+
     def _training_data(self, tasks: Iterable[str], mix: str | None) -> list[str]:
         """Training data of tasks in the languages of a mix (None: in English)."""
         return [
-            self.data_path(task, language, "train")
+            self._training_path(task, language, mix)
             for task in tasks
             for language in (
                 [catalogue.ENGLISH] if mix is None else catalogue.resolve_weights(self.config, mix, load_task(task))

@@ -24,6 +24,9 @@ class Lineage:
         self.grid = specs.grid
         self._known: dict[tuple[Any, ...], str] = {}
 
+    def of_translation(self, wildcards: Any) -> str:
+        return self._data([self.grid.translated_from(wildcards)])
+
     def of_encoder(self, wildcards: Any) -> str:
         return self._data([*self.grid.text_files(wildcards), *self.grid.parallel_files(wildcards)])
 
@@ -53,6 +56,11 @@ class Lineage:
         source, task, language, name = path.split("/")[-4:]
         split = name.removesuffix(".parquet")
         keys = SimpleNamespace(source=source, task=task, language=language, split=split)
+        if source == "translated":
+            return self._remember(
+                ("data", path),
+                lambda: [self.specs.spec_translate(keys), self.specs.code_translate(keys), self.of_translation(keys)],
+            )
         return self._remember(("data", path), lambda: [self.specs.spec_data(keys), self.specs.code_data(keys)])
 
     def _encoder(self, name: str) -> str:

@@ -47,6 +47,20 @@ class Specs:
             return canonical(spec | {"root": str(data_root(self.config))})
         return canonical(spec | {"lock": LOCK, "downloads": data.downloads})
 
+    def spec_translate(self, wildcards: Any) -> str:
+        how, task = self.config.translation, load_task(wildcards.task)
+        spec = {"task": task.name, "language": wildcards.language, "backend": how.backend}
+        if how.backend == "world":
+            return canonical(spec | {"noise": how.noise, "world": self.config.world.model_dump()})
+        if how.backend == "files":
+            parts = task.sources.translated.data if task.sources.translated else {}
+            spec |= {"parts": parts.get(wildcards.language, {}).get("train", []), "rows": None}
+            root = data_root(self.config)
+            return canonical(spec | {"root": str(root), "lock": LOCK, "downloads": self.config.data.downloads})
+        names = {"code": how.languages.get(wildcards.language), "cache": "results/.cache/translations"}
+        settings = how.model_dump(exclude={"backend", "noise", "languages"})
+        return canonical(spec | settings | names | {"threads": self.grid.threads})
+
     def spec_pretrain(self, wildcards: Any) -> str:
         encoder = self.config.encoders[wildcards.encoder]
         spec = encoder.model_dump(exclude={"finetuning", "languages", "baseline_only"})
@@ -162,6 +176,9 @@ class Specs:
         source = wildcards.source
         roots = ("intermezzo.sources", f"intermezzo.sources.{source}", "intermezzo.tasks.formats")
         return fingerprint(roots, (RESOURCES / "world.yaml",) if source == "world" else ())
+
+    def code_translate(self, wildcards: Any) -> str:
+        return fingerprint(("intermezzo.translation", f"intermezzo.translation.{self.config.translation.backend}"))
 
     def code_pretrain(self, wildcards: Any) -> str:
         return fingerprint(("intermezzo.training.pretrain",))

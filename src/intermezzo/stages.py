@@ -30,6 +30,21 @@ def prepare(options: Namespace) -> None:
     print(f"{origin}: {table.num_rows} rows", file=sys.stderr)
 
 
+def translate(options: Namespace) -> None:
+    """Translate English training rows of a task and write them as Parquet."""
+    import pyarrow.parquet as pq
+
+    from intermezzo.tasks import formats, load_task
+    from intermezzo.translation import translate
+
+    task = load_task(options.spec["task"])
+    _check([options.data], {task.name: task.format})
+    rows = translate(options.spec, pq.read_table(options.data).to_pylist())
+    origin = f"{task.name}, translated into {options.spec['language']}"
+    with atomic(options.out) as part:
+        pq.write_table(formats.table(rows, task.format, task.labels, origin=origin), part, compression="zstd")
+
+
 def pretrain(options: Namespace) -> None:
     from intermezzo.training.pretrain import pretrain
 

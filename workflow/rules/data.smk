@@ -68,3 +68,36 @@ rule download_data:
     shell:
         "INTERMEZZO_FORK_SERVER= python -m intermezzo prepare --spec {params.spec:q} --code {params.code:q} "
         "--out {output:q} 2>&1 | tee {log:q}"
+
+
+rule translate_data:
+    """Translate the English training data of a task into another language, for mixes that ask for it.
+
+    Input: the English training data. Output: one Parquet file of the same format.
+    """
+    input:
+        grid.translated_from,
+    output:
+        "results/data/translated/{task}/{language}/train.parquet",
+    log:
+        "logs/data/translated/{task}/{language}/train.log",
+    benchmark:
+        "benchmarks/jobs/data/translated/{task}/{language}/train.tsv"
+    priority: 450
+    conda:
+        "../envs/train.yaml"
+    threads: grid.threads
+    resources:
+        mem_mb=8000,
+        runtime=1440,
+        gpu=0,
+    params:
+        spec=specs.spec_translate,
+        code=specs.code_translate,
+        inputs=lineage.of_translation,
+        alone="" if config["translation"]["backend"] == "world" else "INTERMEZZO_FORK_SERVER=",
+    message:
+        "Translate {wildcards.task} into {wildcards.language}"
+    shell:
+        "{params.alone} python -m intermezzo translate --spec {params.spec:q} --code {params.code:q} "
+        "--data {input:q} --out {output:q} 2>&1 | tee {log:q}"

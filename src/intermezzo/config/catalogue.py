@@ -48,6 +48,19 @@ def evaluation_languages(config: Config, task: Task) -> tuple[str, ...]:
     return found if chosen == "all" else tuple(code for code in found if code in chosen)
 
 
+def training_languages(config: Config, mix: str, task: Task) -> tuple[str, ...]:
+    """Languages in which a mix can train on a task: those with data, or with a translation of the English data."""
+    found = languages_with(config, task, "train")
+    if not config.mixes[mix].translated or ENGLISH not in found:
+        return found
+    translation = config.translation
+    if translation.backend == "world":
+        return found
+    published = task.sources.translated.data if task.sources.translated else {}
+    into = translation.languages if translation.backend == "hub" else published
+    return (ENGLISH, *(code for code in into if code != ENGLISH))
+
+
 def resolve_weights(config: Config, mix: str, task: Task) -> dict[str, float]:
     """language -> share of a mix for one task; the shares are positive and sum to 1.
 
@@ -55,7 +68,7 @@ def resolve_weights(config: Config, mix: str, task: Task) -> dict[str, float]:
     and weights that sum to nothing.
     """
     weights = config.mixes[mix].weights
-    available = languages_with(config, task, "train")
+    available = training_languages(config, mix, task)
     rare = rare_languages(config)
     members = {
         "@all": available,

@@ -26,7 +26,7 @@ def data_root(config: Config) -> Path | None:
 def problems(config: Config) -> list[str]:
     """All problems of a configuration whose types are right, without repetitions."""
     found: dict[str, None] = {}
-    for check in (_names, _data, _languages, _encoders, _tasks, _intermediates, _targets, _mixes):
+    for check in (_names, _data, _languages, _encoders, _tasks, _translation, _intermediates, _targets, _mixes):
         try:
             found |= dict.fromkeys(check(config))
         except UserError as error:
@@ -159,6 +159,29 @@ def _tasks(config: Config) -> Iterator[str]:
                     yield f"{key}: unknown task '{task}'; {suggestion(task, task_names())}"
             if name in getattr(config.grid, section) and name not in task_names() and named in (None, [None]):
                 yield f"{key}: missing, and there is no task of the name '{name}'; {suggestion(name, task_names())}"
+
+
+def _translation(config: Config) -> Iterator[str]:
+    """What translated mixes need of `translation`."""
+    mixes = [mix for mix in config.grid.mixes if mix in config.mixes and config.mixes[mix].translated]
+    how, key = config.translation, "translation"
+    if not mixes:
+        return
+    if (how.backend == "world") != (config.data.source == "world"):
+        other = "world" if config.data.source == "world" else "hub or files"
+        yield f"{key}.backend: '{how.backend}' does not fit data.source '{config.data.source}'; set it to {other}"
+    if how.backend != "hub":
+        return
+    if not how.model:
+        yield f"{key}.model: missing; backend hub needs the folder or name of a sequence-to-sequence model"
+    elif not how.revision and not Path(how.model).expanduser().is_dir():
+        yield f"{key}.revision: missing; a name on the hub needs the commit that is meant ('{how.model}' is no folder)"
+    if not how.languages:
+        yield f"{key}.languages: empty; name the languages to translate into, as the model calls them (sw: swh_Latn)"
+    for name in config.grid.intermediates:
+        for task in _known_tasks(config.intermediate(name).tasks or []):
+            if task.format == "tagging":
+                yield f"{key}: a model cannot translate '{task.name}' (tagging); leave it out, or mix '{mixes[0]}'"
 
 
 def _known_tasks(names: list[str]) -> list[Task]:

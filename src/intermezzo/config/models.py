@@ -309,6 +309,27 @@ class MixConfig(Section):
         description="language -> weight, normalised to sum to 1. `@rare` is shared evenly by the rare languages that "
         "have training data in the task, `@other` by those neither rare nor English, `@all` by all."
     )
+    translated: bool = Field(
+        False, description="Rows in languages other than English are translations of English ones (`translation`)."
+    )
+
+
+class TranslationConfig(Section):
+    """How training data is translated for mixes that ask for it (`translated: true`)."""
+
+    backend: Literal["world", "hub", "files"] = Field(
+        "world",
+        description="`world` = the embedded world's translator; `hub` = a sequence-to-sequence model; `files` = "
+        "published translations of the task.",
+    )
+    noise: Share = Field(0.1, description="world: share of the content words that are translated wrongly.")
+    model: str | None = Field(None, description="hub: a folder or a name on the Hugging Face hub (NLLB, MADLAD, ...).")
+    revision: str | None = Field(None, description="hub: commit of the model's repository; needed for a name.")
+    languages: dict[str, str] = Field({}, description="hub: language -> the model's name of it (sw: swh_Latn).")
+    english: str = Field("eng_Latn", description="hub: the model's name of English.")
+    batch_size: Count = Field(16, description="hub: texts at a time.")
+    beams: Count = Field(1, description="hub: beams of the search; 1 = greedy.")
+    max_length: Count = Field(256, description="hub: longest text in tokens; longer ones are cut.")
 
 
 class RetrievalConfig(Section):
@@ -362,6 +383,7 @@ class Config(Section):
         {"en": MixConfig(weights={"en": 1.0}), "en+rare": MixConfig(weights={"en": 0.75, "@rare": 0.25})},
         description="Language mixes by name; all have the same number of examples.",
     )
+    translation: TranslationConfig = Field(TranslationConfig(), description=TranslationConfig.__doc__)
     targets: dict[Name, TargetConfig] = Field(
         {name: TargetConfig(task=name) for name in ("nli", "qa", "pos", "retrieval")}, description="Targets by name."
     )

@@ -62,6 +62,9 @@ class Sources(_Strict):
     files: PublishedSource | None = None
     hub: PublishedSource | None = None
     url: PublishedSource | None = None
+    translated: PublishedSource | None = Field(
+        default=None, description="Published translations of the training data; parts as of `files` or `hub`."
+    )
 
     def parts(self, source: str) -> Data:
         """language -> split -> parts of `files`, or of `hub` and, where that has nothing, `url`."""

@@ -1,0 +1,40 @@
+"""Translated training data: English rows of a task, in another language.
+
+| backend | translates with |
+|---|---|
+| world | the embedded world's translator, meaning for meaning, with a share of wrong words (`noise`) |
+| hub | a sequence-to-sequence model through transformers, in cached batches |
+| files | nothing: published translations (the task file's section `translated`) |
+
+A backend is a module `intermezzo.translation.<backend>` with `translate(rows, task, spec) -> rows`; it may give fewer
+rows than it got (answers that cannot be found again), and says how many.
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from typing import Any
+
+from intermezzo.errors import UserError, suggestion
+from intermezzo.tasks import load_task
+
+BACKENDS = ("world", "hub", "files")
+Row = dict[str, Any]
+
+
+def translate(spec: dict[str, Any], rows: list[Row]) -> list[Row]:
+    """`rows` (English training rows of `spec["task"]`) in `spec["language"]`, by `spec["backend"]`.
+
+    Raises UserError for an unknown backend, and for whatever the backend finds wrong.
+    """
+    if spec["backend"] not in BACKENDS:
+        raise UserError(f"translation.backend: unknown '{spec['backend']}'; {suggestion(spec['backend'], BACKENDS)}")
+    task = load_task(spec["task"])
+    translated = import_module(f"intermezzo.translation.{spec['backend']}").translate(rows, task, spec)
+    if spec["backend"] != "files":
+        lost = len(rows) - len(translated)
+        print(f"translated {len(translated)} of {len(rows)} rows ({lost} lost)", file=sys.stderr)
+    if not translated:
+        raise UserError(f"task '{task.name}', language '{spec['language']}': no row could be translated")
+    return translated

@@ -1,0 +1,28 @@
+"""Published translations of training data (translate-train sets), as the task file's `translated` names them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from intermezzo import sources
+from intermezzo.errors import UserError, suggestion
+from intermezzo.tasks import Task
+
+Row = dict[str, Any]
+
+
+def translate(rows: list[Row], task: Task, spec: dict[str, Any]) -> list[Row]:
+    """The published rows; the English ones only say that the data is for this task.
+
+    Raises UserError when nobody has published a translation into that language.
+    """
+    known = task.sources.translated.data if task.sources.translated else {}
+    language = spec["language"]
+    if "train" not in known.get(language, {}):
+        raise UserError(
+            f"task '{task.name}': no published translation into '{language}'; {suggestion(language, known)}; "
+            "or set translation.backend to hub"
+        )
+    parts = known[language]["train"]
+    source = "files" if "path" in parts[0] else "hub"
+    return sources.read(spec | {"source": source, "split": "train", "parts": parts})

@@ -1,0 +1,159 @@
+"""Translation by a sequence-to-sequence model (NLLB, M2M-100, MADLAD, Marian, ...) through transformers.
+
+Texts are translated in batches that depend on the texts alone, and each finished batch is kept: an interrupted
+translation goes on with the batch that it was at, and ends with the same rows.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from intermezzo.artifacts import digest
+from intermezzo.errors import UserError
+from intermezzo.tasks import Task
+from intermezzo.translation.spans import marked, recovered, sentences
+
+Row = dict[str, Any]
+REPORT_SECONDS = 10.0
+
+
+def translate(rows: list[Row], task: Task, spec: dict[str, Any]) -> list[Row]:
+    """Rows with every text translated; of spans only those whose answer is found again.
+
+    spec: model, revision, code (the model's name of the language), english (its name of English), batch_size, beams,
+    max_length (tokens), threads, cache (a folder). Raises UserError for tagging, whose labels would lose their words.
+    """
+    if task.format not in _TEXTS:
+        raise UserError(
+            f"task '{task.name}' ({task.format}): a model cannot translate it, as labels would lose their words; "
+            f"what can be translated: {', '.join(_TEXTS)}"
+        )
+    wanted = list(dict.fromkeys(text for row in rows for text in _TEXTS[task.format](row) if text.strip()))
+    translations = _translated(wanted, spec)
+    made = (_row(row, task.format, translations) for row in rows)
+    return [row for row in made if row is not None]
+
+
+def _span_texts(row: Row) -> list[str]:
+    return [row["question"], *sentences(marked(row))]
+
+
+_TEXTS = {
+    "classification": lambda row: [row["text"], row["text_pair"] or ""],
+    "multiple_choice": lambda row: [row["context"], row["question"], *row["choices"]],
+    "span": _span_texts,
+    "ranking": lambda row: [row["text"], row["text_pair"] or ""],
+    "mlm": lambda row: [row["text"], row["text_pair"] or ""],
+}
+"""Format -> the texts of a row that are translated."""
+
+
+def _row(row: Row, fmt: str, translations: dict[str, str]) -> Row | None:
+    def of(text: str | None) -> str | None:
+        return translations[text] if text and text.strip() else text
+
+    if fmt == "span":
+        context = " ".join(translations[part] for part in sentences(marked(row)))
+        return recovered(row | {"question": of(row["question"])}, context)
+    if fmt == "multiple_choice":
+        choices = [of(choice) for choice in row["choices"]]
+        return row | {"context": of(row["context"]), "question": of(row["question"]), "choices": choices}
+    return row | {"text": of(row["text"]), "text_pair": of(row["text_pair"])}
+
+
+def _translated(texts: list[str], spec: dict[str, Any]) -> dict[str, str]:
+    """Text -> translation, with what an earlier run has finished."""
+    settings = {key: spec[key] for key in ("model", "revision", "code", "english", "beams", "max_length")}
+    store = _Store(Path(spec["cache"]) / f"{digest(settings, 32)}.jsonl")
+    batches = list(_batches(texts, spec["batch_size"]))
+    missing = [batch for batch in batches if digest(batch, 32) not in store.kept]
+    generate = _generator(spec) if missing else None
+    began = reported = time.monotonic()
+    for done, batch in enumerate(missing, start=1):
+        store.add(digest(batch, 32), generate(batch))
+        now = time.monotonic()
+        if now - reported > REPORT_SECONDS:
+            reported, left = now, (now - began) / done * (len(missing) - done)
+            print(f"translate: batch {done}/{len(missing)}, {left:.0f} s left", file=sys.stderr, flush=True)
+    found: dict[str, str] = {}
+    for batch in batches:
+        found |= zip(batch, store.kept[digest(batch, 32)], strict=True)
+    return found
+
+
+def _batches(texts: list[str], size: int) -> Iterator[list[str]]:
+    """Texts of similar length together; which ones is a matter of the texts alone."""
+    ordered = sorted(texts, key=lambda text: (len(text), text))
+    for at in range(0, len(ordered), size):
+        yield ordered[at : at + size]
+
+
+class _Store:
+    """Finished batches in a file of JSON lines; a line that a kill cut off counts as missing."""
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self.path = path
+        self.kept: dict[str, list[str]] = {}
+        for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else ():
+            try:
+                entry = json.loads(line)
+                self.kept[entry["batch"]] = entry["translations"]
+            except (ValueError, KeyError):
+                continue
+
+    def add(self, batch: str, translations: list[str]) -> None:
+        line = "\n" + json.dumps({"batch": batch, "translations": translations}, ensure_ascii=False) + "\n"
+        with open(self.path, "ab") as file:  # one write: lines of two jobs do not mix
+            file.write(line.encode())
+            file.flush()
+            os.fsync(file.fileno())
+        self.kept[batch] = translations
+
+
+def _generator(spec: dict[str, Any]) -> Any:
+    """A function from a batch of texts to their translations."""
+    import torch
+    from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
+
+    from intermezzo.training.loop import device, use_threads
+
+    use_threads(spec["threads"])
+    where = {"revision": spec["revision"] or "main", "trust_remote_code": False}
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(spec["model"], **where)
+        model = AutoModelForSeq2SeqLM.from_pretrained(spec["model"], use_safetensors=True, **where)
+    except (OSError, ValueError) as error:
+        first = str(error).strip().splitlines()[0]
+        raise UserError(
+            f"translation.model '{spec['model']}' (revision {spec['revision']}) cannot be read: {first}\n"
+            "  allowed: a sequence-to-sequence model with safetensors weights, a folder or a name on the hub"
+        ) from None
+    model = model.to(device()).eval()
+    forced = _target(tokenizer, spec)
+
+    @torch.inference_mode()
+    def generate(batch: list[str]) -> list[str]:
+        inputs = tokenizer(batch, return_tensors="pt", padding=True, truncation=True, max_length=spec["max_length"])
+        settings = {"num_beams": spec["beams"], "do_sample": False, "max_new_tokens": spec["max_length"]} | forced
+        made = model.generate(**inputs.to(model.device), **settings)
+        return [text.strip() for text in tokenizer.batch_decode(made, skip_special_tokens=True)]
+
+    return generate
+
+
+def _target(tokenizer: Any, spec: dict[str, Any]) -> dict[str, int]:
+    """Tell a many-to-many model its languages; one of a single pair (Marian) has none to be told."""
+    if not hasattr(tokenizer, "src_lang"):
+        return {}
+    tokenizer.src_lang = spec["english"]
+    token = tokenizer.convert_tokens_to_ids(spec["code"])
+    if token is None or token == tokenizer.unk_token_id:
+        raise UserError(f"translation.languages: the model '{spec['model']}' knows no language '{spec['code']}'")
+    return {"forced_bos_token_id": token}

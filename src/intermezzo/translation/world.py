@@ -1,0 +1,16 @@
+"""The embedded world as translator: the meaning of each row, said in another language."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from intermezzo.sources.world import fitted
+from intermezzo.tasks import Task
+from intermezzo.world import build
+
+Row = dict[str, Any]
+
+
+def translate(rows: list[Row], task: Task, spec: dict[str, Any]) -> list[Row]:
+    """Every row, with `spec["noise"]` of its content words wrong; labels and answers stay right."""
+    return fitted(build(spec["world"]).translate(rows, spec["language"], spec["noise"]), task)

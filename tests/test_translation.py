@@ -1,0 +1,142 @@
+"""Translation of training data: answers carried over, batches kept, the same rows after an interruption."""
+
+from __future__ import annotations
+
+import pytest
+
+from intermezzo.errors import UserError
+from intermezzo.tasks import load_task
+from intermezzo.translation import hub, translate
+from intermezzo.translation.spans import marked, recovered, sentences
+from intermezzo.world import build
+
+WORLD = {"backend": "world", "world": {}, "noise": 0.0}
+
+
+def span(context: str, answer: str, **changes) -> dict:
+    row = {"id": "1", "context": context, "question": "Where?", "answers": [answer]}
+    return row | {"answer_starts": [context.index(answer)]} | changes
+
+
+# -- answers ---------------------------------------------------------------------------------------------------------
+
+
+def test_an_answer_is_found_between_its_marks():
+    row = span("Ana lives in Lima. She sings.", "Lima")
+    assert marked(row) == "Ana lives in [Lima]. She sings."
+    found = recovered(row, "Ana anaishi [ Lima ]. Anaimba.")
+    assert found["answers"] == ["Lima"] and found["context"] == "Ana anaishi  Lima . Anaimba."
+    assert found["context"][found["answer_starts"][0] :].startswith("Lima")
+
+
+def test_other_marks_are_used_where_the_context_has_brackets():
+    assert marked(span("Note [1] says Lima.", "Lima")) == "Note [1] says {Lima}."
+
+
+@pytest.mark.parametrize(
+    "lost", ["Ana anaishi Lima.", "Ana [anaishi] [Lima].", "Ana ]anaishi[ Lima.", "Ana anaishi []."]
+)
+def test_rows_whose_marks_were_lost_are_left_out(lost):
+    assert recovered(span("Ana lives in Lima.", "Lima"), lost) is None
+
+
+def test_a_question_without_answer_keeps_having_none():
+    row = span("Ana lives in Lima.", "Lima", answers=[], answer_starts=[])
+    assert marked(row) == row["context"]
+    assert recovered(row, "Ana anaishi Lima.")["answers"] == []
+
+
+def test_a_marked_answer_is_in_one_sentence():
+    row = span("She met Dr. No. He left. It rained.", "Dr. No. He")
+    assert sentences(marked(row)) == ["She met [Dr. No. He] left.", "It rained."]
+
+
+# -- the world as translator -------------------------------------------------------------------------------------------
+
+
+def test_the_world_translates_meaning_for_meaning_and_noise_changes_words():
+    rows = build({}).rows("nli", "en", "train", 30)
+    spec = WORLD | {"task": "nli", "language": "vel"}
+    exact = translate(spec, rows)
+    noisy = translate(spec | {"noise": 0.5}, rows)
+    assert [row["label"] for row in exact] == [row["label"] for row in rows] == [row["label"] for row in noisy]
+    assert all(a["text"] != b["text"] for a, b in zip(exact, rows, strict=True))
+    assert sum(a["text"] != b["text"] for a, b in zip(exact, noisy, strict=True)) > 15
+
+
+def test_bad_translations_are_one_message():
+    rows = build({}).rows("nli", "en", "train", 3)
+    with pytest.raises(UserError, match=r"unknown 'worldd'; did you mean 'world'"):
+        translate(WORLD | {"task": "nli", "language": "vel", "backend": "worldd"}, rows)
+    with pytest.raises(UserError, match="has no language 'velx'"):
+        translate(WORLD | {"task": "nli", "language": "velx"}, rows)
+    with pytest.raises(UserError, match="no published translation into 'sw'"):
+        translate({"task": "nli", "language": "sw", "backend": "files"}, rows)
+    with pytest.raises(UserError, match="labels would lose their words"):
+        translate({"task": "pos", "language": "sw", "backend": "hub"}, [{"id": "1", "tokens": ["a"], "tags": ["X"]}])
+
+
+# -- a model as translator ---------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    """A tiny untrained T5 with a tokenizer of the texts' words: it babbles, the same each time."""
+    from tokenizers import Tokenizer, models, pre_tokenizers, processors
+    from transformers import PreTrainedTokenizerFast, T5Config, T5ForConditionalGeneration
+
+    folder = tmp_path_factory.mktemp("translator")
+    words = ["<pad>", "</s>", "<unk>", *(f"w{i}" for i in range(60)), "?", "."]
+    tokenizer = Tokenizer(models.WordLevel({word: i for i, word in enumerate(words)}, unk_token="<unk>"))
+    tokenizer.pre_tokenizer = pre_tokenizers.Whitespace()
+    tokenizer.post_processor = processors.TemplateProcessing(single="$A </s>", special_tokens=[("</s>", 1)])
+    special = {"pad_token": "<pad>", "eos_token": "</s>", "unk_token": "<unk>"}
+    PreTrainedTokenizerFast(tokenizer_object=tokenizer, **special).save_pretrained(folder)
+    shape = {"d_model": 16, "d_kv": 8, "d_ff": 16, "num_layers": 1, "num_heads": 2}
+    config = T5Config(vocab_size=len(words), decoder_start_token_id=0, pad_token_id=0, eos_token_id=1, **shape)
+    T5ForConditionalGeneration(config).save_pretrained(folder)
+    return folder
+
+
+def spec(model, cache, **changes) -> dict:
+    settings = {"task": "nli", "language": "sw", "backend": "hub", "model": str(model), "revision": None}
+    settings |= {"code": None, "english": "en", "batch_size": 8, "beams": 1, "max_length": 8, "threads": 1}
+    return settings | {"cache": str(cache)} | changes
+
+
+def rows(count: int) -> list[dict]:
+    labels = load_task("nli").labels
+    return [
+        {"id": str(i), "text": f"w{i % 60} w{i // 60} w{i % 7}", "text_pair": f"w{i % 11} .", "label": labels[i % 3]}
+        for i in range(count)
+    ]
+
+
+def test_an_interrupted_translation_goes_on_and_gives_the_same_rows(model, tmp_path, monkeypatch):
+    whole = translate(spec(model, tmp_path / "whole"), rows(500))
+    assert [row["label"] for row in whole] == [row["label"] for row in rows(500)]
+    add, added = hub._Store.add, []
+
+    def add_and_die(self, *arguments):
+        add(self, *arguments)
+        added.append(arguments)
+        if len(added) == 20:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(hub._Store, "add", add_and_die)
+    with pytest.raises(KeyboardInterrupt):
+        translate(spec(model, tmp_path / "cut"), rows(500))
+    (kept,) = (tmp_path / "cut").iterdir()
+    with open(kept, "a") as file:
+        file.write('{"batch": "cut off')
+    assert translate(spec(model, tmp_path / "cut"), rows(500)) == whole
+    batches = len({batch for batch, _ in added})
+    assert len(added) == batches, "a finished batch was translated again"
+    added.clear()
+    assert translate(spec(model, tmp_path / "cut"), rows(500)) == whole and not added
+
+
+def test_a_model_that_is_none_is_one_message(tmp_path):
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UserError, match=r"translation.model .* cannot be read"):
+        translate(spec(tmp_path / "empty", tmp_path / "cache"), rows(3))
