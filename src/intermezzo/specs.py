@@ -32,7 +32,7 @@ class Specs:
 
     def spec_data(self, wildcards: Any) -> str:
         data, source, split = self.config.data, wildcards.source, wildcards.split
-        rows = data.rows.of(wildcards.task, "test" if split == "candidates" else split)
+        rows = data.rows.of(wildcards.task, data.evaluation_split if split == "candidates" else split)
         spec = {
             "source": source,
             "task": wildcards.task,

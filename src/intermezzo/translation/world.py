@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from intermezzo.sources.world import fitted
+from intermezzo.sources.world import labelled
 from intermezzo.tasks import Task
 from intermezzo.world import build
 
@@ -13,4 +13,4 @@ Row = dict[str, Any]
 
 def translate(rows: list[Row], task: Task, spec: dict[str, Any]) -> list[Row]:
     """Every row, with `spec["noise"]` of its content words wrong; labels and answers stay right."""
-    return fitted(build(spec["world"]).translate(rows, spec["language"], spec["noise"]), task)
+    return labelled(task, build(spec["world"]).translate(rows, spec["language"], spec["noise"]))

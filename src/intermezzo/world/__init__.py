@@ -5,20 +5,21 @@
     world.translate(rows, "fri", noise=0.1)       # the same rows in another language
 
 Rows depend on (settings, generator, language, split) alone, never on what was asked for before, and the first n
-rows are the same for every larger n. Development and test rows of all languages are parallel (row i means the
-same in each); training rows and text are drawn for each language apart. Facts and names belong to one split.
+rows are the same for every larger n (but of mining, where rows refer to each other). Development and test rows of all
+languages are parallel (row i means the same in each); training rows and text are drawn for each language apart. Facts
+and names belong to one split. Ranking has a fourth split, `candidates`: the passages or entities of dev and test.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from typing import Any
 
 from intermezzo.errors import UserError, suggestion
 from intermezzo.world.anchors import code_mixing, translation_noise
-from intermezzo.world.generators import GENERATORS, Generator
+from intermezzo.world.generators import GENERATORS, Generator, Wanted
 from intermezzo.world.grammar import Grammar, Meaning, Substitute, Token
 from intermezzo.world.inventory import Language, load_inventory
 from intermezzo.world.lexicon import Lexicon
@@ -35,6 +36,7 @@ DEFAULTS: dict[str, Any] = {
     "translation_noise": 0.0,  # share of wrong words in training data of all languages but English
 }
 SPLITS = ("train", "dev", "test")
+"""Splits of facts and names."""
 _worlds: dict[str, World] = {}
 
 
@@ -53,17 +55,25 @@ class World:
     def rows(self, generator: str, language: str, split: str, n: int | None = None) -> list[dict[str, Any]]:
         """Exactly `n` rows (None: the default number) in the columns of the task's format.
 
-        Raises UserError for an unknown generator, language or split, and for n < 1.
+        Of `candidates` n counts the queries: the rows are what the first n rows of dev and of test need, in this
+        language. Raises UserError for an unknown generator, language or split, for n < 1 and for more than there is.
         """
         made = self._known("generator", generator, GENERATORS)
         self._known("language", language, self.languages)
-        self._known("split", split, dict.fromkeys(SPLITS))
+        self._known(f"split of '{generator}'", split, made.defaults)
         n = self.amount(generator, language, split) if n is None else n
         if n < 1:
             raise UserError(f"rows: {n} rows of '{generator}' asked for; at least 1")
+        if split in made.sets:
+            return made.sets[split](self._wanted(made, generator, language, split, n))
         origin = "all" if split in made.parallel else language
         noise = self.settings["translation_noise"] if split == "train" and generator != "text" else 0.0
-        meanings = islice(self._meanings(made, generator, split, origin), n)
+        meanings = list(islice(self._meanings(made, generator, split, origin), n))
+        if len(meanings) < n:
+            raise UserError(
+                f"rows: {n} rows of '{generator}' asked for; split '{split}' of the embedded world "
+                f"has {len(meanings)}; ask for at most as many"
+            )
         return [
             self._row(made, (generator, split, origin, number), meaning, language, noise)
             for number, meaning in enumerate(meanings)
@@ -80,8 +90,9 @@ class World:
     def translate(self, rows: Iterable[dict[str, Any]], target: str, noise: float = 0.0) -> list[dict[str, Any]]:
         """`rows` (as `rows` made them, in any language) in `target`, meaning for meaning.
 
-        The meaning of a row is found through its id. `noise` is the share of content words translated by
-        another word of the same class (seeded by the row), as a bad dictionary would; labels stay.
+        The meaning of a row is found through its id (rows of mining and candidates have other ids, and are refused).
+        `noise` is the share of content words translated by another word of the same class (seeded by the row), as a
+        bad dictionary would; labels stay.
         """
         rows = list(rows)
         self._known("language", target, self.languages)
@@ -98,7 +109,17 @@ class World:
                     found[key] = self._row(made, key, meaning, target, noise)
         return [found[self._parse(row["id"])] for row in rows]
 
-    def _meanings(self, made: Generator, generator: str, split: str, origin: str) -> Iterable[Any]:
+    def _wanted(self, made: Generator, generator: str, language: str, split: str, n: int) -> Wanted:
+        return Wanted(
+            language,
+            split,
+            n,
+            meanings=lambda split: self._meanings(made, generator, split, "all"),
+            speakers={code: self._speaker(code, None) for code in self.languages},
+            rng=stream(self.settings["seed"], "set", generator, split),
+        )
+
+    def _meanings(self, made: Generator, generator: str, split: str, origin: str) -> Iterator[Any]:
         rng = stream(self.settings["seed"], generator, split, origin)
         return made.draw(Sampler(self.inventory, self.settings["seed"], split, rng))
 
@@ -120,7 +141,8 @@ class World:
 
     def _parse(self, name: Any) -> tuple[str, str, str, int]:
         parts = str(name).split(":")
-        if len(parts) != 4 or parts[0] not in GENERATORS or parts[1] not in SPLITS or not parts[3].isdigit():
+        made = GENERATORS.get(parts[0]) if len(parts) == 4 and parts[3].isdigit() else None
+        if made is None or parts[1] not in made.defaults or parts[1] in made.sets:
             raise UserError(f"row id {name!r}: not a row of the embedded world (generator:split:origin:number)")
         return parts[0], parts[1], parts[2], int(parts[3])
 

@@ -7,16 +7,14 @@ any of the possible results (or causes) with equal chance, so that one side of a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
 from intermezzo.world.edits import TRIES, Pairs, changed, reworded, swapped
-from intermezzo.world.grammar import Meaning, Token, text_of
+from intermezzo.world.generators.base import Say
+from intermezzo.world.grammar import text_of
 from intermezzo.world.scenes import Prompt, Sampler, Scene, State
-
-Say = Callable[[Meaning], list[Token]]
-CHOICES = 4
 
 
 def draw_nli(sampler: Sampler) -> Iterator[tuple[Scene, Scene, str]]:
@@ -71,21 +69,21 @@ class Choices:
     label: int
 
 
-def draw_choices(sampler: Sampler) -> Iterator[Choices]:
+def draw_choices(sampler: Sampler, number: int) -> Iterator[Choices]:
     """Result questions (an event, which state follows?) and cause questions (a state, which event led to it?).
 
-    The choices are drawn first, the right one afterwards. The subject is a name, so that every event of the
-    four belongs to the split.
+    The `number` choices (at most six) are drawn first, the right one afterwards. The subject is a name, so that
+    each of the events belongs to the split.
     """
     rng, inventory = sampler.rng, sampler.inventory
     while True:
         category = rng.choice(sorted(inventory.members))
         fitting = [verb for verb in inventory.results if category in inventory.objects[verb]]
         by_result = {inventory.results[verb]: verb for verb in rng.sample(fitting, len(fitting))}
-        if len(by_result) < CHOICES:
+        if len(by_result) < number:
             continue
-        holder, subject, label = sampler.noun(category), sampler.name(), rng.randrange(CHOICES)
-        qualities = rng.sample(sorted(by_result), CHOICES)
+        holder, subject, label = sampler.noun(category), sampler.name(), rng.randrange(number)
+        qualities = rng.sample(sorted(by_result), number)
         states = tuple(State(holder, quality) for quality in qualities)
         events = tuple(Scene(subject, by_result[quality], holder) for quality in qualities)
         if rng.random() < 0.5:

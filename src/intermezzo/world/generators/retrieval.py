@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-from intermezzo.world.grammar import Meaning, Token, text_of
+from intermezzo.world.generators.base import Say
+from intermezzo.world.grammar import text_of
 from intermezzo.world.scenes import Sampler, Scene
-
-Say = Callable[[Meaning], list[Token]]
 
 
 def draw(sampler: Sampler) -> Iterator[Scene]:

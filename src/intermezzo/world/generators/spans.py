@@ -7,51 +7,59 @@ tell the answer. Either event comes first with equal chance.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-from intermezzo.world.grammar import Meaning, Token, text_of
+from intermezzo.world.generators.base import Say
+from intermezzo.world.grammar import Token, text_of
 from intermezzo.world.scenes import Question, Sampler, Scene
 
-Say = Callable[[Meaning], list[Token]]
 QUESTIONS = 3
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
+    """A context and a question, which has no answer if its scene is none of the events."""
+
     events: tuple[Scene, Scene]
-    event: int
-    asked: str
+    question: Question
 
 
-def draw(sampler: Sampler) -> Iterator[Reading]:
+def contexts(sampler: Sampler) -> Iterator[tuple[str, tuple[Scene, Scene]]]:
+    """(place or time, two events with that adjunct), which share neither the verb nor what fills any slot."""
     rng, base = sampler.rng, sampler.inventory.base
     while True:
         adjunct = rng.choice(("place", "time"))
-        events = tuple(replace(sampler.scene((adjunct,)), front=rng.random() < 0.3) for _ in range(2))
-        fillers = [base.get(getattr(e, s), getattr(e, s)) for e in events for s in ("subject", "object", adjunct)]
-        if len(set(fillers)) < len(fillers) or base[events[0].verb] == base[events[1].verb]:
-            continue
-        questions = [(event, asked) for event in (0, 1) for asked in ("subject", "object", adjunct)]
-        for event, asked in rng.sample(questions, QUESTIONS):
-            yield Reading(events, event, asked)
+        one, other = (replace(sampler.scene((adjunct,)), front=rng.random() < 0.3) for _ in range(2))
+        fillers = [base.get(getattr(e, s), getattr(e, s)) for e in (one, other) for s in ("subject", "object", adjunct)]
+        if len(set(fillers)) == len(fillers) and base[one.verb] != base[other.verb]:
+            yield adjunct, (one, other)
+
+
+def draw(sampler: Sampler) -> Iterator[Reading]:
+    for adjunct, events in contexts(sampler):
+        questions = [Question(event, asked) for event in events for asked in ("subject", "object", adjunct)]
+        for question in sampler.rng.sample(questions, QUESTIONS):
+            yield Reading(events, question)
 
 
 def row(reading: Reading, say: Say, _: Say) -> dict[str, Any]:
     """The answer is the head of the asked phrase as it stands in the context (with its case, without article)."""
     tokens: list[Token] = []
-    for number, event in enumerate(reading.events):
+    spoken: list[int] = []
+    for event in reading.events:
         said = say(event)
-        if number == reading.event:
-            spoken = [len(tokens) + at for at, token in enumerate(said) if token.slot == reading.asked]
+        if event == reading.question.scene:
+            spoken = [len(tokens) + at for at, token in enumerate(said) if token.slot == reading.question.asked]
         tokens += said
-    first, last = spoken[0], spoken[-1]
-    start = sum(len(token.text) + 1 for token in tokens[:first])
-    answer = text_of(tokens[first : last + 1])
+    answers, starts = [], []
+    if spoken:
+        answers.append(text_of(tokens[spoken[0] : spoken[-1] + 1]))
+        starts.append(sum(len(token.text) + 1 for token in tokens[: spoken[0]]))
     return {
         "context": text_of(tokens),
-        "question": text_of(say(Question(reading.events[reading.event], reading.asked))),
-        "answers": [answer],
-        "answer_starts": [start],
+        "question": text_of(say(reading.question)),
+        "answers": answers,
+        "answer_starts": starts,
     }

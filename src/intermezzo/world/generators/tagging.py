@@ -7,14 +7,13 @@ whether it is a person, a place or an organisation. In case languages names are 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-from intermezzo.world.grammar import Meaning, Token
+from intermezzo.world.generators.base import Say
+from intermezzo.world.grammar import Meaning
 from intermezzo.world.scenes import Question, Sampler, Scene, State
-
-Say = Callable[[Meaning], list[Token]]
 
 
 def draw_pos(sampler: Sampler) -> Iterator[Meaning]:

@@ -6,16 +6,16 @@ order): the regularity from which matching across segments can be learnt. Most p
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
 from intermezzo.world.edits import changed, reworded
+from intermezzo.world.generators.base import Say
 from intermezzo.world.generators.tagging import draw_ner, draw_pos
-from intermezzo.world.grammar import Meaning, Token, text_of
+from intermezzo.world.grammar import Meaning, text_of
 from intermezzo.world.scenes import Fragment, Kind, Question, Sampler, Scene, State
 
-Say = Callable[[Meaning], list[Token]]
 SEGMENTS = 0.7
 """Share of the documents of two sentences that are written as two segments."""
 KINDS = {

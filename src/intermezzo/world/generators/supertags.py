@@ -1,0 +1,97 @@
+"""Supertagging: every word's category says what it combines with, as in combinatory categorial grammar (CCG).
+
+`X|Y` is a word that makes an X with a Y, on either side of it: the slash has no direction, so that the languages share
+the categories although their word orders differ (a language lacks those of words that it does not have). Noun phrases
+bear their role; a clause is a statement (`dcl`) or a question (`q`, with the gap `wh` of its verb); what modifies a
+clause stands before it (`S|S`) or within it (`VP|VP`). English has all 39 categories.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from intermezzo.world.generators.base import Row, Say
+from intermezzo.world.generators.tagging import draw_ner, draw_pos
+from intermezzo.world.grammar import Meaning, Token
+from intermezzo.world.scenes import Fragment, Question, Sampler, Scene, State
+
+ROLES = {"subject": "subj", "object": "obj", "place": "loc", "time": "time"}
+NOMINAL = {"NOUN": "N[{0}]", "NUM": "N[{0},num]", "DET": "NP[{0}]|N[{0}]", "ADJ": "N[{0}]|N[{0}]"}
+"""Universal tag -> category in a noun phrase of a role."""
+WH = {
+    "subject": "S[wq]|(S[q]|NP[subj])",
+    "object": "S[wq]|(S[q]|NP[obj])",
+    "place": "S[wq]|S[q,loc]",
+    "time": "S[wq]|S[q,time]",
+}
+NEGATION = "VP[neg]|VP"
+
+
+def draw(sampler: Sampler) -> Iterator[Meaning]:
+    """Statements, questions and states as for parts of speech; a third are statements with names in all roles."""
+    words, names = draw_pos(sampler), draw_ner(sampler)
+    while True:
+        yield next(names)[0] if sampler.rng.random() < 0.33 else next(words)
+
+
+def row(meaning: Meaning, say: Say, _: Say) -> Row:
+    tokens = say(meaning)
+    tags = _state(meaning, tokens, say) if isinstance(meaning, State) else _clause(meaning, tokens, say)
+    return {"tokens": [token.text for token in tokens], "tags": [*tags, tokens[-1].text]}
+
+
+def _clause(meaning: Scene | Question, tokens: list[Token], say: Say) -> list[str]:
+    """Categories of all tokens of an event or a question but the full stop."""
+    scene, asked = (meaning.scene, meaning.asked) if isinstance(meaning, Question) else (meaning, "")
+    found = _phrases(scene, tokens, say)
+    gaps = {slot: "wh" if slot == asked else ROLES[slot] for slot in ("subject", "object")}
+    mood = "q" if asked else "dcl"
+    negations = [token.tag for token in say(Fragment(scene, "verb"))].count("PART")
+    for at, token in enumerate(tokens[:-1]):
+        if at in found:
+            continue
+        if token.slot == "verb":
+            found[at] = f"S[{mood}]|NP[{gaps['subject']}]|NP[{gaps['object']}]"
+        elif token.tag == "AUX":
+            found[at] = f"VP[{mood}]|VP"
+        elif token.tag == "PART":  # a question particle, which comes last of all, does what English's auxiliary does
+            found[at], negations = (NEGATION if negations else "VP[q]|VP"), negations - 1
+        else:  # a question word; in a statement an adposition said alone, as an adverb
+            found[at] = WH[asked] if asked else f"{_modified(at)}[loc]"
+    return [found[at] for at in range(len(tokens) - 1)]
+
+
+def _phrases(scene: Scene, tokens: list[Token], say: Say) -> dict[int, str]:
+    """Position -> category of the words of noun phrases, with their adpositions, and of adverbs of time.
+
+    Only heads know their slot. The other words of a phrase are found by saying the phrase alone.
+    """
+    found = {}
+    for slot, role in ROLES.items():
+        heads = [at for at, token in enumerate(tokens) if token.slot == slot]
+        if heads:
+            phrase = [token.slot for token in say(Fragment(scene, slot))[:-1]]
+            first = heads[0] - phrase.index(slot)
+            for at in range(first, first + len(phrase)):
+                tag = tokens[at].tag
+                if tag == "PROPN":
+                    found[at] = f"NP[{role}]" if at == heads[-1] else f"NP[{role}]|NP[{role}]"
+                elif tag in ("ADP", "ADV"):
+                    found[at] = f"({_modified(first)})|NP[{role}]" if tag == "ADP" else f"{_modified(first)}[{role}]"
+                else:
+                    found[at] = NOMINAL[tag].format(role)
+    return found
+
+
+def _modified(first: int) -> str:
+    return "VP|VP" if first else "S|S"
+
+
+def _state(state: State, tokens: list[Token], say: Say) -> list[str]:
+    """Categories of "the dog will not be happy" but for the full stop."""
+    # The copula stands in its group where any verb does: only the group of a verb tells it from an auxiliary.
+    verb = Fragment(Scene("n:dog", "v:love", "n:cake", negated=state.negated), "verb")
+    group = {"VERB": "S[dcl]|NP[subj]|AP", "AUX": "VP[dcl]|VP", "PART": NEGATION}
+    copula = (group[token.tag] for token in say(verb)[:-1])
+    holder = {**NOMINAL, "ADJ": "AP"}
+    return [next(copula) if t.tag in ("AUX", "PART") else holder[t.tag].format("subj") for t in tokens[:-1]]
