@@ -13,10 +13,18 @@ _QUIET = {
 _OFFLINE = {"HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1"}
 
 
+_BY_USER = "INTERMEZZO_OFFLINE"
+"""Whether the user wants no network at all: said by HF_HUB_OFFLINE before any of our processes set it."""
+
+
 def settle(threads: int, *, online: bool = False) -> None:
-    """Pin the number of threads and keep libraries off the network (`online`: let them, for a model on the hub)."""
+    """Pin the number of threads and keep libraries off the network.
+
+    `online` lets them, for data and models on the hub, unless the user has set HF_HUB_OFFLINE.
+    """
+    os.environ.setdefault(_BY_USER, os.environ.get("HF_HUB_OFFLINE", "0"))
     os.environ.update(_QUIET | dict.fromkeys(_THREADS, str(threads)))
-    if online:
+    if online and os.environ[_BY_USER].lower() in ("0", "", "false", "no", "off"):
         for name in _OFFLINE:
             os.environ.pop(name, None)
     else:

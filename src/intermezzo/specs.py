@@ -38,7 +38,7 @@ class Specs:
             "task": wildcards.task,
             "language": wildcards.language,
             "split": split,
-            "rows": None if split == "candidates" and source != "world" else rows,
+            "rows": rows if source == "world" or not self._is_whole(wildcards) else None,
         }
         if source == "world":
             return canonical(spec | {"world": self.config.world.model_dump()})
@@ -53,7 +53,7 @@ class Specs:
         if how.backend == "world":
             return canonical(spec | {"noise": how.noise, "world": self.config.world.model_dump()})
         if how.backend == "files":
-            parts = task.sources.translated.data if task.sources.translated else {}
+            parts = task.sources.parts("translated")
             spec |= {"parts": parts.get(wildcards.language, {}).get("train", []), "rows": None}
             root = data_root(self.config)
             return canonical(spec | {"root": str(root), "lock": LOCK, "downloads": self.config.data.downloads})
@@ -217,6 +217,10 @@ class Specs:
         del settings["examples"]  # each task has its own
         spec = {"phase": phase, "seed": int(wildcards.seed), "threads": self.grid.threads, "tasks": tasks}
         return canonical(spec | sampling | {"training": settings})
+
+    def _is_whole(self, wildcards: Any) -> bool:
+        """Published data that a sample would break: candidates, and sides of mining whose pairs belong together."""
+        return wildcards.split == "candidates" or load_task(wildcards.task).format == "mining"
 
     def _seen(self, intermediate: str, mix: str) -> list[str]:
         tasks = map(load_task, self.config.intermediate(intermediate).tasks)

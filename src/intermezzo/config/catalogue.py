@@ -56,7 +56,7 @@ def training_languages(config: Config, mix: str, task: Task) -> tuple[str, ...]:
     translation = config.translation
     if translation.backend == "world":
         return found
-    published = task.sources.translated.data if task.sources.translated else {}
+    published = task.sources.parts("translated")
     into = translation.languages if translation.backend == "hub" else published
     return (ENGLISH, *(code for code in into if code != ENGLISH))
 

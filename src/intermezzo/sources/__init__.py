@@ -4,6 +4,7 @@
 |---|---|
 | world | made by the embedded world (`intermezzo.world`), any number of them |
 | files | published datasets below `data.root`, in the formats they are published in |
+| hub | the same, downloaded: from the Hugging Face hub, or from the address they are published at |
 
 An adapter is a module `intermezzo.sources.<source>` with a function `read(spec) -> rows`; it is imported when it
 is asked for, so that a run on one source never loads the other's libraries.
@@ -17,7 +18,7 @@ from typing import Any
 
 from intermezzo.errors import UserError, suggestion
 
-SOURCES = ("world", "files")
+SOURCES = ("world", "files", "hub")
 Row = dict[str, Any]
 
 
@@ -25,15 +26,16 @@ def read(spec: dict[str, Any]) -> list[Row]:
     """Rows of `spec["task"]` in `spec["language"]` and `spec["split"]`, at most `spec["rows"]` of them (null: all).
 
     What is kept of a larger set depends on the rows alone: the first ones of the world (which makes them in random
-    order), and a sample by hashed id of files (which are sorted by document, label or difficulty). Ids that are the
-    same in every language therefore give parallel samples.
+    order), and a sample by hashed id of published data (sorted by document, label or difficulty). Ids that are the same
+    in every language therefore give parallel samples.
 
     Raises UserError for an unknown source and for whatever the source finds wrong.
     """
     if spec["source"] not in SOURCES:
         raise UserError(f"data.source: unknown source '{spec['source']}'; {suggestion(spec['source'], SOURCES)}")
     rows = import_module(f"intermezzo.sources.{spec['source']}").read(spec)
-    limit = spec.get("rows")
+    # Of candidates `rows` counts the queries, which the world has heeded; a published pool is never cut.
+    limit = None if spec["split"] == "candidates" else spec.get("rows")
     if limit is None or len(rows) <= limit:
         return rows
     return rows[:limit] if spec["source"] == "world" else _sample(rows, limit)

@@ -67,9 +67,10 @@ class Sources(_Strict):
     )
 
     def parts(self, source: str) -> Data:
-        """language -> split -> parts of `files`, or of `hub` and, where that has nothing, `url`."""
+        """language -> split -> parts of `files` or `translated`, or of `hub` and, where that has nothing, `url`."""
         if source != "hub":
-            return self.files.data if source == "files" and self.files else {}
+            section = getattr(self, source) if source in ("files", "translated") else None
+            return section.data if section else {}
         merged: Data = {}
         for section in filter(None, (self.hub, self.url)):
             for language, splits in section.data.items():

@@ -16,13 +16,12 @@ def translate(rows: list[Row], task: Task, spec: dict[str, Any]) -> list[Row]:
 
     Raises UserError when nobody has published a translation into that language.
     """
-    known = task.sources.translated.data if task.sources.translated else {}
+    known = task.sources.parts("translated")
     language = spec["language"]
     if "train" not in known.get(language, {}):
         raise UserError(
             f"task '{task.name}': no published translation into '{language}'; {suggestion(language, known)}; "
             "or set translation.backend to hub"
         )
-    parts = known[language]["train"]
-    source = "files" if "path" in parts[0] else "hub"
-    return sources.read(spec | {"source": source, "split": "train", "parts": parts})
+    source = "files" if "path" in known[language]["train"][0] else "hub"
+    return sources.read(spec | {"source": source, "split": "train", "section": "translated"})

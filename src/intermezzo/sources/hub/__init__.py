@@ -1,0 +1,114 @@
+"""Published datasets, downloaded: from the Hugging Face hub, or from the address that they are published at.
+
+A task file says under `sources.hub` and `sources.url` (`.data.<language>.<split>`) which parts make up a data set:
+
+    - {repository: facebook/xnli, revision: main, files: sw/test-*.parquet, fields: {...}, map: {0: entailment, ...}}
+    - {url: https://..., sha256: 3f..., member: xquad-*/xquad.*.json, reader: squad_json}
+
+| module | does |
+|---|---|
+| repository.py | files of a dataset repository on the hub that match a pattern, at one commit |
+| address.py, transfer.py | a file or an archive from a URL: resumed, checked, unpacked |
+| archives.py | members of zip and tar archives that match a pattern, and nothing that points outside |
+| lock.py | what was downloaded first; whatever comes later is the same, or stops |
+| patterns.py | what a pattern matches |
+
+The other keys of a part are the same as in source `files`: its readers and steps do the rest. Files are data and
+nothing else: no loading script of a repository is ever run.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from intermezzo.errors import UserError, suggestion
+from intermezzo.sources.files import read_part, task_file
+from intermezzo.sources.hub import address, repository
+from intermezzo.sources.hub.lock import Lock, nested
+from intermezzo.tasks import Task, load_task
+
+Row = dict[str, Any]
+Part = dict[str, Any]
+Key = tuple[str, ...]
+HUB_KEYS, URL_KEYS = ("repository", "revision", "files"), ("url", "sha256", "member")
+"""The keys of a part that say where its files lie."""
+
+
+def read(spec: dict[str, Any]) -> list[Row]:
+    """All rows of `spec["task"]`, `spec["language"]`, `spec["split"]`, downloaded if they are not here yet.
+
+    `spec["lock"]` is the path of the lock file, `spec["downloads"]` the folder for what comes from a URL; files of
+    the hub lie in its own cache (HF_HOME). What is locked and lies there is read without any request. The parts are
+    the task file's own, of `spec["section"]` (`hub`, or `translated`; `spec["parts"]` is for who watches for changes: JSON has no whole numbers as keys).
+
+    Raises one UserError naming the place in the task file and the repository, URL or file for whatever cannot be
+    had, is damaged, or is not what was locked; the lock file is then as it was before.
+    """
+    task, language, split = load_task(spec["task"]), spec["language"], spec["split"]
+    lock, downloads = Lock(Path(spec["lock"])), Path(spec["downloads"])
+    parts = _parts(task, language, split, spec.get("section", "hub"))
+    named = {(part.get("repository"), _revision(part)) for part in parts}
+    rows: list[Row] = []
+    counts: Counter[Key] = Counter()
+    found: dict[str, Any] = {}
+    for number, part in enumerate(parts):
+        section = "hub" if "repository" in part else "url"
+        where = f"{task_file(task.name)}: sources.{section}.data.{language}.{split}[{number}]"
+        _check_keys(part, where)
+        if section == "hub":
+            key: Key = ("repositories", part["repository"], _revision(part))
+            files, entry = repository.fetch(part, lock.entry(key), where)
+            others = [(*key[:2], name) for name in lock.entry(key[:2]) if (key[1], name) not in named]
+            lock.check_commit(key, entry["commit"], others, (task.name, language, split), where)
+        else:
+            key = ("urls", part["url"])
+            files, entry = address.fetch(part, lock.entry(key), _members(task, part["url"]), downloads, where)
+        found = lock.check(nested(key, entry), found, where)
+        options = {name: value for name, value in part.items() if name not in (*HUB_KEYS, *URL_KEYS)}
+        part_rows = read_part(task, ({"reader": "parquet"} if section == "hub" else {}) | options, files, where)
+        counts[key] += len(part_rows)
+        rows += part_rows
+    for key, count in counts.items():
+        new = nested((*key, "rows", task.name, language, split), count)
+        found = lock.check(new, found, f"{task_file(task.name)}: {language}.{split}")
+    lock.record(found)
+    return rows
+
+
+def _revision(part: Part) -> str:
+    return part.get("revision") or "main"
+
+
+def _parts(task: Task, language: str, split: str, section: str) -> list[Part]:
+    data = task.sources.parts(section)
+    if not data:
+        raise UserError(f"task '{task.name}' has no data in source 'hub'; use another source or another task")
+    if language not in data:
+        known = suggestion(language, data)
+        raise UserError(f"task '{task.name}' has nothing to download for language '{language}'; {known}")
+    if split not in data[language]:
+        known = f"of language '{language}'; {suggestion(split, data[language])}"
+        raise UserError(f"task '{task.name}' has nothing to download for split '{split}' {known}")
+    return data[language][split]
+
+
+def _members(task: Task, url: str) -> set[str]:
+    """All patterns that the task has for members of that archive: it is unpacked once for all of them."""
+    splits = (parts for splits in task.sources.parts("hub").values() for parts in splits.values())
+    return {part["member"] for parts in splits for part in parts if part.get("url") == url and part.get("member")}
+
+
+def _check_keys(part: Part, where: str) -> None:
+    if ("repository" in part) == ("url" in part):
+        raise UserError(f"{where}: a part needs either 'repository' (on the hub) or 'url'; found {', '.join(part)}")
+    known, other = (HUB_KEYS, URL_KEYS) if "repository" in part else (URL_KEYS, HUB_KEYS)
+    if strange := [key for key in other if key in part]:
+        raise UserError(f"{where}: '{strange[0]}' does not go with '{known[0]}'; allowed: {', '.join(known)}")
+    for key in known:
+        value = part.get(key)
+        if not isinstance(value, str) and not (value is None and key in ("revision", "sha256", "member")):
+            raise UserError(f"{where}: {key} is {value!r}, expected text")
+    if "url" in part:
+        address.check(part, where)

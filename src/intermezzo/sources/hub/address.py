@@ -1,0 +1,108 @@
+"""A file, or members of an archive, from the address where they are published.
+
+`<downloads>/<digest of the URL>/` holds the download under its own name, and what was unpacked of it beside, in
+folders whose names depend on the download's SHA-256: another archive is unpacked anew.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from filelock import FileLock
+
+from intermezzo.artifacts import digest, sha256
+from intermezzo.errors import UserError
+from intermezzo.sources.files.reading import File
+from intermezzo.sources.hub import archives
+from intermezzo.sources.hub.transfer import Wanted, download
+
+SCHEMES = ("https", "http", "file")
+
+
+def check(part: dict[str, Any], where: str) -> None:
+    """Raise UserError for an address or checksum in the task file that cannot be one."""
+    if urlsplit(part["url"]).scheme not in SCHEMES:
+        raise UserError(f"{where}: url is '{part['url']}', expected one that begins with {', '.join(SCHEMES)}")
+    if part.get("sha256") is not None and not re.fullmatch(r"[0-9a-f]{64}", part["sha256"]):
+        raise UserError(
+            f"{where}: sha256 is '{part['sha256']}', expected 64 hexadecimal digits in lower case, or null when nobody"
+            " has verified one"
+        )
+
+
+def fetch(
+    part: dict[str, Any], locked: dict[str, Any], members: set[str], downloads: Path, where: str
+) -> tuple[list[File], dict[str, Any]]:
+    """The files of a part {url, sha256, member}, sorted, and what the lock file has to say about the download.
+
+    `locked` is what it says already ({}: nothing), `members` are all the patterns for which the archive is unpacked.
+    Raises UserError for an address that cannot be reached or refuses, a download that is cut off, empty, a web page
+    or not what `sha256` or the lock says, and for archives that are damaged or not safe.
+    """
+    url, member = part["url"], part.get("member")
+    origin = f"{where}: {url}"
+    wanted = _wanted(part, locked, origin)
+    target = downloads / digest(url) / _name(url)
+    try:
+        downloads.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"data.downloads: no folder can be made at '{downloads}' ({error}); name another") from None
+    with FileLock(downloads / f"{target.parent.name}.lock"):  # who needs the same archive waits, and finds it here
+        found = sha256(target) if target.is_file() else None
+        if found and wanted.sha256 not in (None, found):
+            print(f"{target}: sha256 is {found}, but {wanted.by} says {wanted.sha256}", file=sys.stderr)
+            found = None
+        found = found or download(url, target, wanted, origin)
+        try:
+            files = _unpacked(target, found, member, members, origin) if member else [_plain(target, found, origin)]
+        except archives.Damaged:
+            target.unlink()
+            raise
+        return files, {"bytes": target.stat().st_size, "sha256": found}
+
+
+def _wanted(part: dict[str, Any], locked: dict[str, Any], origin: str) -> Wanted:
+    """The checksum that the download must have, and who says so."""
+    ours, entry = part.get("sha256"), f"'urls > {part['url']}'"
+    if locked and ours not in (None, locked["sha256"]):
+        raise UserError(
+            f"{origin}: sha256 is {ours} in the task file, but {locked['sha256']} in the lock file; correct the task"
+            f" file, or delete {entry} from the lock file to accept the new one"
+        )
+    if locked and ours is None:
+        return Wanted(locked["sha256"], "the lock file", f"delete {entry} from the lock file")
+    return Wanted(ours, "the task file", "change sha256 in the task file")
+
+
+def _name(url: str) -> str:
+    name = unquote(urlsplit(url).path.rpartition("/")[2])
+    return re.sub(r"[^\w.+-]", "_", name).lstrip(".") or "download"
+
+
+def _unpacked(archive: Path, checksum: str, member: str, members: set[str], origin: str) -> list[File]:
+    """The members that match `member`; those of the other patterns are unpacked with them."""
+    folders = {pattern: archive.parent / digest([checksum, pattern]) for pattern in {member} | members}
+    folder = folders[member]
+    if not folder.is_dir():
+        if not archives.is_archive(archive):
+            raise UserError(f"{origin}: neither a zip nor a tar archive: correct `url`, or take `member` out")
+        names = archives.unpack(archive, {p: f for p, f in folders.items() if not f.is_dir()}, origin)
+        if not folder.is_dir():
+            shown = ", ".join(sorted(names)[:12]) + (f", ... ({len(names)} in all)" if len(names) > 12 else "")
+            raise UserError(f"{origin}: no member matches '{member}'; the archive holds {shown or 'no file'}")
+    names = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+    return [File(folder, name) for name in names]
+
+
+def _plain(download: Path, checksum: str, origin: str) -> File:
+    """The download itself, or what is in it if it is compressed."""
+    if archives.is_archive(download):
+        raise UserError(f"{origin}: an archive: name the files that are meant with `member` in the task file")
+    folder, name = download.parent / digest([checksum]), re.sub(r"\.(gz|bz2|xz)$", "", download.name)
+    if folder.is_dir() or archives.expand(download, folder, name, origin):
+        return File(folder, name)
+    return File(download.parent, download.name)

@@ -1,0 +1,151 @@
+"""One download from a URL to a file, which is whole and checked, or not there.
+
+An interrupted download goes on where it stopped, in the same run or a later one, if the server can do that: what
+there is stays as `<name>.part`, and `<name>.part.version` says of which version of the file it is.
+"""
+
+from __future__ import annotations
+
+import errno
+import http.client
+import sys
+from dataclasses import dataclass
+from email.message import Message
+from pathlib import Path
+from urllib.error import HTTPError
+from urllib.parse import urlsplit
+from urllib.request import Request, urlopen
+
+from intermezzo import __version__
+from intermezzo.artifacts import sha256
+from intermezzo.errors import UserError
+
+ATTEMPTS = 3
+"""How often an interrupted download is taken up again within one run."""
+TIMEOUT = 60.0
+"""Seconds without a byte after which a connection counts as lost."""
+_BY_HAND = "download it by hand and name the copy in the task file (`url: file:///...`)"
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """The SHA-256 that a download must have (None: any), `by` whom, and how to `accept` another one."""
+
+    sha256: str | None
+    by: str
+    accept: str
+
+
+def download(url: str, target: Path, wanted: Wanted, origin: str) -> str:
+    """Download `url` to `target` and return its SHA-256.
+
+    Raises UserError, beginning with `origin`, for an address that cannot be reached or refuses, and for what is cut
+    off, empty, a web page instead of a file, or not what is wanted.
+    """
+    _refuse_offline(url, origin)
+    print(f"downloading {url}", file=sys.stderr)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    part, version = target.with_name(f"{target.name}.part"), target.with_name(f"{target.name}.part.version")
+    complete = False
+    try:
+        kind = _transfer(url, part, version, origin)
+        complete = True
+        found = sha256(part)
+        if found != wanted.sha256:
+            _check(part, kind, found, wanted, origin)
+        part.replace(target)
+        return found
+    finally:
+        if complete or not version.exists():
+            part.unlink(missing_ok=True)
+            version.unlink(missing_ok=True)
+        if not any(target.parent.iterdir()):
+            target.parent.rmdir()
+
+
+def _transfer(url: str, part: Path, version: Path, origin: str) -> str:
+    """Fill `part` until it is complete; returns the type of its content."""
+    for _ in range(ATTEMPTS):
+        expected, kind = _take_up(url, part, version, origin)
+        size = part.stat().st_size
+        if expected is None or size >= expected:
+            return kind
+    raise UserError(f"{origin}: cut off after {size} of {expected} bytes; run again to get the rest")
+
+
+def _take_up(url: str, part: Path, version: Path, origin: str) -> tuple[int | None, str]:
+    """Ask once for what is missing of `part`: the bytes there should be in the end (None: unknown), type of content."""
+    start = part.stat().st_size if part.exists() and version.exists() else 0
+    headers = {"User-Agent": f"intermezzo/{__version__}"}
+    if start:  # the rest, if it is of the version that we have begun with; else everything
+        headers |= {"Range": f"bytes={start}-", "If-Range": version.read_text(encoding="utf-8")}
+    expected = None
+    try:
+        with urlopen(Request(url, headers=headers), timeout=TIMEOUT) as response:
+            sent: Message = response.headers
+            resumed = response.status == 206 and sent.get("Content-Range", "").startswith(f"bytes {start}-")
+            if not resumed:
+                start = 0
+                _remember(version, sent)
+            if sent.get("Content-Length", "").isdigit():
+                expected = start + int(sent["Content-Length"])
+            with open(part, "ab" if resumed else "wb") as out:
+                while block := response.read(1 << 20):
+                    out.write(block)
+    except HTTPError as error:
+        if error.code == 416 and start:  # what we have is longer than the file: it is another one
+            version.unlink()
+            return _take_up(url, part, version, origin)
+        raise UserError(f"{origin}: {_refusal(error.code)}") from None
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT):
+            raise UserError(f"{part}: cannot be written ({error}); make room, and run again to get the rest") from None
+        if expected is None:
+            reason = getattr(error, "reason", error)
+            raise UserError(
+                f"{origin}: cannot be reached ({type(reason).__name__}: {reason}); check the network and the address,"
+                " or run `prepare` where there is a network: what is complete in data.downloads is used without one"
+            ) from None
+    return expected, sent.get_content_type()
+
+
+def _remember(version: Path, sent: Message) -> None:
+    """Keep the name of the version that is being sent: its ETag, or its date (weak ETags are not for this)."""
+    tag = sent.get("ETag", "")
+    name = tag if tag.startswith('"') else sent.get("Last-Modified", "")
+    if name:
+        version.write_text(name, encoding="utf-8")
+    else:
+        version.unlink(missing_ok=True)
+
+
+def _check(part: Path, kind: str, found: str, wanted: Wanted, origin: str) -> None:
+    with open(part, "rb") as handle:
+        start = handle.read(1024).lstrip().lower()
+    if not start:
+        raise UserError(f"{origin}: the file is empty there; nothing was kept; correct `url` in the task file")
+    if kind == "text/html" or start.startswith((b"<!doctype html", b"<html")):
+        raise UserError(
+            f"{origin}: a web page (HTML) instead of a file; nothing was kept; the file has moved, or wants a login or"
+            f" a click: correct `url` in the task file, or {_BY_HAND}"
+        )
+    if wanted.sha256 is not None:
+        raise UserError(
+            f"{origin}: sha256 is {found}, but {wanted.by} says {wanted.sha256}; nothing was kept; if the new file is"
+            f" right, {wanted.accept}"
+        )
+
+
+def _refusal(status: int) -> str:
+    if status in (404, 410):
+        return f"not there any more (status {status}); correct `url` in the task file, or {_BY_HAND}"
+    if status in (401, 403):
+        return f"access refused (status {status}); it may want a login or an agreement: {_BY_HAND}"
+    return f"the server answered with status {status}; try again later"
+
+
+def _refuse_offline(url: str, origin: str) -> None:
+    from huggingface_hub import constants
+
+    if constants.HF_HUB_OFFLINE and urlsplit(url).scheme != "file":
+        raise UserError(f"{origin}: not downloaded yet, and HF_HUB_OFFLINE forbids it; unset that, or {_BY_HAND}")

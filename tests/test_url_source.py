@@ -1,0 +1,379 @@
+"""Source `hub`, files and archives from a URL: resuming, checksums, safe unpacking, the lock file, bad input."""
+
+import bz2
+import gzip
+import hashlib
+import io
+import os
+import subprocess
+import sys
+import tarfile
+import threading
+import zipfile
+from pathlib import Path
+
+import pytest
+import yaml
+
+from hub_server import Handler, LocalServer
+from intermezzo import sources
+from intermezzo.errors import UserError
+from intermezzo.sources import hub as hub_source
+from intermezzo.tasks import Task
+
+LINES = "Moja.\nMbili.\nTatu.\n"
+LOCK, DOWNLOADS = Path("config/data.lock.yaml"), Path("results/.downloads")
+UPPER = {"README": b"x", "top/en/a.txt": b"One.\n", "top/sw/a.txt": b"Moja.\n", "top/sw/b.txt": b"Mbili.\n"}
+
+
+class Site(LocalServer):
+    """A web server of `files` (path -> bytes). Some paths behave badly, see `_Page`."""
+
+    def __init__(self):
+        super().__init__(_Page)
+        self.files, self.headers, self.breaks, self.ranges, self.asked = {}, {}, 0, True, []
+        self.delay, self.enough = 0.0, threading.Event()
+
+
+class _Page(Handler):
+    def answer(self):
+        site, content = self.server.owner, self.server.owner.files.get(self.path)
+        sent = {"Content_Type": "application/octet-stream"} | site.headers
+        site.asked.append(self.headers.get("Range"))
+        site.enough.wait(site.delay)
+        if self.path.startswith("/status/"):
+            self.reply(int(self.path.rpartition("/")[2]))
+        elif content is None:
+            self.reply(404)
+        elif site.breaks:  # the connection is lost half way
+            site.breaks -= 1
+            start = int(self.headers.get("Range", "bytes=0-")[6:-1]) if site.ranges else 0
+            status = 206 if start else 200
+            ranges = {"Content_Range": f"bytes {start}-{len(content) - 1}/{len(content)}"} if start else {}
+            rest = content[start:]
+            self.reply(status, rest[: len(rest) // 2], **sent | ranges | {"Content_Length": len(rest)})
+            self.close_connection = True
+        elif site.ranges and self.headers.get("If-Range", sent.get("ETag")) == sent.get("ETag"):
+            self.part(content, **sent)
+        else:
+            self.reply(200, content, **sent)
+
+
+@pytest.fixture
+def site():
+    with Site() as server:
+        yield server
+
+
+@pytest.fixture
+def read(site, tmp_path, monkeypatch):
+    """read(part, ...) -> texts: a part as a task of lines of text, in a working directory of its own."""
+    monkeypatch.chdir(tmp_path)
+
+    def read(*parts, reader="lines"):
+        parts = [{"reader": reader, **part, "url": part["url"].replace("SITE", site.endpoint)} for part in parts]
+        data = {"url": {"data": {"sw": {"train": parts}}}}
+        task = Task(name="toy", description="toy", format="mlm", licence="none", sources=data)
+        monkeypatch.setattr(hub_source, "load_task", lambda name: task)
+        spec = {"source": "hub", "task": "toy", "language": "sw", "split": "train", "rows": None, "parts": parts}
+        rows = sources.read(spec | {"lock": str(LOCK), "downloads": str(DOWNLOADS)})
+        return [row["text"] for row in rows]
+
+    return read
+
+
+def sha256(content):
+    return hashlib.sha256(content).hexdigest()
+
+
+def left():
+    """Files that a later run could take for data."""
+    found = [path for path in DOWNLOADS.rglob("*") if path.is_file() and path.suffix != ".lock"]
+    return found + ([LOCK] if LOCK.exists() else [])
+
+
+def zipped(members, **special):
+    sink = io.BytesIO()
+    with zipfile.ZipFile(sink, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+        for name, target in special.items():
+            info = zipfile.ZipInfo(name)
+            info.external_attr = 0o120777 << 16  # a symbolic link
+            archive.writestr(info, target)
+    return sink.getvalue()
+
+
+def tarred(members, mode="w:gz", **special):
+    """`special`: name -> (type of entry, target)."""
+    sink = io.BytesIO()
+    with tarfile.open(fileobj=sink, mode=mode) as archive:
+        for name, content in members.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            archive.addfile(info, io.BytesIO(content))
+        for name, (kind, target) in special.items():
+            info = tarfile.TarInfo(name)
+            info.type, info.linkname = kind, target
+            archive.addfile(info)
+    return sink.getvalue()
+
+
+def test_a_file_is_downloaded_once_and_locked(site, read):
+    site.files["/a%20b/sw.txt?version=2"] = content = LINES.encode()
+    part = {"url": "SITE/a%20b/sw.txt?version=2", "sha256": sha256(content)}
+    assert read(part) == ["Moja.", "Mbili.", "Tatu."]
+    entry = yaml.safe_load(LOCK.read_text())["urls"][site.endpoint + "/a%20b/sw.txt?version=2"]
+    assert entry == {"bytes": len(content), "sha256": sha256(content), "rows": {"toy": {"sw": {"train": 3}}}}
+    assert len(site.requests) == 1
+    site.stop()
+    before = LOCK.read_bytes()
+    assert len(read(part)) == 3
+    assert LOCK.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("a.zip", zipped(UPPER)),
+        ("a.tar.gz", tarred(UPPER)),
+        ("a.tgz", tarred({f"./{name}": content for name, content in UPPER.items()})),
+        ("a.tar.bz2", tarred(UPPER, "w:bz2")),
+        ("no-suffix", tarred(UPPER, "w:xz")),
+        ("inner-links.tar", tarred(UPPER, "w", **{"top/c.txt": (tarfile.SYMTYPE, "../README")})),
+    ],
+)
+def test_members_that_match_are_unpacked_and_no_others(name, content, site, read):
+    site.files[f"/{name}"] = content
+    sw, en = ({"url": f"SITE/{name}", "sha256": None, "member": f"top/{code}/*.txt"} for code in ("sw", "en"))
+    assert read(sw, en) == ["Moja.", "Mbili.", "One."]
+    site.stop()
+    assert read(en, sw) == ["One.", "Moja.", "Mbili."]
+    unpacked = sorted(path.name for path in DOWNLOADS.rglob("*") if path.is_file() and path.suffix != ".lock")
+    assert unpacked == sorted([name, "a.txt", "a.txt", "b.txt"])
+    assert len(site.requests) == 1
+
+
+@pytest.mark.parametrize(("name", "content"), [("a.txt.gz", gzip.compress(b"A.\n")), ("a.bz2", bz2.compress(b"A.\n"))])
+def test_a_compressed_file_is_expanded(name, content, site, read):
+    site.files[f"/{name}"] = content
+    assert read({"url": f"SITE/{name}"}) == read({"url": f"SITE/{name}"}) == ["A."]
+    assert len(site.requests) == 1
+
+
+def test_a_local_copy_is_an_address_too(read, tmp_path):
+    (tmp_path / "mirror.txt").write_text(LINES)
+    assert len(read({"url": f"file://{tmp_path}/mirror.txt", "sha256": sha256(LINES.encode())})) == 3
+    with pytest.raises(UserError, match=r"file:///no/such: cannot be reached \(FileNotFoundError"):
+        read({"url": "file:///no/such"})
+
+
+@pytest.mark.parametrize("ranges", [True, False])
+def test_a_lost_connection_is_taken_up_again(ranges, site, read):
+    site.files["/a.txt"] = content = b"A line of text.\n" * 200_000
+    site.headers, site.breaks, site.ranges = {"ETag": '"v1"'}, 2, ranges
+    assert len(read({"url": "SITE/a.txt", "sha256": sha256(content)})) == 200_000
+    half, three_quarters = (f"bytes={len(content) * n // 4}-" for n in (2, 3))
+    assert site.asked == ([None, half, three_quarters] if ranges else [None, half, half])
+
+
+@pytest.mark.parametrize("version", ['"v1"', '"v2"'])
+def test_a_later_run_resumes_the_same_version_only(version, site, read):
+    site.files["/a.txt"] = b"Old line.\n" * 20_000
+    site.headers, site.breaks = {"ETag": '"v1"'}, 3
+    with pytest.raises(UserError, match=r"cut off after 175000 of 200000 bytes; run again to get the rest"):
+        read({"url": "SITE/a.txt"})
+    assert not LOCK.exists()
+    assert {path.suffix for path in left()} == {".part", ".version"}
+    site.files["/a.txt"], site.headers = b"New line.\n" * 20_000, {"ETag": version}
+    texts = read({"url": "SITE/a.txt"})
+    assert [texts[0], texts[-1]] == ["Old line." if version == '"v1"' else "New line.", "New line."]
+    assert site.asked[-1] == "bytes=175000-"
+
+
+def test_a_truncated_download_without_a_version_leaves_nothing(site, read):
+    site.files["/a.txt"], site.breaks = LINES.encode(), 9
+    with pytest.raises(UserError, match="cut off after 9 of 19 bytes"):
+        read({"url": "SITE/a.txt"})
+    assert not left()
+
+
+PAGE = b"\n <!DOCTYPE html><html><body>Please log in.</body></html>"
+BAD = {
+    "wrong sha256": (
+        LINES.encode(),
+        {"sha256": "0" * 64},
+        "sha256 is [0-9a-f]{64}, but the task file says 0{64}; nothing",
+    ),
+    "web page": (PAGE, {}, r"a web page \(HTML\) instead of a file; nothing was kept"),
+    "web page for an archive": (PAGE, {"member": "*", "sha256": "0" * 64}, r"a web page \(HTML\) instead of a file"),
+    "empty": (b"", {}, "the file is empty there; nothing was kept"),
+    "empty and sha256": (b"", {"sha256": "0" * 64}, "the file is empty there; nothing was kept"),
+    "truncated zip": (zipped(UPPER)[:-60], {"member": "*"}, "a damaged or truncated archive .*; nothing was kept"),
+    "truncated tgz": (tarred(UPPER)[:-20], {"member": "*"}, "a damaged or truncated archive .*; nothing was kept"),
+    "truncated tar": (tarred(UPPER, "w")[:2700], {"member": "*/*/*"}, "a damaged or truncated archive .*; nothing was"),
+    "truncated gz": (gzip.compress(LINES.encode())[:-9], {}, "a damaged or truncated archive .*; nothing was kept"),
+    "damaged zip": (
+        zipped({"a.txt": LINES}).replace(zipped({"a.txt": LINES})[35:45], b"0123456789"),
+        {"member": "a.txt"},
+        "a damaged or truncated archive",
+    ),
+    "zip outside": (
+        zipped({"../a.txt": "x", "b.txt": "x"}),
+        {"member": "b.txt"},
+        "'../a.txt' lies outside of the archive",
+    ),
+    "zip deep outside": (zipped({"b/../../a.txt": "x"}), {"member": "**/a.txt"}, "lies outside of the archive"),
+    "zip absolute": (zipped({"/tmp/a.txt": "x"}), {"member": "**/a.txt"}, "'/tmp/a.txt' lies outside"),
+    "zip backslash": (zipped({"..\\a.txt": "x"}), {"member": "*"}, "lies outside of the archive"),
+    "zip link": (zipped({}, **{"a.txt": "b.txt"}), {"member": "a.txt"}, "'a.txt' is a link, not a plain file"),
+    "zip link outside": (zipped({"b.txt": "x"}, a="../../x"), {"member": "b.txt"}, "'a' points outside of the archive"),
+    "tar outside": (tarred({"../a.txt": b"x", "b.txt": b"x"}), {"member": "b.txt"}, "'../a.txt' lies outside"),
+    "tar absolute": (tarred({"b.txt": b"x", "/a.txt": b"x"}), {"member": "b.txt"}, "'/a.txt' lies outside"),
+    "tar link": (
+        tarred({"b.txt": b"x"}, **{"a.txt": (tarfile.SYMTYPE, "b.txt")}),
+        {"member": "*.txt"},
+        "'a.txt' is a link",
+    ),
+    "tar hard link": (
+        tarred({"b.txt": b"x"}, **{"a.txt": (tarfile.LNKTYPE, "b.txt")}),
+        {"member": "*.txt"},
+        "'a.txt' is a link",
+    ),
+    "tar link outside": (
+        tarred({"b.txt": b"x"}, **{"c/a": (tarfile.SYMTYPE, "../../etc/passwd")}),
+        {"member": "b.txt"},
+        "'c/a' points outside of the archive",
+    ),
+    "tar device": (
+        tarred({}, **{"a.txt": (tarfile.CHRTYPE, "")}),
+        {"member": "a.txt"},
+        "is a special, not a plain file",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_bad_downloads_are_one_message_and_leave_nothing(name, site, read, tmp_path):
+    content, change, message = BAD[name]
+    site.files["/a"] = content
+    with pytest.raises(UserError, match=message) as caught:
+        read({"url": "SITE/a"} | change)
+    assert str(caught.value).startswith(f"toy.yaml: sources.url.data.sw.train[0]: {site.endpoint}/a: ")
+    assert not left()
+    assert {path.name for path in tmp_path.iterdir()} <= {"results", "config"}
+    site.files["/a"] = good = zipped({"a.txt": "Good.\n", "b.txt": ""})
+    assert read({"url": "SITE/a", "member": "a.txt", "sha256": sha256(good)}) == ["Good."]
+
+
+def test_html_by_its_content_type(site, read):
+    site.files["/a"], site.headers = b"Please <b>log in</b>.", {"Content_Type": "text/html; charset=utf-8"}
+    with pytest.raises(UserError, match=r"a web page \(HTML\) instead of a file"):
+        read({"url": "SITE/a"})
+    assert not left()
+    assert read({"url": "SITE/a", "sha256": sha256(site.files["/a"])})  # it is what was wanted, whatever its name
+
+
+@pytest.mark.parametrize(
+    ("part", "message"),
+    [
+        ({"url": "SITE/none"}, r"not there any more \(status 404\); correct `url` in the task file, or download it by"),
+        ({"url": "SITE/status/403"}, r"access refused \(status 403\); it may want a login"),
+        ({"url": "SITE/status/503"}, "answered with status 503; try again later"),
+        ({"url": "http://127.0.0.1:1/a"}, r"cannot be reached \(ConnectionRefusedError: .*; check the network"),
+        ({"url": "http://no-such-host.invalid/a"}, r"cannot be reached \(gaierror: .*; check the network"),
+        ({"url": "http://127.0.0.1:1/a b"}, r"cannot be reached \(InvalidURL"),
+        (
+            {"url": "ftp://example.org/a"},
+            "url is 'ftp://example.org/a', expected one that begins with https, http, file",
+        ),
+        ({"url": "SITE/a", "sha256": "12"}, "sha256 is '12', expected 64 hexadecimal digits in lower case, or null"),
+        ({"url": "SITE/a", "revision": "main"}, "'revision' does not go with 'url'; allowed: url, sha256, member"),
+        ({"url": "SITE/a", "reader": "line"}, "unknown reader 'line'"),
+        ({"url": "SITE/a", "member": "b"}, "neither a zip nor a tar archive: correct `url`, or take `member` out"),
+        ({"url": "SITE/zip"}, "an archive: name the files that are meant with `member`"),
+        (
+            {"url": "SITE/zip", "member": "sw/*"},
+            r"no member matches 'sw/\*'; the archive holds README, top/en/a.txt, top/",
+        ),
+    ],
+)
+def test_what_cannot_be_had_or_read(part, message, site, read):
+    site.files |= {"/a": LINES.encode(), "/zip": zipped(UPPER)}
+    with pytest.raises(UserError, match=message) as caught:
+        read(part)
+    assert "toy.yaml: sources.url.data.sw.train[0]: " in str(caught.value)
+    assert not LOCK.exists()
+
+
+def test_offline_is_offline(site, read, monkeypatch):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
+    with pytest.raises(UserError, match="not downloaded yet, and HF_HUB_OFFLINE forbids it"):
+        read({"url": "SITE/a"})
+    assert not site.requests
+
+
+def test_a_file_that_changed_upstream_stops_with_both_values(site, read):
+    site.files["/a.txt"] = LINES.encode()
+    read({"url": "SITE/a.txt"})
+    new = b"Nne.\n"
+    site.files["/a.txt"] = new
+    assert len(read({"url": "SITE/a.txt"})) == 3  # what is here is what is locked
+    for path in [path for path in left() if path.name == "a.txt"]:
+        path.unlink()
+    before = LOCK.read_bytes()
+    entry = f"'urls > {site.endpoint}/a.txt'"
+    message = (
+        f"sha256 is {sha256(new)}, but the lock file says {sha256(LINES.encode())}; nothing was kept.*delete {entry}"
+    )
+    with pytest.raises(UserError, match=message):
+        read({"url": "SITE/a.txt"})
+    assert LOCK.read_bytes() == before
+    message = f"sha256 is {sha256(new)} in the task file, but {sha256(LINES.encode())} in the lock file.*delete {entry}"
+    with pytest.raises(UserError, match=message):
+        read({"url": "SITE/a.txt", "sha256": sha256(new)})
+    LOCK.unlink()
+    assert read({"url": "SITE/a.txt", "sha256": sha256(new)}) == ["Nne."]
+
+
+def test_a_damaged_copy_is_downloaded_again(site, read):
+    site.files["/a.zip"] = zipped(UPPER)
+    part = {"url": "SITE/a.zip", "member": "top/sw/*"}
+    read(part)
+    next(path for path in left() if path.name == "a.zip").write_bytes(zipped({"top/sw/a.txt": "Wrong."}))
+    assert read(part) == ["Moja.", "Mbili."]
+    assert len(site.requests) == 2
+
+
+def test_processes_that_need_the_same_archive_download_it_once(site, tmp_path):
+    site.files["/a.tgz"] = tarred({f"top/{i}.txt": b"A.\n" * 10_000 for i in range(4)})
+    site.delay = 2.0  # until all have started
+    folder = tmp_path / "config" / "tasks"
+    folder.mkdir(parents=True)
+    part = {"reader": "lines", "url": f"{site.endpoint}/a.tgz", "member": "top/{code}.txt"}
+    each = [{"languages": {"sw": "0", "fr": "1", "ur": "2"}, "splits": {"train": "train"}, "part": part}]
+    task = {"description": "x", "format": "mlm", "licence": "none", "sources": {"url": {"each": each}}}
+    (folder / "own.yaml").write_text(yaml.safe_dump(task))
+    code = (
+        "import sys; from intermezzo import sources; spec = {'source': 'hub', 'task': 'own', 'split': 'train',"
+        "'rows': None, 'language': sys.argv[1], 'lock': 'config/data.lock.yaml', 'downloads': 'd'};"
+        "print(len(sources.read(spec)))"
+    )
+    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1] / "src"), "HF_HUB_OFFLINE": "0"}
+    jobs = [
+        subprocess.Popen(
+            [sys.executable, "-c", code, language],
+            cwd=tmp_path,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for language in ("sw", "fr", "ur")
+    ]
+    assert [job.communicate()[0] for job in jobs] == ["10000\n"] * 3
+    assert len(site.requests) == 1
+    rows = yaml.safe_load((tmp_path / "config" / "data.lock.yaml").read_text())["urls"][f"{site.endpoint}/a.tgz"][
+        "rows"
+    ]
+    assert rows == {"own": {code: {"train": 10_000} for code in ("fr", "sw", "ur")}}
