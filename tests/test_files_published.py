@@ -18,12 +18,15 @@ PARTS = [
     for split, parts in splits.items()
     for part in parts
 ]
+LICENSED = {"ccg"}
+"""Tasks whose files nobody may pass on: their users bring them."""
 
 
 def test_task_files_name_readers_and_row_counts():
     for task, language, split, part in PARTS:
-        assert part["reader"] in files.READERS and part["rows"] > 0, (task, language, split)
-        assert split in ("train", "dev", "test")
+        assert part["reader"] in files.READERS, (task, language, split)
+        assert part.get("rows", 0) > 0 or task in LICENSED, (task, language, split)
+        assert split in ("train", "dev", "test", "candidates")
 
 
 @pytest.fixture(scope="module")
@@ -36,6 +39,8 @@ def root():
 
 @pytest.mark.parametrize(("task", "language"), sorted({(task, language) for task, language, *_ in PARTS}))
 def test_published_data_of_every_task_and_language(root, task, language):
+    if task in LICENSED and not list(Path(root).glob(load_task(task).sources.files.data[language]["test"][0]["path"])):
+        pytest.skip(f"{task}: the data are under licence and not below INTERMEZZO_REAL_DATA")
     entry = load_task(task)
     seen: dict[str, set[str]] = {}
     for split in entry.sources.files.data[language]:
@@ -45,7 +50,8 @@ def test_published_data_of_every_task_and_language(root, task, language):
         content = ("text", "text_pair", "context", "question", "choices", "tokens")
         seen[split] = {"\n".join(str(row.get(key)) for key in content) for row in rows if len(str(row)) > 250}
         if len(rows) > 100:
-            assert len(sources.read({**spec, "rows": 100})) == 100
+            size = len(rows) if split == "candidates" else 100  # a pool is whole
+            assert len(sources.read({**spec, "rows": 100})) == size
     test = seen.pop("test", set())
     shared = sum(len(test & other) for other in seen.values())
     assert shared <= 0.01 * max(len(test), 1), "training rows in the test set"
@@ -54,7 +60,9 @@ def test_published_data_of_every_task_and_language(root, task, language):
 def test_row_counts_are_those_of_the_datasets_own_tables(root):
     """`rows` counts what is in a file (what is read is checked against it), so it must be the README's number."""
     checked = 0
-    for *_, part in PARTS:
+    for task, *_, part in PARTS:
+        if task in LICENSED or part.get("kind") == "candidates":
+            continue  # candidates are sentences, the table counts questions
         if "english" in part and part["reader"] != "parallel_lines":
             continue  # counts aligned verses and paragraphs
         folder, _, name = part["path"].partition("/")

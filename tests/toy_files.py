@@ -86,3 +86,33 @@ def parquet_bytes(rows):
     sink = pa.BufferOutputStream()
     pq.write_table(pa.Table.from_pylist(rows), sink)
     return sink.getvalue().to_pybytes()
+
+
+AUTO = (
+    "ID=wsj_1.1 PARSER=GOLD NUMPARSE=1\n"
+    r"(<T S[dcl] 1 2> (<T NP 0 1> (<T N 1 2> (<L N/N NNP NNP Mr. N_1/N_1>) (<L N NNP NNP Vinken N>) ) ) "
+    r"(<L S[dcl]\NP VBZ VBZ naps S[dcl]\NP>) )" + "\n"
+)
+
+
+def xquad_r(sentences, breaks=None):
+    """XQuAD-R JSON of one paragraph; question i is answered by the first letter of sentence i, for the first two."""
+    starts = [len("".join(sentences[:i])) for i in range(len(sentences) + 1)]
+    spans = [[start, start + len(sentence.rstrip("\n"))] for start, sentence in zip(starts, sentences, strict=False)]
+    questions = [
+        {"id": f"q{i}", "question": f"Q{i}?", "answers": [{"text": sentences[i][0], "answer_start": starts[i]}]}
+        for i in range(2)
+    ]
+    paragraph = {"context": "".join(sentences), "sentence_breaks": breaks or spans, "qas": questions}
+    return {"data": [{"paragraphs": [paragraph]}]}
+
+
+def mewslix_mention(language, text, name=""):
+    """(context, mention) of Mewsli-X: the first place of `name` in `text`, whose sentences end in a full stop."""
+    ends = [i + 1 for i, sign in enumerate(text) if sign == "."]
+    begins = [0, *(end + 1 for end in ends[:-1])]
+    spans = [{"start": begin, "end": end} for begin, end in zip(begins, ends, strict=True)]
+    start = text.index(name)
+    span = {"start": start, "end": start + len(name), "text": name}
+    context = {"language": language, "text": text, "sentence_spans": spans}
+    return context, {"example_id": f"{language}-{name}", "entity_id": f"Q-{name}", "mention_span": span}

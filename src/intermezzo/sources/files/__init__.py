@@ -4,8 +4,10 @@ A task file says under `sources.files.data.<language>.<split>` which parts make 
 
     - {reader: nli_csv, path: mnli-dev/dev.csv, rows: 19647, hash: {field: text, from: 0, to: 90}}
 
-`reader` is a name in `READERS`, `path` is relative to `data.root`, the other keys are options of the reader or
-steps after it (`steps.STEPS`). Nothing is dropped or renamed that the task file does not ask for.
+`reader` is a name in `READERS`, `path` is relative to `data.root` and may be a pattern (its files in sorted order),
+the other keys are options of the reader or steps after it (`steps.STEPS`). A reader whose first parameter is `files`
+gets all files of its part at once, any other one file after the other. Nothing is dropped or renamed that the task
+file does not ask for.
 """
 
 from __future__ import annotations
@@ -16,22 +18,34 @@ from pathlib import Path
 from typing import Any
 
 from intermezzo.errors import UserError, suggestion
-from intermezzo.sources.files import documents, questions, records, sentences, steps
+from intermezzo.sources.files import (
+    answers,
+    classlabels,
+    documents,
+    entities,
+    mining,
+    questions,
+    records,
+    sentences,
+    steps,
+    supertags,
+)
 from intermezzo.sources.files.reading import File
-from intermezzo.tasks import Task, formats, load_task
+from intermezzo.tasks import FOLDERS, Task, formats, load_task
 
 Row = dict[str, Any]
 READERS: dict[str, Callable[..., list[Row]]] = {
     reader.__name__: reader
     for reader in (
-        *(sentences.conllu, sentences.two_column, sentences.iob2),
+        *(sentences.conllu, sentences.two_column, sentences.iob2, supertags.ccgbank_auto),
         *(questions.squad_json, questions.copa_xml, questions.xcopa_jsonl),
         *(documents.nli_csv, documents.nli_tsv, documents.lines, documents.parallel_lines),
         *(documents.udhr_xml, documents.bible_xml, documents.bible_csv),
-        *(records.jsonl, records.parquet),
+        *(answers.xquad_r_json, entities.mewslix_jsonl, mining.bucc),
+        *(records.jsonl, records.delimited, records.parquet),
     )
 }
-"""Reader name -> function of a File and keyword options that returns rows of one format."""
+"""Reader name -> function of a File (or a list of them) and keyword options that returns rows of one format."""
 
 
 def read(spec: dict[str, Any]) -> list[Row]:
@@ -45,8 +59,43 @@ def read(spec: dict[str, Any]) -> list[Row]:
     root = _root(spec.get("root"))
     rows: list[Row] = []
     for number, part in enumerate(parts):
-        where = f"resources/tasks/{task.name}.yaml: sources.files.data.{spec['language']}.{spec['split']}[{number}]"
-        rows += _read_part(task, part, root, where)
+        where = f"{task_file(task.name)}: sources.files.data.{spec['language']}.{spec['split']}[{number}]"
+        options = dict(part)
+        rows += read_part(task, options, _found(root, str(options.pop("path", ""))), where)
+    return rows
+
+
+def task_file(name: str) -> str:
+    """Where the task file of that name lies, for complaints about it."""
+    return next((str(path) for folder in FOLDERS if (path := folder / f"{name}.yaml").is_file()), f"{name}.yaml")
+
+
+def read_part(task: Task, part: dict[str, Any], files: list[File], where: str) -> list[Row]:
+    """The rows of one part of a task file, read from `files` in their order and checked against the task's format.
+
+    `part` is the part without the keys that say where its files lie; `where` names its place in the task file, for
+    complaints. Raises UserError as `read` does.
+    """
+    options = dict(part)
+    name = str(options.pop("reader", ""))
+    if name not in READERS:
+        raise UserError(f"{where}: unknown reader '{name}'; {suggestion(name, READERS)}")
+    reader = READERS[name]
+    chosen = {key: options.pop(key) for key in part if key in steps.STEPS}
+    _check_options(reader, options, where)
+    if reader is records.parquet:
+        classlabels.check(files, options["fields"], chosen.get("map", {}))
+    read_rows = reader(files, **options) if _pools(reader) else [r for file in files for r in reader(file, **options)]
+    named = files[0] if len(files) == 1 else File(files[0].root, f"{files[0].name} and {len(files) - 1} more")
+    rows = _apply(steps.BEFORE_TYPES, read_rows, chosen, named, where)
+    steps.check_types(rows, task.format, named, nulls=True)
+    rows = _apply(steps.AFTER_TYPES, rows, chosen, named, where)
+    steps.check_types(rows, task.format, named, nulls=False)
+    if task.format == "span":
+        _check_answers(task, rows, named)
+    else:
+        rows = steps.nfc(rows)
+    formats.table(rows, task.format, task.labels, origin=str(named))  # here, where the file's name is known
     return rows
 
 
@@ -71,39 +120,39 @@ def _root(root: str | None) -> Path:
     return Path(root)
 
 
-def _read_part(task: Task, part: dict[str, Any], root: Path, where: str) -> list[Row]:
-    options = dict(part)
-    name = str(options.pop("reader", ""))
-    if name not in READERS:
-        raise UserError(f"{where}: unknown reader '{name}'; {suggestion(name, READERS)}")
-    reader = READERS[name]
-    file = File(root, str(options.pop("path", "")))
-    chosen = {key: options.pop(key) for key in part if key in steps.STEPS}
-    _check_options(reader, options, where)
-    rows = _apply(steps.BEFORE_TYPES, reader(file, **options), chosen, file, where)
-    steps.check_types(rows, task.format, file, nulls=True)
-    rows = _apply(steps.AFTER_TYPES, rows, chosen, file, where)
-    steps.check_types(rows, task.format, file, nulls=False)
-    if task.format != "span":
-        rows = steps.nfc(rows)
-    formats.table(rows, task.format, task.labels, origin=str(file))  # here, where the file's name is known
-    return rows
+def _found(root: Path, path: str) -> list[File]:
+    """The file at `path`, or all that match it as a pattern, sorted by name; one that is missing complains later."""
+    if not any(sign in path for sign in "*?["):
+        return [File(root, path)]
+    names = sorted(str(found.relative_to(root)) for found in root.glob(path) if found.is_file())
+    return [File(root, name) for name in names or [path]]
+
+
+def _pools(reader: Callable[..., list[Row]]) -> bool:
+    return next(iter(inspect.signature(reader).parameters)) == "files"
 
 
 def _apply(known: dict[str, steps.Step], rows: list[Row], chosen: dict[str, Any], file: File, where: str) -> list[Row]:
     for key in (key for key in known if key in chosen):
         try:
             rows = known[key](rows, chosen[key], file)
-        except (KeyError, TypeError) as error:
+        except (AttributeError, KeyError, TypeError) as error:
             raise UserError(f"{where}: step {key}: {chosen[key]} does not fit these rows ({error})") from None
     return rows
+
+
+def _check_answers(task: Task, rows: list[Row], file: File) -> None:
+    empty = [] if task.unanswerable else [row["id"] for row in rows if not row["answers"]]
+    if empty:
+        mend = "set `unanswerable: true` in the task file, or leave them out with `drop: [unlocated]`"
+        raise file.fault(f"{len(empty)} questions have no answer (the first: {empty[0]!r}); {mend}")
 
 
 def _check_options(reader: Callable[..., list[Row]], options: dict[str, Any], where: str) -> None:
     parameters = list(inspect.signature(reader).parameters.values())[1:]
     allowed = {p.name for p in parameters} | set(steps.STEPS) | {"reader", "path"}
     for name in options:
-        if name not in allowed:
+        if name not in {p.name for p in parameters}:
             raise UserError(f"{where}: reader {reader.__name__} has no option '{name}'; {suggestion(name, allowed)}")
     missing = [p.name for p in parameters if p.default is p.empty and p.name not in options]
     if missing:

@@ -42,11 +42,19 @@ def lines(file: File) -> list[Row]:
     return [_plain(f"{file.name}:{line}", text) for line, text in enumerate(file.lines(), start=1)]
 
 
-def parallel_lines(file: File, english: str) -> list[Row]:
-    """Line i of `file` is the translation of line i of `english`."""
-    ours, theirs = file.lines(), file.other(english).lines()
+def parallel_lines(files: list[File], english: str | None = None) -> list[Row]:
+    """Line i of the file is the translation of line i of `english`.
+
+    Without `english` there are two files, and the English one ends in .eng or .en.
+    """
+    file = next((file for file in files if not file.name.endswith((".eng", ".en"))), files[0])
+    other = file.other(english) if english else next((one for one in files if one != file), file)
+    if len(files) != (1 if english else 2) or other == file:
+        named = ", ".join(one.name for one in files)
+        raise file.fault(f"found {named}; expected one file and the option english, or two, one ending in .eng or .en")
+    ours, theirs = file.lines(), other.lines()
     if len(ours) != len(theirs):
-        raise file.fault(f"{len(ours)} lines, but {file.other(english)} has {len(theirs)}; one of them is cut off")
+        raise file.fault(f"{len(ours)} lines, but {other} has {len(theirs)}; one of them is cut off")
     return [
         {"id": f"{file.name}:{line}", "text": text.strip(), "text_pair": pair.strip()}
         for line, (text, pair) in enumerate(zip(ours, theirs, strict=True), start=1)

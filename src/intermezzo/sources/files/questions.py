@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from intermezzo.sources.files.reading import File
@@ -11,22 +12,31 @@ QUESTIONS = {"cause": "What was the cause?", "effect": "What was the effect?"}
 """COPA asks for one of two things; this is how XTREME-R puts them into words, in every language."""
 
 
-def squad_json(file: File) -> list[Row]:
-    """SQuAD v1.1 JSON -> {id, context, question, answers, answer_starts}, offsets in characters of the context."""
+def squad_json(file: File, only: str | None = None) -> list[Row]:
+    """SQuAD JSON -> {id, context, question, answers, answer_starts}, offsets in characters of the context.
+
+    A question that SQuAD v2 marks as impossible has no answers; only tasks with `unanswerable: true` take it.
+    `only`: a regular expression that is found in the ids of the questions that are meant (TyDiQA's begin with the
+    language).
+    """
     rows = []
+    wanted = re.compile(only or "")
     number = 0
     try:
         for article in file.json()["data"]:
             for paragraph in article["paragraphs"]:
                 for item in paragraph["qas"]:
                     number += 1
+                    if not wanted.search(item["id"]):
+                        continue
+                    given = [] if item.get("is_impossible") else item["answers"]
                     rows.append(
                         {
                             "id": item["id"],
                             "context": paragraph["context"],
                             "question": item["question"],
-                            "answers": [answer["text"] for answer in item["answers"]],
-                            "answer_starts": [answer["answer_start"] for answer in item["answers"]],
+                            "answers": [answer["text"] for answer in given],
+                            "answer_starts": [answer["answer_start"] for answer in given],
                         }
                     )
     except (KeyError, TypeError) as error:
@@ -80,7 +90,7 @@ def xcopa_jsonl(file: File, questions: str | None = None) -> list[Row]:
 
 def _xcopa(file: File) -> list[tuple[int, dict[str, Any]]]:
     columns = ("premise", "choice1", "choice2", "question", "label", "idx")
-    lines = file.json_lines()
+    lines = list(file.json_lines())
     for line, row in lines:
         missing = [name for name in columns if name not in row]
         if missing:

@@ -6,7 +6,7 @@ import csv
 import io
 import json
 import xml.etree.ElementTree as ET
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -58,20 +58,20 @@ class File:
         except json.JSONDecodeError as error:
             raise self.fault(f"not valid JSON ({error.msg}); is the file cut off?", error.lineno) from None
 
-    def json_lines(self) -> list[tuple[int, dict[str, Any]]]:
-        """(line number, object) of each line that is not blank."""
-        found = []
-        for number, line in enumerate(self.lines(), start=1):
+    def json_lines(self) -> Iterator[tuple[int, dict[str, Any]]]:
+        """(line number, object) of each line that is not blank, one after the other: some files are large."""
+        for number, line in enumerate(io.BytesIO(self.bytes()), start=1):
             if not line.strip():
                 continue
             try:
-                value = json.loads(line)
+                value = json.loads(line.decode("utf-8-sig"))
             except json.JSONDecodeError as error:
                 raise self.fault(f"not valid JSON ({error.msg}); is the file cut off?", number) from None
+            except UnicodeDecodeError:
+                raise self.fault("not UTF-8 text; cut off, or in another encoding?", number) from None
             if not isinstance(value, dict):
                 raise self.fault(f"expected one JSON object per line, found {type(value).__name__}", number)
-            found.append((number, value))
-        return found
+            yield number, value
 
     def xml(self) -> ET.Element:
         try:
@@ -80,14 +80,22 @@ class File:
             raise self.fault(f"not valid XML ({error}); is the file cut off?", error.position[0]) from None
 
     def delimited(
-        self, columns: Sequence[str], *, delimiter: str = ",", quoted: bool = True
+        self,
+        columns: Sequence[str],
+        *,
+        delimiter: str = ",",
+        quoted: bool = True,
+        header: Sequence[str] | None = None,
     ) -> list[tuple[int, dict[str, str]]]:
-        """(line number, row) of a table with a header; at least `columns` must be there, each row must be full."""
+        """(line number, row) of a table; at least `columns` must be there, each row must be full.
+
+        Without `header` the file's first line names the columns.
+        """
         quoting = csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE
         table = csv.reader(io.StringIO(self.text(), newline=""), delimiter=delimiter, quoting=quoting, strict=True)
         found = []
         try:
-            header = next(table)
+            header = list(header) if header else next(table)
             missing = [name for name in columns if name not in header]
             if missing:
                 raise self.fault(f"no column {', '.join(missing)}; the header is {', '.join(header)}", 1)

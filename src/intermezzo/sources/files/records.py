@@ -1,13 +1,21 @@
-"""Readers of records, whatever the task: JSON lines and Parquet, with a table of which field goes where.
+"""Readers of records, whatever the task: JSON lines, delimited tables and Parquet, with a table of which field goes
+where.
 
     fields: {context: context, question: question_lang, answers: answer.text, answer_starts: answer.answer_start}
 
-maps each column of the task's format to a field of the file; dots go into nested fields, null gives null. Without
-an `id` the rows are called `path:line` (JSON) or `path:row` (Parquet).
+maps each column of the task's format to a field of the file. Dots go into nested fields (of each item, where a field
+is a list), null gives null, a list of fields gives the list of their values (`choices: [ending0, ending1]`). Without
+an `id` the rows are called `path:line` (text) or `path:row` (Parquet).
+
+    only: {language: "^sw$"}
+
+keeps the records whose field the regular expression is found in, for files that hold several languages or sets.
 """
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from typing import Any
 
 import pyarrow as pa
@@ -16,32 +24,75 @@ import pyarrow.parquet as pq
 from intermezzo.sources.files.reading import File
 
 Row = dict[str, Any]
+Fields = dict[str, str | list[str] | None]
 
 
-def jsonl(file: File, fields: dict[str, str | None]) -> list[Row]:
+def jsonl(file: File, fields: Fields, only: dict[str, str] | None = None) -> list[Row]:
     """One JSON object per line."""
-    return [_row(file, number, record, fields, "line") for number, record in file.json_lines()]
+    return _rows(file, file.json_lines(), fields, only, "line")
 
 
-def parquet(file: File, fields: dict[str, str | None]) -> list[Row]:
+def delimited(
+    file: File,
+    fields: Fields,
+    only: dict[str, str] | None = None,
+    delimiter: str = ",",
+    quoted: bool = True,
+    header: list[str] | None = None,
+) -> list[Row]:
+    """A table with a header (or, with `header`, without one); every value is text. `quoted: false`: quotes are text."""
+    table = file.delimited((), delimiter=delimiter, quoted=quoted, header=header)
+    return _rows(file, table, fields, only, "line")
+
+
+def parquet(file: File, fields: Fields, only: dict[str, str] | None = None) -> list[Row]:
     """A Parquet file; rows are counted from 0."""
     source = pa.BufferReader(file.bytes())
+    wanted = {path.split(".")[0] for path in [*_paths(fields), *(only or {})]}
     try:
-        records = pq.read_table(source).to_pylist()
+        known = pq.read_schema(source).names
+        columns = [name for name in known if name in wanted] if wanted <= set(known) else None
+        records = pq.read_table(source, columns=columns).to_pylist()
     except (pa.ArrowException, OSError) as error:
         reason = str(error).splitlines()[0]
         raise file.fault(f"not a readable Parquet file ({reason}); is it cut off?") from None
-    return [_row(file, number, record, fields, "row") for number, record in enumerate(records)]
+    return _rows(file, enumerate(records), fields, only, "row")
 
 
-def _row(file: File, number: int, record: dict[str, Any], fields: dict[str, str | None], unit: str) -> Row:
-    row: Row = {"id": f"{file.name}:{number}"}
-    for column, path in fields.items():
-        value: Any = record if path else None
-        for step in path.split(".") if path else ():
-            if not isinstance(value, dict) or step not in value:
-                found = ", ".join(value) if isinstance(value, dict) else type(value).__name__
-                raise file.fault(f"{unit} {number} has no field '{path}' (wanted as {column}); found {found}")
+def _paths(fields: Fields) -> list[str]:
+    return [path for value in fields.values() if value for path in ([value] if isinstance(value, str) else value)]
+
+
+def _rows(
+    file: File,
+    records: Iterable[tuple[int, dict[str, Any]]],
+    fields: Fields,
+    only: dict[str, str] | None,
+    unit: str,
+) -> list[Row]:
+    patterns = {path: re.compile(str(pattern)) for path, pattern in (only or {}).items()}
+    rows = []
+    for number, record in records:
+        place = f"{unit} {number}"
+        if all(pattern.search(str(_value(file, place, record, path, path))) for path, pattern in patterns.items()):
+            row: Row = {"id": f"{file.name}:{number}"}
+            for column, path in fields.items():
+                paths = path if isinstance(path, list) else [path]
+                values = [_value(file, place, record, one, column) for one in paths]
+                row[column] = values if isinstance(path, list) else values[0]
+            rows.append(row | {"id": str(row["id"]) if row["id"] is not None else None})
+    return rows
+
+
+def _value(file: File, place: str, record: Any, path: str | None, column: str) -> Any:
+    """What is at `path` in the record; of a list, what is there in each of its items."""
+    value: Any = record if path else None
+    for step in path.split(".") if path else ():
+        if isinstance(value, list) and all(isinstance(item, dict) and step in item for item in value):
+            value = [item[step] for item in value]
+        elif isinstance(value, dict) and step in value:
             value = value[step]
-        row[column] = str(value) if column == "id" and value is not None else value
-    return row
+        else:
+            found = ", ".join(value) if isinstance(value, dict) else type(value).__name__
+            raise file.fault(f"{place} has no field '{path}' (wanted as {column}); found {found}")
+    return value

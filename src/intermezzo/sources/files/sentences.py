@@ -43,11 +43,18 @@ def two_column(file: File) -> list[Row]:
     return rows
 
 
-def iob2(file: File, columns: Sequence[int] = (1, 2), comments: bool = True, repair: bool = False) -> list[Row]:
+def iob2(
+    file: File,
+    columns: Sequence[int] = (1, 2),
+    comments: bool = True,
+    repair: bool = False,
+    language_prefix: bool = False,
+) -> list[Row]:
     """Named entities in IOB2; `columns` are the places of token and tag, counted from 0.
 
     An I- tag that continues nothing is refused, or made B- when `repair` is set. Comment lines start with "# ";
-    `comments: false` for files without, where such a line is a token.
+    `comments: false` for files without, where such a line is a token. `language_prefix`: tokens are written
+    `en:token`, as in PAN-X; what is before the first colon goes.
     """
     rows = []
     for heads, block in _blocks(file, comments=comments):
@@ -55,6 +62,10 @@ def iob2(file: File, columns: Sequence[int] = (1, 2), comments: bool = True, rep
         for line, text in block:
             cells = _columns(file, line, text, max(columns) + 1, more=True)
             token, tag = cells[columns[0]], cells[columns[1]]
+            if language_prefix:
+                before, colon, token = token.partition(":")
+                if not colon:
+                    raise file.fault(f"token '{before}' has no language before a colon", line)
             if tag.startswith("I-") and previous[2:] != tag[2:]:
                 if not repair:
                     mend = f"`repair: true` in the task file makes it B{tag[1:]}"

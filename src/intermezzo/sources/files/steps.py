@@ -2,15 +2,18 @@
 
 | key | does |
 |---|---|
-| rows: 1190 | refuse the file when the reader gives another number of rows (cut off, another release) |
-| map: {B-DATE: O} | rename labels or tags |
+| rows: 1190 | refuse the files when the reader gives another number of rows (cut off, another release) |
+| unverified_rows: 1190 | only log a warning then: a number that nobody has seen in a source |
+| map: {B-DATE: O, 0: neutral} | rename labels or tags |
+| strip: [text, text_pair] | take white space off the ends of these columns' texts |
+| replace: {question: {cause: What was the cause?}} | replace whole values of a column; null may be replaced too |
 | drop: [empty, unlocated, cut] | leave out rows with these faults, with the number logged |
 | ids: {path: splits.json, key: train} | keep the rows whose id is in that list of a JSON file |
 | without: {field: context, paths: [...]} | leave out rows whose field occurs in these JSON-lines files |
 | hash: {field: text, from: 0, to: 90} | keep rows by a hash of the field in percent: disjoint, repeatable splits |
 | pair: true | join consecutive verses of a chapter two by two as text and text_pair |
 
-They are applied in this order; the types of the columns are checked after `map`.
+They are applied in this order; the types of the columns are checked after `replace`.
 """
 
 from __future__ import annotations
@@ -31,6 +34,8 @@ from intermezzo.tasks.formats import SCHEMAS
 
 Row = dict[str, Any]
 log = logging.getLogger(__name__)
+NULLABLE = ("text_pair", "pair")
+"""Columns that may be null in every format that has them."""
 
 
 def count(rows: list[Row], expected: int, file: File) -> list[Row]:
@@ -40,13 +45,31 @@ def count(rows: list[Row], expected: int, file: File) -> list[Row]:
     return rows
 
 
-def rename(rows: list[Row], names: dict[Any, str], file: File) -> list[Row]:
-    def renamed(value: Any) -> Any:
-        if isinstance(value, list):
-            return [renamed(item) for item in value]
-        return names.get(value, value) if isinstance(value, (str, int)) else value
+def expect(rows: list[Row], expected: int, file: File) -> list[Row]:
+    if len(rows) != expected:
+        log.warning("%s: %d rows, %d were expected (an unverified number)", file, len(rows), expected)
+    return rows
 
-    return [{key: renamed(value) if key in ("label", "tags") else value for key, value in row.items()} for row in rows]
+
+def rename(rows: list[Row], names: dict[Any, Any], file: File) -> list[Row]:
+    return replace(rows, {"label": names, "tags": names}, file)
+
+
+def replace(rows: list[Row], columns: dict[str, dict[Any, Any]], file: File) -> list[Row]:
+    """`columns`: column -> {old value: new value}; in a list column each item is such a value."""
+
+    def replaced(value: Any, names: dict[Any, Any]) -> Any:
+        if isinstance(value, list):
+            return [replaced(item, names) for item in value]
+        return names.get(value, value) if value is None or isinstance(value, (str, int)) else value
+
+    return [
+        {key: replaced(value, columns[key]) if key in columns else value for key, value in row.items()} for row in rows
+    ]
+
+
+def strip(rows: list[Row], columns: list[str], file: File) -> list[Row]:
+    return [row | {name: row[name].strip() for name in columns if row[name] is not None} for row in rows]
 
 
 def drop(rows: list[Row], faults: list[str], file: File) -> list[Row]:
@@ -61,9 +84,9 @@ def drop(rows: list[Row], faults: list[str], file: File) -> list[Row]:
 
 
 def _empty(row: Row) -> bool:
-    """A text of the row is blank or missing; text_pair may be null."""
+    """A text of the row is blank or missing; those of NULLABLE may be missing."""
     texts = {key: value for key, value in row.items() if not isinstance(value, (list, int))}
-    return any(not value.strip() if value is not None else key != "text_pair" for key, value in texts.items())
+    return any(not value.strip() if value is not None else key not in NULLABLE for key, value in texts.items())
 
 
 def _unlocated(row: Row) -> bool:
@@ -136,8 +159,14 @@ def _follows(first: str, second: str) -> bool:
 
 
 Step = Callable[[list[Row], Any, File], list[Row]]
-BEFORE_TYPES: dict[str, Step] = {"rows": count, "map": rename}
-"""Steps on rows as they were read: `map` may turn numbers into label names."""
+BEFORE_TYPES: dict[str, Step] = {
+    "rows": count,
+    "unverified_rows": expect,
+    "map": rename,
+    "strip": strip,
+    "replace": replace,
+}
+"""Steps on rows as they were read: `map` may turn numbers into label names, and back."""
 AFTER_TYPES: dict[str, Step] = {
     "drop": drop,
     "ids": listed,
@@ -163,13 +192,13 @@ def nfc(rows: list[Row]) -> list[Row]:
 def check_types(rows: list[Row], fmt: str, file: File, *, nulls: bool) -> None:
     """Raise UserError for the first value that has not the type of its column.
 
-    With `nulls` a missing value passes (a step may yet drop its row); text_pair may always be null.
+    With `nulls` a missing value passes (a step may yet drop its row); those of NULLABLE always may.
     """
     columns = [(field.name, pa.types.is_list(field.type), _element(field.type)) for field in SCHEMAS[fmt]]
     for number, row in enumerate(rows):
         for name, many, kind in columns:
             value = row.get(name)
-            if value is None and (nulls or name == "text_pair"):
+            if value is None and (nulls or name in NULLABLE):
                 continue
             fits = type(value) is list and all(type(item) is kind for item in value) if many else type(value) is kind
             if not fits:
