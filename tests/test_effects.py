@@ -55,7 +55,8 @@ def world(tmp_path_factory):
 def train(world, model, name: str, *, shuffle: bool, weights: dict[str, float], examples: int):
     folder, data, _ = world
     task = {"name": "pos", "format": TASK.format, "labels": list(TASK.labels), "partial_input": None}
-    task |= {"head": task["name"], "shuffle_labels": shuffle, "examples": examples, "weights": weights}
+    portions = [[code, weight, [code]] for code, weight in weights.items()]
+    task |= {"head": task["name"], "shuffle_labels": shuffle, "examples": examples, "portions": portions}
     spec = {"phase": "target", "seed": 0, "threads": 1, "tasks": [task], "sampling": "proportional", "cap": None}
     finetune(spec | {"temperature": 1.0, "training": SETTINGS}, model, data, folder / name, folder / "state")
     return folder / name

@@ -14,6 +14,7 @@ import pytest
 from intermezzo.config import load
 from intermezzo.fingerprint import PACKAGE
 from intermezzo.grid import Grid, one_of
+from intermezzo.mixing import shares
 from intermezzo.specs import Specs
 
 
@@ -107,8 +108,9 @@ def test_an_intermediate_names_its_languages_and_budget(specs):
     spec = json.loads(specs.spec_intermediate(wildcards(intermediate="multi", seed="1")))
     assert [task["name"] for task in spec["tasks"]] == ["nli", "qa"]
     assert spec["tasks"][0]["examples"] == 6000 and spec["seed"] == 1
-    assert spec["tasks"][0]["weights"] == {"en": 0.75, "fri": 0.0625, "mor": 0.0625, "qul": 0.0625, "tiw": 0.0625}
-    assert json.loads(specs.spec_intermediate(wildcards(mix="en")))["tasks"][0]["weights"] == {"en": 1.0}
+    rare = {"fri": 0.0625, "mor": 0.0625, "qul": 0.0625, "tiw": 0.0625}
+    assert shares(spec["tasks"][0]["portions"]) == {"en": 0.75} | rare
+    assert json.loads(specs.spec_intermediate(wildcards(mix="en")))["tasks"][0]["portions"] == [["en", 1.0, ["en"]]]
 
 
 def test_groups_are_resolved_per_task_to_where_there_is_data(tmp_path, monkeypatch):
@@ -118,7 +120,7 @@ def test_groups_are_resolved_per_task_to_where_there_is_data(tmp_path, monkeypat
         "grid": {"intermediates": ["nli"], "targets": ["pos"]},
     }
     specs = Specs(grid_of(files))
-    weights = json.loads(specs.spec_intermediate(wildcards()))["tasks"][0]["weights"]
+    weights = shares(json.loads(specs.spec_intermediate(wildcards()))["tasks"][0]["portions"])
     assert sum(weights.values()) == pytest.approx(1)
     assert weights["en"] == 0.75 and set(weights) == {"en", "qu", "gn", "ay", "nah"}
 

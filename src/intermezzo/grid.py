@@ -290,9 +290,7 @@ class Grid:
         if not entry.mlm.share:
             return {}
         seen = {
-            language
-            for task in entry.tasks
-            for language in catalogue.resolve_weights(self.config, mix, load_task(task))
+            language for task in entry.tasks for language in catalogue.mix_languages(self.config, mix, load_task(task))
         }
         chosen = {"all": None, "mix": seen}.get(str(entry.mlm.languages), entry.mlm.languages)
         languages = catalogue.languages_with(self.config, load_task(entry.mlm.task), "train")
@@ -320,7 +318,7 @@ class Grid:
             self._training_path(task, language, mix)
             for task in tasks
             for language in (
-                [catalogue.ENGLISH] if mix is None else catalogue.resolve_weights(self.config, mix, load_task(task))
+                [catalogue.ENGLISH] if mix is None else catalogue.mix_languages(self.config, mix, load_task(task))
             )
         ]
 

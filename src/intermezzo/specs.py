@@ -81,14 +81,16 @@ class Specs:
                 "shuffle_labels": entry.shuffle_labels,
                 "as_text": entry.as_text,
                 "examples": examples_of(self.config, encoder, "intermediate", name, task.name),
-                "weights": catalogue.resolve_weights(self.config, wildcards.mix, task),
+                "portions": catalogue.portions_of(self.config, wildcards.mix, task),
             }
             for task in map(load_task, entry.tasks)
         ]
         sampling = {"sampling": entry.sampling, "cap": entry.cap, "temperature": entry.temperature}
+        mix = self.config.mixes[wildcards.mix]
+        sampling["mix"] = {"budget": mix.budget, "repeats": mix.repeats, "temperature": mix.temperature}
         if text := self.grid.text_beside(name, wildcards.mix):
             own = {"head": entry.mlm.task, "partial_input": None, "shuffle_labels": False}
-            own |= {"examples": entry.mlm.examples, "weights": dict.fromkeys(text, 1.0)}
+            own |= {"examples": entry.mlm.examples, "portions": [["text", 1.0, list(text)]]}
             tasks.append(_task_spec(load_task(entry.mlm.task)) | own)
             sampling["beside"] = {entry.mlm.task: entry.mlm.share}
         settings = resolve(self.config, encoder, "intermediate", name, entry.tasks)
@@ -104,7 +106,7 @@ class Specs:
                 "partial_input": task.partial_input if entry.partial_input else None,
                 "shuffle_labels": entry.shuffle_labels,
                 "examples": examples_of(self.config, wildcards.encoder, "target", name, task.name),
-                "weights": {catalogue.ENGLISH: 1.0},
+                "portions": [[catalogue.ENGLISH, 1.0, [catalogue.ENGLISH]]],
             }
             for data in self.grid.trained_on(name)
         ]
@@ -224,7 +226,7 @@ class Specs:
 
     def _seen(self, intermediate: str, mix: str) -> list[str]:
         tasks = map(load_task, self.config.intermediate(intermediate).tasks)
-        return sorted({code for task in tasks for code in catalogue.resolve_weights(self.config, mix, task)})
+        return sorted({code for task in tasks for code in catalogue.mix_languages(self.config, mix, task)})
 
     def _is_english(self, mix: str) -> bool:
         return {code for code, weight in self.config.mixes[mix].weights.items() if weight > 0} == {catalogue.ENGLISH}

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from intermezzo import languages
-from intermezzo.config.models import GROUPS, Config
-from intermezzo.errors import UserError, suggestion
+from intermezzo.config.models import Config
+from intermezzo.mixing import ENGLISH, Portion, portions, shares
 from intermezzo.tasks import Task, load_task, task_names
 
-ENGLISH = "en"
 TEXT, PARALLEL = "text", "parallel"
 """The tasks that encoders are pretrained on."""
 POOL = "mul"
@@ -61,39 +60,27 @@ def training_languages(config: Config, mix: str, task: Task) -> tuple[str, ...]:
     return (ENGLISH, *(code for code in into if code != ENGLISH))
 
 
-def resolve_weights(config: Config, mix: str, task: Task) -> dict[str, float]:
-    """language -> share of a mix for one task; the shares are positive and sum to 1.
+def portions_of(config: Config, mix: str, task: Task) -> list[Portion]:
+    """What the names of a mix mean for one task.
 
-    Raises UserError for a language or group without training data in the task, an unknown one, a negative weight
-    and weights that sum to nothing.
+    Raises UserError for a language or group without training data in the task, an unknown one, a negative weight and
+    weights that sum to nothing.
     """
-    weights = config.mixes[mix].weights
-    available = training_languages(config, mix, task)
-    rare = rare_languages(config)
-    members = {
-        "@all": available,
-        "@rare": tuple(code for code in available if code in rare and code != ENGLISH),
-        "@other": tuple(code for code in available if code not in rare and code != ENGLISH),
-    }
-    known = {*source_languages(config), *GROUPS}
-    shares: dict[str, float] = {}
-    for name, weight in weights.items():
-        key = f"mixes.{mix}.weights.{name}"
-        if name not in known:
-            raise UserError(f"{key}: unknown language or group; {suggestion(name, known)}")
-        if weight < 0:
-            raise UserError(f"{key}: a weight cannot be negative; found {weight}")
-        if weight == 0:
-            continue
-        meant = members.get(name, (name,) if name in available else ())
-        if not meant:
-            raise UserError(
-                f"{key}: task '{task.name}' has no training data there (source '{config.data.source}'); "
-                f"it has some in: {', '.join(available) or '(no language)'}"
-            )
-        for code in meant:
-            shares[code] = shares.get(code, 0.0) + weight / len(meant)
-    total = sum(shares.values())
-    if total <= 0:
-        raise UserError(f"mixes.{mix}.weights: the weights sum to nothing; give at least one language a weight above 0")
-    return {code: round(share / total, 12) for code, share in sorted(shares.items())}
+    entry, table = config.mixes[mix], languages.table(config.data.source)
+    return portions(
+        entry.weights,
+        training_languages(config, mix, task),
+        {code: table[code] for code in source_languages(config)},
+        rare_languages(config),
+        leave_out=entry.leave_out,
+        key=f"mixes.{mix}",
+        task=task.name,
+        source=config.data.source_of(task.name),
+    )
+
+
+def mix_languages(config: Config, mix: str, task: Task) -> tuple[str, ...]:
+    """Languages whose training data a mix reads for one task."""
+    if config.mixes[mix].budget == "english_repeated":
+        return (ENGLISH,)
+    return tuple(shares(portions_of(config, mix, task)))

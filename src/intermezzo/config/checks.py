@@ -11,7 +11,7 @@ from intermezzo.config import catalogue
 from intermezzo.config.models import Config, ImportedEncoder, IntermediateConfig, ScratchEncoder
 from intermezzo.config.settings import protocol_of, resolve, retrieval_of, training_tasks
 from intermezzo.errors import UserError, suggestion
-from intermezzo.mixing import allocate
+from intermezzo.mixing import allocate, allocate_tasks, shares
 from intermezzo.tasks import TRAINABLE, TRAINED, Task, load_task, task_names
 
 ROOT_VARIABLE = "INTERMEZZO_REAL_DATA"
@@ -323,7 +323,7 @@ def _mixes(config: Config) -> Iterator[str]:
 
 def _mix_of(config: Config, mix: str, intermediate: str, task: Task) -> Iterator[str]:
     try:
-        weights = catalogue.resolve_weights(config, mix, task)
+        weights = shares(catalogue.portions_of(config, mix, task))
     except UserError as error:
         yield str(error)
         return
@@ -332,7 +332,15 @@ def _mix_of(config: Config, mix: str, intermediate: str, task: Task) -> Iterator
         settings = resolve(config, encoder, "intermediate", intermediate, [task.name])
         if settings["examples"] is None and len(config.grid.mixes) > 1:
             yield f"intermediates.{intermediate}: examples null gives each mix another budget; write a number"
-        yield from _enough(config, key, task, weights, settings["examples"])
+        rows = config.data.rows.of(task.name, "train")
+        if rows is None or settings["examples"] is None or config.mixes[mix].translated:
+            continue
+        entry, supply = config.mixes[mix], dict.fromkeys({*weights, catalogue.ENGLISH}, rows)
+        try:
+            wanted, given = {task.name: settings["examples"]}, {task.name: weights}
+            allocate_tasks(wanted, given, {task.name: supply}, budget=entry.budget, repeats=entry.repeats)
+        except UserError as error:
+            yield f"{key}: with data.rows.train {rows}: {error}"
 
 
 def _enough(config: Config, key: str, task: Task, weights: dict[str, float], examples: int | None) -> Iterator[str]:

@@ -13,8 +13,6 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Fiel
 
 NAME = r"[A-Za-z0-9][A-Za-z0-9_.+-]*"
 """Names of encoders, intermediates, mixes and targets; they become folder names."""
-GROUPS = ("@all", "@other", "@rare")
-"""Groups of languages that a mix may name; they are resolved for each task."""
 
 _NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
 
@@ -303,12 +301,23 @@ class IntermediateConfig(Section):
 
 
 class MixConfig(Section):
-    """A distribution over languages. All mixes have the same number of examples."""
+    """A distribution over languages, and how many examples it divides."""
 
     weights: dict[str, Number] = Field(
-        description="language -> weight, normalised to sum to 1. `@rare` is shared evenly by the rare languages that "
-        "have training data in the task, `@other` by those neither rare nor English, `@all` by all."
+        description="language or group -> weight, normalised to sum to 1; a group's languages with training data in "
+        "the task share its weight. Groups: `@rare`, `@other` (neither rare nor English), `@all`, `@family:NAME`, "
+        "`@script:NAME`, `rest` (all that no other name means)."
     )
+    budget: Literal["matched", "additive", "english_repeated"] = Field(
+        "matched",
+        description="`matched` = as many examples as English-only; `additive` = English whole, the others on top; "
+        "`english_repeated` = the control of an additive mix of the same weights: English alone, repeated to its size.",
+    )
+    repeats: Count = Field(1, description="How often a language's rows may be used, where they are too few.")
+    temperature: Positive | None = Field(
+        None, description="A group's languages share its weight by rows^(1/temperature); null = evenly."
+    )
+    leave_out: list[str] = Field([], description="Languages and groups that are never in the mix, to stay unseen.")
     translated: bool = Field(
         False, description="Rows in languages other than English are translations of English ones (`translation`)."
     )
@@ -381,7 +390,7 @@ class Config(Section):
     )
     mixes: dict[Name, MixConfig] = Field(
         {"en": MixConfig(weights={"en": 1.0}), "en+rare": MixConfig(weights={"en": 0.75, "@rare": 0.25})},
-        description="Language mixes by name; all have the same number of examples.",
+        description="Language mixes by name.",
     )
     translation: TranslationConfig = Field(TranslationConfig(), description=TranslationConfig.__doc__)
     targets: dict[Name, TargetConfig] = Field(

@@ -1,0 +1,181 @@
+"""How many examples each language gives when a budget of examples is divided by a mix.
+
+A mix names languages and groups of languages with weights (`portions`), which become one share per language
+(`shares`). The budget says how many examples of a task are divided:
+
+- `matched`: as many as English-only training has. `en+rare` at 0.75/0.25 has a quarter fewer English examples than
+  `en`, and not a quarter more examples; what it gains is due to the languages, at the price of some English.
+- `additive`: English is kept whole, and the others come on top, in proportion to their weights relative to English's.
+- `english_repeated`: the control of `additive` (is it the languages or the amount?): the examples of English-only
+  training, repeated until they are as many as the additive mix has.
+
+`allocate` divides the budget of one task, `allocate_tasks` those of several together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from fractions import Fraction
+from typing import NamedTuple
+
+from intermezzo.errors import UserError, suggestion
+from intermezzo.mixing.groups import ENGLISH, REST, Portion, portions, shares
+from intermezzo.mixing.programme import together
+
+__all__ = [
+    "BUDGETS",
+    "ENGLISH",
+    "REST",
+    "Cell",
+    "Portion",
+    "allocate",
+    "allocate_tasks",
+    "budget_of",
+    "portions",
+    "shares",
+]
+BUDGETS = ("matched", "additive", "english_repeated")
+
+
+def allocate(
+    examples: int, weights: Mapping[str, float], supply: Mapping[str, int] | None = None, *, repeats: int = 1
+) -> dict[str, int]:
+    """Divide `examples` over languages in proportion to `weights`; the counts sum to `examples` exactly.
+
+    A language gives at most `repeats` times its rows (`supply`: language -> rows; None = no limits). The closest
+    division is: a language that runs short gives all it can, and the others share the rest by their weights
+    (these numbers x are the nearest to the quotas q in sum((x - q)**2 / q)); fractions are settled by the largest
+    remainder (which minimises the largest and the total distance from them), ties by the language's name. It needs no
+    solver: limits are whole, so a fraction below one can be rounded up without passing it.
+
+    Raises UserError when weights are negative or sum to nothing, and when all languages together have too few rows.
+    """
+    open_ = _fractions(weights)
+    counts = dict.fromkeys(weights, 0)
+    limits = {code: examples if supply is None else repeats * supply.get(code, 0) for code in open_}
+    if sum(limits.values()) < examples:
+        times = f"{repeats} x " if repeats != 1 else ""
+        listed = ", ".join(f"{code} {times}{(supply or {}).get(code, 0)}" for code in sorted(limits))
+        asked = ", ".join(f"{code} {n}" for code, n in sorted(_largest_remainder(examples, open_).items()))
+        raise UserError(
+            f"{examples} examples asked for, {sum(limits.values())} there ({listed}), and the weights ask for {asked}; "
+            "lower `examples`, or give the mix more languages or `repeats`"
+        )
+    left = examples
+    while short := _short(left, open_, limits):
+        for code in short:
+            counts[code] = limits[code]
+            left -= limits[code]
+            del open_[code]
+    return counts | _largest_remainder(left, open_)
+
+
+class Cell(NamedTuple):
+    """What one language gives to one task."""
+
+    weight: float
+    """Share of the examples that the mix asks for."""
+    asked: int
+    """Examples that the mix asks for."""
+    examples: int
+    """Examples that it gets."""
+    rows: int
+    """Different rows among them; the examples are these, over and over."""
+    supply: int
+    """Rows that there are."""
+
+
+def allocate_tasks(
+    examples: Mapping[str, int | None],
+    weights: Mapping[str, Mapping[str, float]],
+    supply: Mapping[str, Mapping[str, int]],
+    *,
+    budget: str = "matched",
+    repeats: int = 1,
+) -> dict[str, dict[str, Cell]]:
+    """task -> language -> what it gives, for the tasks of one intermediate training.
+
+    examples: task -> examples of English-only training (None: as many as there are). weights, supply: task ->
+    language -> share, rows. Every task has its budget exactly, and every count is at most `repeats` times the rows.
+    Where a language runs short in one task and has rows to spare in another, it gives more there, so that its total
+    stays as asked. The closest numbers are those with (1) the smallest total and (2) the smallest largest shortfall
+    of a language against the whole part of what all tasks together ask of it, and among these with (3) the smallest
+    total and (4) the smallest largest distance from each task's own `allocate`; (5) of equals, the first in order of
+    task and language is the larger. This is an integer programme. If no language can make up for a shortage,
+    `allocate` of each task is its solution, and no solver runs. (One call per task keeps tasks apart.)
+
+    Raises UserError that names the task when its budget cannot be met.
+    """
+    if budget not in BUDGETS:
+        raise UserError(f"budget: unknown name '{budget}'; {suggestion(budget, BUDGETS)}")
+    whole, kept, open_, left, own = {}, {}, {}, {}, {}
+    for task, wanted in examples.items():
+        there = supply[task]
+        try:
+            parts = _fractions(weights[task])
+            if wanted is None:
+                wanted = sum(there.get(code, 0) for code in (parts if budget == "matched" else (ENGLISH,)))
+            whole[task], total = wanted, budget_of(wanted, weights[task], budget)
+            kept[task] = {}
+            if budget != "matched":
+                kept[task] = allocate(wanted, {ENGLISH: 1}, there, repeats=repeats if budget == "additive" else 1)
+            if budget == "english_repeated":
+                kept[task], parts = {ENGLISH: total}, {ENGLISH: Fraction(1)}
+            open_[task] = {code: part for code, part in parts.items() if code not in kept[task]}
+            left[task] = total - sum(kept[task].values())
+            own[task] = allocate(left[task], open_[task], there, repeats=repeats) if open_[task] else {}
+        except UserError as error:
+            raise UserError(f"task '{task}': {error}") from None
+    counts = together(left, open_, {t: {k: repeats * supply[t].get(k, 0) for k in open_[t]} for t in open_}, own)
+    cells: dict[str, dict[str, Cell]] = {}
+    for task in examples:
+        asked = kept[task] | (_largest_remainder(left[task], open_[task]))
+        cells[task] = {}
+        for code, n in (kept[task] | counts[task]).items():
+            there, share = supply[task].get(code, 0), 1.0 if budget == "english_repeated" else weights[task][code]
+            rows = whole[task] if budget == "english_repeated" else min(n, there)
+            cells[task][code] = Cell(share, asked[code], n, rows, there)
+    return cells
+
+
+def budget_of(examples: int, weights: Mapping[str, float], budget: str) -> int:
+    """How many examples of a task a mix trains on, where English-only training has `examples`."""
+    parts = _fractions(weights)
+    if budget == "matched":
+        return examples
+    if ENGLISH not in parts:
+        raise UserError(
+            f"budget '{budget}' adds languages to English, by their weights relative to its own, and '{ENGLISH}' has "
+            "none; give it a weight above 0, or choose the budget 'matched'"
+        )
+    return int(examples * sum(parts.values()) / parts[ENGLISH] + Fraction(1, 2))
+
+
+def _fractions(weights: Mapping[str, float | Fraction]) -> dict[str, Fraction]:
+    """The weights above 0 as fractions."""
+    negative = [language for language, weight in weights.items() if not weight >= 0]
+    if negative:
+        raise UserError(f"negative weight for {', '.join(negative)}; weights must be 0 or more")
+    parts = {language: Fraction(weight).limit_denominator(10**9) for language, weight in weights.items()}
+    if not any(parts.values()):
+        raise UserError("the weights sum to nothing; give at least one language a weight above 0")
+    return {language: part for language, part in parts.items() if part}
+
+
+def _short(total: int, weights: Mapping[str, Fraction], limits: Mapping[str, int]) -> list[str]:
+    """The languages whose part of `total` is more than their limit."""
+    whole = sum(weights.values())
+    return [code for code, weight in weights.items() if total * weight > limits[code] * whole]
+
+
+def _largest_remainder(total: int, weights: Mapping[str, Fraction]) -> dict[str, int]:
+    """Whole numbers in proportion to `weights` that sum to `total` (Hamilton's method)."""
+    if not weights:
+        return {}
+    whole = sum(weights.values())
+    quotas = {language: total * weight / whole for language, weight in weights.items()}
+    counts = {language: int(quota) for language, quota in quotas.items()}
+    by_remainder = sorted(quotas, key=lambda language: (counts[language] - quotas[language], language))
+    for language in by_remainder[: total - sum(counts.values())]:
+        counts[language] += 1
+    return counts

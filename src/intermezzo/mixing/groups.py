@@ -1,0 +1,121 @@
+"""From the names and weights of a mix to a share per language."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from typing import TYPE_CHECKING, NamedTuple
+
+from intermezzo.errors import UserError, suggestion
+
+if TYPE_CHECKING:
+    from intermezzo.languages import Language
+
+ENGLISH, REST = "en", "rest"
+
+
+class Portion(NamedTuple):
+    """A weight, and the languages that share it: one for the name of a language, several for a group."""
+
+    name: str
+    weight: float
+    languages: tuple[str, ...]
+
+
+def portions(
+    weights: Mapping[str, float],
+    available: Collection[str],
+    table: Mapping[str, Language],
+    rare: Collection[str],
+    *,
+    leave_out: Collection[str] = (),
+    key: str,
+    task: str,
+    source: str,
+) -> list[Portion]:
+    """What the names of a mix mean for one task.
+
+    weights: language or group -> weight. available: languages with training data of the task. table: the languages
+    that may be named. leave_out: languages and groups that are never in the mix. key, task, source: for messages, the
+    mix's place in the configuration, and names.
+
+    Groups: `@all`; `@rare`; `@other` (not rare); `@family:NAME` and `@script:NAME` (case does not matter); `rest` =
+    all that no other name of this mix means, be its weight 0. English is in `@all`, and in `rest` if nothing else
+    means it; no other group has it.
+
+    Raises UserError for an unknown name, a negative weight, a language or group without data, one that is named and
+    left out, and when nothing is left.
+    """
+    groups = _groups(table, rare)
+    out = {code for name in leave_out for code in _meant(name, groups, table, f"{key}.leave_out '{name}'")}
+    if available and out.issuperset(available):
+        raise UserError(
+            f"{key}.leave_out: takes all languages in which task '{task}' has training data; leave out fewer"
+        )
+    named = {code for name in weights if name != REST for code in _meant(name, groups, table, f"{key}.weights.{name}")}
+    found = []
+    for name, weight in weights.items():
+        place = f"{key}.weights.{name}"
+        if not weight >= 0:
+            raise UserError(f"{place}: a weight cannot be negative; found {weight}")
+        if weight == 0:
+            continue
+        meant = {*available} - named if name == REST else _meant(name, groups, table, place)
+        there = [code for code in available if code in meant]
+        if not there:
+            listed = ", ".join(available) or "(no language)"
+            raise UserError(
+                f"{place}: task '{task}' has no training data there (source '{source}'); it has some in: {listed}"
+            )
+        if out.issuperset(there):
+            raise UserError(f"{place}: {key}.leave_out takes all of it ({', '.join(there)}); remove one of the two")
+        found.append(Portion(name, weight, tuple(code for code in there if code not in out)))
+    if not found:
+        raise UserError(f"{key}.weights: the weights sum to nothing; give at least one language a weight above 0")
+    return found
+
+
+def shares(
+    parts: Iterable[Portion | tuple[str, float, Collection[str]]],
+    supply: Mapping[str, int] | None = None,
+    temperature: float | None = None,
+) -> dict[str, float]:
+    """language -> share; the shares are positive, sum to 1 and are rounded to 12 decimals.
+
+    The languages of a group share its weight evenly or, with a temperature T, in proportion to rows**(1/T) (supply:
+    language -> rows): T = 1 is by size, larger is more even (Arivazhagan et al. 2019, arXiv:1907.05019).
+    """
+    if temperature is not None and not temperature > 0:
+        raise UserError(f"temperature: {temperature}, but it must be above 0 (null = the languages of a group alike)")
+    found: dict[str, float] = {}
+    for _, weight, codes in parts:
+        sizes = dict.fromkeys(codes, 1.0)
+        if temperature is not None and supply is not None:
+            largest = max(supply.get(code, 0) for code in codes) or 1
+            sizes = {code: (supply.get(code, 0) / largest) ** (1 / temperature) for code in codes}
+        for code, size in sizes.items():
+            if size > 0:
+                found[code] = found.get(code, 0.0) + weight * size / sum(sizes.values())
+    if not found:
+        raise UserError("no language of the mix has any training data; name others")
+    total = sum(found.values())
+    return {code: round(share / total, 12) for code, share in sorted(found.items())}
+
+
+def _groups(table: Mapping[str, Language], rare: Collection[str]) -> dict[str, set[str]]:
+    """Name of a group -> its languages."""
+    others = {code: entry for code, entry in table.items() if code != ENGLISH}
+    groups = {"@all": {*table}, "@rare": others.keys() & {*rare}, "@other": others.keys() - {*rare}}
+    for code, entry in others.items():
+        for kind, value in (("family", entry.family), ("script", entry.script)):
+            if value:
+                groups.setdefault(f"@{kind}:{value}", set()).add(code)
+    return groups
+
+
+def _meant(name: str, groups: Mapping[str, set[str]], table: Mapping[str, Language], place: str) -> set[str]:
+    if name in table:
+        return {name}
+    for group, codes in groups.items():
+        if name.lower() == group.lower():
+            return codes
+    raise UserError(f"{place}: unknown language or group; {suggestion(name, [*table, *groups, REST])}")
