@@ -1,0 +1,546 @@
+"""What tasks download (sections `hub`, `url`), from stand-ins in the layout and with the columns of the originals.
+
+`PUBLISHED` and `SITE` were written down from the originals' own pages and loading code, not from the task files, and
+each entry says what was seen where: [V] seen (the place is named), [R] recalled, seen nowhere. The rows are made up.
+"""
+
+import io
+import json
+import tarfile
+import zipfile
+from pathlib import PurePosixPath
+from urllib.parse import urlsplit
+
+import huggingface_hub
+import pyarrow as pa
+import pytest
+from datasets import ClassLabel, Dataset, Features, List, Value
+
+import hub_server
+from intermezzo import sources
+from intermezzo.errors import UserError
+from intermezzo.sources import hub as hub_source
+from intermezzo.sources.hub.patterns import matching
+from intermezzo.tasks import PublishedSource, formats, load_task, task_names
+
+TEXT, NUMBER, INT32 = Value("string"), Value("int64"), Value("int32")
+ALL, HELD_OUT = ("train", "validation", "test"), ("validation", "test")
+MAIN, CONVERTED = "{config}/{split}-00000-of-00001.parquet", "{config}/{split}/0000.parquet"
+"""A repository that was converted to Parquet, and the branch refs/convert/parquet that the hub itself makes."""
+NLI = ["entailment", "neutral", "contradiction"]
+NER = ["O", "B-PER", "I-PER", "B-ORG", "I-ORG", "B-LOC", "I-LOC"]
+UPOS = ["ADJ", "ADP", "ADV", "AUX", "CCONJ", "DET", "INTJ", "NOUN", "NUM", "PART", "PRON", "PROPN", "PUNCT", "SCONJ"]
+UPOS += ["SYM", "VERB", "X"]
+ANSWERS = {"text": List(TEXT), "answer_start": List(INT32)}
+SQUAD = dict.fromkeys(("id", "title", "context", "question"), TEXT) | {"answers": ANSWERS}
+XTREME_R = (  # its 50 languages (evaluate.py of google-research/xtreme)
+    "af ar az bg bn de el en es et eu fa fi fr gu he hi ht hu id it ja jv ka kk ko lt ml mr ms my nl pa pl pt qu ro ru"
+    " sw ta te th tl tr uk ur vi wo yo zh"
+)
+XQUAD_R = "ar de el en es hi ru th tr vi zh"
+UDPOS = (
+    "Afrikaans Arabic Basque Bulgarian Chinese Dutch English Estonian Finnish French German Greek Hebrew Hindi"
+    " Hungarian Indonesian Italian Japanese Korean Marathi Persian Portuguese Russian Spanish Tamil Telugu Turkish Urdu"
+    " Vietnamese"
+)
+TATOEBA = (
+    "afr ara ben bul deu cmn ell est eus fin fra heb hin hun ind ita jav jpn kat kaz kor mal mar nld pes por rus spa"
+    " swh tam tel tgl tha tur urd vie"
+)
+
+
+# -- repositories of the hub ---------------------------------------------------------------------------------------
+
+
+def pairs(first, second, labels, **more):
+    """Rows of two texts and a label, one for each of `labels`."""
+    rows = [{first: f"First {i}.", second: f"Second {i}.", "label": label} for i, label in enumerate(labels)]
+    return [row | {key: value(i) for key, value in more.items()} for i, row in enumerate(rows)]
+
+
+def two(first, second, label):
+    return {first: TEXT, second: TEXT, "label": label}
+
+
+def tokens(column, names):
+    return {"tokens": List(TEXT), column: List(ClassLabel(names=names))}
+
+
+def question(name, starts, texts):
+    row = {"id": name, "title": "Lima", "context": "Ana lives in Lima.", "question": "Where?"}
+    return row | {"answers": {"text": texts, "answer_start": starts}}
+
+
+TAGGED = {"tokens": ["Ana", "met", "Lima", "."]}
+PARTS_OF_SPEECH = (tokens("pos_tags", UPOS), [TAGGED | {"pos_tags": [11, 15, 11, 12]}])
+SENTENCES = {"source_sentence": "Bonjour.\n", "target_sentence": "Hello.\n", "source_lang": "fra", "target_lang": "eng"}
+ALTERNATIVES = {
+    "premise": "It rained.",
+    "choice1": "It was dry.",
+    "choice2": "The street got wet.",
+    "question": "effect",
+}
+COPA = dict.fromkeys(("premise", "choice1", "choice2", "question"), TEXT)
+
+PUBLISHED = [
+    # (repository, branch, path, configurations, splits, columns, rows)
+    # Columns and label names [V] huggingface/datasets, dataset_infos.json of anli, snli, glue (mnli, qqp), squad and
+    # squad_v2; paths [V] public code that downloads them, but those of anli and squad [R].
+    ("facebook/anli", "main", MAIN, "plain_text",
+     [f"{split}_r{i}" for i in (1, 2, 3) for split in ("train", "dev", "test")],
+     {"uid": TEXT, **two("premise", "hypothesis", ClassLabel(names=NLI)), "reason": TEXT},
+     lambda split: pairs("premise", "hypothesis", [2, 0], uid=lambda i: f"{split}-{i}", reason=lambda i: "")),
+    ("stanfordnlp/snli", "main", MAIN, "plain_text", ALL, two("premise", "hypothesis", ClassLabel(names=NLI)),
+     pairs("premise", "hypothesis", [0, -1, 1, 2])),
+    ("nyu-mll/glue", "main", MAIN, "mnli",
+     ("train", "validation_matched", "validation_mismatched", "test_matched", "test_mismatched"),
+     two("premise", "hypothesis", ClassLabel(names=NLI)) | {"idx": INT32},
+     pairs("premise", "hypothesis", [1, 2, 0], idx=int)),
+    ("nyu-mll/glue", "main", MAIN, "qqp", ALL,
+     two("question1", "question2", ClassLabel(names=["not_duplicate", "duplicate"])) | {"idx": INT32},
+     [*pairs("question1", "question2", [1, 0], idx=int), {"question1": "", "question2": "?", "label": 0, "idx": 2}]),
+    ("rajpurkar/squad", "main", MAIN, "plain_text", ("train", "validation"), SQUAD,
+     [question("5733", [13], ["Lima"]), question("5734", [0, 0], ["Ana", "Ana"])]),
+    ("rajpurkar/squad_v2", "main", MAIN, "squad_v2", ("train", "validation"), SQUAD,
+     [question("56be", [13], ["Lima"]), question("5a8d", [], [])]),
+    # Columns [V] dataset_infos.json; the label is text and empty in the test set. Main holds Parquet too [V].
+    ("Rowan/hellaswag", "refs/convert/parquet", CONVERTED, "default", ALL,
+     {"ind": INT32, **dict.fromkeys(("activity_label", "ctx_a", "ctx_b", "ctx"), TEXT), "endings": List(TEXT),
+      **dict.fromkeys(("source_id", "split", "split_type", "label"), TEXT)},
+     [{"ind": 4, "activity_label": "Rain", "ctx_a": "It rains.", "ctx_b": "she", "ctx": "It rains. she", "label": "3",
+       "endings": ["a.", "b.", "c.", "d."], "source_id": "x~1", "split": "train", "split_type": "indomain"}]),
+    # Columns [V] dataset_infos.json; the folder `default` [V] listings of that branch (social_i_qa), [R] cosmos_qa.
+    # social_i_qa's labels had a line end until issue 1633 of huggingface/datasets; its card has "1" [V].
+    ("allenai/cosmos_qa", "refs/convert/parquet", CONVERTED, "default", ALL,
+     dict.fromkeys(("id", "context", "question", "answer0", "answer1", "answer2", "answer3"), TEXT) | {"label": INT32},
+     [{"id": "3Q##1", "context": "C.", "question": "Q?", "answer0": "a", "answer1": "b", "answer2": "c", "answer3": "d",
+       "label": 3}]),
+    ("allenai/social_i_qa", "refs/convert/parquet", CONVERTED, "default", ("train", "validation"),
+     dict.fromkeys(("context", "question", "answerA", "answerB", "answerC", "label"), TEXT),
+     [{"context": "C.", "question": "Q?", "answerA": "a", "answerB": "b", "answerC": "c", "label": label}
+      for label in "31"]),
+    # Columns [V] dataset_infos.json; path [V] public code.
+    ("tau/commonsense_qa", "main", "data/{split}-00000-of-00001.parquet", "default", ALL,
+     {"id": TEXT, "question": TEXT, "question_concept": TEXT, "choices": {"label": List(TEXT), "text": List(TEXT)},
+      "answerKey": TEXT},
+     [{"id": "07f", "question": "Q?", "question_concept": "rain", "choices": {"label": [*"ABCDE"], "text": [*"vwxyz"]},
+       "answerKey": "E"}]),
+    # Columns and label names [V] super_glue.py, xcopa.py; configurations [V] xcopa.py; paths [V] public code, [R].
+    ("aps/super_glue", "main", MAIN, "copa", ALL,
+     COPA | {"idx": INT32, "label": ClassLabel(names=["choice1", "choice2"])}, [ALTERNATIVES | {"idx": 7, "label": 1}]),
+    ("cambridgeltl/xcopa", "main", MAIN, "et ht id it qu sw ta th tr vi zh", HELD_OUT,
+     COPA | {"label": INT32, "idx": INT32, "changed": Value("bool")},
+     [ALTERNATIVES | {"idx": 0, "label": 1, "changed": False},
+      ALTERNATIVES | {"question": "cause", "idx": 1, "label": 0, "changed": True}]),
+    # Label names [V] xnli.py, a column per text [R]; path [V] public code. PAWS-X: columns and the label names "0" and
+    # "1" [V] paws-x.py; path [V] public code.
+    ("facebook/xnli", "main", MAIN, "ar bg de el en es fr hi ru sw th tr ur vi zh", ALL,
+     two("premise", "hypothesis", ClassLabel(names=NLI)), pairs("premise", "hypothesis", [2, 1, 0])),
+    ("google-research-datasets/paws-x", "main", MAIN, "de en es fr ja ko zh", ALL,
+     {"id": INT32, **two("sentence1", "sentence2", ClassLabel(names=["0", "1"]))},
+     pairs("sentence1", "sentence2", [0, 1], id=lambda i: i + 1)),
+    # Columns, label order, configurations and splits [V] card of xtreme in huggingface/datasets and xtreme.py, which
+    # leaves line ends in Tatoeba's sentences; that main holds Parquet [V] its commits, the path [R].
+    ("google/xtreme", "main", "udpos.{config}/{split}-00000-of-00001.parquet", UDPOS, ALL, *PARTS_OF_SPEECH),
+    ("google/xtreme", "main", "udpos.{config}/{split}-00000-of-00001.parquet", "Kazakh", ("train", "test"),
+     *PARTS_OF_SPEECH),
+    ("google/xtreme", "main", "udpos.{config}/{split}-00000-of-00001.parquet", "Tagalog Thai Yoruba", ("test",),
+     *PARTS_OF_SPEECH),
+    ("google/xtreme", "main", "tatoeba.{config}/{split}-00000-of-00001.parquet", TATOEBA, ("validation",),
+     dict.fromkeys(SENTENCES, TEXT),
+     [SENTENCES, SENTENCES | {"source_sentence": "Merci.\n", "target_sentence": "Thanks.\n"}]),
+    # Path [V] a listing of the repository; columns as in google/xtreme [V izhx/nlu-evals, the same code reads both],
+    # label order [R], from its build_parquet.py being made from xtreme.py.
+    ("izhx/xtreme-r-udpos", "main", "{config}/{split}.parquet", "lt pl ro uk wo", ("test",), *PARTS_OF_SPEECH),
+    # Columns and label order [V] wikiann.py (`spans` [R]), its 176 configurations [V]; path [R].
+    ("unimelb-nlp/wikiann", "main", MAIN, " ".join(sorted(set(XTREME_R.split()) - {"ht", "wo"})), ALL,
+     tokens("ner_tags", NER) | {"langs": List(TEXT), "spans": List(TEXT)},
+     [TAGGED | {"ner_tags": [1, 0, 5, 0], "langs": ["sw"] * 4, "spans": ["PER: Ana", "LOC: Lima"]}]),
+    # Columns and label names [V] dataset_infos.json of americas_nli, configurations [V] there; path [R].
+    ("nala-cub/americas_nli", "main", MAIN, "aym bzd cni gn hch nah oto quy shp tar", HELD_OUT,
+     two("premise", "hypothesis", ClassLabel(names=NLI)), pairs("premise", "hypothesis", [2, 1, 0])),
+    # Paths [V] listings of that branch; main holds data/{code}/{dev,test}.tsv [V public code], so there are no names of
+    # labels; 0 is entailment, 2 contradiction [V public code].
+    ("masakhane/afrixnli", "refs/convert/parquet", CONVERTED,
+     "amh eng ewe fra hau ibo kin lin lug orm sna sot swa twi wol xho yor zul", HELD_OUT,
+     two("premise", "hypothesis", NUMBER), pairs("premise", "hypothesis", [2, 1, 0])),
+    # Columns and path [V] public code; the languages [R].
+    ("wikimedia/wikipedia", "main", "{config}/{split}-00000-of-00041.parquet",
+     " ".join(f"20231101.{code}" for code in XTREME_R.split()), ("train",),
+     dict.fromkeys(("id", "url", "title", "text"), TEXT),
+     [{"id": "12", "url": "https://sw.wikipedia.org/wiki/Lima", "title": "Lima", "text": "Lima.\n\nLima is a city."}]),
+    # Paths [V] the repository's card. Its lines are not those of the original: a line per mention with the finished
+    # query in `mention` and its entity in `entity_id` [V izhx/nlu-evals, code by the same person that reads them; sizes
+    # of the files: 300 to 600 bytes a mention, 2,400 in the original]; whether there are more keys is not known.
+    ("izhx/mewsli-x", "main", "wikinews_mentions/{config}/{split}.jsonl", "ar de en es fa ja pl ro ta tr uk",
+     ("dev", "test"), None, [{"mention": "Lima: Ana lives in { Lima }.", "entity_id": "Q2868"}]),
+]  # fmt: skip
+
+
+def trees():
+    """(repository, branch) -> path -> (columns, rows)."""
+    found = {}
+    for repository, branch, path, configs, splits, columns, rows in PUBLISHED:
+        for config in configs.split():
+            for split in splits:
+                given = rows(split) if callable(rows) else rows
+                tree = found.setdefault((repository, branch), {})
+                tree[path.format(config=config, split=split)] = (columns, given)
+    return found
+
+
+TREES = trees()
+
+
+def encoded(columns, rows):
+    if columns is None:
+        return "".join(json.dumps(row) + "\n" for row in rows).encode()
+    sink = pa.BufferOutputStream()
+    Dataset.from_list(rows, features=Features(columns)).to_parquet(sink)
+    return sink.getvalue().to_pybytes()
+
+
+# -- addresses -----------------------------------------------------------------------------------------------------
+
+
+def squad(*items, **more):
+    """SQuAD JSON with one paragraph."""
+    questions = [
+        {"id": name, "question": "Where?", "answers": [{"text": text, "answer_start": start}]}
+        for name, text, start in items
+    ]
+    paragraph = {"context": "  Ana lives in Lima. It rains.", "qas": questions} | more
+    return json.dumps({"version": "1.1", "data": [{"title": "Lima", "paragraphs": [paragraph]}]}).encode()
+
+
+def tar(mode, **members):
+    sink = io.BytesIO()
+    with tarfile.open(fileobj=sink, mode=f"w:{mode}") as archive:
+        for name, content in members.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(content)
+            archive.addfile(info, io.BytesIO(content))
+    return sink.getvalue()
+
+
+def packed(**members):
+    sink = io.BytesIO()
+    with zipfile.ZipFile(sink, "w") as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+    return sink.getvalue()
+
+
+def bucc(part):
+    corpora = {"de": "de-000000001\tHallo.\nde-000000002\tNein.\n", "en": "en-000000007\tHello.\nen-000000009\tRain.\n"}
+    texts = corpora | {"gold": "de-000000001\ten-000000007\n"}
+    return tar("bz2", **{f"bucc2018/de-en/de-en.{part}.{end}": text.encode() for end, text in texts.items()})
+
+
+SPANS = [[2, 20], [21, 30]]
+PARALLEL = {
+    f"lareqa-9bc8c7f/xquad-r/{code}.json": squad(("56be", "Lima", 15), sentence_breaks=SPANS, sentences=["a", "b"])
+    for code in XQUAD_R.split()
+}
+SPAN = {"start": 13, "end": 17, "text": "Lima"}
+CONTEXT = {
+    "document_id": "Q1",
+    "language": "en",
+    "text": "Ana lives in Lima.",
+    "sentence_spans": [{"start": 0, "end": 18}],
+}
+ENTITY = {"entity_id": "Q2868", "title": "Lima", "description": "Lima is a city.", "description_language": "en",
+          "sentence_spans": [{"start": 0, "end": 15}]}  # fmt: skip
+PAIR = {"entity": ENTITY, "contextual_mention": {
+    "context": CONTEXT, "mention": {"example_id": "en-1", "entity_id": "Q2868", "mention_span": SPAN}}}  # fmt: skip
+AFRIQA = {"context": "Ana lives in Lima.", "question_lang": "Wapi?", "question_translated": "Where?", "title": "Lima",
+          "answer_lang": "Lima"}  # fmt: skip
+AFRIQA_LINES = "".join(
+    json.dumps(AFRIQA | {"id": str(i), "answer_pivot": {"text": [text], "answer_start": [13]}}) + "\n"
+    for i, text in enumerate(("Lima", "yes"))
+).encode()
+IOB2 = b"# sent_id = w-1\n# text = Ana met Lima\n1\tAna\tB-PER\t-\t-\n2\tmet\tO\t-\t-\n3\tLima\tB-LOC\t-\t-\n\n"
+MASAKHANER = b"Ana I-PER\nmet O\nLima B-LOC\nin O\n2020 B-DATE\n\n"
+MASAKHAPOS = b"Ana PROPN\nmet VERB\nLima PROPN\n\n"
+WNUT = b"Ana\tB-person\nmet\tO\n%sLima\tB-location\n%s"
+
+SITE = {
+    # Layouts [V] the published files themselves (xquad, xquad-r, masakhane-ner, masakhane-pos, afriqa, UNER, WNUT 2017,
+    # LASER at those commits; xquad.zh.json begins contexts with white space), GitHub's top folder of archives [R].
+    "/google-deepmind/xquad/7d30520c717524000f0d9d2f9c10a069acd9d285/xquad.zh.json": squad(("56be", "Lima", 15)),
+    "/google-research-datasets/lareqa/archive/9bc8c7fb6dd8d01d72a05a93c2cb96882b0d299c.tar.gz": tar("gz", **PARALLEL),
+    "/facebookresearch/LASER/archive/74bc6ae7ffb7cba670fe0f428d0ede9f666fb821.tar.gz": tar("gz", **{
+        f"LASER-74bc6ae/data/tatoeba/v1/tatoeba.{code}-eng.{end}": text
+        for code in ("aze", "pol", "deu")
+        for end, text in ((code, b"Dzie\xc5\x84 dobry.\nTak.\n"), ("eng", b"Hello.\nYes.\n"))
+    }),
+    **{f"/masakhane-io/masakhane-ner/ba5843cd08aa491d5f96a5e809e71eb9ec461391/MasakhaNER2.0/data/wol/{split}.txt":
+       MASAKHANER for split in ("train", "dev", "test")},
+    **{f"/masakhane-io/masakhane-pos/a42273eb27d37f3dedfc3914bfccb88199e10454/data/yor/{split}.txt": MASAKHAPOS
+       for split in ("train", "dev", "test")},
+    **{f"/masakhane-io/afriqa/5c29933753692c28773c34ac1f68482007f1d2bb/data/gold_passages/{code}/gold_span_passages"
+       f".afriqa.{code}.{passage}.{split}.json": AFRIQA_LINES
+       for code, passage in (("hau", "en"), ("swa", "en"), ("fon", "fr")) for split in ("train", "dev", "test")},
+    **{f"/UniversalNER/UNER_{folder}-ud-{split}.iob2": IOB2 for split in ("train", "dev", "test") for folder in (
+        "English-EWT/8ed072de2fd24022cc62458997fe96a8fe191ea4/en_ewt",
+        "Chinese-GSDSIMP/1f0307599dece7b83f4cba90ce9b63ef37a7b162/zh_gsdsimp",
+        "German-PUD/47eb039b6d80079b280ba70efe4136413fb7af9c/de_pud")},
+    **{f"/leondz/emerging_entities_17/e52a2d2a71ac1a051ca2d532eef28653c5c02603/{name}": WNUT % (end, end)
+       for name, end in (("wnut17train.conll", b"\t\n"), ("emerging.dev.conll", b"\n"),
+                         ("emerging.test.annotated", b"\n"))},
+    # SQuAD JSON [V] the same; its address [V] dataset_infos.json of squad.
+    "/SQuAD-explorer/dataset/train-v1.1.json": squad(("5733", "Ana", 2)),
+    # Members [V] xtreme.py.
+    "/MLQA/MLQA_V1.zip": packed(**{f"MLQA_V1/{split}/{split}-context-{context}-question-{asked}.json":
+                                   squad((f"{context}{asked}", "Lima", 15))
+                                   for split in ("dev", "test") for context in ("en", "hi") for asked in ("en", "hi")}),
+    # Addresses [V] xtreme.py, one file of all languages [V] its `tydiqa`; the language before a hyphen in ids [R].
+    **{f"/tydiqa/v1.1/tydiqa-goldp-v1.1-{split}.json": squad(("english-1-0", "Lima", 15), ("swahili--2-1", "Ana", 2))
+       for split in ("train", "dev")},
+    # Folder and endings [V] xtreme.py, names before them [R].
+    "/bucc2018/bucc2018-de-en.sample-gold.tar.bz2": bucc("sample"),
+    "/bucc2018/bucc2018-de-en.training-gold.tar.bz2": bucc("training"),
+    # Keys [V] mewsli-x.md; files at the top of the archive [V] get-mewsli-x.sh of google-research.
+    "/gresearch/mewsli/mewsli-x_20220518_6.zip": packed(**{
+        "wikipedia_pairs-train.jsonl": json.dumps(PAIR).encode(), "wikipedia_pairs-dev.jsonl": b"{}",
+        "candidate_set_entities.jsonl": json.dumps(ENTITY).encode()}),
+}  # fmt: skip
+
+
+# -- what the rows are ---------------------------------------------------------------------------------------------
+
+
+def texts(count, **columns):
+    more = {"text": [f"First {i}." for i in range(count)], "text_pair": [f"Second {i}." for i in range(count)]}
+    return more | columns
+
+
+REVERSED = texts(3, label=NLI[::-1])
+WORDS = [["Ana", "met", "Lima", "."]]
+TAGS = {"tokens": WORDS, "tags": [["PROPN", "VERB", "PROPN", "PUNCT"]]}
+HAS_ANSWER = {"context": ["  Ana lives in Lima. It rains."], "question": ["Where?"], "answers": [["Lima"]],
+              "answer_starts": [[15]]}  # fmt: skip
+GOLD_PASSAGE = {
+    "context": ["Ana lives in Lima."],
+    "question": ["Wapi?"],
+    "answers": [["Lima"]],
+    "answer_starts": [[13]],
+}
+EFFECT, CAUSE = "What was the effect?", "What was the cause?"
+CHOICES = ["It was dry.", "The street got wet."]
+CANDIDATE = "Ana lives in Lima.  Ana lives in Lima. It rains."
+MENTIONED = {"text": ["Lima: Ana lives in { Lima }."], "text_pair": [None], "relevant": [["Q2868"]]}
+PEOPLE = {"tokens": [["Ana", "met", "Lima"]], "tags": [["B-PER", "O", "B-LOC"]]}
+
+CASES = {
+    # task -> language and split -> column -> values
+    "anli_plus": {
+        "en train": {"label": [NLI[i] for i in (0, 1, 2, 1, 2, 0, 2, 0, 2, 0, 2, 0)]},
+        "en dev": {"label": [NLI[i] for i in (0, 1, 2, 1, 2, 0, 2, 0, 2, 0, 2, 0)]},
+    },
+    "mnli": {
+        "en train": texts(3, label=[NLI[i] for i in (1, 2, 0)]),
+        "en dev": {"label": [NLI[i] for i in (1, 2, 0, 1, 2, 0)]},
+    },
+    "qqp": {f"en {split}": texts(2, label=["duplicate", "not_duplicate"]) for split in ("train", "dev")},
+    "squad_v1": {
+        f"en {split}": {"id": ["5733", "5734"], "context": ["Ana lives in Lima."] * 2, "question": ["Where?"] * 2,
+                        "answers": [["Lima"], ["Ana", "Ana"]], "answer_starts": [[13], [0, 0]]}
+        for split in ("train", "dev")
+    },
+    "squad_v2": {f"en {split}": {"answers": [["Lima"], []], "answer_starts": [[13], []]} for split in ("train", "dev")},
+    "hellaswag": {
+        f"en {split}": {"context": ["It rains. she"], "question": [""], "choices": [["a.", "b.", "c.", "d."]],
+                        "label": [3]}
+        for split in ("train", "dev")
+    },
+    "cosmosqa": {
+        f"en {split}": {"context": ["C."], "question": ["Q?"], "choices": [[*"abcd"]], "label": [3]}
+        for split in ("train", "dev")
+    },
+    "socialiqa": {
+        f"en {split}": {"context": ["C."] * 2, "question": ["Q?"] * 2, "choices": [[*"abc"]] * 2, "label": [2, 0]}
+        for split in ("train", "dev")
+    },
+    "commonsenseqa": {
+        f"en {split}": {"context": [""], "question": ["Q?"], "choices": [[*"vwxyz"]], "label": [4]}
+        for split in ("train", "dev")
+    },
+    "copa": {
+        f"en {split}": {"context": ["It rained."], "question": [EFFECT], "choices": [CHOICES], "label": [1]}
+        for split in ("train", "dev")
+    },
+    "xcopa": {
+        f"{language} {split}": {"context": ["It rained."] * 2, "question": [EFFECT, CAUSE], "choices": [CHOICES] * 2,
+                                "label": [1, 0]}
+        for language, split in (("qu", "dev"), ("zh", "test"))
+    },
+    "mlm": {"sw train": {"id": ["12"], "text": ["Lima.\n\nLima is a city."], "text_pair": [None]}},
+    "xnli": {"sw dev": REVERSED, "fr test": REVERSED},
+    "pawsx": {name: texts(2, label=["different", "same"]) for name in ("en train", "ko dev", "de test")},
+    "udpos": {name: TAGS for name in ("en train", "zh dev", "kk test", "th test", "wo test")},
+    "panx": {
+        name: {"tokens": WORDS, "tags": [["B-PER", "O", "B-LOC", "O"]]} for name in ("en train", "yo dev", "qu test")
+    },
+    "xquad": {"zh test": HAS_ANSWER},
+    "mlqa": {"hi dev": HAS_ANSWER | {"id": ["hihi"]}, "en test": HAS_ANSWER | {"id": ["enen"]}},
+    "tydiqa": {
+        "en train": HAS_ANSWER | {"id": ["english-1-0"]},
+        "sw train": {"id": ["swahili--2-1"], "answers": [["Ana"]]},
+        "sw test": {"id": ["swahili--2-1"], "answer_starts": [[2]]},
+    },
+    "bucc2018": {
+        f"de {split}": {"id": ["de-000000001", "de-000000002", "en-000000007", "en-000000009"],
+                        "text": ["Hallo.", "Nein.", "Hello.", "Rain."], "side": ["foreign"] * 2 + ["english"] * 2,
+                        "pair": ["en-000000007", None, None, None]}
+        for split in ("dev", "test")
+    },
+    "tatoeba": {
+        "fr test": {"text": ["Bonjour.", "Merci."], "text_pair": ["Hello.", "Thanks."]},
+        "pl test": {"text": ["Dzień dobry.", "Tak."], "text_pair": ["Hello.", "Yes."]},
+    },
+    "lareqa": {
+        "en train": {"text": ["Where?"], "text_pair": [CANDIDATE], "relevant": [[]]},
+        "th test": {"id": ["56be"], "text": ["Where?"], "text_pair": [None],
+                    "relevant": [[f"{code}:1:0" for code in XQUAD_R.split()]]},
+        "th candidates": {"id": ["th:1:0", "th:1:1"],
+                          "text": [CANDIDATE, "It rains.  Ana lives in Lima. It rains."]},
+    },
+    "mewslix": {
+        "ro dev": MENTIONED,
+        "ta test": MENTIONED,
+        "en train": {"text": ["Lima: Ana lives in { Lima } ."], "text_pair": ["Lima is a city."], "relevant": [[]]},
+        "mul candidates": {"id": ["Q2868"], "text": ["Lima is a city."], "text_pair": [None], "relevant": [[]]},
+    },
+    "americasnli": {"nah dev": REVERSED, "qu test": REVERSED},
+    "afrixnli": {"am dev": REVERSED, "yo test": REVERSED},
+    "masakhaner2": {
+        f"wo {split}": {"tokens": [["Ana", "met", "Lima", "in", "2020"]], "tags": [["B-PER", "O", "B-LOC", "O", "O"]]}
+        for split in ("train", "dev", "test")
+    },
+    "masakhapos": {
+        f"yo {split}": {"tokens": [["Ana", "met", "Lima"]], "tags": [["PROPN", "VERB", "PROPN"]]}
+        for split in ("train", "dev", "test")
+    },
+    "afriqa": {name: GOLD_PASSAGE for name in ("ha train", "ha dev", "sw test", "fon test")},
+    "uner": {name: PEOPLE | {"id": ["w-1"]} for name in ("en train", "zh dev", "de test")},
+    "wnut17": {
+        f"en {split}": {"tokens": [["Ana", "met"], ["Lima"]], "tags": [["B-person", "O"], ["B-location"]]}
+        for split in ("train", "dev", "test")
+    },
+}  # fmt: skip
+
+
+# -- tests ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def hub():
+    """Every repository of PUBLISHED; files with the same rows are encoded once."""
+    known = {}
+    with hub_server.HubServer() as server:
+        for (repository, branch), tree in TREES.items():
+            files = {}
+            for path, (columns, rows) in tree.items():
+                key = repr((columns, rows))
+                files[path] = known[key] = known.get(key) or encoded(columns, rows)
+            server.commit(repository, files | {"README.md": b"# Card"}, branch)
+        yield server
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    """The folder that stands in for all hosts of SITE."""
+    root = tmp_path_factory.mktemp("site")
+    for path, content in SITE.items():
+        target = root / path.lstrip("/")
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(content)
+    return root
+
+
+@pytest.fixture
+def read(hub, site, tmp_path, monkeypatch):
+    """read(name, language, split) -> table: the catalogue's task with its addresses led to the stand-ins.
+
+    Numbers of rows and checksums are those of the originals and so left out, unless `keep` names them.
+    """
+    monkeypatch.setenv("HF_ENDPOINT", hub.endpoint)
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(hub_server, "PAGE", 1000)
+    monkeypatch.chdir(tmp_path)
+
+    def local(part, keep):
+        part = {key: value for key, value in part.items() if key in keep or key not in ("rows", "unverified_rows")}
+        if "url" in part:
+            part["url"] = (site / urlsplit(part["url"]).path.lstrip("/")).as_uri()
+            part["sha256"] = part["sha256"] if "sha256" in keep else None
+        return part
+
+    def read(name, language, split, keep=()):
+        task = load_task(name)
+        sections = {
+            section: PublishedSource(
+                data={
+                    code: {key: [local(part, keep) for part in parts] for key, parts in splits.items()}
+                    for code, splits in getattr(task.sources, section).data.items()
+                }
+            )
+            for section in ("hub", "url")
+            if getattr(task.sources, section)
+        }
+        task = task.model_copy(update={"sources": task.sources.model_copy(update=sections)})
+        monkeypatch.setattr(hub_source, "load_task", lambda _: task)
+        spec = {"source": "hub", "task": name, "language": language, "split": split, "rows": None}
+        rows = sources.read(spec | {"lock": "config/data.lock.yaml", "downloads": "results/.downloads"})
+        return formats.table(rows, task.format, task.labels)
+
+    return read
+
+
+def parts(name):
+    """(language, split, part) of everything that the task downloads."""
+    data = load_task(name).sources.parts("hub")
+    return [(code, split, part) for code, splits in data.items() for split in splits for part in splits[split]]
+
+
+def place(part):
+    """What a case stands for: the repository, or the kind of file at an address."""
+    return part.get("repository") or (urlsplit(part["url"]).hostname, part["reader"], part.get("kind"))
+
+
+def test_every_task_with_something_to_download_has_a_case_for_each_split_and_place():
+    assert set(CASES) == {name for name in task_names() if parts(name)}
+    for name, cases in CASES.items():
+        covered = [(code, split, part) for code, split, part in parts(name) if f"{code} {split}" in cases]
+        assert {split for _, split, _ in covered} == {split for _, split, _ in parts(name)}, name
+        assert {place(part) for *_, part in covered} == {place(part) for *_, part in parts(name)}, name
+
+
+@pytest.mark.parametrize(("name", "case"), [(name, case) for name, cases in CASES.items() for case in cases])
+def test_the_task_reads_what_is_published(name, case, read):
+    table = read(name, *case.split()).to_pydict()
+    wanted = CASES[name][case]
+    assert {column: table[column] for column in wanted} == wanted
+    assert len(set(table["id"])) == len(table["id"])
+
+
+def test_every_language_and_split_names_files_that_are_there():
+    for name in CASES:
+        for code, split, part in parts(name):
+            if "repository" in part:
+                tree = TREES[part["repository"], part.get("revision", "main")]
+                found = matching(tree, part["files"])
+                assert found, (name, code, split, part["files"])
+                assert all(PurePosixPath(path).suffix in (".parquet", ".jsonl") for path in found)
+
+
+def test_of_several_parts_each_row_keeps_an_id_of_its_own(read):
+    assert read("anli_plus", "en", "train")["id"].to_pylist()[-2:] == ["train_r3-0", "train_r3-1"]
+
+
+def test_the_catalogues_numbers_of_rows_and_checksums_refuse_the_stand_ins(read):
+    with pytest.raises(UserError, match=r"plain_text/train-00000-of-00001.parquet: 2 rows, expected 87599"):
+        read("squad_v1", "en", "train", keep=("rows",))
+    with pytest.raises(UserError, match=r"xquad\.zh\.json: sha256 is [0-9a-f]{64}, but the task file says 691d0b33"):
+        read("xquad", "zh", "test", keep=("sha256",))
