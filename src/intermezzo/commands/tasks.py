@@ -11,6 +11,7 @@ from typing import Any
 
 from intermezzo.errors import UserError, suggestion
 from intermezzo.tasks import Task, load_task, task_names
+from intermezzo.tasks.overview import sources_of
 
 SPLITS = ("train", "dev", "test", "candidates")
 
@@ -21,7 +22,7 @@ def list_tasks(options: Namespace) -> None:
     for task in map(load_task, task_names()):
         metric = task.metrics[0] if task.metrics else "-"
         count = max((len(task.sources.parts(source)) for source in ("files", "hub")), default=0)
-        rows.append((task.name, task.format, metric, " ".join(_sources(task)), str(count or "-"), task.description))
+        rows.append((task.name, task.format, metric, " ".join(sources_of(task)), str(count or "-"), task.description))
     _print_columns(rows)
 
 
@@ -47,7 +48,7 @@ def show_task(options: Namespace) -> None:
         settings = protocol.settings.get(name, {}) | protocol.retrieval.get(name, {})
         _print_item(f"protocol {name}", ", ".join(f"{key} {value}" for key, value in settings.items()))
     _print_item("notes", protocol.notes)
-    for source in _sources(task):
+    for source in sources_of(task):
         print(f"\nsource {source}:")
         if source == "world":
             _print_item("  generator", f"{task.sources.world.generator}; every language and split of the world")
@@ -120,10 +121,6 @@ def _check_languages(chosen: list[str] | None, known: tuple[str, ...]) -> None:
     for language in chosen or ():
         if known and language not in known:
             raise UserError(f"--languages: unknown language '{language}'; {suggestion(language, known)}")
-
-
-def _sources(task: Task) -> list[str]:
-    return [name for name in ("world", "files", "hub", "url") if getattr(task.sources, name)]
 
 
 def _by_split(task: Task, source: str) -> dict[str, list[str]]:

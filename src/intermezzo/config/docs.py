@@ -1,5 +1,7 @@
 """Files generated from the models: config/config.yaml, config/schema.json and the tables of docs/configuration.md.
 
+The table of docs/catalogue.md is generated from the task files beside them.
+
 `python -m intermezzo config docs --write` writes them, `--check` (and a test) compares them.
 """
 
@@ -26,6 +28,7 @@ from intermezzo.config.models import (
     Section,
     TargetConfig,
 )
+from intermezzo.tasks import overview
 
 ROOT = Path(__file__).resolve().parents[3]
 BEGIN, END = "<!-- generated: begin -->", "<!-- generated: end -->"
@@ -48,14 +51,19 @@ _PARTIAL = frozenset({"Overrides", "TaskRows", "TaskTraining"})
 
 def files() -> dict[Path, str]:
     """Path -> the content that it should have."""
-    guide = ROOT / "docs" / "configuration.md"
-    before, _, rest = guide.read_text(encoding="utf-8").partition(BEGIN)
-    after = rest.partition(END)[2]
+    guide, catalogue = ROOT / "docs" / "configuration.md", ROOT / "docs" / "catalogue.md"
     return {
         ROOT / "config" / "config.yaml": config_yaml(),
         ROOT / "config" / "schema.json": schema_json(),
-        guide: f"{before}{BEGIN}\n{tables()}{END}{after}",
+        guide: _with(guide, tables()),
+        catalogue: _with(catalogue, overview.markdown()),
     }
+
+
+def _with(page: Path, generated: str) -> str:
+    """The text of a page with `generated` between its two marks."""
+    before, _, rest = page.read_text(encoding="utf-8").partition(BEGIN)
+    return f"{before}{BEGIN}\n{generated}{END}{rest.partition(END)[2]}"
 
 
 def outdated() -> list[str]:
