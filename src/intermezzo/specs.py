@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from intermezzo import languages
 from intermezzo.artifacts import canonical
 from intermezzo.config import catalogue
 from intermezzo.config.checks import data_root
@@ -145,6 +146,7 @@ class Specs:
                 "english": catalogue.ENGLISH,
                 "english_mix": next((mix for mix in mixes if self._is_english(mix)), None),
                 "rare": list(catalogue.rare_languages(self.config)),
+                "attributes": self._attributes(),
                 "seeds": self.grid.seeds,
                 "encoders": self.grid.encoders,
                 "baseline_only": self.grid.baseline_only,
@@ -219,6 +221,13 @@ class Specs:
         del settings["examples"]  # each task has its own
         spec = {"phase": phase, "seed": int(wildcards.seed), "threads": self.grid.threads, "tasks": tasks}
         return canonical(spec | sampling | {"training": settings})
+
+    def _attributes(self) -> dict[str, dict[str, Any]]:
+        """What the analysis breaks results down by, for every language that is evaluated."""
+        table = languages.table(self.config.data.source)
+        evaluated = dict.fromkeys(code for target in self.grid.targets for code in self.grid.languages(target))
+        columns = ("family", "script", "joshi", "xlmr")
+        return {code: {column: getattr(table[code], column) for column in columns} for code in evaluated}
 
     def _is_whole(self, wildcards: Any) -> bool:
         """Published data that a sample would break: candidates, and sides of mining whose pairs belong together."""

@@ -24,6 +24,8 @@ class Comparisons:
         self._values: dict[Key, pd.DataFrame] = {}
         self._majority: dict[Key, pd.Series] = {}
         self._rows: dict[Key, pd.Series] = {}
+        told = ["encoder", "language", "fertility"]
+        self._fertility = scores.reindex(columns=told).dropna()
         for key, part in scores.groupby(keys, sort=False):
             seeds = part["seed"].fillna(-1).astype(int)
             matrix = part.assign(seed=seeds).pivot(index="seed", columns="language", values="value")
@@ -39,6 +41,10 @@ class Comparisons:
     def majority(self, key: Key) -> pd.Series:
         """What an uninformed guess gets, per language."""
         return self._majority[key]
+
+    def fertility(self, encoder: str) -> pd.Series:
+        """Subwords per word of each language, mean over targets; empty where results do not tell."""
+        return self._fertility[self._fertility["encoder"] == encoder].groupby("language")["fertility"].mean()
 
     def above_chance(self, key: Key) -> pd.DataFrame:
         """The metric minus the uninformed guess of its language."""

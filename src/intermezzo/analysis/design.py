@@ -69,6 +69,17 @@ class Target(_Strict):
     baseline_only: bool = False
 
 
+class Attributes(_Strict):
+    """What is known of a language, for analyses by it; None where nothing is."""
+
+    family: str | None = None
+    script: str | None = None
+    joshi: int | None = None
+    """Resource class 0-5 of Joshi et al. (2020)."""
+    xlmr: bool | None = None
+    """In the pretraining of XLM-R."""
+
+
 class Design(_Strict):
     """What was asked for; `Design.read` makes it from the plain dict that the workflow passes."""
 
@@ -81,6 +92,7 @@ class Design(_Strict):
     """Control encoders, without intermediate training."""
     intermediates: dict[str, Intermediate]
     targets: dict[str, Target]
+    attributes: dict[str, Attributes] = {}
 
     @classmethod
     def read(cls, spec: dict[str, Any]) -> Design:

@@ -31,6 +31,7 @@ class _Result(BaseModel):
     metrics: dict[str, _Share]
     majority: dict[str, _Share]
     n: int
+    fertility: FiniteFloat | None = None
     weights_sha256: str
     data_sha256: str
     code: str
@@ -39,10 +40,13 @@ class _Result(BaseModel):
 
 SCHEMA = pa.schema(
     [(name, pa.int64() if name == "seed" else pa.string()) for name in Cell._fields]
-    + [("value", pa.float64()), ("n", pa.int64()), ("majority", pa.float64())]
+    + [("value", pa.float64()), ("n", pa.int64()), ("majority", pa.float64()), ("fertility", pa.float64())]
     + [(name, pa.string()) for name in _PROVENANCE]
 )
-"""Values and majorities are in 0..1; `seed` is null where nothing seeded was trained; `spec` is a digest."""
+"""Values and majorities are in 0..1; `seed` is null where nothing seeded was trained; `spec` is a digest.
+
+`fertility`: subwords per word of the test data under the encoder's tokenizer, null where a result does not tell.
+"""
 
 
 def read(paths: Iterable[str | Path], design: Design) -> pd.DataFrame:
@@ -65,7 +69,7 @@ def read(paths: Iterable[str | Path], design: Design) -> pd.DataFrame:
             more = f"\n  ... {len(cells)} in all" if len(cells) > 10 else ""
             raise UserError(f"results {what}:{listed}{more}\nrun the workflow again with this configuration")
     frame = pd.DataFrame([rows[cell] for cell in sorted(rows, key=_order)], columns=SCHEMA.names)
-    return frame.astype({"seed": "Int64"})
+    return frame.astype({"seed": "Int64", "fertility": float})
 
 
 def write(frame: pd.DataFrame, path: str | Path) -> None:
@@ -86,7 +90,9 @@ def _rows(path: Path) -> Iterator[tuple[Cell, dict[str, Any]]]:
     except KeyError as error:
         raise UserError(f"{path}: majority lacks the metric {error}; delete the file and run again") from None
     seed = None if result.seed == "none" else result.seed
-    shared = result.model_dump(include={"encoder", "intermediate", "mix", "target", "language", "n", *_PROVENANCE})
+    shared = result.model_dump(
+        include={"encoder", "intermediate", "mix", "target", "language", "n", "fertility", *_PROVENANCE}
+    )
     shared |= {"seed": seed, "spec": result.spec if isinstance(result.spec, str) else digest(result.spec)}
     for metric, value in result.metrics.items():
         row = shared | {"metric": metric, "value": value, "majority": majority[metric]}

@@ -7,10 +7,13 @@
 | delta_baseline | mean difference from no intermediate training, paired by seed and language |
 | delta_english | mean difference from the same intermediate in the English-only mix, paired likewise |
 | ci_of, ci_low, ci_high | 95 % interval of the difference that ci_of names: delta_english if any, else delta_baseline |
+| p | of no difference, two-sided, from the same model as the interval: below 0.05 where that leaves out zero |
+| p_holm | p after Holm's correction over the family: all lines with the same ci_of and a target's main metric |
 | seen_in | for rare_seen and rare_unseen: the mix (or intermediate/mix) whose languages split the group, see `design` |
 | n_languages, n_seeds | how many of each stand behind the line |
 
-An empty field means that there is no such value: no reference on the grid, or one seed alone.
+An empty field means that there is no such value: no reference on the grid, one seed alone, and for p_holm a line that
+belongs to no family (a control, a further metric).
 """
 
 from __future__ import annotations
@@ -24,24 +27,33 @@ import pandas as pd
 from intermezzo.analysis.comparisons import Comparisons
 from intermezzo.analysis.design import Design, Group
 from intermezzo.analysis.intervals import estimate
+from intermezzo.analysis.significance import holm
 from intermezzo.artifacts import write_text
 
 COLUMNS = (
     *("encoder", "intermediate", "mix", "target", "language_group", "seen_in", "metric", "n_languages", "n_seeds"),
     *("mean", "sd", "majority", "delta_baseline", "delta_english", "ci_of", "ci_low", "ci_high"),
+    *("p", "p_holm"),
 )
 
 
 def table(comparisons: Comparisons) -> pd.DataFrame:
     """Every line of the summary, in the order: encoder, target, metric, intermediate, mix, language group."""
     design = comparisons.design
-    return pd.DataFrame(_lines(comparisons, design), columns=COLUMNS)
+    frame = pd.DataFrame(_lines(comparisons, design), columns=COLUMNS)
+    kept = design.without_controls()
+    main = {name: target.metrics[0] for name, target in kept.targets.items()}
+    corrected = frame["encoder"].isin(kept.encoders) & frame["intermediate"].isin(kept.intermediates)
+    corrected &= frame["metric"] == frame["target"].map(main)
+    for _, family in frame[corrected].groupby("ci_of"):
+        frame.loc[family.index, "p_holm"] = holm(family["p"])
+    return frame
 
 
 def write(frame: pd.DataFrame, path: str | Path) -> None:
-    """Write tab-separated text with two decimals."""
+    """Write tab-separated text with two decimals, for p three significant digits."""
     lines = ["\t".join(COLUMNS)]
-    lines += ["\t".join(_text(value) for value in row) for row in frame.itertuples(index=False)]
+    lines += ["\t".join(map(_text, COLUMNS, row)) for row in frame.itertuples(index=False)]
     write_text(path, "\n".join(lines) + "\n")
 
 
@@ -72,16 +84,20 @@ def _numbers(comparisons: Comparisons, key: tuple[str, str, str, str, str], grou
         "ci_of": "",
         "ci_low": math.nan,
         "ci_high": math.nan,
+        "p": math.nan,
+        "p_holm": math.nan,
     }
     deltas = {"delta_baseline": comparisons.delta_baseline(key), "delta_english": comparisons.delta_english(key)}
     for name, delta in deltas.items():  # the English one comes last and so has the interval
         if delta is not None:
             found = estimate(delta[languages].to_numpy())
-            line |= {name: found.mean, "ci_of": name, "ci_low": found.low, "ci_high": found.high}
+            line |= {name: found.mean, "ci_of": name, "ci_low": found.low, "ci_high": found.high, "p": found.p}
     return line
 
 
-def _text(value: object) -> str:
+def _text(column: str, value: object) -> str:
     if isinstance(value, float):
+        if column.startswith("p"):
+            return "" if math.isnan(value) else f"{value:.3g}"
         return "" if math.isnan(value) else f"{value:.2f}".replace("-0.00", "0.00")
     return str(value)

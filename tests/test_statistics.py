@@ -1,0 +1,284 @@
+"""The statistics behind the answer: calibrated intervals, sign flips, correction, power, breakdowns."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.stats import permutation_test, ttest_1samp
+
+from intermezzo.analysis import answer, breakdown, effects, summary
+from intermezzo.analysis.comparisons import Comparisons
+from intermezzo.analysis.design import Design
+from intermezzo.analysis.intervals import components, estimate
+from intermezzo.analysis.power import seeds_needed, visible, visible_effects
+from intermezzo.analysis.selection import best_intermediate
+from intermezzo.analysis.significance import flip_p, holm, smallest_p
+
+SCRIPT = Path(__file__).parents[1] / "benchmarks" / "calibration.py"
+LANGUAGES = ["en", "deu", "nor", "fri", "tul", "mor"]
+
+
+@pytest.fixture(scope="module")
+def calibration():
+    spec = importlib.util.spec_from_file_location("calibration", SCRIPT)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+# -- intervals ---------------------------------------------------------------------------------------------------------
+
+
+def test_intervals_are_calibrated(calibration):
+    result = calibration.calibrate(1500, seeds=(2, 3, 5), languages=(8, 40))
+    for cell in result["by_seeds_and_languages"]:
+        # with two seeds no interval can be exact for all variances: these are wide rather than wrong
+        assert cell["false_positive"] <= 0.055 + 0.012, cell  # two standard errors of 1500 draws
+        assert cell["coverage"] + 0.012 >= 0.935 and (cell["seeds"] == 2 or cell["coverage"] <= 0.965 + 0.012), cell
+    assert min(row["coverage"] for row in result["by_setting"]) > 0.9  # the stress settings too
+    hierarchical = [cell["coverage"]["hierarchical bootstrap"] for cell in result["alternatives"]]
+    assert max(hierarchical[:4]) < 0.935  # why it was not chosen: two and three seeds
+
+
+def test_calibration_is_one_command(tmp_path):
+    command = [sys.executable, str(SCRIPT), "--json", str(tmp_path / "out.json"), "--experiments", "50"]
+    shown = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    result = json.loads((tmp_path / "out.json").read_text())
+    assert {"coverage", "false_positive", "seeds", "languages"} <= set(result["by_seeds_and_languages"][0])
+    assert result["experiments"] == 50 and "| seeds | languages | coverage |" in shown
+
+
+@pytest.mark.parametrize("shape", [(3, 8), (2, 5), (1, 6), (4, 1)])
+def test_interval_and_p_agree(shape):
+    draw = np.random.default_rng(3)
+    for _ in range(50):
+        found = estimate(draw.normal(0.8, 1, shape))
+        assert (found.low > 0 or found.high < 0) == (found.p < 0.05)
+
+
+def test_one_seed_or_language_is_students_t():
+    values = np.random.default_rng(0).normal(1, 2, 7)
+    expected = ttest_1samp(values, 0)
+    for shape in ((1, 7), (7, 1)):
+        found = estimate(values.reshape(shape))
+        assert found.p == pytest.approx(expected.pvalue)
+        interval = expected.confidence_interval()
+        assert (found.low, found.high) == (pytest.approx(interval.low), pytest.approx(interval.high))
+
+
+def test_components_are_recovered():
+    draw = np.random.default_rng(1)
+    values = draw.normal(0, 2, (300, 1)) + draw.normal(0, 3, (1, 300)) + draw.normal(0, 1, (300, 300))
+    found = components(values)
+    assert found.seed == pytest.approx(4, rel=0.2)
+    assert found.language == pytest.approx(9, rel=0.2)
+    assert found.remainder == pytest.approx(1, rel=0.05)
+    assert np.isnan(components(values[:1]).seed) and np.isnan(components(values[:, :1]).language)
+
+
+# -- sign flips and correction -----------------------------------------------------------------------------------------
+
+
+def test_exact_sign_flips_are_those_of_scipy():
+    values = np.random.default_rng(2).normal(0.7, 1, 9)
+    expected = permutation_test((values,), np.mean, permutation_type="samples", n_resamples=np.inf)
+    assert flip_p(values) == pytest.approx(expected.pvalue)
+
+
+def test_drawn_sign_flips_come_near_the_t_test():
+    values = np.random.default_rng(4).normal(0.4, 1, 40)
+    assert flip_p(values) == pytest.approx(ttest_1samp(values, 0).pvalue, abs=0.01)
+    assert flip_p(values) == flip_p(values)
+
+
+@pytest.mark.parametrize("units", [1, 2, 3, 5, 8])
+def test_no_p_is_below_what_the_design_supports(units):
+    assert flip_p(np.full(units, 3.0)) == smallest_p(units) == 2 / 2**units
+
+
+def test_sign_flips_without_effect_are_exact():
+    draw = np.random.default_rng(5)
+    found = [flip_p(draw.standard_t(3, 8)) < 0.05 for _ in range(2000)]
+    assert np.mean(found) <= 0.055
+
+
+def test_holm_by_hand():
+    assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
+    assert holm([0.5, 0.9]).tolist() == [1.0, 1.0]
+    with_gap = holm([np.nan, 0.02, 0.01])
+    assert np.isnan(with_gap[0]) and with_gap[1:] == pytest.approx([0.02, 0.02])
+
+
+# -- power -------------------------------------------------------------------------------------------------------------
+
+
+def test_a_visible_effect_is_seen_in_four_of_five_experiments():
+    draw = np.random.default_rng(6)
+    pilot = components(draw.normal(0, 1, (4, 1)) + draw.normal(0, 3, (1, 12)) + draw.normal(0, 2, (4, 12)))
+    effect = visible(pilot, 4, 12)
+    seen = 0
+    for _ in range(600):
+        values = effect + draw.normal(0, pilot.seed**0.5, (4, 1)) + draw.normal(0, pilot.language**0.5, (1, 12))
+        seen += estimate(values + draw.normal(0, pilot.remainder**0.5, (4, 12))).low > 0
+    assert seen / 600 == pytest.approx(0.8, abs=0.05)
+
+
+def test_more_seeds_and_languages_see_smaller_effects():
+    pilot = components(np.random.default_rng(7).normal(0, 3, (3, 8)) + np.array([[-2.0], [0], [2]]))
+    table = visible_effects(pilot, [8, 20], [2, 3, 5, 10])
+    assert (np.diff(table.to_numpy(), axis=0) < 0).all() and (table[20] < table[8]).all()
+    seeds = seeds_needed(pilot, [0.001, 5.0], [8, 20])
+    assert np.isnan(seeds.loc[0.001]).all()  # out of reach of thirty seeds
+    assert table.at[10, 8] > 5 or seeds.loc[5.0, 8] <= 10
+    assert np.isnan(visible(components(np.ones((1, 4)) * [1, 2, 3, 4]), 3, 4))  # one seed shows no spread of seeds
+
+
+# -- frames from an experiment -----------------------------------------------------------------------------------------
+
+
+def design(**changes) -> Design:
+    targets = {
+        name: {"task": name, "format": fmt, "metrics": metrics, "languages": LANGUAGES}
+        for name, fmt, metrics in (("nli", "classification", ["accuracy"]), ("qa", "span", ["squad_f1", "squad_em"]))
+    }
+    targets["nli_blind"] = targets["nli"] | {"control": True}
+    spec = {
+        "english": "en",
+        "english_mix": "en",
+        "rare": ["fri", "tul", "mor"],
+        "seeds": [0, 1, 2],
+        "encoders": ["small"],
+        "intermediates": {
+            "none": {"tasks": [], "mixes": {"none": []}},
+            "nli": {"tasks": ["nli"], "mixes": {"en": ["en"], "mix": ["en", "fri", "tul"]}},
+        },
+        "targets": targets,
+        "attributes": {
+            "deu": {"family": "west", "script": "Latin", "joshi": 5, "xlmr": True},
+            "nor": {"family": "west", "script": "Runes", "joshi": 1, "xlmr": True},
+            "fri": {"family": "west", "script": "Latin", "joshi": 1, "xlmr": False},
+            "tul": {"family": "south", "script": "Tulu", "joshi": 0},
+            "mor": {"family": "far"},
+        },
+    }
+    return Design.read(spec | changes)
+
+
+def frame(plan: Design, gain, fertility=lambda language: None, seed: int = 0) -> pd.DataFrame:
+    """Scores of a design, in 0..1: half right, a gain (points) in the mix, and noise of one point."""
+    noise, rows = np.random.default_rng(seed), []
+    for cell in plan.cells():
+        points = 50 + noise.normal(0, 1) + (gain(cell) if cell.mix == "mix" else 0)
+        rows.append(
+            cell._asdict() | {"value": points / 100, "n": 400, "majority": 0.3, "fertility": fertility(cell.language)}
+        )
+    return pd.DataFrame(rows).astype({"seed": "Int64", "fertility": float})
+
+
+def test_headline_has_every_group_with_its_figures():
+    plan = design()
+    found = effects.headline(Comparisons(frame(plan, lambda c: 10 if c.language in ("fri", "tul") else 0), plan))
+    assert list(found["group"]) == ["rare_seen", "rare_unseen", "other", "english"]
+    seen = found.iloc[0]
+    assert (seen["languages"], seen["n_languages"], seen["n_seeds"], seen["n_pairs"]) == ("fri tul", 2, 3, 2)
+    assert seen["mean"] == pytest.approx(10, abs=1.5) and seen["improved"] == 1.0
+    assert (seen["least_p_languages"], seen["least_p_seeds"]) == (0.5, 0.25)
+    assert seen["effect_size"] > 3
+    assert np.isnan(found.iloc[1]["effect_size"])  # one language
+    assert found["p_holm"].tolist() == pytest.approx(holm(found["p"]).tolist())
+
+
+def test_a_planted_effect_is_found_and_none_is_not():
+    plan = design(rare=["fri", "tul", "mor", "nor"])
+    planted = Comparisons(frame(plan, lambda c: 25 if c.language in ("fri", "tul") else 0), plan)
+    assert "**rare, seen in the mix** (fri, tul): **higher** with the mix" in answer.text(planted)
+    false = 0
+    for seed in range(10):
+        false += "**higher**" in answer.text(Comparisons(frame(plan, lambda c: 0, seed=seed), plan))
+    assert false <= 2
+
+
+def test_summary_corrects_over_main_metrics_without_controls():
+    plan = design()
+    found = summary.table(Comparisons(frame(plan, lambda c: 5), plan))
+    against = found[found["ci_of"] == "delta_english"]
+    family = against[(against["target"] != "nli_blind") & (against["metric"] != "squad_em")]
+    assert family["p_holm"].tolist() == pytest.approx(holm(family["p"]).tolist())
+    assert against.drop(family.index)["p_holm"].isna().all() and against["p"].notna().all()
+    assert (family["p_holm"] >= family["p"]).all()
+
+
+def test_languages_are_grouped_by_what_is_known_of_them():
+    plan = design()
+    found = breakdown.by_attribute(Comparisons(frame(plan, lambda c: 8 if c.language in ("fri", "nor") else 0), plan))
+    lines = {(row["attribute"], row["value"]): row for row in found.to_dict("records")}
+    west = lines["family", "west"]
+    assert (set(west["languages"].split()), west["n_seen"]) == ({"deu", "nor", "fri"}, 1)
+    assert lines["joshi", 1]["mean"] == pytest.approx(8, abs=1.5)
+    assert set(lines["xlmr", True]["languages"].split()) == {"deu", "nor"}  # tul and mor: not known
+    nearest = {row["languages"]: row["value"] for row in found.to_dict("records") if row["attribute"] == "distance"}
+    assert nearest == {
+        "fri tul": "0 in the mix",
+        "deu": "1 same family and script",
+        "nor": "2 same family",
+        "mor": "4 neither",
+    }
+    assert not (found["languages"].str.contains("en")).any()
+    text = answer.text(Comparisons(frame(plan, lambda c: 0), plan))
+    assert "## Beyond the mean" in text and "| resource class (Joshi et al. 2020) | 1 |" in text
+
+
+def test_fertility_is_compared_where_results_tell_it():
+    plan = design()
+    order = {code: number for number, code in enumerate(LANGUAGES)}
+
+    def gain(cell):
+        return 5 * order[cell.language]
+
+    told = Comparisons(frame(plan, gain, lambda language: 1.0 + order[language]), plan)
+    (line,) = breakdown.with_fertility(told).to_dict("records")
+    assert line["correlation"] == pytest.approx(1.0) and line["n_languages"] == 5
+    assert "fertility" in set(breakdown.by_attribute(told)["attribute"])
+    silent = Comparisons(frame(plan, gain), plan)
+    assert breakdown.with_fertility(silent).empty
+    assert "fertility" not in set(breakdown.by_attribute(silent)["attribute"])
+
+
+def test_the_transfer_gap_is_paired():
+    plan = design()
+    found = breakdown.transfer_gap(Comparisons(frame(plan, lambda c: 12 if c.language == "fri" else 2), plan))
+    seen = found[found["group"] == "rare_seen"].iloc[0]
+    # fri gains 10 more than English, tul as much: the gap of the two shrinks by 5
+    assert seen["mean"] == pytest.approx(-5, abs=1.5)
+    assert seen["after"] - seen["before"] == pytest.approx(seen["mean"])
+
+
+def test_the_best_intermediate_is_chosen_on_development_data():
+    plan = design()
+    test = Comparisons(frame(plan, lambda c: 0), plan)
+    development = frame(plan, lambda c: 9).assign(split="dev")
+    found = best_intermediate(development, test)
+    assert list(found["target"]) == ["nli", "qa"]  # the control is none
+    assert set(found["mix"]) == {"mix"}
+    assert found["dev"].tolist() == pytest.approx([59, 59], abs=1.5)
+    assert found["test"].tolist() == pytest.approx([50, 50], abs=1.5)
+    assert "chosen on development data alone" in answer.text(test, development)
+
+
+@pytest.mark.parametrize("split", ["test", None, "mixed"])
+def test_selection_on_test_data_is_refused(split):
+    plan = design()
+    scores = frame(plan, lambda c: 0)
+    if split:
+        scores["split"] = "test"
+    if split == "mixed":
+        scores.loc[3:, "split"] = "dev"
+    with pytest.raises(AssertionError, match="development scores only"):
+        best_intermediate(scores, Comparisons(scores, plan))
