@@ -1,5 +1,7 @@
 """Packed computation equals padded computation; formats encode and decode what they should."""
 
+import unicodedata
+
 import pytest
 import torch
 from tokenizers import Tokenizer
@@ -9,7 +11,6 @@ from intermezzo.modeling.encoder import Encoder
 from intermezzo.modeling.formats import Feature, format_module
 from intermezzo.modeling.packing import pack
 from intermezzo.modeling.pooling import pool
-from intermezzo.modeling.retrieval import nearest
 from intermezzo.modeling.tokenizer import load_tokenizer, normalize, train_tokenizer
 
 TEXTS = [
@@ -111,10 +112,57 @@ def test_tagging_windows_cover_every_word_and_join_in_order(tokenizer):
     module, task = format_module("tagging"), {"labels": ["A", "B"], "alone": False}
     features = module.encode(rows, tokenizer, task, SETTINGS)
     assert len(features) > 2 and all(f.tokens <= SETTINGS["max_length"] for f in features)
-    pieces = [(f, [task["labels"][tag] for _, tag in f.target]) for f in reversed(features)]
-    assert module.join(pieces, rows) == [r["tags"] for r in rows]
+    assert told(module, features, rows) == [r["tags"] for r in rows]
     alone = module.encode(rows, tokenizer, task | {"alone": True}, SETTINGS)
     assert len(alone) == 41
+
+
+def told(module, features: list[Feature], rows: list[dict]) -> list[list[str]]:
+    """What a head says that is right at each word's first subword, and says X everywhere else."""
+    head = module.Head(4, {"labels": ["A", "B", "X"]}, SETTINGS)
+    starts = torch.tensor([0, *torch.tensor([f.tokens for f in features]).cumsum(0).tolist()[:-1]])
+    logits = torch.tensor([0.0, 0.0, 1.0]).repeat(sum(f.tokens for f in features), 1)
+    for start, feature in zip(starts.tolist(), features, strict=True):
+        for at, tag in feature.target:
+            logits[start + at, tag] = 2.0
+    pieces = list(zip(features, module.decode(head, (logits, starts), features), strict=True))
+    return module.join(pieces[::-1], rows)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["cat", "abcdefghij" * 9, "dog"],  # longer than a window, at the start, middle and end
+        ["abcdefghij" * 9],
+        ["", "cat", "", "", "dog", ""],  # no subword at all
+        ["", "", "abcdefghij" * 9, ""],
+        ["\u200b", "\u00a0", "\u200d", "\ufeff", "\u00ad", "10 000", "<unk>", "<s>"],
+        ["cat"] * 22 + [""] * 40 + ["dog"] * 22,
+        ["แมว" * 20, "猫" * 50, "القط"],
+    ],
+)
+def test_every_word_has_one_tag_whatever_its_tokens(tokenizer, words):
+    rows = [{"id": "a", "tokens": words, "tags": ["AB"[i % 2] for i in range(len(words))]}]
+    module = format_module("tagging")
+    for alone in (False, True):
+        features = module.encode(rows, tokenizer, {"labels": ["A", "B", "X"], "alone": alone}, SETTINGS)
+        assert all(0 < f.tokens <= SETTINGS["max_length"] for f in features)
+        assert told(module, features, rows) == [rows[0]["tags"]]
+        pack([s for f in features for s in f.sequences], [t for f in features for t in f.types])
+
+
+def test_tags_that_training_never_saw_take_no_part_in_the_loss(tokenizer):
+    module, task = format_module("tagging"), {"labels": ["A", "B"]}
+    rows = [{"id": "a", "tokens": ["the", "cat", "dog"], "tags": ["A", "NEW", "B"]}]
+    (feature,) = module.encode(rows, tokenizer, task, SETTINGS)
+    logits = torch.randn(feature.tokens, 2)
+    loss = module.Head(4, task, SETTINGS).loss((logits, torch.tensor([0])), [feature])
+    places = [at for at, tag in feature.target if tag >= 0]
+    assert len(places) == 2
+    torch.testing.assert_close(loss, torch.nn.functional.cross_entropy(logits[places], torch.tensor([0, 1])))
+    (unlabelled,) = module.encode([rows[0] | {"tags": None}], tokenizer, task, SETTINGS)
+    assert unlabelled.sequences == feature.sequences
+    assert [at for at, _ in unlabelled.target] == [at for at, _ in feature.target]
 
 
 @pytest.mark.parametrize(
@@ -138,8 +186,9 @@ def test_span_targets_point_to_the_answer_in_every_script(tokenizer, context, an
     assert answer in context[offsets[first][0] : offsets[last][1]]
     scores = torch.full((1, feature.tokens, 2), -5.0)
     scores[0, feature.target[0], 0] = scores[0, feature.target[1], 1] = 5.0
-    (span,) = module.decode(None, scores, [feature])
-    assert answer in module.join([(feature, span)], [row])[0]
+    (span,) = module.decode(module.Head(4, {}, SETTINGS), scores, [feature])
+    (text,) = module.join([(feature, span)], [row])
+    assert answer in text and (text == answer or " " not in context[: context.index(answer)])
 
 
 def test_span_takes_the_best_window_of_a_long_context(tokenizer):
@@ -150,8 +199,95 @@ def test_span_takes_the_best_window_of_a_long_context(tokenizer):
     features = module.encode([row], tokenizer, {}, SETTINGS)
     found = [f for f in features if f.target != (0, 0)]
     assert len(features) > 3 and found and all(f.tokens <= SETTINGS["max_length"] for f in features)
-    pieces = [(f, (float(f is found[0]), 0, 5) if f is not found[0] else (9.0, 7, 9)) for f in features]
+    null = float("-inf")
+    pieces = [(f, (9.0, 7, 9, null) if f is found[0] else (0.0, 0, 5, null)) for f in reversed(features)]
     assert module.join(pieces, [row]) == [context[7:9]]
+
+
+SENTENCES = {
+    "zh": "中国的首都是北京，它是全国的政治中心。人口约２１００万人。",  # noqa: RUF001
+    "th": "กรุงเทพมหานครเป็นเมืองหลวงของประเทศไทย มีแม่น้ำเจ้าพระยาไหลผ่าน",
+    "ar": "القاهرة هي عاصمة جمهورية مصر العربية، ﻭﻻ تزال أكبر مدنها.",
+    "hi": "नई दिल्ली भारत की राजधानी है। लड़का क़लम से लिखता है।",
+    "ja": "東京都は日本の首都である。ｶﾞｲﾄﾞは㈱山田。",
+    "en": "the cafe\u0301 sold ﬁne ＡＢＣ for ½ or ² a e\u0302\u0323",  # noqa: RUF001
+}
+
+
+@pytest.fixture(scope="module")
+def characters(tmp_path_factory) -> Tokenizer:
+    """A tokenizer whose pieces are single characters (after NFKC), so that every answer ends where a token does."""
+    alphabet = {c for text in SENTENCES.values() for c in normalize(text)}
+    folder = tmp_path_factory.mktemp("characters")
+    train_tokenizer([*SENTENCES.values()] * 3, folder, vocab_size=len(alphabet) + 5)
+    return load_tokenizer(folder)
+
+
+@pytest.mark.parametrize("language", SENTENCES)
+@pytest.mark.parametrize("max_length", [30, 200])
+def test_gold_positions_give_back_the_answer_in_every_script(characters, language, max_length):
+    """Every run of 1 to 8 characters that does not part a character from its marks, in one window and in several."""
+    context = SENTENCES[language]
+    module, head = format_module("span"), format_module("span").Head(4, {}, SETTINGS)
+    ends = [i for i in range(len(context) + 1) if whole(context, i)]
+    rows = [
+        {"id": "q", "context": context, "question": "a?", "answers": [context[a:b]], "answer_starts": [a]}
+        for a in ends
+        for b in ends
+        if a < b <= a + 8 and context[a:b].strip() == context[a:b]
+    ]
+    features = module.encode(rows, characters, {}, SETTINGS | {"max_length": max_length, "stride": 20})
+    pieces = []
+    for feature in features:
+        scores = torch.zeros(1, feature.tokens, 2)
+        if feature.target != (0, 0):
+            scores[0, feature.target[0], 0] = scores[0, feature.target[1], 1] = 5.0
+        pieces += zip([feature], module.decode(head, scores, [feature]), strict=True)
+    assert module.join(pieces, rows) == [row["answers"][0] for row in rows]
+
+
+def whole(text: str, at: int) -> bool:
+    """Whether normalisation leaves the text's two parts alone: the place is not inside what becomes one character."""
+    return unicodedata.normalize("NFKC", text[:at]) + unicodedata.normalize("NFKC", text[at:]) == (
+        unicodedata.normalize("NFKC", text)
+    )
+
+
+def test_an_answer_is_empty_where_the_first_tokens_least_score_beats_every_span(tokenizer):
+    module = format_module("span")
+    row = {"id": "q", "context": " ".join(f"cat{i}" for i in range(30)), "question": "dog", "answers": []}
+    features = module.encode([row | {"answer_starts": []}], tokenizer, {}, SETTINGS)
+    assert len(features) > 2 and {f.target for f in features} == {(0, 0)}
+
+    def answer(null: list[float], best: float, **task) -> str:
+        head, pieces = module.Head(4, task, SETTINGS), []
+        for i, feature in enumerate(features):
+            scores = torch.full((1, feature.tokens, 2), -9.0)
+            scores[0, 0] = null[i % len(null)] / 2
+            if i == 1:
+                scores[0, feature.extra["inside"][3]] = best / 2
+            pieces += zip([feature], module.decode(head, scores, [feature]), strict=True)
+        (text,) = module.join(pieces[::-1], [row])
+        return text
+
+    assert answer([5.0], 4.0, unanswerable=True) == ""
+    assert answer([5.0, 3.0], 4.0, unanswerable=True) != ""  # the least over the windows counts
+    assert answer([4.0], 4.0, unanswerable=True) != ""  # not better: the answer stays
+    assert answer([5.0], 4.0) == answer([3.0], 4.0, unanswerable=True) != ""  # every question has an answer
+
+
+def test_spans_are_in_order_and_no_longer_than_the_longest_answer(tokenizer):
+    module = format_module("span")
+    context = " ".join("abcdefghij"[i % 10] for i in range(60))
+    row = {"id": "q", "context": context, "question": "a", "answers": ["b"], "answer_starts": [2]}
+    (feature,) = module.encode([row], tokenizer, {}, SETTINGS | {"max_length": 300})
+    inside = feature.extra["inside"]
+    scores = torch.full((1, feature.tokens, 2), -9.0)
+    scores[0, inside[40], 0], scores[0, inside[2], 1] = 9.0, 9.0  # the best end lies before the best start
+    scores[0, inside[3], 0], scores[0, inside[3 + module.LONGEST_ANSWER], 1] = 5.0, 5.0  # one token too long
+    scores[0, inside[4], 0] = 4.0
+    ((_, begin, end, _),) = module.decode(module.Head(4, {}, SETTINGS), scores, [feature])
+    assert (begin, end) == (feature.extra["offsets"][4][0], feature.extra["offsets"][3 + module.LONGEST_ANSWER][1])
 
 
 def test_multiple_choice_ignores_missing_choices():
@@ -162,11 +298,3 @@ def test_multiple_choice_ignores_missing_choices():
     loss = module.Head(4, {}, SETTINGS).loss(scores, features)
     loss.backward()
     assert torch.isfinite(loss) and torch.isfinite(scores.grad).all()
-
-
-def test_nearest_is_exact_in_blocks_and_breaks_ties_by_order():
-    torch.manual_seed(0)
-    queries, candidates = torch.randn(50, 8), torch.randn(60, 8)
-    expected = torch.cosine_similarity(queries[:, None], candidates[None], dim=-1).argmax(-1).tolist()
-    assert nearest(queries, candidates, center=False, block=7) == expected
-    assert nearest(torch.ones(1, 2), torch.ones(3, 2), center=False) == [0]

@@ -2,7 +2,6 @@
 
 import json
 import os
-import random
 import shutil
 import subprocess
 import sys
@@ -16,97 +15,20 @@ from intermezzo.errors import UserError
 from intermezzo.evaluation.evaluate import evaluate
 from intermezzo.modeling.encoder import import_encoder, load_encoder
 from intermezzo.tasks.formats import table
-from intermezzo.training import loop
+from intermezzo.training import states
 from intermezzo.training.finetune import finetune, plan
 from intermezzo.training.pretrain import pretrain
-
-COLOURS, ANIMALS = ["red", "green", "blue", "white"], ["cat", "dog", "bird", "fish"]
-PRETRAIN = {
-    "seed": 0, "threads": 1, "languages": ["en", "xx"], "tokenizer": {"vocab_size": 80},
-    "model": {"hidden_size": 16, "layers": 1, "heads": 2, "intermediate_size": 32, "max_length": 32},
-    "initialisation": "random", "language_alpha": 0.5, "mask_rate": 0.3,
-    "training": {"steps": 12, "batch_size": 8, "learning_rate": 3e-3, "weight_decay": 0.01, "warmup": 0.1, "clip": 1.0},
-}  # fmt: skip
-SETTINGS = {
-    "epochs": 2, "batch_size": 8, "learning_rate": 3e-3, "weight_decay": 0.01, "warmup": 0.1, "clip": 1.0,
-    "max_length": 32, "stride": 8, "dropout": 0.1, "pooling": "cls_mean_max", "freeze_embeddings": False,
-}  # fmt: skip
-TASKS = {
-    "colour": {"format": "classification", "labels": COLOURS, "metrics": ["accuracy"]},
-    "shade": {"format": "classification", "labels": COLOURS, "metrics": ["accuracy"]},
-    "choice": {"format": "multiple_choice", "labels": [], "metrics": ["accuracy"]},
-    "tags": {"format": "tagging", "labels": ["A", "C", "X"], "metrics": ["accuracy"]},
-    "where": {"format": "span", "labels": [], "metrics": ["squad_f1", "squad_em"]},
-    "pairs": {"format": "retrieval", "labels": [], "metrics": ["accuracy"]},
-    "text": {"format": "mlm", "labels": [], "metrics": []},
-}
-
-
-def rows(name: str, n: int, seed: int) -> list[dict]:
-    drawn = random.Random(f"{name}{seed}")
-    made = []
-    for i in range(n):
-        colour, animal, other = drawn.choice(COLOURS), drawn.choice(ANIMALS), drawn.choice(ANIMALS)
-        text = f"the {colour} {animal} sees a {other}"
-        made.append({"id": str(i)} | {
-            "colour": lambda t=text, c=colour: {"text": t, "text_pair": None, "label": c},
-            "shade": lambda t=text, c=colour: {"text": t, "text_pair": None, "label": c},
-            "choice": lambda t=text, c=colour: {
-                "context": t, "question": "colour", "choices": COLOURS[:3] if c in COLOURS[:3] else COLOURS,
-                "label": COLOURS.index(c)},
-            "tags": lambda t=text: {
-                "tokens": t.split(),
-                "tags": ["A" if w in ANIMALS else "C" if w in COLOURS else "X" for w in t.split()]},
-            "where": lambda t=text, c=colour: {
-                "context": t, "question": "which colour", "answers": [c], "answer_starts": [t.index(c)]},
-            "pairs": lambda t=text, i=i: {"text": f"{t} {i} ab", "text_pair": f"{t} {i}"},
-            "text": lambda t=text, a=animal: {"text": t, "text_pair": f"a {a} is seen"},
-        }[name]())  # fmt: skip
-    return made
+from toy_training import ANIMALS, COLOURS, PRETRAIN, SETTINGS, TASKS, inputs, rows, spec, toy_data, toy_encoder, weights
 
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("data")
-
-    def path(name: str, language: str, n: int = 64):
-        place = folder / name / f"{language}{n}.parquet"
-        if not place.exists():
-            place.parent.mkdir(exist_ok=True)
-            made = rows(name, n, len(language) + ord(language[0]))
-            pq.write_table(table(made, TASKS[name]["format"], TASKS[name]["labels"]), place)
-        return place
-
-    return path
+    return toy_data(tmp_path_factory.mktemp("data"))
 
 
 @pytest.fixture(scope="module")
 def encoder(data, tmp_path_factory):
-    folder = tmp_path_factory.mktemp("encoder")
-    text = {language: data("text", language) for language in PRETRAIN["languages"]}
-    pretrain(PRETRAIN, text, {}, folder / "model", folder / "state")
-    return folder / "model"
-
-
-def spec(*names: str, **changes) -> dict:
-    tasks = [
-        TASKS[n]
-        | {"name": n, "head": n, "partial_input": None, "shuffle_labels": False}
-        | {"examples": 48, "weights": {"en": 3, "xx": 1}}
-        for n in names
-    ]
-    return {
-        "phase": "target", "seed": 1, "threads": 1, "tasks": tasks, "sampling": "proportional", "cap": None,
-        "temperature": 1.0, "training": SETTINGS | changes,
-    }  # fmt: skip
-
-
-def inputs(data, *names: str) -> dict:
-    return {f"{name}/{language}": data(name, language) for name in names for language in ("en", "xx")}
-
-
-def weights(folder) -> bytes:
-    return (folder / "model.safetensors").read_bytes() + (folder / "heads.safetensors").read_bytes()
+    return toy_encoder(data, tmp_path_factory.mktemp("encoder"))
 
 
 @pytest.mark.parametrize("name", ["colour", "choice", "tags", "where"])
@@ -152,24 +74,41 @@ def test_same_seed_same_bytes_and_another_seed_others(data, encoder, tmp_path):
     assert weights(tmp_path / "a") == weights(tmp_path / "b") != weights(tmp_path / "c")
 
 
-def test_a_killed_run_resumes_to_identical_weights(data, encoder, tmp_path, monkeypatch):
+@pytest.fixture
+def die(monkeypatch):
+    """die(file, step): a state after every step, and a kill right after that one; gives the list of states written."""
+    monkeypatch.setattr(states, "SAVE_SECONDS", 0.0)
+    monkeypatch.setattr(states, "SAVE_SHARE", float("inf"))
+    save, written = states.State.save, []
+
+    def at(file: str, last: int) -> list[tuple[str, int]]:
+        def save_and_die(state, step, progress):
+            save(state, step, progress)
+            written.append((state.path.name, step))
+            if (state.path.name, step) == (file, last):
+                raise KeyboardInterrupt
+
+        monkeypatch.setattr(states.State, "save", save_and_die)
+        return written
+
+    return at
+
+
+def test_a_killed_run_resumes_to_identical_weights(data, encoder, tmp_path, die):
     job, given = spec("colour", "where"), inputs(data, "colour", "where")
     finetune(job, encoder, given, tmp_path / "whole", tmp_path / "s")
-    monkeypatch.setattr(loop, "SAVE_SECONDS", 0.0)
-    save = loop._save
-
-    def save_and_die(state, step, *rest):
-        save(state, step, *rest)
-        if step == 5:
-            raise KeyboardInterrupt
-
-    monkeypatch.setattr(loop, "_save", save_and_die)
+    die("state0.pt", 5)
     with pytest.raises(KeyboardInterrupt):
         finetune(job, encoder, given, tmp_path / "killed", tmp_path / "s")
     assert not (tmp_path / "killed" / "manifest.json").exists()
-    finetune(job, encoder, given, tmp_path / "resumed", tmp_path / "s")
-    assert weights(tmp_path / "resumed") == weights(tmp_path / "whole")
-    assert (tmp_path / "resumed" / "manifest.json").read_text() == (tmp_path / "whole" / "manifest.json").read_text()
+    finetune(job, encoder, given, tmp_path / "killed", tmp_path / "s")
+    assert weights(tmp_path / "killed") == weights(tmp_path / "whole")
+    assert (tmp_path / "killed" / "manifest.json").read_text() == (tmp_path / "whole" / "manifest.json").read_text()
+    logs = [
+        [json.loads(line)["step"] for line in (tmp_path / name / "log.jsonl").read_text().splitlines()]
+        for name in ("whole", "killed")
+    ]
+    assert logs[0] == logs[1] == list(range(1, 25))
 
 
 def in_turn() -> dict:
@@ -178,7 +117,7 @@ def in_turn() -> dict:
     return job | {"tasks": [task | {"head": "colour"} for task in job["tasks"]]}
 
 
-def test_tasks_in_turn_share_a_head_and_resume_in_the_second_stage(data, encoder, tmp_path, monkeypatch):
+def test_tasks_in_turn_share_a_head_and_resume_in_the_second_stage(data, encoder, tmp_path, die):
     from safetensors.torch import load_file
 
     job, given = in_turn(), inputs(data, "colour", "shade")
@@ -186,21 +125,12 @@ def test_tasks_in_turn_share_a_head_and_resume_in_the_second_stage(data, encoder
     heads = load_file(tmp_path / "whole" / "heads.safetensors")
     assert {key.split(".")[0] for key in heads} == {"colour"}
     assert json.loads((tmp_path / "whole" / "manifest.json").read_text())["steps"] == 24
-    monkeypatch.setattr(loop, "SAVE_SECONDS", 0.0)
-    save, stepped = loop._save, []
-
-    def save_and_die(state, step, *rest):
-        save(state, step, *rest)
-        stepped.append((state.name, step))
-        if (state.name, step) == ("state1.pt", 5):
-            raise KeyboardInterrupt
-
-    monkeypatch.setattr(loop, "_save", save_and_die)
+    written = die("state1.pt", 5)
     with pytest.raises(KeyboardInterrupt):
         finetune(job, encoder, given, tmp_path / "killed", tmp_path / "s")
-    stepped.clear()
+    written.clear()
     finetune(job, encoder, given, tmp_path / "resumed", tmp_path / "s")
-    assert stepped[0] == ("state1.pt", 6)
+    assert written[0] == ("state1.pt", 6)
     assert weights(tmp_path / "resumed") == weights(tmp_path / "whole")
 
 

@@ -52,7 +52,7 @@ def evaluate(
             "spec": {k: v for k, v in spec.items() if k != "languages"},
         }
         if support:
-            own = {language: support_sha256[language]} if task["format"] == "mining" else support_sha256
+            own = {language: support_sha256.get(language)} if task["format"] == "mining" else support_sha256
             made_from["support_sha256"] = own
         table = pq.read_table(path)
         rows = table.to_pylist()

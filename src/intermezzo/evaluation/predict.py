@@ -6,11 +6,17 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 import torch
 from safetensors.torch import load_file
+from tokenizers import Tokenizer
 
+from intermezzo.artifacts import read_json
 from intermezzo.errors import UserError
-from intermezzo.modeling.encoder import load_encoder
+from intermezzo.modeling.encoder import Encoder, load_encoder
 from intermezzo.modeling.formats import Feature, format_module
 from intermezzo.modeling.packing import Packed, pack
 from intermezzo.modeling.pooling import pool
@@ -20,37 +26,165 @@ from intermezzo.training.loop import device, use_threads
 
 TOKENS = 2048
 """Tokens per prediction batch: small batches of similar length beat big ones on a CPU (its cache)."""
+ROWS = 8192
+"""Candidates that are read and embedded at a time."""
+
+Predict = Callable[[list[dict], str], list[Any]]
 
 
-def predictor(spec: dict[str, Any], model: Path) -> Callable[[list[dict]], list[Any]]:
-    """A function from rows to one prediction per row, with `model` loaded once."""
+def predictor(spec: dict[str, Any], model: Path, support: dict[str, Path] | None = None) -> Predict:
+    """A function from rows and their language to one prediction per row, with `model` loaded once.
+
+    support: language -> Parquet. Mining tunes its threshold on that language's dev data; ranking searches in the
+    candidates of all languages given, which are embedded once. What a prediction is depends on the format: a label,
+    the index of a choice or of a sentence, tags, an answer, the id of a translation or None, ids of candidates.
+    Raises UserError for a model without this task's head or labels, a layer that it lacks, and missing support.
+    """
     use_threads(spec["threads"])
-    encoder = load_encoder(model).to(device()).eval()
-    tokenizer = load_tokenizer(model)
-    task, settings = spec["task"], spec | {"dropout": 0.0}
-    module = format_module(task["format"])
-    if task["format"] == "retrieval":
-        return lambda rows: _retrieve(rows, module, encoder, tokenizer, settings)
-    head = module.Head(encoder.hidden_size, task, settings)
-    weights = load_file(model / "heads.safetensors")
-    prefix = f"{task['name']}."
-    own = {key.removeprefix(prefix): value for key, value in weights.items() if key.startswith(prefix)}
-    if not own:
-        raise UserError(f"{model}: no head for task '{task['name']}' in heads.safetensors")
-    head.load_state_dict(own)
-    head.to(device()).eval()
-    removed = task["partial_input"]
+    fmt = spec["task"]["format"]
+    if fmt in ("retrieval", "mining"):
+        return {"retrieval": _retrieval, "mining": _mining}[fmt](spec, _Sentences(spec, model), support or {})
+    predict = _Headed(spec, model)
+    return _ranking(predict, support or {}) if fmt == "ranking" else lambda rows, language: predict(rows)
 
-    def predict(rows: list[dict]) -> list[Any]:
-        shown = remove_input(rows, task["format"], removed) if removed else rows
-        features = module.encode(shown, tokenizer, task | {"alone": bool(removed)}, settings)
-        pieces = []
+
+class _Headed:
+    """Predictions by a task's trained head."""
+
+    def __init__(self, spec: dict[str, Any], model: Path) -> None:
+        self.task, self.settings = _with_labels(spec["task"], model), spec | {"dropout": 0.0}
+        self.module = format_module(self.task["format"])
+        self.encoder, self.tokenizer = _read(spec, model)
+        self.head = self.module.Head(self.encoder.hidden_size, self.task, self.settings)
+        prefix, weights = f"{self.task['name']}.", load_file(model / "heads.safetensors")
+        own = {key.removeprefix(prefix): value for key, value in weights.items() if key.startswith(prefix)}
+        if not own:
+            raise UserError(f"{model}: no head for task '{self.task['name']}' in heads.safetensors")
+        self.head.load_state_dict(own)
+        self.head.to(device()).eval()
+
+    @torch.inference_mode()
+    def __call__(self, rows: list[dict]) -> Any:
+        """One prediction per row; for ranking, vectors (n, H)."""
+        removed = self.task["partial_input"]
+        shown = remove_input(rows, self.task["format"], removed) if removed else rows
+        features = self.module.encode(shown, self.tokenizer, self.task | {"alone": bool(removed)}, self.settings)
+        pieces: list[tuple[Feature, Any]] = []
         for batch, packed in _batches(features):
-            outputs = head(encoder(packed), packed)
-            pieces += zip(batch, module.decode(head, outputs, batch), strict=True)
-        return module.join(pieces, shown)
+            outputs = self.head(self.encoder(packed), packed)
+            pieces += zip(batch, self.module.decode(self.head, outputs, batch), strict=True)
+        return self.module.join(pieces, shown)
 
-    return torch.inference_mode()(predict)
+
+def _read(spec: dict[str, Any], model: Path) -> tuple[Encoder, Tokenizer]:
+    encoder = load_encoder(model, max_length=spec["max_length"])
+    return encoder.to(device()).eval(), load_tokenizer(model)
+
+
+def _with_labels(task: dict[str, Any], model: Path) -> dict[str, Any]:
+    """The task with the labels that the model was trained with, where those come from its training data."""
+    if task["labels"] != "from_data":
+        return task
+    labels = read_json(model / "manifest.json").get("labels", {}).get(task["name"])
+    if not labels:
+        raise UserError(f"{model}/manifest.json: no labels of task '{task['name']}'; delete the folder and train again")
+    return task | {"labels": labels}
+
+
+class _Sentences:
+    """Sentence vectors read off an encoder: `layer` and `pooling` of the specification."""
+
+    def __init__(self, spec: dict[str, Any], model: Path) -> None:
+        self.settings, self.module = spec, format_module(spec["task"]["format"])
+        self.encoder, self.tokenizer = _read(spec, model)
+        layers = self.encoder.config.num_hidden_layers
+        if not 0 <= spec["layer"] <= layers:
+            raise UserError(
+                f"task '{spec['task']['name']}': retrieval layer {spec['layer']}, but the encoder has {layers}; "
+                f"allowed: 0 (embeddings) to {layers}"
+            )
+
+    @torch.inference_mode()
+    def __call__(self, texts: list[str]) -> torch.Tensor:
+        """(n, d) float32."""
+        settings = self.settings
+        vectors: torch.Tensor | None = None
+        for batch, packed in _batches(self.module.encode(texts, self.tokenizer, settings)):
+            pooled = pool(self.encoder(packed, settings["layer"]), packed, settings["pooling"]).float()
+            if vectors is None:
+                vectors = torch.empty(len(texts), pooled.shape[1], device=pooled.device)
+            vectors[[feature.row for feature in batch]] = pooled
+        if vectors is None:
+            raise ValueError("no texts to embed")
+        return vectors
+
+
+def _retrieval(spec: dict[str, Any], embed: Callable[[list[str]], torch.Tensor], support: dict[str, Path]) -> Predict:
+    """For each English sentence (text_pair) the index of the nearest sentence of the language (XTREME's direction)."""
+    nearest = format_module("retrieval").nearest
+
+    def predict(rows: list[dict], language: str) -> list[int]:
+        foreign, english = embed([row["text"] for row in rows]), embed([row["text_pair"] for row in rows])
+        return nearest(english, foreign, center=spec["center"])
+
+    return predict
+
+
+def _mining(spec: dict[str, Any], embed: Callable[[list[str]], torch.Tensor], support: dict[str, Path]) -> Predict:
+    """For each foreign row the id of the English row mined for it, at the threshold that is best on dev, or None."""
+    module = format_module("mining")
+
+    def predict(rows: list[dict], language: str) -> list[str | None]:
+        _need(support, language, "dev data to tune the threshold on")
+        dev = pq.read_table(support[language]).to_pylist()
+        gold = {(row["id"], row["pair"]) for row in dev if row["pair"] is not None}
+        threshold = module.best_threshold(*module.mine_rows(dev, embed, center=spec["center"]), gold)
+        scores, pairs = module.mine_rows(rows, embed, center=spec["center"])
+        mined = dict(pair for score, pair in zip(scores, pairs, strict=True) if score >= threshold)
+        return [mined.get(row["id"]) if row["side"] == "foreign" else None for row in rows]
+
+    return predict
+
+
+def _ranking(embed: Callable[[list[dict]], torch.Tensor], support: dict[str, Path]) -> Predict:
+    """For each query the ids of the best candidates of the pool, best first."""
+    module = format_module("ranking")
+    index: list[tuple[pa.Array, np.ndarray]] = []
+
+    def predict(rows: list[dict], language: str) -> list[list[str]]:
+        if not index:
+            index.append(_index(embed, support))
+        ids, vectors = index[0]
+        best = module.best(embed(rows), vectors)
+        return [ids.take(pa.array(row)).to_pylist() for row in best]
+
+    return predict
+
+
+def _index(embed: Callable[[list[dict]], torch.Tensor], support: dict[str, Path]) -> tuple[pa.Array, np.ndarray]:
+    """Ids and vectors (m, d) float32 of all candidates, files in the order given: beside them, ROWS rows in memory."""
+    if not support:
+        raise UserError("ranking: no candidates to search in; a ranking task needs data of the split 'candidates'")
+    vectors, ids, at = np.empty((0, 0), np.float32), [], 0
+    size = sum(pq.read_metadata(path).num_rows for path in support.values())
+    for path in support.values():
+        for part in pq.ParquetFile(path).iter_batches(ROWS):
+            made = embed(part.to_pylist()).cpu().numpy()
+            if not at:
+                vectors = np.empty((size, made.shape[1]), np.float32)
+            vectors[at : at + len(made)] = made
+            ids.append(part.column("id"))
+            at += len(made)
+    names = pa.concat_arrays(ids)
+    if (distinct := pc.count_distinct(names).as_py()) < size:
+        files = ", ".join(map(str, support.values()))
+        raise UserError(f"ranking: {size} candidates with {distinct} different ids; they must be unique over {files}")
+    return names, vectors
+
+
+def _need(support: dict[str, Path], language: str, what: str) -> None:
+    if language not in support:
+        raise UserError(f"language '{language}': no {what}; there is some for: {', '.join(support) or 'none'}")
 
 
 def _batches(features: list[Feature]) -> Iterator[tuple[list[Feature], Packed]]:
@@ -65,18 +199,3 @@ def _batches(features: list[Feature]) -> Iterator[tuple[list[Feature], Packed]]:
         if feature is not None:
             batch.append(feature)
             used += feature.tokens
-
-
-@torch.inference_mode()
-def _retrieve(rows: list[dict], module: Any, encoder: Any, tokenizer: Any, settings: dict[str, Any]) -> list[int]:
-    """For each English sentence (text_pair) the index of the nearest sentence of the language (XTREME's direction)."""
-
-    def embed(texts: list[str]) -> torch.Tensor:
-        vectors: dict[int, torch.Tensor] = {}
-        for batch, packed in _batches(module.encode(texts, tokenizer, settings)):
-            pooled = pool(encoder(packed, settings["layer"]), packed, settings["pooling"])
-            vectors |= {feature.row: vector for feature, vector in zip(batch, pooled, strict=True)}
-        return torch.stack([vectors[i] for i in range(len(texts))])
-
-    foreign, english = embed([row["text"] for row in rows]), embed([row["text_pair"] for row in rows])
-    return module.nearest(english, foreign, center=settings["center"])

@@ -9,16 +9,25 @@ from tokenizers import Tokenizer
 from torch import nn
 from torch.nn.functional import cross_entropy
 
+from intermezzo.errors import UserError
 from intermezzo.modeling.formats import Feature
 from intermezzo.modeling.packing import Packed
 from intermezzo.modeling.pooling import WIDTH, pool
 
 
 def encode(rows: list[dict], tokenizer: Tokenizer, task: dict, settings: dict) -> list[Feature]:
-    """One feature per row; pairs longer than `max_length` lose tokens of the longer text first."""
+    """One feature per row; pairs longer than `max_length` lose tokens of the longer text first.
+
+    A row without a label (null) has no target. Raises UserError for a label that the task does not have.
+    """
     tokenizer.enable_truncation(settings["max_length"], strategy="longest_first")
     texts = [(row["text"], row["text_pair"]) if row["text_pair"] is not None else row["text"] for row in rows]
-    ids = {label: i for i, label in enumerate(task["labels"])}
+    ids = {label: i for i, label in enumerate(task["labels"])} | {None: None}
+    if unknown := [row for row in rows if row["label"] not in ids]:
+        raise UserError(
+            f"task '{task['name']}', row '{unknown[0]['id']}': label '{unknown[0]['label']}'; "
+            f"allowed: {', '.join(task['labels'])}"
+        )
     return [
         Feature(i, [encoding.ids], [encoding.type_ids], ids[row["label"]])
         for i, (row, encoding) in enumerate(zip(rows, tokenizer.encode_batch(texts), strict=True))

@@ -67,6 +67,8 @@ class Encoder(nn.Module):
                 "position_ids": batch.positions[None] + FIRST_POSITION[self.config.model_type](self.config),
                 "runs": batch.runs,
             }
+            if batch.tokens.is_cuda:
+                inputs["places"] = batch.places
             if self.typed:
                 inputs["token_type_ids"] = batch.types[None]
             return self._states(inputs, layer)[0]
@@ -83,11 +85,12 @@ class Encoder(nn.Module):
         return self.model(**inputs, output_hidden_states=True).hidden_states[layer]
 
 
-def load_encoder(folder: Path, *, dropout: float | None = None) -> Encoder:
+def load_encoder(folder: Path, *, dropout: float | None = None, max_length: int = 0) -> Encoder:
     """Read an encoder from a model folder, checking its weights against the folder's manifest.
 
     `dropout` replaces the hidden and attention dropout of the configuration. Raises UserError when the folder
-    lacks weights, or holds others than its manifest says.
+    lacks weights or holds others than its manifest says, when they are of another architecture than config.json
+    says, and when the encoder cannot read inputs of `max_length` tokens.
     """
     weights = folder / "model.safetensors"
     if not weights.is_file():
@@ -96,8 +99,30 @@ def load_encoder(folder: Path, *, dropout: float | None = None) -> Encoder:
     if (found := sha256(weights)) != expected:
         raise UserError(f"{weights}: sha256 {found}, manifest.json says {expected}; delete the folder and run again")
     changes = {} if dropout is None else {"hidden_dropout_prob": dropout, "attention_probs_dropout_prob": dropout}
-    pooler = {"add_pooling_layer": False} if AutoConfig.from_pretrained(folder).model_type in FIRST_POSITION else {}
-    return Encoder(AutoModel.from_pretrained(folder, local_files_only=True, **changes, **pooler))
+    config = AutoConfig.from_pretrained(folder)
+    if config.model_type in FIRST_POSITION:
+        longest = config.max_position_embeddings - FIRST_POSITION[config.model_type](config)
+        if max_length > longest:
+            raise UserError(f"max_length {max_length}: the encoder in {folder} reads at most {longest} tokens")
+        changes["add_pooling_layer"] = False
+    return Encoder(_read(AutoModel, folder, {"local_files_only": True, **changes}))
+
+
+def _read(kind: type, place: str | Path, options: dict) -> PreTrainedModel:
+    """`from_pretrained` that does not make up weights: transformers fills what a checkpoint lacks with random numbers.
+
+    Raises UserError when weights are missing (but those of a pooler, which nothing here uses) or of another shape.
+    """
+    model, info = kind.from_pretrained(place, output_loading_info=True, ignore_mismatched_sizes=True, **options)
+    missing = sorted(name for name in info["missing_keys"] if "pooler" not in name)
+    if missing or info["mismatched_keys"]:
+        found = f"{len(missing)} weights are missing" if missing else "weights have other shapes"
+        names = [*missing, *(key if isinstance(key, str) else key[0] for key in info["mismatched_keys"])]
+        raise UserError(
+            f"{place}: the checkpoint is of another architecture than its config.json ({model.config.model_type}): "
+            f"{found}, {names[0]} for one"
+        )
+    return model
 
 
 def save_encoder(model: PreTrainedModel, tokenizer_from: Path, folder: Path) -> str:
@@ -140,10 +165,13 @@ def import_encoder(spec: dict, out: Path, code: str = "") -> None:
         if not any(place.glob("*.safetensors")):
             raise UserError(f"encoder from '{source}': {place} has no weights (*.safetensors)")
     try:
-        architectures = AutoConfig.from_pretrained(place, **hub).architectures or ()
+        config = AutoConfig.from_pretrained(place, **hub)
+        if config.is_encoder_decoder or any(name.endswith("ForCausalLM") for name in config.architectures or ()):
+            raise ValueError(f"a model of type '{config.model_type}' is no encoder (BERT, XLM-R and their like are)")
+        architectures = config.architectures or ()
         masked = any(name.endswith("ForMaskedLM") for name in architectures)  # its head serves continued pretraining
         kind = AutoModelForMaskedLM if masked else AutoModel
-        model = kind.from_pretrained(place, use_safetensors=True, dtype=torch.float32, **hub)
+        model = _read(kind, place, {"use_safetensors": True, "dtype": torch.float32, **hub})
         tokenizer = AutoTokenizer.from_pretrained(place, use_fast=True, **hub)
     except (OSError, ValueError, SafetensorError) as error:
         first = str(error).strip().splitlines()[0]

@@ -78,6 +78,10 @@ class Head(nn.Module):
         """The states (T, H), and where each sequence starts (N,): logits are computed where a token was masked."""
         return states, batch.starts
 
+    def count(self, features: list[Feature]) -> int:
+        """Masked tokens."""
+        return sum(len(feature.target) for feature in features)
+
     def loss(self, outputs: tuple[torch.Tensor, torch.Tensor], features: list[Feature]) -> torch.Tensor:
         """Mean over the masked tokens of the batch."""
         states, starts = outputs

@@ -24,6 +24,7 @@ class Packed:
 
     tokens, types, positions: int64 (T,); positions count from 0 within each sequence.
     starts, lengths: int64 (N,), in the order in which the sequences were given (not that of the layout).
+    owners: int64 (T,), the sequence that each token is of.
     runs: (count, length) of the groups of equal length, in the order of the layout.
     """
 
@@ -32,22 +33,36 @@ class Packed:
     positions: torch.Tensor
     starts: torch.Tensor
     lengths: torch.Tensor
+    owners: torch.Tensor
     runs: tuple[tuple[int, int], ...]
 
     def to(self, device: torch.device) -> Packed:
-        moved = (getattr(self, name).to(device) for name in ("tokens", "types", "positions", "starts", "lengths"))
+        if device.type == "cpu":
+            return self
+        names = ("tokens", "types", "positions", "starts", "lengths", "owners")
+        # from pinned memory, so that the copies do not wait for the kernels that are queued
+        moved = (getattr(self, name).pin_memory().to(device, non_blocking=True) for name in names)
         return Packed(*moved, self.runs)
+
+    @property
+    def longest(self) -> int:
+        return self.runs[-1][1]
 
     @cached_property
     def mask(self) -> torch.Tensor:
         """bool (N, S): which cells of the padded view are tokens."""
-        return torch.arange(int(self.lengths.max()), device=self.lengths.device) < self.lengths[:, None]
+        return torch.arange(self.longest, device=self.lengths.device) < self.lengths[:, None]
 
     @cached_property
     def cells(self) -> torch.Tensor:
         """int64 (N, S): for each cell of the padded view its token's place in the layout (0 where padded)."""
         span = torch.arange(self.mask.shape[1], device=self.starts.device)
         return (self.starts[:, None] + span) * self.mask
+
+    @cached_property
+    def places(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """Of each token its cell in the padded view, counted row by row (T,), and `mask`."""
+        return self.owners * self.longest + self.positions, self.mask
 
     def padded(self, values: torch.Tensor) -> torch.Tensor:
         """(T, ...) -> (N, S, ...); cells outside `mask` hold arbitrary values."""
@@ -66,13 +81,15 @@ def pack(sequences: Sequence[Sequence[int]], types: Sequence[Sequence[int]]) -> 
     for i in order:
         starts[i] = at
         at += len(sequences[i])
-    runs = tuple((len(list(group)), length) for length, group in groupby(len(sequences[i]) for i in order))
+    sorted_lengths = [len(sequences[i]) for i in order]
+    runs = tuple((len(list(group)), length) for length, group in groupby(sorted_lengths))
     return Packed(
         tokens=torch.tensor(list(chain.from_iterable(sequences[i] for i in order))),
         types=torch.tensor(list(chain.from_iterable(types[i] for i in order))),
         positions=torch.cat([torch.arange(length).repeat(count) for count, length in runs]),
         starts=torch.tensor(starts),
         lengths=torch.tensor([len(s) for s in sequences]),
+        owners=torch.tensor(order).repeat_interleave(torch.tensor(sorted_lengths)),
         runs=runs,
     )
 
@@ -86,12 +103,21 @@ def packed_attention(
     dropout: float = 0.0,
     scaling: float | None = None,
     runs: tuple[tuple[int, int], ...] = (),
+    places: tuple[torch.Tensor, torch.Tensor] | None = None,
     **_: object,
 ) -> tuple[torch.Tensor, None]:
     """Attention within each sequence of a packed batch; plugs into transformers' attention interface.
 
-    query, key, value: (1, heads, T, head size). Returns (1, T, heads, head size) and no weights.
+    query, key, value: (1, heads, T, head size). Returns (1, T, heads, head size) and no weights. With `places`
+    (`Packed.places`) it is one call over a padded view of the states: on a GPU the number of calls counts, not their
+    size.
     """
+    if places is not None:
+        cells, mask = places
+        states = (Spread.apply(part[0].transpose(0, 1), cells, mask.numel()) for part in (query, key, value))
+        q, k, v = (part.unflatten(0, mask.shape).transpose(1, 2) for part in states)
+        mixed = scaled_dot_product_attention(q, k, v, mask[:, None, None], dropout_p=dropout, scale=scaling)
+        return Collect.apply(mixed.transpose(1, 2).flatten(0, 1), cells).unsqueeze(0), None
     sizes = [count * length for count, length in runs]
     outputs = []
     # split, not slices: its backward is one concatenation, that of a slice writes a tensor of zeros per run
@@ -100,3 +126,31 @@ def packed_attention(
         q, k, v = (states.unflatten(1, (count, length)) for states in (q, k, v))
         outputs.append(scaled_dot_product_attention(q, k, v, dropout_p=dropout, scale=scaling).flatten(1, 2))
     return torch.cat(outputs, dim=1).transpose(0, 1).unsqueeze(0), None
+
+
+class Spread(torch.autograd.Function):
+    """(T, ...) -> (cells, ...): rows to the places given, zeros elsewhere. Every place is there once."""
+
+    @staticmethod
+    def forward(ctx, values: torch.Tensor, places: torch.Tensor, cells: int) -> torch.Tensor:
+        ctx.save_for_backward(places)
+        return values.new_zeros(cells, *values.shape[1:]).index_copy_(0, places, values)
+
+    @staticmethod
+    def backward(ctx, gradient: torch.Tensor) -> tuple[torch.Tensor, None, None]:
+        return gradient.index_select(0, ctx.saved_tensors[0]), None, None
+
+
+class Collect(torch.autograd.Function):
+    """(cells, ...) -> (T, ...): `Spread` undone. An index's own backward would add up rows, which is slow."""
+
+    @staticmethod
+    def forward(ctx, values: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
+        ctx.save_for_backward(places)
+        ctx.cells = len(values)
+        return values.index_select(0, places)
+
+    @staticmethod
+    def backward(ctx, gradient: torch.Tensor) -> tuple[torch.Tensor, None]:
+        zeros = gradient.new_zeros(ctx.cells, *gradient.shape[1:])
+        return zeros.index_copy_(0, ctx.saved_tensors[0], gradient), None

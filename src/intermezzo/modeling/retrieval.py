@@ -1,4 +1,8 @@
-"""Sentence embeddings from an encoder, and exact search among them."""
+"""Sentence vectors of an encoder without a head, and each English sentence's nearest one of a language (Tatoeba).
+
+Which layer is read and how its states are pooled decides the numbers (the same XLM-R Large: 31 or 57 % on Tatoeba),
+so both are settings: `layer` (0 = embeddings), `pooling` (`mean` over all tokens, special ones included, or `cls`).
+"""
 
 from __future__ import annotations
 
@@ -7,6 +11,7 @@ from tokenizers import Tokenizer
 from torch.nn.functional import normalize
 
 from intermezzo.modeling.formats import Feature
+from intermezzo.modeling.search import search
 
 
 def encode(texts: list[str], tokenizer: Tokenizer, settings: dict) -> list[Feature]:
@@ -15,13 +20,20 @@ def encode(texts: list[str], tokenizer: Tokenizer, settings: dict) -> list[Featu
     return [Feature(i, [e.ids], [e.type_ids]) for i, e in enumerate(tokenizer.encode_batch(texts))]
 
 
-def nearest(queries: torch.Tensor, candidates: torch.Tensor, *, center: bool, block: int = 4096) -> list[int]:
+def directions(vectors: torch.Tensor, *, center: bool) -> torch.Tensor:
+    """Vectors (n, d) of one language scaled to length 1, so that inner products are cosines.
+
+    `center` subtracts their mean first: it removes what a language adds to all its sentences, and about doubles the
+    accuracy of small encoders. No published protocol does it.
+    """
+    vectors = vectors.float()
+    return normalize(vectors - vectors.mean(0) if center else vectors, dim=-1)
+
+
+def nearest(queries: torch.Tensor, candidates: torch.Tensor, *, center: bool) -> list[int]:
     """The index of the candidate with the highest cosine similarity for each query (the first one at a tie).
 
-    queries (n, d), candidates (m, d). `center` subtracts the mean of each side first: it removes what a language
-    adds to all its sentences, and about doubles the accuracy of small encoders. Memory: block * m scores.
+    queries (n, d), candidates (m, d). XTREME's direction: the queries are English, the candidates the language's.
     """
-    if center:
-        queries, candidates = queries - queries.mean(0), candidates - candidates.mean(0)
-    queries, candidates = normalize(queries.float(), dim=-1), normalize(candidates.float(), dim=-1)
-    return [i for part in queries.split(block) for i in (part @ candidates.T).argmax(-1).tolist()]
+    _, found = search(directions(queries, center=center), directions(candidates, center=center), 1)
+    return found[:, 0].tolist()

@@ -1,11 +1,13 @@
 """Tagging: one label per word, predicted at the word's first subword (XTREME's protocol).
 
 Sentences longer than the model's length are cut into windows between words, and the windows' tags joined, so that
-no word goes without a tag (XTREME splits likewise; jiant truncates).
+every word has one tag (XTREME splits likewise; jiant truncates). A word of which the tokenizer leaves nothing is read
+as the unknown token (as in XTREME); of one that is longer than the model, the beginning is read.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import torch
@@ -16,46 +18,60 @@ from torch.nn.functional import cross_entropy
 from intermezzo.modeling.formats import Feature
 from intermezzo.modeling.packing import Packed
 
+IGNORED = -100
+"""Target of a tag that is no label of the task."""
+
 
 def encode(rows: list[dict], tokenizer: Tokenizer, task: dict, settings: dict) -> list[Feature]:
-    """One feature per window. With `task["alone"]` every word is a window: the control without context."""
+    """One feature per window. With `task["alone"]` every word is a window: the control without context.
+
+    A tag that is not in the task's labels (those taken from training data lack some of test) or is missing, as a whole
+    row's may be, has no part in the loss.
+    """
     tokenizer.no_truncation()
     ids = {label: i for i, label in enumerate(task["labels"])}
+    budget = settings["max_length"] - tokenizer.num_special_tokens_to_add(is_pair=False)
+    sentences = _visible([row["tokens"] for row in rows], tokenizer)
     windows: list[tuple[int, int, int]] = []  # row, first word, one past the last
-    for i, (row, encoding) in enumerate(
-        zip(rows, tokenizer.encode_batch([r["tokens"] for r in rows], is_pretokenized=True), strict=True)
-    ):
-        budget = settings["max_length"] - tokenizer.num_special_tokens_to_add(is_pair=False)
-        limit = 1 if task.get("alone") else budget
-        windows += [(i, a, b) for a, b in _cuts(encoding, len(row["tokens"]), limit, budget)]
+    for i, encoding in enumerate(tokenizer.encode_batch(sentences, is_pretokenized=True)):
+        sizes = _sizes(encoding, len(sentences[i]))
+        windows += [(i, a, b) for a, b in _cuts(sizes, 1 if task.get("alone") else budget, budget)]
     tokenizer.enable_truncation(settings["max_length"])  # a single word may still be longer than the model
-    encodings = tokenizer.encode_batch([rows[i]["tokens"][a:b] for i, a, b in windows], is_pretokenized=True)
+    encodings = tokenizer.encode_batch([sentences[i][a:b] for i, a, b in windows], is_pretokenized=True)
     features = []
     for (i, a, b), encoding in zip(windows, encodings, strict=True):
-        first: dict[int, int] = {}
-        for at, word in enumerate(encoding.word_ids):
-            if word is not None:
-                first.setdefault(word, at)
-        target = [(at, ids[rows[i]["tags"][a + word]]) for word, at in first.items()]
-        features.append(
-            Feature(i, [encoding.ids], [encoding.type_ids], target, {"start": a, "words": b - a, "seen": list(first)})
-        )
+        first = [encoding.word_ids.index(word) for word in range(b - a)]
+        tags = rows[i]["tags"][a:b] if rows[i]["tags"] else [None] * (b - a)
+        target = [(at, ids.get(tag, IGNORED)) for at, tag in zip(first, tags, strict=True)]
+        features.append(Feature(i, [encoding.ids], [encoding.type_ids], target, {"start": a}))
     return features
 
 
-def _cuts(encoding: Encoding, words: int, limit: int, budget: int) -> list[tuple[int, int]]:
-    """Word spans that cover a sentence, each with at most `budget` subwords and, if `limit` is 1, one word."""
-    sizes = [0] * words
-    for word in encoding.word_ids:
-        if word is not None:
-            sizes[word] += 1
+def _visible(sentences: list[list[str]], tokenizer: Tokenizer) -> list[list[str]]:
+    """The sentences with the unknown token for words of which a tokenizer leaves nothing (a lone zero-width space)."""
+    unknown = getattr(tokenizer.model, "unk_token", None) or "<unk>"
+    encodings = tokenizer.encode_batch(sentences, is_pretokenized=True)
+    return [
+        [word if size else unknown for word, size in zip(words, _sizes(encoding, len(words)), strict=True)]
+        for words, encoding in zip(sentences, encodings, strict=True)
+    ]
+
+
+def _sizes(encoding: Encoding, words: int) -> list[int]:
+    """Subwords per word."""
+    counts = Counter(encoding.word_ids)
+    return [counts[word] for word in range(words)]
+
+
+def _cuts(sizes: list[int], limit: int, budget: int) -> list[tuple[int, int]]:
+    """Word spans that cover a sentence, each of at most `limit` words and, unless of one word, `budget` subwords."""
     spans, start, used = [], 0, 0
     for word, size in enumerate(sizes):
         if word > start and (used + size > budget or word - start >= limit):
             spans.append((start, word))
             start, used = word, 0
         used += size
-    return [*spans, (start, words)]
+    return [*spans, (start, len(sizes))]
 
 
 class Head(nn.Module):
@@ -76,19 +92,17 @@ class Head(nn.Module):
         logits, starts = outputs
         places = [(start + at, tag) for start, f in zip(starts.tolist(), features, strict=True) for at, tag in f.target]
         at, gold = torch.tensor(places, device=logits.device).T
-        return cross_entropy(logits[at].float(), gold)
+        return cross_entropy(logits[at].float(), gold, ignore_index=IGNORED)
 
 
 def decode(head: Head, outputs: tuple[torch.Tensor, torch.Tensor], features: list[Feature]) -> list[Any]:
-    """The tags of a window's words; a word that left no subword gets the first label."""
+    """The tags of each window's words."""
     logits, starts = outputs
-    best, tags = logits.argmax(-1).tolist(), []
-    for start, feature in zip(starts.tolist(), features, strict=True):
-        window = [head.labels[0]] * feature.extra["words"]
-        for word, (at, _) in zip(feature.extra["seen"], feature.target, strict=True):
-            window[word] = head.labels[best[start + at]]
-        tags.append(window)
-    return tags
+    best = logits.argmax(-1).tolist()
+    return [
+        [head.labels[best[start + at]] for at, _ in feature.target]
+        for start, feature in zip(starts.tolist(), features, strict=True)
+    ]
 
 
 def join(pieces: list[tuple[Feature, Any]], rows: list[dict]) -> list[list[str]]:

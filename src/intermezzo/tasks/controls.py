@@ -38,8 +38,8 @@ def as_text(rows: Rows, fmt: str) -> Rows:
 def shuffle_labels(rows: Rows, fmt: str, seed: int) -> Rows:
     """The shuffled-label control: inputs and the distribution of gold stay, their connection goes.
 
-    Classes move between rows, tags between all tokens of the data, and an answer becomes a random run of as many
-    words of its context.
+    Classes (and what a ranking query should find) move between rows, tags between all tokens of the data, and an answer
+    becomes a random run of as many words of its context.
     """
     random_ = random.Random(seed)
     if fmt == "tagging":
@@ -51,9 +51,10 @@ def shuffle_labels(rows: Rows, fmt: str, seed: int) -> Rows:
         return [row | _random_answer(row, random_) for row in rows]
     if fmt == "multiple_choice":
         return [row | {"label": random_.randrange(len(row["choices"]))} for row in rows]
-    labels = [row["label"] for row in rows]
-    random_.shuffle(labels)
-    return [row | {"label": label} for row, label in zip(rows, labels, strict=True)]
+    column = "text_pair" if fmt == "ranking" else "label"
+    gold = [row[column] for row in rows]
+    random_.shuffle(gold)
+    return [row | {column: one} for row, one in zip(rows, gold, strict=True)]
 
 
 def _random_answer(row: dict[str, Any], random_: random.Random) -> dict[str, Any]:

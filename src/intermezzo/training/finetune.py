@@ -7,48 +7,46 @@ the other, each with a schedule of its own; tasks of one head share it (XCOPA: S
 
 from __future__ import annotations
 
-import zlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow.parquet as pq
 import torch
 from safetensors.torch import save_file
 from torch import nn
 
 from intermezzo.artifacts import read_json, sha256, write_json, write_text
 from intermezzo.errors import UserError
-from intermezzo.mixing import allocate
-from intermezzo.modeling.encoder import environment, load_encoder, save_encoder
+from intermezzo.modeling.encoder import Encoder, environment, load_encoder, save_encoder
 from intermezzo.modeling.formats import Feature, format_module
-from intermezzo.modeling.packing import pack
 from intermezzo.modeling.tokenizer import load_tokenizer
-from intermezzo.tasks.controls import as_text, remove_input, shuffle_labels
-from intermezzo.training.loop import device, state_folder, train, use_threads
-
-Batch = tuple[str, np.ndarray]
-"""A task and the indices of its features."""
+from intermezzo.modeling.vocabulary import restrict
+from intermezzo.tasks.controls import as_text, remove_input
+from intermezzo.training import selection
+from intermezzo.training.batches import Batch, TaskBatches
+from intermezzo.training.loop import decay, device, state_folder, train, use_threads
 
 
 def finetune(spec: dict[str, Any], model: Path, data: dict[str, Path], out: Path, state: Path, code: str = "") -> None:
     """Train `model` (a model folder) on the tasks of `spec` and write a model folder to `out`.
 
     data: "task/language" -> Parquet of the task's format. spec: phase, seed, threads, tasks (name, head, format,
-    labels, partial_input, shuffle_labels, examples, weights over languages), sampling, cap, temperature, training.
+    labels, partial_input, shuffle_labels, as_text, examples, portions), mix, sampling, cap, temperature, training.
     """
     use_threads(spec["threads"])
     settings, seed = spec["training"], spec["seed"]
     with state_folder(state) as work:
         out.mkdir(parents=True, exist_ok=True)
         log = out / "log.jsonl"
-        encoder = load_encoder(model, dropout=settings["dropout"])
+        encoder = load_encoder(model, dropout=settings["dropout"], max_length=settings["max_length"])
         tokenizer = load_tokenizer(model)
         torch.manual_seed(seed)
-        heads, features, allocation, observed = nn.ModuleDict(), {}, [], {}
+        heads, features, ids, observed = nn.ModuleDict(), {}, {}, {}
+        selected, allocation = selection.select(spec, data)
         for task in spec["tasks"]:
             name, module = task["name"], format_module(task["format"])
-            rows = _select(task, data, seed, allocation)
+            rows = selected[name]
             if task["labels"] == "from_data":
                 task = task | {"labels": sorted({tag for row in rows for tag in row["tags"]})}
                 observed[task["head"]] = task["labels"]
@@ -56,35 +54,33 @@ def finetune(spec: dict[str, Any], model: Path, data: dict[str, Path], out: Path
                 rows = remove_input(rows, task["format"], task["partial_input"])
             if task.get("as_text"):
                 rows, task, module = as_text(rows, task["format"]), task | {"format": "mlm"}, format_module("mlm")
-            if task["shuffle_labels"]:
-                rows = shuffle_labels(rows, task["format"], seed)
             alone = task["format"] == "tagging" and bool(task["partial_input"])
             features[name] = module.encode(rows, tokenizer, task | {"alone": alone}, settings)
+            ids[name] = [row["id"] for row in rows]
+            _check(features[name], task, ids[name])
             if task["head"] not in heads:
                 heads[task["head"]] = head = module.Head(encoder.hidden_size, task, settings)
                 if hasattr(head, "attach"):
                     head.attach(encoder, model)
         if settings.get("freeze_embeddings"):
             encoder.model.get_input_embeddings().weight.requires_grad_(False)
+        restore = _restrict(encoder, heads, features, settings)
         system = nn.ModuleDict({"encoder": encoder, "heads": heads}).to(device())
         head_of = {task["name"]: task["head"] for task in spec["tasks"]}
-        sizes = {name: len(f) for name, f in features.items()}
-        steps = 0
-        planned = stages(sizes, spec)
-        for number, batches in enumerate(planned):
-
-            def loss_of(step: int, batches: list[Batch] = batches) -> tuple[torch.Tensor, int]:
-                name, chosen = batches[step]
-                return batch_loss(system, head_of[name], [features[name][i] for i in chosen])
-
-            state_of_stage, keep = work / f"state{number}.pt", number + 1 < len(planned)
-            names = {"name": spec["phase"], "log": log}
-            loss = train(system, loss_of, len(batches), settings, state=state_of_stage, keep=keep, **names)
-            steps += len(batches)
+        planned = stages({name: len(f) for name, f in features.items()}, spec)
+        steps, left = 0, 1.0
+        for number, plan_ in enumerate(planned):
+            batches = TaskBatches(system, head_of, features, plan_, ids)
+            name = spec["phase"] if len(planned) == 1 else f"{spec['phase']} {number + 1}/{len(planned)}"
+            files = {"state": work / f"state{number}.pt", "keep": number + 1 < len(planned), "log": log}
+            loss = train(system, batches, len(plan_), settings, name=name, **files)
+            steps += len(plan_)
+            left *= decay(len(plan_), settings)
+        restore(left)
         log.touch()
         weights = save_encoder(encoder.model.cpu(), model, out)
         save_file({k: v.cpu().contiguous() for k, v in heads.state_dict().items()}, out / "heads.safetensors")
-        write_text(out / "allocation.tsv", _allocation_table(allocation))
+        write_text(out / "allocation.tsv", selection.table(allocation))
         write_json(
             out / "manifest.json",
             {
@@ -103,36 +99,25 @@ def finetune(spec: dict[str, Any], model: Path, data: dict[str, Path], out: Path
         )
 
 
-def batch_loss(system: nn.ModuleDict, head: str, batch: list[Feature]) -> tuple[torch.Tensor, int]:
-    """The mean loss of one batch, read by the head of that name, and its number of tokens."""
-    module = system["heads"][head]
-    if hasattr(module, "corrupt"):
-        batch = module.corrupt(batch)
-    sequences = [s for feature in batch for s in feature.sequences]
-    packed = pack(sequences, [t for feature in batch for t in feature.types]).to(device())
-    return module.loss(module(system["encoder"](packed), packed), batch), len(packed.tokens)
+def _restrict(
+    encoder: Encoder, heads: nn.ModuleDict, features: dict[str, list[Feature]], settings: dict[str, Any]
+) -> Callable[[float], None]:
+    """Train only the word embeddings that occur, unless a head's softmax runs over all of them or they are frozen."""
+    if not settings.get("restrict_vocabulary", True) or any(hasattr(head, "attach") for head in heads.values()):
+        return lambda decay: None
+    used = {0}  # what fills a padded batch, of encoders that do not pack
+    used.update(*(sequence for part in features.values() for feature in part for sequence in feature.sequences))
+    return restrict(encoder, used)
 
 
-def _select(task: dict[str, Any], data: dict[str, Path], seed: int, allocation: list[tuple]) -> list[dict]:
-    """The task's training rows: as many per language as the mix gives it.
-
-    A language's rows are a prefix of one seeded order, so a mix's English rows are among those of English-only.
-    """
-    languages = [language for language, weight in task["weights"].items() if weight > 0]
-    tables = {language: pq.read_table(data[f"{task['name']}/{language}"]) for language in languages}
-    supply = {language: table.num_rows for language, table in tables.items()}
-    wanted = task["examples"] or sum(supply.values())
-    try:
-        counts = allocate(wanted, {language: task["weights"][language] for language in languages}, supply)
-    except UserError as error:
-        raise UserError(f"task '{task['name']}': {error}") from None
-    rows: list[dict] = []
-    for language in languages:
-        order = np.random.default_rng([seed, zlib.crc32(f"{task['name']}/{language}".encode())])
-        chosen = order.permutation(supply[language])[: counts[language]]
-        rows += tables[language].take(chosen).to_pylist()
-        allocation.append((task["name"], language, task["weights"][language], counts[language], supply[language]))
-    return rows
+def _check(features: list[Feature], task: dict[str, Any], ids: list[str]) -> None:
+    """Raise UserError for what no loss can be taken of."""
+    for feature in features:
+        where = f"task '{task['name']}', row '{ids[feature.row]}'"
+        if not all(feature.sequences):
+            raise UserError(f"{where}: the encoder's tokenizer leaves nothing of it; take the row out of the data")
+        if feature.target is None and task["format"] in ("classification", "multiple_choice"):
+            raise UserError(f"{where}: no label; training data need one in every row")
 
 
 def stages(sizes: dict[str, int], spec: dict[str, Any]) -> list[list[Batch]]:
@@ -177,8 +162,3 @@ def _batches(name: str, size: int, wanted: int, batch_size: int, random: np.rand
     passes = [random.permutation(size) for _ in range(-(-wanted // size))]
     order = np.concatenate(passes)[:wanted] if passes else np.empty(0, int)
     return [(name, order[at : at + batch_size]) for at in range(0, wanted, batch_size)]
-
-
-def _allocation_table(allocation: list[tuple]) -> str:
-    lines = [("task", "language", "weight", "examples", "supply"), *allocation]
-    return "".join("\t".join(map(str, line)) + "\n" for line in lines)

@@ -6,6 +6,8 @@ masking; logits are computed at masked positions only.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,7 @@ from transformers import XLMRobertaConfig, XLMRobertaForMaskedLM
 
 from intermezzo.artifacts import sha256, write_json
 from intermezzo.modeling.encoder import Encoder, environment, save_encoder
-from intermezzo.modeling.packing import pack
+from intermezzo.modeling.packing import Packed, pack
 from intermezzo.modeling.tokenizer import MASK, SPECIAL, load_tokenizer, train_tokenizer
 from intermezzo.training.cooccurrence import cooccurrence_embeddings
 from intermezzo.training.loop import device, state_folder, train, use_threads
@@ -47,8 +49,8 @@ def pretrain(
         loss = None
         if steps := spec["training"]["steps"]:
             model.to(device())
-            loss_of = _masked_lm(model, spec, rows, out)
-            loss = train(model, loss_of, steps, spec["training"], state=work / "state.pt", log=log, name="pretrain")
+            batches, state_file = _MaskedText(model, spec, rows, out), work / "state.pt"
+            loss = train(model, batches, steps, spec["training"], state=state_file, log=log, name="pretrain")
         log.touch()
         weights = save_encoder(model.cpu(), out, out)
         data = {
@@ -96,41 +98,85 @@ def _texts(rows: list[dict]) -> list[str | tuple[str, str]]:
     return [(row["text"], row["text_pair"]) if row["text_pair"] else row["text"] for row in rows]
 
 
-def _masked_lm(model: XLMRobertaForMaskedLM, spec: dict[str, Any], rows: dict[str, list[dict]], folder: Path):
-    """The loss of step k: batch and masks are drawn from (seed, k)."""
-    tokenizer = load_tokenizer(folder)
-    tokenizer.enable_truncation(spec["model"]["max_length"])
-    ids = {language: [np.array(e.ids) for e in tokenizer.encode_batch(_texts(part))] for language, part in rows.items()}
-    languages = sorted(ids)
-    share = np.array([len(ids[language]) for language in languages], float) ** spec["language_alpha"]
-    steps, batch_size = spec["training"]["steps"], spec["training"]["batch_size"]
-    draws = np.random.default_rng([spec["seed"], 1])
-    drawn = draws.choice(len(languages), size=steps * batch_size, p=share / share.sum())
-    documents = np.empty_like(drawn)
-    for i, language in enumerate(languages):
-        at = np.flatnonzero(drawn == i)
-        passes = -(-len(at) // len(ids[language]))
-        orders = [draws.permutation(len(ids[language])) for _ in range(passes)]
-        documents[at] = np.concatenate(orders)[: len(at)] if passes else []
-    mask_id, ordinary = tokenizer.token_to_id(MASK), len(SPECIAL)
-    encoder = Encoder(model.roberta)
+@dataclass(frozen=True)
+class _Document:
+    """A document with tokens masked: ids as the encoder sees them, and (place, right token) of what is predicted."""
 
-    def loss_of(step: int) -> tuple[torch.Tensor, int]:
-        random = np.random.default_rng([spec["seed"], 2, step])
-        span = slice(step * batch_size, (step + 1) * batch_size)
-        batch = [ids[languages[i]][j] for i, j in zip(drawn[span], documents[span], strict=True)]
-        packed = pack([d.tolist() for d in batch], [[0] * len(d) for d in batch])
+    tokens: list[int]
+    target: list[tuple[int, int]]
+
+
+class _MaskedText:
+    """Batches of masked text: those of step k, and the masks, are drawn from (seed, k)."""
+
+    def __init__(
+        self, model: XLMRobertaForMaskedLM, spec: dict[str, Any], rows: dict[str, list[dict]], folder: Path
+    ) -> None:
+        self.model, self.encoder, self.spec = model, Encoder(model.roberta), spec
+        tokenizer = load_tokenizer(folder)
+        tokenizer.enable_truncation(spec["model"]["max_length"])
+        self.ids = {lang: [e.ids for e in tokenizer.encode_batch(_texts(part))] for lang, part in rows.items()}
+        self.mask = tokenizer.token_to_id(MASK)
+        self.languages = sorted(self.ids)
+        share = np.array([len(self.ids[language]) for language in self.languages], float) ** spec["language_alpha"]
+        count = spec["training"]["steps"] * spec["training"]["batch_size"]
+        draws = np.random.default_rng([spec["seed"], 1])
+        self.drawn = draws.choice(len(self.languages), size=count, p=share / share.sum())
+        self.documents = np.empty_like(self.drawn)
+        for i, language in enumerate(self.languages):
+            at = np.flatnonzero(self.drawn == i)
+            passes = -(-len(at) // len(self.ids[language]))
+            orders = [draws.permutation(len(self.ids[language])) for _ in range(passes)]
+            self.documents[at] = np.concatenate(orders)[: len(at)] if passes else []
+
+    def _batch(self, step: int) -> list[tuple[str, int]]:
+        size = self.spec["training"]["batch_size"]
+        span = slice(step * size, (step + 1) * size)
+        return [(self.languages[i], j) for i, j in zip(self.drawn[span], self.documents[span], strict=True)]
+
+    def items(self, step: int) -> list[_Document]:
+        random = np.random.default_rng([self.spec["seed"], 2, step])
+        batch = [self.ids[language][j] for language, j in self._batch(step)]
+        packed, ordinary = _packed(batch), len(SPECIAL)
         tokens = packed.tokens.numpy()
-        chosen = np.flatnonzero((tokens >= ordinary) & (random.random(len(tokens)) < spec["mask_rate"]))
+        chosen = np.flatnonzero((tokens >= ordinary) & (random.random(len(tokens)) < self.spec["mask_rate"]))
         if not len(chosen):
             chosen = np.flatnonzero(tokens >= ordinary)[:1]
-        gold = torch.from_numpy(tokens[chosen].copy()).to(device())
+        gold = dict(zip(chosen.tolist(), tokens[chosen].tolist(), strict=True))
         how = random.random(len(chosen))
-        tokens[chosen[how < 0.8]] = mask_id
+        tokens[chosen[how < 0.8]] = self.mask
         replaced = chosen[how >= 0.9]
-        tokens[replaced] = random.integers(ordinary, mask_id, len(replaced))
-        states = encoder(packed.to(device()))
-        logits = model.lm_head(states[torch.from_numpy(chosen).to(device())])
-        return cross_entropy(logits, gold), len(tokens)
+        tokens[replaced] = random.integers(ordinary, self.mask, len(replaced))
+        documents = []
+        for start, document in zip(packed.starts.tolist(), batch, strict=True):
+            places = [(at, gold[start + at]) for at in range(len(document)) if start + at in gold]
+            documents.append(_Document(tokens[start : start + len(document)].tolist(), places))
+        return documents
 
-    return loss_of
+    def size(self, item: _Document) -> int:
+        return len(item.tokens)
+
+    def weight(self, step: int, items: Sequence[_Document]) -> int:
+        return sum(len(item.target) for item in items)
+
+    def outputs(self, step: int, items: Sequence[_Document]) -> tuple[torch.Tensor, torch.Tensor]:
+        """Logits of the masked tokens, in the order in which they lie in the packed batch, and the right tokens."""
+        packed = _packed([item.tokens for item in items])
+        placed = zip(packed.starts.tolist(), items, strict=True)
+        places = sorted((start + at, token) for start, item in placed for at, token in item.target)
+        at, gold = torch.tensor(places).T.to(device())
+        return self.model.lm_head(self.encoder(packed.to(device()))[at]), gold
+
+    def loss(self, step: int, outputs: tuple[torch.Tensor, torch.Tensor], items: Sequence[_Document]) -> torch.Tensor:
+        logits, gold = outputs
+        return cross_entropy(logits.float(), gold)
+
+    def joint(self, step: int) -> bool:
+        return False
+
+    def names(self, step: int) -> str:
+        return "of documents " + ", ".join(f"{language} {j}" for language, j in self._batch(step))
+
+
+def _packed(documents: Sequence[list[int]]) -> Packed:
+    return pack(documents, [[0] * len(document) for document in documents])

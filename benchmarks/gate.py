@@ -1,0 +1,71 @@
+"""The equality gate: without dropout, all systems must compute the same."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from examples import Examples
+from systems import Stepper, build, ours, trainer
+from torch import nn
+
+LOSS, WEIGHTS = 1e-5, 1e-4
+"""Largest difference of a step's loss, and of the final encoder relative to the way it went in training."""
+
+
+def gate(examples: Examples, shape: dict[str, int], folder: Path, options: argparse.Namespace) -> dict[str, float]:
+    """Train a toy model for `gate_steps` steps in float32 by each system; SystemExit when they differ.
+
+    transformers' question answering head lets padding take part in the softmax over positions, which is another
+    loss than that of the question alone: its batches here are of windows of one length.
+    """
+    batches = _batches(examples, 8, options.gate_steps)
+    size = shape | {"vocab_size": options.vocabulary}
+    runs: dict[str, tuple[list[float], torch.Tensor]] = {}
+    for name in ("ours", "padmax", "dynamic"):
+        if name == "padmax" and examples.kind == "qa":
+            continue
+        model = build(examples, size, 0.0)
+        start = _flat(model.roberta)
+        settings: dict[str, Any] = {"name": name, "dropout": 0.0, "precision": "float32"}
+        place = folder / f"gate-{examples.kind}-{name}"
+        place.mkdir(exist_ok=True)
+        if name == "ours":
+            body, _ = ours(model, examples, batches, place, settings)
+        else:
+            body, _ = trainer(model, examples, batches, place, settings, name)
+        system = Stepper(body, options.threads)
+        for _ in batches:
+            system.step()
+        if name == "ours":
+            settings["restore"]()
+            settings["losses"] = [json.loads(line)["loss"] for line in (place / "log.jsonl").open()]
+        runs[name] = settings["losses"], _flat(model.roberta) - start
+    losses, way = runs.pop("ours")
+    found = {}
+    for name, (other, theirs) in runs.items():
+        found[f"{name}_loss"] = max(abs(a - b) for a, b in zip(losses, other, strict=True))
+        found[f"{name}_weights"] = float((way - theirs).norm() / theirs.norm())
+    print("gate: " + ", ".join(f"{name} {value:.1e}" for name, value in found.items()), flush=True)
+    bad = [name for name, value in found.items() if not value < (LOSS if name.endswith("loss") else WEIGHTS)]
+    if bad:
+        raise SystemExit(f"the systems do not compute the same: {bad}")
+    return found
+
+
+def _batches(examples: Examples, batch: int, steps: int) -> list[list[int]]:
+    """Random batches; for qa of windows of equal length."""
+    lengths = examples.lengths
+    if examples.kind != "qa":
+        order = torch.randperm(len(lengths), generator=torch.Generator().manual_seed(0)).tolist() * 99
+    else:
+        common = max(set(lengths), key=lengths.count)
+        order = [i for i, length in enumerate(lengths) if length == common] * 999
+    return [order[at * batch : (at + 1) * batch] for at in range(steps)]
+
+
+def _flat(model: nn.Module) -> torch.Tensor:
+    return torch.cat([p.detach().double().cpu().flatten() for p in model.parameters()])

@@ -1,0 +1,233 @@
+"""Our engine and transformers' Trainer over the same examples, each as something that takes one step at a time.
+
+A system trains in a thread of its own that waits before each step, so that steps of several systems can be interleaved
+and timed one by one, whatever loop they are in. All start from the same weights and take AdamW (fused), the same
+schedule, clipping and dropout; the order of the examples is given.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from examples import FORMAT, LENGTH, Examples
+from torch import nn
+from transformers import (
+    AutoTokenizer,
+    DataCollatorForTokenClassification,
+    DataCollatorWithPadding,
+    PreTrainedModel,
+    PrinterCallback,
+    Trainer,
+    TrainerCallback,
+    TrainingArguments,
+    XLMRobertaConfig,
+    XLMRobertaForMaskedLM,
+    XLMRobertaForQuestionAnswering,
+    XLMRobertaForSequenceClassification,
+    XLMRobertaForTokenClassification,
+)
+
+from intermezzo.modeling.encoder import Encoder
+from intermezzo.modeling.formats import format_module
+from intermezzo.modeling.vocabulary import restrict
+from intermezzo.training.batches import TaskBatches
+from intermezzo.training.loop import decay, device, learning_rate, train
+
+MODELS = {
+    "pairs": XLMRobertaForSequenceClassification,
+    "qa": XLMRobertaForQuestionAnswering,
+    "tagging": XLMRobertaForTokenClassification,
+    "mlm": XLMRobertaForMaskedLM,
+}
+OPTIMISATION = {"learning_rate": 1e-4, "weight_decay": 0.01, "warmup": 0.1, "clip": 1.0}
+
+
+class Stepper:
+    """Runs `body(pause)` in a thread; `pause()` is called by it before each step, and `step()` lets it do one."""
+
+    def __init__(self, body: Callable[[Callable[[], None]], None], threads: int) -> None:
+        self._go, self._done = threading.Semaphore(0), threading.Semaphore(0)
+        self._error: BaseException | None = None
+        self.ended = False
+
+        def run() -> None:
+            torch.set_num_threads(threads)  # a setting of each thread
+            try:
+                body(self._pause)
+            except BaseException as error:
+                self._error = error
+            self.ended = True
+            self._done.release()
+
+        self._thread = threading.Thread(target=run, daemon=True)
+        self._thread.start()
+        self._done.acquire()  # it waits before its first step
+        self._raise()
+
+    def _pause(self) -> None:
+        self._done.release()
+        self._go.acquire()
+
+    def step(self) -> None:
+        """One step (and, in the last one, what the system does at its end)."""
+        self._go.release()
+        self._done.acquire()
+        self._raise()
+
+    def _raise(self) -> None:
+        if self._error:
+            raise self._error
+
+
+def build(examples: Examples, shape: dict[str, int], dropout: float) -> PreTrainedModel:
+    """A model with random weights, the same for every call."""
+    torch.manual_seed(0)
+    config = XLMRobertaConfig(
+        **shape,
+        max_position_embeddings=LENGTH[examples.kind] + 2,
+        type_vocab_size=1,
+        num_labels=len(examples.labels) or 2,
+        hidden_dropout_prob=dropout,
+        attention_probs_dropout_prob=dropout,
+        pad_token_id=1,
+        bos_token_id=0,
+        eos_token_id=2,
+    )
+    return MODELS[examples.kind](config)
+
+
+def ours(
+    model: PreTrainedModel, examples: Examples, batches: list[list[int]], folder: Path, options: dict[str, Any]
+) -> tuple[Callable[[Callable[[], None]], None], nn.ModuleDict]:
+    """Our loop over transformers' encoder and our head with the model's weights. The second is what is trained."""
+    encoder, kind = Encoder(model.roberta), examples.kind
+    settings = {"pooling": "cls", "dropout": options["dropout"]}
+    head = format_module(FORMAT[kind]).Head(encoder.hidden_size, {"labels": examples.labels}, settings)
+    copy_head(model, head, kind)
+    if kind == "mlm":
+        head.corrupt = lambda features: features  # masked before
+        options["restore"] = lambda: None
+    elif not options.get("restrict", True):
+        options["restore"] = lambda: None
+    else:
+        restore = restrict(encoder, {token for feature in examples.features for token in feature.sequences[0]})
+        options["restore"] = lambda: restore(decay(len(batches), OPTIMISATION))
+    system = nn.ModuleDict({"encoder": encoder, "heads": nn.ModuleDict({kind: head})}).to(device())
+    log = folder / "log.jsonl"
+
+    def body(pause: Callable[[], None]) -> None:
+        work = TaskBatches(system, {kind: kind}, {kind: examples.features}, [(kind, b) for b in batches], {})
+        items = work.items
+
+        def paused(step: int) -> list:
+            pause()
+            return items(step)
+
+        work.items = paused
+        settings = OPTIMISATION | {"precision": options["precision"], "micro_tokens": options.get("micro_tokens")}
+        options["loss"] = train(
+            system, work, len(batches), settings, state=folder / "no state", log=log, name=options["name"]
+        )
+
+    return body, system
+
+
+def copy_head(model: PreTrainedModel, head: nn.Module, kind: str) -> None:
+    """The weights of a transformers head into ours: the same functions by other names."""
+    parts = {
+        "pairs": lambda: {"dense": model.classifier.dense, "out": model.classifier.out_proj},
+        "qa": lambda: {"out": model.qa_outputs},
+        "tagging": lambda: {"out": model.classifier},
+        "mlm": lambda: {"dense": model.lm_head.dense, "norm": model.lm_head.layer_norm},
+    }[kind]()
+    for name, part in parts.items():
+        getattr(head, name).load_state_dict(part.state_dict())
+    if kind == "mlm":
+        head._embeddings = [model.get_input_embeddings().weight]
+        head.bias = nn.Parameter(model.lm_head.bias.detach().clone())
+        head.norm.eps = model.config.layer_norm_eps
+
+
+def collator(examples: Examples, padding: str) -> Any:
+    tokenizer = AutoTokenizer.from_pretrained(examples.tokenizer, pad_token="<pad>")
+    fixed = {"padding": "max_length", "max_length": LENGTH[examples.kind]} if padding == "padmax" else {}
+    per_token = examples.kind in ("tagging", "mlm")
+    return (DataCollatorForTokenClassification if per_token else DataCollatorWithPadding)(tokenizer, **fixed)
+
+
+class InOrder(Trainer):
+    """A Trainer that takes its examples in the order given, and keeps its losses."""
+
+    def _get_train_sampler(self, *args: Any, **kwargs: Any) -> Any:
+        return torch.utils.data.SequentialSampler(self.train_dataset)
+
+    def compute_loss(self, *args: Any, **kwargs: Any) -> Any:
+        result = super().compute_loss(*args, **kwargs)
+        self.losses.append((result[0] if isinstance(result, tuple) else result).detach())
+        return result
+
+
+def trainer(
+    model: PreTrainedModel,
+    examples: Examples,
+    batches: list[list[int]],
+    folder: Path,
+    options: dict[str, Any],
+    padding: str,
+) -> tuple[Callable[[Callable[[], None]], None], PreTrainedModel]:
+    """transformers' Trainer, padding to a fixed length (`padmax`) or to the longest of each batch."""
+    steps = len(batches)
+    decayed = [p for p in model.parameters() if p.ndim > 1]
+    other = [p for p in model.parameters() if p.ndim <= 1]
+    groups = [{"params": decayed, "weight_decay": OPTIMISATION["weight_decay"]}, {"params": other, "weight_decay": 0.0}]
+    model = model.to(device())
+    optimizer = torch.optim.AdamW(groups, lr=OPTIMISATION["learning_rate"], fused=True)
+    peak = OPTIMISATION["learning_rate"]
+    rates = torch.optim.lr_scheduler.LambdaLR(
+        optimizer, lambda step: learning_rate(min(step, steps - 1), steps, OPTIMISATION) / peak
+    )
+    arguments = TrainingArguments(
+        output_dir=str(folder),
+        per_device_train_batch_size=len(batches[0]),
+        max_steps=steps,
+        max_grad_norm=OPTIMISATION["clip"],
+        bf16=options["precision"] == "bfloat16",
+        use_cpu=device().type == "cpu",
+        remove_unused_columns=False,
+        logging_strategy="no",
+        save_strategy="no",
+        report_to="none",
+        disable_tqdm=True,
+    )
+    waits = Waiting()
+    run = InOrder(
+        model=model,
+        args=arguments,
+        train_dataset=[examples.for_trainer(i) for batch in batches for i in batch],
+        data_collator=collator(examples, padding),
+        optimizers=(optimizer, rates),
+        callbacks=[waits],
+    )
+    run.losses = []
+    run.remove_callback(PrinterCallback)
+
+    def body(pause: Callable[[], None]) -> None:
+        waits.pause = pause
+        run.train()
+        options["loss"] = float(torch.stack(run.losses[-max(1, steps // 10) :]).mean())
+        options["losses"] = torch.stack(run.losses).tolist()
+
+    return body, model
+
+
+class Waiting(TrainerCallback):
+    """Pauses before each step."""
+
+    pause: Callable[[], None]
+
+    def on_step_begin(self, *args: Any, **kwargs: Any) -> None:
+        self.pause()

@@ -1,0 +1,245 @@
+"""How fast the engine is: against transformers' Trainer, with the same model, data, batches and mathematics.
+
+    INTERMEZZO_REAL_DATA=../shared/real python benchmarks/throughput.py --json throughput.json
+
+Systems: `ours`; Trainer padding to the fixed length of run_xnli, XTREME and run_qa (`padmax`), to the longest of each
+batch (`dynamic`), and that over batches of similar length (`grouped`, Trainer's group_by_length: its own batches, drawn
+over all its lengths alike). First the equality gate: without dropout, losses and final weights of all systems must
+agree. Then steps are interleaved one by one in random order; a repetition is `--steps` steps of each system. Speeds
+are real tokens per CPU second (per second on a GPU, which is synchronised around each step); with the same batches
+that is the ratio of times. Ratios are ours over theirs: [least, median, greatest] over the repetitions.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("PYTORCH_NVML_BASED_CUDA_CHECK", "1")  # looking for a GPU must not start CUDA before the forks
+import torch
+from evaluation import evaluation
+from examples import Examples, load
+from gate import gate
+from systems import Stepper, build, ours, trainer
+from transformers.trainer_pt_utils import get_length_grouped_indices
+
+from intermezzo.training.loop import device
+
+SHAPES = {
+    "toy": {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 64},
+    "small": {"hidden_size": 384, "num_hidden_layers": 6, "num_attention_heads": 12, "intermediate_size": 1536},
+    "base": {"hidden_size": 768, "num_hidden_layers": 12, "num_attention_heads": 12, "intermediate_size": 3072},
+    "large": {"hidden_size": 1024, "num_hidden_layers": 24, "num_attention_heads": 16, "intermediate_size": 4096},
+}
+TRAINER = ("padmax", "dynamic", "grouped")
+WARM_UP = 2
+
+
+def main() -> None:
+    options = _arguments()
+    torch.set_num_threads(options.threads)
+    shape = SHAPES[options.shape] | {"vocab_size": options.vocabulary}
+    with tempfile.TemporaryDirectory() as folder:
+        data = load(options.kinds, Path(folder), limit=options.examples, synthetic=options.synthetic)
+        result: dict[str, Any] = {"settings": vars(options) | {"torch": torch.__version__, "device": _device_name()}}
+        for kind, examples in data.items():
+            sizes = f"{len(examples.features)} examples, {statistics.mean(examples.lengths):.1f} tokens each"
+            print(f"== {kind}: {sizes}{'' if examples.real else ' (synthetic)'}", flush=True)
+            result[kind] = {"memory_mb": _memory(examples, shape, Path(folder), options)} if options.memory else {}
+            result[kind]["gate"] = gate(examples, SHAPES["toy"], Path(folder), options)
+            result[kind] |= train_all(examples, shape, Path(folder), options)
+            if options.evaluation and kind == "pairs":
+                result[kind]["evaluation"] = evaluation(examples, shape, Path(folder), options)
+        if "pairs" in result:
+            result["ratios"] = result["pairs"]["ratios"]
+    if options.json:
+        Path(options.json).write_text(json.dumps(result, indent=1, default=str) + "\n", encoding="utf-8")
+
+
+def train_all(examples: Examples, shape: dict[str, int], folder: Path, options: argparse.Namespace) -> dict[str, Any]:
+    """Interleaved steps of all systems: their speeds, and the ratios."""
+    drawn, batch = random.Random(0), options.batch if examples.kind != "qa" else max(2, options.batch // 2)
+    plain, grouped = orders(examples.lengths, batch, options)
+    systems: dict[str, Stepper] = {}
+    settings: dict[str, dict[str, Any]] = {}
+    for name in ("ours", *options.systems):
+        settings[name] = {"name": name, "dropout": options.dropout, "precision": options.precision}
+        settings[name]["micro_tokens"] = options.micro_tokens
+        body = make(name, examples, shape, grouped if name == "grouped" else plain, folder, settings[name])
+        systems[name] = Stepper(body, options.threads)
+    rounds: dict[str, list[tuple[float, int, int]]] = {name: [] for name in systems}
+    for step in range(len(plain)):
+        for name in drawn.sample(sorted(systems), len(systems)):
+            lengths = [examples.lengths[i] for i in (grouped if name == "grouped" else plain)[step]]
+            computed = {"ours": sum(lengths), "padmax": _fixed(examples) * len(lengths)}
+            took = timed(systems[name].step)
+            rounds[name].append((took, sum(lengths), computed.get(name, max(lengths) * len(lengths))))
+    return report(rounds, settings, batch, options)
+
+
+def make(
+    name: str, examples: Examples, shape: dict[str, int], batches: list[list[int]], folder: Path, settings: dict
+) -> Callable[[Callable[[], None]], None]:
+    """The body of a system, on a model with the same random weights for all."""
+    model = build(examples, shape, settings["dropout"])
+    place = folder / f"{examples.kind}-{name}"
+    place.mkdir(exist_ok=True)
+    if name == "ours":
+        return ours(model, examples, batches, place, settings)[0]
+    return trainer(model, examples, batches, place, settings, "padmax" if name == "padmax" else "dynamic")[0]
+
+
+def orders(lengths: list[int], batch: int, options: argparse.Namespace) -> tuple[list[list[int]], list[list[int]]]:
+    """Batches in random order, and batches as Trainer's group_by_length makes them.
+
+    Grouped batches are of very different lengths. Those of one repetition are spread evenly over all of them sorted
+    by length, so that a few steps stand for an epoch.
+    """
+    steps, repetitions = options.steps, options.repetitions
+    generator = torch.Generator().manual_seed(0)
+    order = [i for _ in range(99) for i in torch.randperm(len(lengths), generator=generator).tolist()]
+    plain = [order[at * batch : (at + 1) * batch] for at in range(WARM_UP + steps * repetitions)]
+    indices = get_length_grouped_indices(lengths, batch, generator=generator)
+    cut = [indices[at : at + batch] for at in range(0, len(indices) - batch + 1, batch)]
+    by_length = sorted(cut, key=lambda indices: sum(lengths[i] for i in indices))
+    spread = [
+        by_length[int((i + (r + 0.5) / repetitions) / steps * len(by_length))]
+        for r in range(repetitions)
+        for i in range(steps)
+    ]
+    return plain, [cut[at % len(cut)] for at in range(WARM_UP)] + spread
+
+
+def report(
+    rounds: dict[str, list[tuple[float, int, int]]], settings: dict[str, dict], batch: int, options: argparse.Namespace
+) -> dict[str, Any]:
+    """Speeds per system and ratios per repetition, printed and as a dictionary."""
+    speeds: dict[str, list[float]] = {}
+    found: dict[str, Any] = {"systems": {}, "ratios": {}}
+    for name, steps in rounds.items():
+        counted = steps[WARM_UP:]
+        blocks = [counted[at : at + options.steps] for at in range(0, len(counted), options.steps)]
+        speeds[name] = [sum(s[1] for s in block) / sum(s[0] for s in block) for block in blocks]
+        seconds, real, computed = (sum(s[i] for s in counted) for i in range(3))
+        times = sorted(s[0] for s in counted)
+        found["systems"][name] = {
+            "tokens_per_second": real / seconds,
+            "examples_per_second": len(counted) * batch / seconds,
+            "seconds_per_step": [times[0], statistics.median(times), times[-1]],
+            "seconds": seconds,
+            "computed_over_real_tokens": computed / real,
+            "final_loss": settings[name]["loss"],
+        }
+        line = f"{name:8} {real / seconds:8.0f} tokens/s {len(counted) * batch / seconds:7.1f} examples/s"
+        print(f"{line}, {computed / real:.2f} tokens computed per real one, loss {settings[name]['loss']:.3f}")
+    for name in options.systems:
+        ratios = sorted(mine / theirs for mine, theirs in zip(speeds["ours"], speeds[name], strict=True))
+        found["ratios"][name] = [ratios[0], statistics.median(ratios), ratios[-1]]
+        print(f"ours / {name}: {ratios[0]:.2f} to {ratios[-1]:.2f}, median {statistics.median(ratios):.2f}", flush=True)
+    if device().type == "cuda":
+        found["mfu"] = found["systems"]["ours"]["tokens_per_second"] * _flops(options.shape) / _matrix_peak(options)
+        print(f"MFU of ours: {found['mfu']:.1%} of the measured matrix peak")
+    return found
+
+
+def timed(call: Callable[[], Any]) -> float:
+    """CPU seconds of this process; on a GPU seconds, synchronised."""
+    if device().type == "cuda":
+        torch.cuda.synchronize()
+        began = time.perf_counter()
+        call()
+        torch.cuda.synchronize()
+        return time.perf_counter() - began
+    began = time.process_time()
+    call()
+    return time.process_time() - began
+
+
+def _memory(examples: Examples, shape: dict[str, int], folder: Path, options: argparse.Namespace) -> dict[str, float]:
+    """Peak memory in MB (of the GPU where there is one) of two steps of each system, each in a fork of its own."""
+    sizes = {}
+    plain, grouped = orders(examples.lengths, options.batch, options)
+    for name in ("ours", *options.systems):
+        reading, writing = os.pipe()
+        if not (child := os.fork()):
+            settings = {"name": name, "dropout": options.dropout, "precision": options.precision}
+            batches = (grouped if name == "grouped" else plain)[:WARM_UP]
+            system = Stepper(make(name, examples, shape, batches, folder, settings), options.threads)
+            for _ in batches:
+                system.step()
+            status = Path("/proc/self/status").read_text()
+            peak = int(status.split("VmHWM:")[1].split()[0]) / 1024
+            peak = torch.cuda.max_memory_allocated() / 2**20 if device().type == "cuda" else peak
+            os.write(writing, f"{peak}".encode())
+            os._exit(0)
+        os.waitpid(child, 0)
+        sizes[name] = float(os.read(reading, 100) or "nan")
+    print("peak memory, MB: " + ", ".join(f"{name} {size:.0f}" for name, size in sizes.items()), flush=True)
+    return sizes
+
+
+def _fixed(examples: Examples) -> int:
+    from examples import LENGTH
+
+    return LENGTH[examples.kind]
+
+
+def _flops(shape: str) -> float:
+    """Forward and backward per token: 6 x the encoder's matrices."""
+    size = SHAPES[shape]
+    width, wide = size["hidden_size"], size["intermediate_size"]
+    return 6.0 * size["num_hidden_layers"] * (4 * width**2 + 2 * width * wide)
+
+
+def _matrix_peak(options: argparse.Namespace) -> float:
+    """FLOP/s of a large matrix product in the precision of the run."""
+    kind = torch.bfloat16 if options.precision == "bfloat16" else torch.float32
+    one = torch.randn(8192, 8192, device=device(), dtype=kind)
+    for _ in range(3):
+        one @ one
+    return 2 * 8192**3 * 20 / timed(lambda: [one @ one for _ in range(20)])
+
+
+def _device_name() -> str:
+    return torch.cuda.get_device_name() if device().type == "cuda" else f"cpu, {os.cpu_count()} cores"
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--kinds", nargs="+", default=["pairs", "qa"], choices=["pairs", "qa", "tagging", "mlm"])
+    parser.add_argument("--systems", nargs="+", default=list(TRAINER), choices=TRAINER)
+    parser.add_argument("--shape", default="small", choices=SHAPES)
+    parser.add_argument("--vocabulary", type=int, default=50_000, help="rows of the word embeddings")
+    parser.add_argument("--examples", type=int, default=20_000, help="at most so many of each kind")
+    parser.add_argument("--batch", type=int, default=32, help="examples per step; half of it for qa")
+    parser.add_argument("--steps", type=int, default=6, help="steps per repetition")
+    parser.add_argument("--repetitions", type=int, default=5)
+    parser.add_argument("--gate-steps", type=int, default=20)
+    parser.add_argument("--dropout", type=float, default=0.1)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--precision", default=None, choices=["float32", "bfloat16"], help="bfloat16 on a GPU")
+    parser.add_argument("--micro-tokens", type=int, help="tokens that ours computes at a time")
+    parser.add_argument("--synthetic", action="store_true", help="random examples, even if there are real ones")
+    parser.add_argument("--no-evaluation", dest="evaluation", action="store_false")
+    parser.add_argument("--memory", action="store_true", help="peak memory of each system, in a process of its own")
+    parser.add_argument("--quick", action="store_true", help="a toy model and a few steps: does it run?")
+    parser.add_argument("--json", metavar="FILE")
+    options = parser.parse_args()
+    if options.quick:
+        options.shape, options.vocabulary, options.examples, options.batch = "toy", 17_000, 200, 8
+        options.steps, options.repetitions, options.gate_steps = 2, 2, 4
+    options.precision = options.precision or ("bfloat16" if device().type == "cuda" else "float32")
+    return options
+
+
+if __name__ == "__main__":
+    sys.exit(main())

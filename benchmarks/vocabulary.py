@@ -1,0 +1,103 @@
+"""What embedding rows that never occur cost: step time and memory with all rows and with those that occur.
+
+    INTERMEZZO_REAL_DATA=../shared/real python benchmarks/vocabulary.py --json vocabulary.json
+
+XLM-R base's shape (12 x 768, 250,002 rows), random weights, sentence pairs. Each variant runs in a process of its own
+(peak memory is a process's), several times in turn. Both are saved as models are, opened in plain transformers, and
+their hidden states compared on texts that training did not see.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import torch
+from examples import Examples, load
+from systems import OPTIMISATION, Stepper, build, ours
+from throughput import SHAPES, timed
+from transformers import AutoModel
+
+from intermezzo.modeling.encoder import save_encoder
+
+
+def main() -> None:
+    options = _arguments()
+    torch.set_num_threads(options.threads)
+    OPTIMISATION["learning_rate"] = 2e-5
+    found: dict[str, Any] = {"all": [], "occurring": []}
+    with tempfile.TemporaryDirectory(dir=options.folder) as name:
+        folder = Path(name)
+        examples = load(["pairs"], folder, limit=20_000)["pairs"]
+        for _ in range(options.repetitions):
+            for variant, runs in found.items():
+                runs.append(_forked(variant, examples, folder, options))
+                print(variant, runs[-1], flush=True)
+        states = {variant: _states(folder / variant, examples) for variant in found}
+    result: dict[str, Any] = {"settings": vars(options)}
+    for variant, runs in found.items():
+        seconds = sorted(s for run in runs for s in run["seconds"])
+        result[variant] = {
+            "seconds_per_step": [seconds[0], statistics.median(seconds), seconds[-1]],
+            "peak_mb": max(run["peak_mb"] for run in runs),
+        }
+    result["largest_difference"] = float((states["all"] - states["occurring"]).abs().max())
+    print(json.dumps(result, indent=1))
+    if options.json:
+        Path(options.json).write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+
+
+def _forked(variant: str, examples: Examples, folder: Path, options: argparse.Namespace) -> dict[str, Any]:
+    reading, writing = os.pipe()
+    if not (child := os.fork()):
+        os.write(writing, json.dumps(_run(variant, examples, folder, options)).encode())
+        os._exit(0)
+    os.waitpid(child, 0)
+    os.close(writing)
+    with os.fdopen(reading) as pipe:
+        return json.loads(pipe.read())
+
+
+def _run(variant: str, examples: Examples, folder: Path, options: argparse.Namespace) -> dict[str, Any]:
+    model = build(examples, SHAPES[options.shape] | {"vocab_size": options.vocabulary}, 0.0)
+    batches = [list(range(i * options.batch, (i + 1) * options.batch)) for i in range(options.steps + 1)]
+    settings = {"name": variant, "dropout": 0.0, "precision": "float32", "restrict": variant == "occurring"}
+    body, _ = ours(model, examples, batches, folder, settings)
+    system = Stepper(body, options.threads)
+    system.step()
+    seconds = [timed(system.step) for _ in range(options.steps)]
+    peak = int(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0]) / 1024
+    settings["restore"]()
+    save_encoder(model.roberta.cpu(), examples.tokenizer, folder / variant)
+    return {"seconds": seconds, "peak_mb": peak}
+
+
+def _states(folder: Path, examples: Examples) -> torch.Tensor:
+    """Hidden states by plain transformers."""
+    model = AutoModel.from_pretrained(folder).eval()
+    model.set_attn_implementation("sdpa")
+    with torch.inference_mode():
+        made = [model(torch.tensor(f.sequences)).last_hidden_state[0] for f in examples.features[-8:]]
+    return torch.cat(made)
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--shape", default="base", choices=SHAPES)
+    parser.add_argument("--vocabulary", type=int, default=250_002)
+    parser.add_argument("--batch", type=int, default=32)
+    parser.add_argument("--steps", type=int, default=2, help="timed steps of each run, after one that is not")
+    parser.add_argument("--repetitions", type=int, default=2)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--folder", help="folder for the models (2.5 GB); default: that of temporary files")
+    parser.add_argument("--json", metavar="FILE")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,63 @@
+"""The batches of a fine-tuning run: a step's task, its features, and their loss by the task's head."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from intermezzo.modeling.formats import Feature
+from intermezzo.modeling.packing import pack
+
+Batch = tuple[str, np.ndarray]
+"""A task and the indices of its features."""
+
+
+class TaskBatches:
+    """`batches` over the features of tasks; `intermezzo.training.gradient.Batches` says what each method is.
+
+    system: {"encoder", "heads"}. heads: task -> name of its head. features: task -> features. ids: task -> the ids of
+    its rows, which a message names.
+    """
+
+    def __init__(
+        self,
+        system: nn.ModuleDict,
+        heads: dict[str, str],
+        features: dict[str, list[Feature]],
+        batches: Sequence[Batch],
+        ids: dict[str, list[str]],
+    ) -> None:
+        self.system, self.heads, self.features, self.batches, self.ids = system, heads, features, batches, ids
+        self.device = next(system.parameters()).device
+
+    def items(self, step: int) -> list[Feature]:
+        name, chosen = self.batches[step]
+        items, head = [self.features[name][i] for i in chosen], self._head(step)
+        return head.corrupt(items) if hasattr(head, "corrupt") else items
+
+    def size(self, item: Feature) -> int:
+        return item.tokens
+
+    def weight(self, step: int, items: Sequence[Feature]) -> int:
+        return getattr(self._head(step), "count", len)(items)
+
+    def outputs(self, step: int, items: Sequence[Feature]) -> Any:
+        packed = pack([s for f in items for s in f.sequences], [t for f in items for t in f.types]).to(self.device)
+        return self._head(step)(self.system["encoder"](packed), packed)
+
+    def loss(self, step: int, outputs: Any, items: Sequence[Feature]) -> torch.Tensor:
+        return self._head(step).loss(outputs, items)
+
+    def joint(self, step: int) -> bool:
+        return getattr(self._head(step), "joint", False)
+
+    def names(self, step: int) -> str:
+        name, chosen = self.batches[step]
+        return f"of {name}: {', '.join(self.ids[name][self.features[name][i].row] for i in chosen)}"
+
+    def _head(self, step: int) -> Any:
+        return self.system["heads"][self.heads[self.batches[step][0]]]
