@@ -1,0 +1,391 @@
+"""The engine: the same mathematics packed or padded, whole or in parts; memory, divergence, states, logs, bad input."""
+
+import json
+import os
+import random
+import signal
+import time
+
+import pyarrow.parquet as pq
+import pytest
+import torch
+from torch import nn
+from transformers import AutoConfig, AutoModel, XLMRobertaConfig, XLMRobertaForMaskedLM
+
+from intermezzo.artifacts import sha256, write_json
+from intermezzo.errors import UserError
+from intermezzo.modeling.encoder import import_encoder, load_encoder, save_encoder
+from intermezzo.modeling.formats import format_module
+from intermezzo.modeling.packing import pack, packed_attention
+from intermezzo.modeling.tokenizer import load_tokenizer
+from intermezzo.tasks.formats import table
+from intermezzo.training import gradient, progress, states
+from intermezzo.training.batches import TaskBatches
+from intermezzo.training.finetune import finetune
+from intermezzo.training.gradient import Gradient, split
+from intermezzo.training.pretrain import pretrain
+from toy_training import PRETRAIN, SETTINGS, TASKS, inputs, rows, spec, toy_data, toy_encoder, weights
+
+FORMATS = ["colour", "choice", "tags", "where", "text", "find"]
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    return toy_data(tmp_path_factory.mktemp("data"))
+
+
+@pytest.fixture(scope="module")
+def encoder(data, tmp_path_factory):
+    return toy_encoder(data, tmp_path_factory.mktemp("encoder"))
+
+
+def batches(folder, name: str, *, dropout: float = 0.0, packs: bool = True) -> TaskBatches:
+    """One batch of 24 toy examples in float64; the same weights for every call."""
+    module, task = format_module(TASKS[name]["format"]), TASKS[name] | {"name": name}
+    system = load_encoder(folder, dropout=dropout)
+    if not packs:
+        system.packs = False
+        system.model.set_attn_implementation("eager")
+    torch.manual_seed(0)
+    head = module.Head(system.hidden_size, task, SETTINGS | {"dropout": dropout})
+    if hasattr(head, "attach"):
+        head.attach(system, folder)
+    features = module.encode(rows(name, 24, 1), load_tokenizer(folder), task, SETTINGS)
+    modules = nn.ModuleDict({"encoder": system, "heads": nn.ModuleDict({name: head})}).double()
+    return TaskBatches(
+        modules, {name: name}, {name: features}, [(name, range(24))], {name: [str(i) for i in range(24)]}
+    )
+
+
+def gradients(work: TaskBatches, micro_tokens: int | None = None) -> tuple[float, dict[str, torch.Tensor]]:
+    """Loss and gradient of the batch."""
+    torch.manual_seed(1)
+    settings = {"micro_tokens": micro_tokens, "precision": "float32"}
+    loss, tokens = Gradient(work, settings, print)(0, work.system.zero_grad)
+    assert tokens == sum(f.tokens for f in work.features[work.batches[0][0]])
+    return float(loss), {n: p.grad.clone() for n, p in work.system.named_parameters() if p.grad is not None}
+
+
+def assert_same(one: tuple, other: tuple, tolerance: float = 1e-12) -> None:
+    assert abs(one[0] - other[0]) < tolerance
+    assert one[1].keys() == other[1].keys()
+    for name, value in one[1].items():
+        torch.testing.assert_close(value, other[1][name], rtol=0, atol=tolerance, msg=name)
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_loss_and_gradient_of_every_format_equal_the_padded_ones(encoder, name):
+    whole = gradients(batches(encoder, name))
+    assert max(float(g.abs().max()) for g in whole[1].values()) > 1e-3
+    assert_same(whole, gradients(batches(encoder, name, packs=False)))
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_a_batch_in_parts_has_the_gradient_of_the_whole(encoder, name):
+    """Tagging and masked text: the mean is over words and masked tokens, of which parts have different numbers."""
+    assert_same(gradients(batches(encoder, name), 40), gradients(batches(encoder, name)))
+
+
+def test_parts_of_a_loss_that_compares_examples_see_the_same_dropout_twice(encoder):
+    work, seen = batches(encoder, "find", dropout=0.3), []
+    outputs = work.outputs
+
+    def remembered(step, items):
+        made = outputs(step, items)
+        seen.append(made.detach())
+        return made
+
+    work.outputs = remembered
+    gradients(work, 60)
+    half = len(seen) // 2
+    assert half > 2 and all(torch.equal(a, b) for a, b in zip(seen[:half], seen[half:], strict=True))
+
+
+def test_parts_keep_the_order_and_the_budget():
+    assert split([5, 5, 5, 20, 1], 10) == [slice(0, 2), slice(2, 3), slice(3, 4), slice(4, 5)]
+    assert split([5, 5], None) == [slice(0, 2)]
+
+
+def test_one_call_over_padded_states_is_the_same_attention(encoder):
+    """The path that a GPU takes; values and gradients."""
+    torch.manual_seed(0)
+    batch = pack([[3] * n for n in (5, 2, 9, 5)], [[0] * n for n in (5, 2, 9, 5)])
+    states = [torch.randn(1, 2, 21, 4, dtype=torch.float64, requires_grad=True) for _ in range(3)]
+    results = []
+    for how in ({"runs": batch.runs}, {"places": batch.places}):
+        made, _ = packed_attention(nn.Module(), *states, None, scaling=0.5, **how)
+        results.append((made, torch.autograd.grad(made.pow(3).sum(), states)))
+    torch.testing.assert_close(results[0], results[1], rtol=0, atol=1e-12)
+
+
+# -- memory, precision, divergence ---------------------------------------------------------------------------------
+
+
+def run(job: dict, encoder, data, tmp_path, name: str) -> None:
+    finetune(job, encoder, inputs(data, *(t["name"] for t in job["tasks"])), tmp_path / name, tmp_path / f"{name}.s")
+
+
+def trained(folder) -> torch.Tensor:
+    from safetensors.torch import load_file
+
+    parts = [load_file(folder / name) for name in ("model.safetensors", "heads.safetensors")]
+    return torch.cat([value.flatten() for part in parts for _, value in sorted(part.items())])
+
+
+def test_out_of_memory_halves_the_parts_and_changes_nothing_else(data, encoder, tmp_path, monkeypatch, capsys):
+    job = spec("tags", dropout=0.0)
+    run(job, encoder, data, tmp_path, "whole")
+    outputs = TaskBatches.outputs
+
+    def small(self, step, items):
+        made = outputs(self, step, items)  # something is computed before memory is out
+        if step >= 3 and sum(item.tokens for item in items) > 50:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return made
+
+    monkeypatch.setattr(TaskBatches, "outputs", small)
+    run(job, encoder, data, tmp_path, "parts")
+    assert "out of memory at step 4: batches now go in parts of at most" in capsys.readouterr().err
+    torch.testing.assert_close(trained(tmp_path / "parts"), trained(tmp_path / "whole"), rtol=0, atol=2e-5)
+
+
+def test_an_example_that_alone_is_too_much_is_one_message(data, encoder, tmp_path, monkeypatch):
+    def never(self, step, items):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(TaskBatches, "outputs", never)
+    with pytest.raises(UserError, match=r"single example of \d+ tokens.*max_length"):
+        run(spec("colour"), encoder, data, tmp_path, "m")
+
+
+def test_bfloat16_learns_with_float32_weights(data, encoder, tmp_path):
+    losses = {}
+    for precision in ("float32", "bfloat16"):
+        run(spec("colour", epochs=20, precision=precision), encoder, data, tmp_path, precision)
+        losses[precision] = json.loads((tmp_path / precision / "manifest.json").read_text())["loss"]
+    assert losses["bfloat16"] < 0.5 and losses["bfloat16"] != losses["float32"]
+    assert trained(tmp_path / "bfloat16").dtype == torch.float32
+    with pytest.raises(UserError, match="precision: 'half'; allowed: auto, float32, bfloat16"):
+        run(spec("colour", precision="half"), encoder, data, tmp_path, "m")
+
+
+def test_a_loss_that_is_no_number_names_step_and_batch_and_keeps_the_last_good_state(
+    data, encoder, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(states, "SAVE_SECONDS", 0.0)
+    monkeypatch.setattr(states, "SAVE_SHARE", float("inf"))
+    loss = TaskBatches.loss
+    broken = lambda self, step, outputs, items: loss(self, step, outputs, items) * (float("nan") if step == 6 else 1)  # noqa: E731
+    monkeypatch.setattr(TaskBatches, "loss", broken)
+    with pytest.raises(UserError, match=r"not a number at step 7 of 12, batch of colour: \d+(, \d+){7};"):
+        run(spec("colour"), encoder, data, tmp_path, "m")
+    state = torch.load(tmp_path / "m.s" / "state0.pt", weights_only=True)
+    assert state["step"] == 6
+    assert all(torch.isfinite(value).all() for value in state["modules"].values())
+
+
+def test_a_diverging_loss_stops_before_it_is_no_number(tmp_path):
+    watch = progress.Progress("toy", 0, 1000, tmp_path / "log.jsonl", lambda step: f"number {step}", {})
+    one = torch.tensor(1.0)
+    with pytest.raises(UserError, match=r"the loss diverges \(.*it began with 1\) at step .* of 1000, batch number"):
+        for step in range(1000):
+            watch.add(step, one * (1 if step < 300 else 1e4), one, 10)
+    watch.close()
+    assert 29 <= len((tmp_path / "log.jsonl").read_text().splitlines()) <= 36
+
+
+# -- states and logs -----------------------------------------------------------------------------------------------
+
+
+def test_states_cost_a_bounded_share_of_the_time(tmp_path, monkeypatch):
+    model = nn.Linear(4, 4)
+    state = states.State(tmp_path / "state.pt", model, torch.optim.AdamW(model.parameters()))
+    clock = [state.saved]
+    monkeypatch.setattr(states.time, "monotonic", lambda: clock[0])
+
+    def after(seconds: float) -> bool:
+        clock[0] = state.saved + seconds
+        return state.due()
+
+    assert not after(states.SAVE_SECONDS - 1) and after(states.SAVE_SECONDS + 1)
+    state.cost = 5.0  # a state that takes five seconds
+    assert not after(5.0 / states.SAVE_SHARE - 1) and after(5.0 / states.SAVE_SHARE + 1)
+    assert states.SAVE_SHARE < 0.02
+
+
+@pytest.mark.parametrize("what", ["another model", "no state", "cut"])
+def test_a_state_that_does_not_fit_is_not_used(data, encoder, tmp_path, what, capsys):
+    run(spec("colour"), encoder, data, tmp_path, "whole")
+    place = tmp_path / "again.s" / "state0.pt"
+    place.parent.mkdir()
+    other = nn.Linear(3, 3)
+    optimizer = torch.optim.AdamW(other.parameters())
+    if what == "another model":
+        states.State(place, other, optimizer).save(4, {})
+    else:
+        torch.save({"step": 4}, place)
+    if what == "cut":
+        place.write_bytes(place.read_bytes()[:-40])
+    run(spec("colour"), encoder, data, tmp_path, "again")
+    assert "not a usable state" in capsys.readouterr().err
+    assert weights(tmp_path / "again") == weights(tmp_path / "whole")
+
+
+def test_the_log_has_a_line_for_each_hundredth_and_tensorboard_is_asked_for_by_name(
+    data, encoder, tmp_path, monkeypatch
+):
+    run(spec("colour", epochs=40), encoder, data, tmp_path, "m")
+    lines = [json.loads(line) for line in (tmp_path / "m" / "log.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines] == list(range(2, 241, 2))
+    assert lines[-1]["loss"] < lines[0]["loss"] and lines[-1]["tokens"] > lines[0]["tokens"] > 0
+    monkeypatch.setenv(progress.TENSORBOARD, str(tmp_path / "board"))
+    try:
+        import tensorboard  # noqa: F401
+    except ImportError:
+        with pytest.raises(UserError, match="tensorboard is not installed"):
+            run(spec("colour"), encoder, data, tmp_path, "n")
+    else:
+        run(spec("colour"), encoder, data, tmp_path, "n")
+        assert list((tmp_path / "board").glob("*/events*"))
+
+
+def killed(job, seconds: float) -> bool:
+    """Run `job` in a fork that is killed after some time; whether it was too late."""
+    child = os.fork()
+    if not child:
+        os.close(2)
+        try:
+            job()
+        finally:
+            os._exit(0)
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if os.waitpid(child, os.WNOHANG)[0]:
+            return True
+        time.sleep(0.001)
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    return False
+
+
+def test_kills_at_any_time_in_any_phase_change_no_weight(data, encoder, tmp_path, monkeypatch):
+    """A state after every step, so that a kill often hits the writing of one. benchmarks/resume.py does it 20 times."""
+    monkeypatch.setattr(states, "SAVE_SECONDS", 0.0)
+    monkeypatch.setattr(states, "SAVE_SHARE", float("inf"))
+    text = {language: data("text", language) for language in PRETRAIN["languages"]}
+    several = ("colour", "tags", "where", "text")
+    phases = {
+        "pretrain": lambda out: pretrain(PRETRAIN, text, {}, out, tmp_path / "state"),
+        "intermediate": lambda out: finetune(
+            spec(*several) | {"phase": "intermediate"}, encoder, inputs(data, *several), out, tmp_path / "state"
+        ),
+        "target": lambda out: finetune(spec("choice"), encoder, inputs(data, "choice"), out, tmp_path / "state"),
+    }
+    drawn = random.Random(0)
+    for phase, job in phases.items():
+        began = time.monotonic()
+        job(tmp_path / phase)
+        took = time.monotonic() - began
+        out = tmp_path / f"{phase} killed"
+        for _ in range(3):
+            killed(lambda job=job, out=out: job(out), drawn.uniform(0.2, 0.9) * took)
+        job(out)
+        for name in ("model.safetensors", "manifest.json"):
+            assert (out / name).read_bytes() == (tmp_path / phase / name).read_bytes(), phase
+
+
+# -- bad input -----------------------------------------------------------------------------------------------------
+
+
+def write(tmp_path, name: str, made: list[dict]) -> dict:
+    path = tmp_path / f"{name}.parquet"
+    pq.write_table(table(made, TASKS[name]["format"], TASKS[name]["labels"]), path)
+    return {f"{name}/en": path}
+
+
+def job_of(name: str, **changes) -> dict:
+    job = spec(name, **changes)
+    return job | {"tasks": [task | {"examples": None, "weights": {"en": 1}} for task in job["tasks"]]}
+
+
+def test_a_batch_larger_than_the_data_takes_all_of_it(encoder, tmp_path):
+    given = write(tmp_path, "colour", rows("colour", 5, 0))
+    finetune(job_of("colour", batch_size=64, epochs=3), encoder, given, tmp_path / "m", tmp_path / "s")
+    made = json.loads((tmp_path / "m" / "manifest.json").read_text())
+    assert made["steps"] >= 1 and made["loss"] > 0
+
+
+@pytest.mark.parametrize("name", ["colour", "choice", "tags", "where", "text", "find"])
+@pytest.mark.parametrize("kind", ["empty", "endless"])
+def test_empty_and_endless_texts_train(encoder, tmp_path, name, kind):
+    made, text = rows(name, 8, 0), "" if kind == "empty" else "red cat " * 50_000
+    for row in made[:1] if kind == "endless" else made[:4]:
+        for column in ("text", "context"):
+            if column in row:
+                row[column] = text
+        if "tokens" in row:
+            row["tokens"] = [text.replace(" ", ""), *row["tokens"][1:]]
+        if row.get("answers"):
+            row["answers"], row["answer_starts"] = ["red"], [0]
+        if kind == "empty" and "answers" in row:
+            row["answers"], row["answer_starts"] = [], []
+    path = tmp_path / "en.parquet"
+    schema = TASKS[name] | {"unanswerable": True}
+    pq.write_table(table(made, schema["format"], schema["labels"]), path)
+    job = job_of(name, epochs=1)
+    finetune(job, encoder, {f"{name}/en": path}, tmp_path / "m", tmp_path / "s")
+    assert torch.isfinite(trained(tmp_path / "m")).all()
+
+
+def test_missing_and_unknown_labels_are_one_message(encoder, tmp_path):
+    given = write(tmp_path, "colour", rows("colour", 8, 0))
+    column = pq.read_table(given["colour/en"])
+    for label, message in ((None, "row '3': no label"), ("pink", "row '3': label 'pink'; allowed: red, green")):
+        made = column.to_pylist()
+        made[3]["label"] = label
+        pq.write_table(type(column).from_pylist(made), given["colour/en"])
+        with pytest.raises(UserError, match=message):
+            finetune(job_of("colour"), encoder, given, tmp_path / "m", tmp_path / "s")
+    assert not (tmp_path / "m" / "manifest.json").exists()
+
+
+def test_inputs_longer_than_the_encoder_reads_are_refused(data, encoder, tmp_path):
+    with pytest.raises(UserError, match=r"max_length 33: the encoder in .* reads at most 32 tokens"):
+        run(spec("colour", max_length=33), encoder, data, tmp_path, "m")
+
+
+def test_a_checkpoint_of_another_architecture_is_refused(encoder, tmp_path):
+    """transformers would fill what is missing with random numbers and say so in a warning."""
+    from transformers import BertConfig, BertModel, GPT2Config, GPT2LMHeadModel
+
+    shape = {"vocab_size": 80, "hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
+    save_encoder(BertModel(BertConfig(**shape, intermediate_size=32)), encoder, tmp_path / "bert")
+    (tmp_path / "bert" / "config.json").write_text((encoder / "config.json").read_text())
+    for name in ("model", "folder"):
+        (tmp_path / name).mkdir()
+    with pytest.raises(UserError, match=r"another architecture than its config.json .*weights are missing"):
+        import_encoder({"from": str(tmp_path / "bert")}, tmp_path / "model")
+    write_json(tmp_path / "bert" / "manifest.json", {"weights_sha256": sha256(tmp_path / "bert" / "model.safetensors")})
+    with pytest.raises(UserError, match="another architecture"):
+        load_encoder(tmp_path / "bert")
+    wide = XLMRobertaForMaskedLM(
+        XLMRobertaConfig(**shape | {"hidden_size": 32}, intermediate_size=32, type_vocab_size=1)
+    )
+    save_encoder(wide, encoder, tmp_path / "wide")
+    config = AutoConfig.from_pretrained(tmp_path / "wide")
+    config.hidden_size = 16
+    config.save_pretrained(tmp_path / "wide")
+    with pytest.raises(UserError, match="other shapes"):
+        import_encoder({"from": str(tmp_path / "wide")}, tmp_path / "model")
+    decoder = GPT2LMHeadModel(GPT2Config(vocab_size=80, n_embd=16, n_layer=1, n_head=2))
+    save_encoder(decoder, encoder, tmp_path / "gpt2")
+    with pytest.raises(UserError, match="'gpt2' is no encoder"):
+        import_encoder({"from": str(tmp_path / "gpt2")}, tmp_path / "model")
+    assert AutoModel.from_pretrained(encoder).config.model_type == "xlm-roberta"
+
+
+def test_random_states_come_back():
+    before = gradient.random_state()
+    one = torch.rand(3)
+    gradient.set_random_state(before)
+    assert torch.equal(one, torch.rand(3))

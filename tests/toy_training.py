@@ -1,0 +1,100 @@
+"""Toy tasks of every trained format that a toy encoder learns in seconds."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from pathlib import Path
+
+import pyarrow.parquet as pq
+
+from intermezzo.tasks.formats import table
+from intermezzo.training.pretrain import pretrain
+
+COLOURS, ANIMALS = ["red", "green", "blue", "white"], ["cat", "dog", "bird", "fish"]
+PRETRAIN = {
+    "seed": 0, "threads": 1, "languages": ["en", "xx"], "tokenizer": {"vocab_size": 80},
+    "model": {"hidden_size": 16, "layers": 1, "heads": 2, "intermediate_size": 32, "max_length": 32},
+    "initialisation": "random", "language_alpha": 0.5, "mask_rate": 0.3,
+    "training": {"steps": 12, "batch_size": 8, "learning_rate": 3e-3, "weight_decay": 0.01, "warmup": 0.1, "clip": 1.0},
+}  # fmt: skip
+SETTINGS = {
+    "epochs": 2, "batch_size": 8, "learning_rate": 3e-3, "weight_decay": 0.01, "warmup": 0.1, "clip": 1.0,
+    "max_length": 32, "stride": 8, "dropout": 0.1, "pooling": "cls_mean_max", "freeze_embeddings": False,
+}  # fmt: skip
+TASKS = {
+    "colour": {"format": "classification", "labels": COLOURS, "metrics": ["accuracy"]},
+    "shade": {"format": "classification", "labels": COLOURS, "metrics": ["accuracy"]},
+    "choice": {"format": "multiple_choice", "labels": [], "metrics": ["accuracy"]},
+    "tags": {"format": "tagging", "labels": ["A", "C", "X"], "metrics": ["accuracy"]},
+    "where": {"format": "span", "labels": [], "metrics": ["squad_f1", "squad_em"]},
+    "pairs": {"format": "retrieval", "labels": [], "metrics": ["accuracy"]},
+    "text": {"format": "mlm", "labels": [], "metrics": []},
+    "find": {"format": "ranking", "labels": [], "metrics": ["map_at_20"]},
+}
+
+
+def rows(name: str, n: int, seed: int) -> list[dict]:
+    drawn = random.Random(f"{name}{seed}")
+    made = []
+    for i in range(n):
+        colour, animal, other = drawn.choice(COLOURS), drawn.choice(ANIMALS), drawn.choice(ANIMALS)
+        text = f"the {colour} {animal} sees a {other}"
+        made.append({"id": str(i)} | {
+            "colour": lambda t=text, c=colour: {"text": t, "text_pair": None, "label": c},
+            "shade": lambda t=text, c=colour: {"text": t, "text_pair": None, "label": c},
+            "choice": lambda t=text, c=colour: {
+                "context": t, "question": "colour", "choices": COLOURS[:3] if c in COLOURS[:3] else COLOURS,
+                "label": COLOURS.index(c)},
+            "tags": lambda t=text: {
+                "tokens": t.split(),
+                "tags": ["A" if w in ANIMALS else "C" if w in COLOURS else "X" for w in t.split()]},
+            "where": lambda t=text, c=colour: {
+                "context": t, "question": "which colour", "answers": [c], "answer_starts": [t.index(c)]},
+            "pairs": lambda t=text, i=i: {"text": f"{t} {i} ab", "text_pair": f"{t} {i}"},
+            "text": lambda t=text, a=animal: {"text": t, "text_pair": f"a {a} is seen"},
+            "find": lambda t=text, c=colour, a=animal: {"text": t, "text_pair": f"a {c} {a} looks", "relevant": []},
+        }[name]())  # fmt: skip
+    return made
+
+
+def toy_data(folder: Path) -> Callable[..., Path]:
+    """path(task, language, n=64) -> a Parquet file with that many rows."""
+
+    def path(name: str, language: str, n: int = 64) -> Path:
+        place = folder / name / f"{language}{n}.parquet"
+        if not place.exists():
+            place.parent.mkdir(exist_ok=True)
+            made = rows(name, n, len(language) + ord(language[0]))
+            pq.write_table(table(made, TASKS[name]["format"], TASKS[name]["labels"]), place)
+        return place
+
+    return path
+
+
+def toy_encoder(data: Callable[..., Path], folder: Path) -> Path:
+    """A pretrained model folder."""
+    text = {language: data("text", language) for language in PRETRAIN["languages"]}
+    pretrain(PRETRAIN, text, {}, folder / "model", folder / "state")
+    return folder / "model"
+
+
+def spec(*names: str, **changes) -> dict:
+    tasks = [
+        TASKS[n]
+        | {"name": n, "head": n, "partial_input": None, "shuffle_labels": False}
+        | {"examples": 48, "portions": [["en", 3, ["en"]], ["xx", 1, ["xx"]]]}
+        for n in names
+    ]
+    return {
+        "phase": "target", "seed": 1, "threads": 1, "tasks": tasks, "sampling": "proportional", "cap": None,
+        "temperature": 1.0, "training": SETTINGS | changes,
+    }  # fmt: skip
+
+
+def inputs(data, *names: str) -> dict:
+    return {f"{name}/{language}": data(name, language) for name in names for language in ("en", "xx")}
+
+
+def weights(folder) -> bytes:
+    return (folder / "model.safetensors").read_bytes() + (folder / "heads.safetensors").read_bytes()
