@@ -121,6 +121,17 @@ class Grid:
     def languages(self, target: str) -> tuple[str, ...]:
         return catalogue.evaluation_languages(self.config, self.task(target))
 
+    def development(self, target: str) -> tuple[str, ...]:
+        """Languages whose development data is scored beside the test data, to choose intermediates on."""
+        if not self.is_trained(target) or self.config.data.evaluation_split == "dev":
+            return ()
+        there = catalogue.languages_with(self.config, self.task(target), "dev")
+        return tuple(code for code in self.config.languages.selection if code in there)
+
+    def results(self, target: str) -> list[str]:
+        """Names of a target's results: a language for its test data, `{language}.dev` for its development data."""
+        return [*self.languages(target), *(f"{code}.dev" for code in self.development(target))]
+
     @cached_property
     def intermediate_runs(self) -> list[Run]:
         grid = self.config.grid
@@ -180,6 +191,15 @@ class Grid:
             for target in self.targets
             for run in self.runs_of(target)
             for language in self.languages(target)
+        ]
+
+    def development_paths(self) -> list[str]:
+        """Results on development data: what intermediates are chosen on."""
+        return [
+            evaluation_path(run, target, f"{language}.dev")
+            for target in self.targets
+            for run in self.runs_of(target)
+            for language in self.development(target)
         ]
 
     def data_paths(self) -> list[str]:
@@ -324,7 +344,8 @@ class Grid:
 
     def _evaluation_data(self, target: str) -> list[str]:
         task, split = self.task(target).name, self.config.data.evaluation_split
-        return [self.data_path(task, language, split) for language in self.languages(target)]
+        tested = [self.data_path(task, language, split) for language in self.languages(target)]
+        return tested + [self.data_path(task, language, "dev") for language in self.development(target)]
 
     def _support_data(self, target: str) -> list[str]:
         """What predictions need besides the data to predict on: data to tune a threshold on, or what is searched."""

@@ -124,9 +124,11 @@ class Specs:
                 "partial_input": task.partial_input if entry.partial_input else None,
             },
             "languages": list(self.grid.languages(name)),
+            "development": list(self.grid.development(name)),
             "max_length": settings["max_length"],
             "stride": settings["stride"],
             "threads": self.grid.threads,
+            "split": self.config.data.evaluation_split,
         }
         trained = task.format in TRAINED
         how = {"pooling": settings["pooling"]} if trained else retrieval_of(self.config, name, task)
@@ -166,6 +168,7 @@ class Specs:
                         "format": self.grid.task(name).format,
                         "metrics": list(self.grid.task(name).metrics),
                         "languages": list(self.grid.languages(name)),
+                        "development": list(self.grid.development(name)),
                         "baseline_only": self.config.target(name).baseline_only,
                         "control": self.config.target(name).partial_input or self.config.target(name).shuffle_labels,
                     }

@@ -73,9 +73,11 @@ def finetune(options: Namespace) -> None:
 def evaluate(options: Namespace) -> None:
     from intermezzo.evaluation.evaluate import evaluate
 
-    data = _by_language(options.data)
+    split = options.spec.get("split", "test")
+    names = {path: f"{path.parts[-2]}{'' if path.stem == split else '.dev'}" for path in options.data}
+    data = {names[path]: path for path in options.data}
     _check([*options.data, *options.support], {options.spec["task"]["name"]: options.spec["task"]["format"]})
-    outputs = {language: options.out / f"{language}.json" for language in data}
+    outputs = {name: options.out / f"{name}.json" for name in data}
     code = CODES | (json.loads(options.code) if options.code else {})
     support = _by_language(options.support)
     evaluate(
@@ -95,16 +97,17 @@ def summarize(options: Namespace) -> None:
     from intermezzo.analysis.run import summarize
     from intermezzo.grid import Run, evaluation_path
 
-    paths = dict.fromkeys(
-        evaluation_path(
-            Run(cell.encoder, cell.intermediate, cell.mix, "none" if cell.seed is None else cell.seed),
-            cell.target,
-            cell.language,
-            str(options.results),
+    def paths(design: Design, suffix: str = "") -> list[str]:
+        found = (
+            (Run(cell.encoder, cell.intermediate, cell.mix, "none" if cell.seed is None else cell.seed), cell)
+            for cell in design.cells()
         )
-        for cell in Design.read(options.spec).cells()
-    )
-    summarize(options.spec, paths, options.scores, options.summary, options.answer)
+        root = str(options.results)
+        return list(dict.fromkeys(evaluation_path(run, c.target, f"{c.language}{suffix}", root) for run, c in found))
+
+    design = Design.read(options.spec)
+    development = paths(design.on_development(), ".dev")
+    summarize(options.spec, paths(design), development, options.scores, options.summary, options.answer)
 
 
 def _check(data: Iterable[Path], formats_of: dict[str, str]) -> None:

@@ -8,7 +8,8 @@ rule summarize_scores:
     Output: scores.parquet (one row per value), summary.tsv (to be read), answer.md (in words).
     """
     input:
-        grid.evaluation_paths(),
+        results=grid.evaluation_paths(),
+        development=grid.development_paths(),
     output:
         scores="results/scores.parquet",
         summary="results/summary.tsv",

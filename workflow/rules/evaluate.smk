@@ -9,7 +9,7 @@ for evaluated_target in grid.targets:
         """Predict and score one model on one target in all its languages.
 
         Input: the manifest of the model, the data of every language, and what predictions need besides.
-        Output: one JSON and the predictions per language.
+        Output: one JSON and the predictions per language; those called {language}.dev are on development data.
         """
         name:
             f"evaluate_{evaluated_target}"
@@ -19,8 +19,8 @@ for evaluated_target in grid.targets:
             support=grid.support_data,
         output:
             expand(
-                "results/eval/{{encoder}}/{{intermediate}}/{{mix}}/seed{{seed}}/{{target}}/{language}.{kind}",
-                language=grid.languages(evaluated_target),
+                "results/eval/{{encoder}}/{{intermediate}}/{{mix}}/seed{{seed}}/{{target}}/{result}.{kind}",
+                result=grid.results(evaluated_target),
                 kind=["json", "predictions.parquet"],
             ),
         log:

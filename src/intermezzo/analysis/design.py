@@ -65,6 +65,8 @@ class Target(_Strict):
     format: str
     metrics: tuple[str, ...]
     languages: tuple[str, ...]
+    development: tuple[str, ...] = ()
+    """Languages that were scored on development data too."""
     control: bool = False
     baseline_only: bool = False
 
@@ -110,6 +112,15 @@ class Design(_Strict):
         }
         encoders = tuple(encoder for encoder in self.encoders if encoder not in self.baseline_only)
         return self.model_copy(update=kept | {"encoders": encoders})
+
+    def on_development(self) -> Design:
+        """The design of the development scores: the targets that have some, in those languages."""
+        targets = {
+            name: one.model_copy(update={"languages": one.development, "development": ()})
+            for name, one in self.targets.items()
+            if one.development
+        }
+        return self.model_copy(update={"targets": targets})
 
     def trained(self, encoder: str | None = None, target: str | None = None) -> list[tuple[str, str]]:
         """(intermediate, mix) pairs in the order of the tables: the baseline first, English-only before other mixes.

@@ -107,12 +107,18 @@ def half_width(squares: list[np.ndarray], seeds: int, languages: int, level: flo
 
 
 def estimate(values: np.ndarray, level: float = 0.95) -> Estimate:
-    """Mean of `values` (seeds x languages) with its standard error, two-sided interval and p."""
+    """Mean of `values` (seeds x languages) with its standard error, two-sided interval and p.
+
+    A few equal differences (scores of small test sets are coarse) show no spread to make an interval of: there is none
+    then, unless they are all zero.
+    """
     anova = Anova(np.asarray(values, dtype=float))
     mean = float(anova.mean)
     if values.size == 1:
         return Estimate(mean, np.nan, np.nan, np.nan, np.nan)
     half = float(anova.half(level))
+    if half < 1e-9 < abs(mean):
+        return Estimate(mean, 0.0, np.nan, np.nan, np.nan)
     return Estimate(mean, float(anova.error()), mean - half, mean + half, _p(anova, abs(mean)))
 
 

@@ -17,18 +17,21 @@ from intermezzo.artifacts import write_text
 def summarize(
     spec: dict[str, Any],
     result_paths: Iterable[str | Path],
+    development_paths: Iterable[str | Path],
     scores: str | Path,
     summary: str | Path,
     answer: str | Path,
 ) -> None:
     """Check that the results are exactly those that `spec` (see `design.Design`) asks for, and write the three files.
 
+    development_paths: results on development data, on which the best intermediate of each target is chosen, if any.
     Raises UserError, before anything is written, for results that are missing, doubled, broken or not asked for.
     Equal results give equal bytes: nothing depends on time, machine or the order of the files.
     """
     design = Design.read(spec)
     frame = tidy.read(result_paths, design)
+    chosen_on = tidy.read(development_paths, design.on_development()).assign(split="dev")
     comparisons = Comparisons(frame, design)
     tidy.write(frame, scores)
     summaries.write(summaries.table(comparisons), summary)
-    write_text(answer, answers.text(comparisons))
+    write_text(answer, answers.text(comparisons, None if chosen_on.empty else chosen_on))

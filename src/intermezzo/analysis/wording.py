@@ -16,7 +16,8 @@ def reading(line: Mapping[str, Any], family: int) -> str:
     """One line of `effects.headline` as a clause; `family`: how many comparisons were corrected for."""
     shown = short(line)
     if np.isnan(line["p"]):
-        return f"{shown}, one seed and one language: no interval, so nothing can be said"
+        why = "one seed and one language" if line["n_seeds"] * line["n_languages"] == 1 else "all differences are equal"
+        return f"{shown}, {why}: no interval, so nothing can be said"
     shown += f", p = {p_value(line['p'])}, corrected {p_value(line['p_holm'])}"
     word = "higher" if line["mean"] > 0 else "lower"
     if line["p"] >= LEVEL:

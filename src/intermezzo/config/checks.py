@@ -88,6 +88,8 @@ def _languages(config: Config) -> Iterator[str]:
         if isinstance(value, list):
             yield from _unknown_languages(f"languages.{key}", value, known)
             yield from _repeated(f"languages.{key}", value)
+    yield from _unknown_languages("languages.selection", config.languages.selection, known)
+    yield from _repeated("languages.selection", config.languages.selection)
     if config.languages.evaluation == []:
         yield "languages.evaluation: the list is empty, so nothing would be evaluated; write all, or name languages"
 

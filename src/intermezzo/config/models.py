@@ -127,6 +127,11 @@ class LanguagesConfig(Section):
     rare: Literal["auto"] | list[str] = Field(
         "auto", description="The rare languages: `auto` = as the language table says, or a list of codes."
     )
+    selection: list[str] = Field(
+        ["en"],
+        description="Languages whose development data is scored too, to choose the best intermediate of each target on "
+        "it, and for nothing else; [] = none.",
+    )
 
 
 class Finetuning(Section):

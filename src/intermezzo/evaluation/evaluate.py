@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 
 from intermezzo.artifacts import atomic, digest, read_json, sha256, write_json
 from intermezzo.evaluation.metrics import majority, score
+from intermezzo.modeling.tokenizer import subwords_per_word
 
 
 def evaluate(
@@ -31,10 +32,11 @@ def evaluate(
     cache: Path,
     code: dict[str, str],
 ) -> None:
-    """Score `model` (a model folder) on `data` (language -> Parquet) and write `outputs` (language -> JSON).
+    """Score `model` (a model folder) on `data` (name -> Parquet) and write `outputs` (name -> JSON).
 
+    A name is a language, or {language}.dev for its development data, which only serves to choose intermediates.
     support: language -> Parquet of what predictions need besides (mining: data to tune its threshold on; ranking: the
-    candidates). Next to each JSON lies {language}.predictions.parquet (id, prediction). spec: task, max_length,
+    candidates). Next to each JSON lies {name}.predictions.parquet (id, prediction). spec: task, max_length,
     stride and, for retrieval, layer, pooling, center. provenance: keys that name the run, copied into each JSON. code:
     {"predict", "score"}: fingerprints of what makes predictions and of what scores them.
     """
@@ -43,13 +45,14 @@ def evaluate(
     predictor = _Predictor(spec, model, support)
     support_sha256 = {language: sha256(path) for language, path in support.items()}
     made = []
-    for language, path in data.items():
+    for name, path in data.items():
+        language = name.removesuffix(".dev")
         made_from = {
             "weights_sha256": manifest["weights_sha256"],
             "heads_sha256": manifest.get("heads_sha256"),
             "data_sha256": sha256(path),
             "code": code["predict"],
-            "spec": {k: v for k, v in spec.items() if k != "languages"},
+            "spec": {k: v for k, v in spec.items() if k not in ("languages", "development")},
         }
         if support:
             own = {language: support_sha256.get(language)} if task["format"] == "mining" else support_sha256
@@ -58,11 +61,11 @@ def evaluate(
         rows = table.to_pylist()
         stored = cache / f"{digest(made_from, 32)}.parquet"
         if not stored.is_file():
-            made.append(language)
+            made.append(name)
             with atomic(stored) as part:
                 predictions = predictor(rows, language)
                 pq.write_table(pa.table({"id": table["id"], "prediction": predictions}), part, compression="zstd")
-        destination = outputs[language].with_name(f"{language}.predictions.parquet")
+        destination = outputs[name].with_name(f"{name}.predictions.parquet")
         _place(stored, destination)
         predictions = pq.read_table(stored)["prediction"].to_pylist()
         result = {
@@ -70,11 +73,13 @@ def evaluate(
             "majority": majority(task["format"], rows, task, language),
             "n": len(rows),
             "language": language,
+            "split": "dev" if name != language else path.stem,
+            "fertility": subwords_per_word(model, rows),
             "predictions_sha256": sha256(destination),
             "scorer": code["score"],
         }
-        write_json(outputs[language], provenance | made_from | result)
-    kept = [language for language in data if language not in made]
+        write_json(outputs[name], provenance | made_from | result)
+    kept = [name for name in data if name not in made]
     print(f"predicted: {', '.join(made) or 'none'}; from the cache: {', '.join(kept) or 'none'}", file=sys.stderr)
 
 
