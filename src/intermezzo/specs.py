@@ -50,7 +50,7 @@ class Specs:
 
     def spec_translate(self, wildcards: Any) -> str:
         how, task = self.config.translation, load_task(wildcards.task)
-        spec = {"task": task.name, "language": wildcards.language, "backend": how.backend}
+        spec = {"task": task.name, "language": wildcards.language, "backend": how.backend, "examples": how.examples}
         if how.backend == "world":
             return canonical(spec | {"noise": how.noise, "world": self.config.world.model_dump()})
         if how.backend == "files":
@@ -59,7 +59,7 @@ class Specs:
             root = data_root(self.config)
             return canonical(spec | {"root": str(root), "lock": LOCK, "downloads": self.config.data.downloads})
         names = {"code": how.languages.get(wildcards.language), "cache": "results/.cache/translations"}
-        settings = how.model_dump(exclude={"backend", "noise", "languages"})
+        settings = how.model_dump(exclude={"backend", "examples", "noise", "languages"})
         return canonical(spec | settings | names | {"threads": self.grid.threads})
 
     def spec_pretrain(self, wildcards: Any) -> str:

@@ -336,6 +336,9 @@ class TranslationConfig(Section):
         description="`world` = the embedded world's translator; `hub` = a sequence-to-sequence model; `files` = "
         "published translations of the task.",
     )
+    examples: Rows = Field(
+        None, description="English rows that are translated, per task and language (a sample); null = all."
+    )
     noise: Share = Field(0.1, description="world: share of the content words that are translated wrongly.")
     model: str | None = Field(None, description="hub: a folder or a name on the Hugging Face hub (NLLB, MADLAD, ...).")
     revision: str | None = Field(None, description="hub: commit of the model's repository; needed for a name.")

@@ -38,10 +38,10 @@ def read(spec: dict[str, Any]) -> list[Row]:
     limit = None if spec["split"] == "candidates" else spec.get("rows")
     if limit is None or len(rows) <= limit:
         return rows
-    return rows[:limit] if spec["source"] == "world" else _sample(rows, limit)
+    return rows[:limit] if spec["source"] == "world" else sample(rows, limit)
 
 
-def _sample(rows: list[Row], size: int) -> list[Row]:
+def sample(rows: list[Row], size: int) -> list[Row]:
     """The `size` rows whose hashed id is smallest, in their old order."""
     ranked = sorted(range(len(rows)), key=lambda i: hashlib.sha256(rows[i]["id"].encode()).digest())
     return [rows[i] for i in sorted(ranked[:size])]

@@ -17,6 +17,7 @@ from importlib import import_module
 from typing import Any
 
 from intermezzo.errors import UserError, suggestion
+from intermezzo.sources import sample
 from intermezzo.tasks import load_task
 
 BACKENDS = ("world", "hub", "files")
@@ -24,13 +25,15 @@ Row = dict[str, Any]
 
 
 def translate(spec: dict[str, Any], rows: list[Row]) -> list[Row]:
-    """`rows` (English training rows of `spec["task"]`) in `spec["language"]`, by `spec["backend"]`.
+    """`rows` (English training rows of `spec["task"]`), or `spec["examples"]` of them, in `spec["language"]`.
 
     Raises UserError for an unknown backend, and for whatever the backend finds wrong.
     """
     if spec["backend"] not in BACKENDS:
         raise UserError(f"translation.backend: unknown '{spec['backend']}'; {suggestion(spec['backend'], BACKENDS)}")
     task = load_task(spec["task"])
+    if spec.get("examples") and spec["backend"] != "files":
+        rows = sample(rows, spec["examples"])
     translated = import_module(f"intermezzo.translation.{spec['backend']}").translate(rows, task, spec)
     if spec["backend"] != "files":
         lost = len(rows) - len(translated)

@@ -24,4 +24,4 @@ def translate(rows: list[Row], task: Task, spec: dict[str, Any]) -> list[Row]:
             "or set translation.backend to hub"
         )
     source = "files" if "path" in known[language]["train"][0] else "hub"
-    return sources.read(spec | {"source": source, "split": "train", "section": "translated"})
+    return sources.read(spec | {"source": source, "split": "train", "section": "translated", "rows": spec["examples"]})

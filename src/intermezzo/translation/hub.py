@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 from intermezzo.artifacts import digest
@@ -118,7 +119,10 @@ class _Store:
 
 
 def _generator(spec: dict[str, Any]) -> Any:
-    """A function from a batch of texts to their translations."""
+    """A function from a batch of texts to their translations.
+
+    Translators of many languages are published as pickles (NLLB); torch reads tensors alone from such a file.
+    """
     import torch
     from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
 
@@ -128,12 +132,12 @@ def _generator(spec: dict[str, Any]) -> Any:
     where = {"revision": spec["revision"] or "main", "trust_remote_code": False}
     try:
         tokenizer = AutoTokenizer.from_pretrained(spec["model"], **where)
-        model = AutoModelForSeq2SeqLM.from_pretrained(spec["model"], use_safetensors=True, **where)
-    except (OSError, ValueError) as error:
+        model = AutoModelForSeq2SeqLM.from_pretrained(spec["model"], **where)
+    except (OSError, ValueError, UnpicklingError) as error:
         first = str(error).strip().splitlines()[0]
         raise UserError(
             f"translation.model '{spec['model']}' (revision {spec['revision']}) cannot be read: {first}\n"
-            "  allowed: a sequence-to-sequence model with safetensors weights, a folder or a name on the hub"
+            "  allowed: a sequence-to-sequence model, a folder or a name on the hub"
         ) from None
     model = model.to(device()).eval()
     forced = _target(tokenizer, spec)
