@@ -58,6 +58,29 @@ def test_every_task_runs_on_the_world_from_data_to_score(checkout):
     assert found["value"].between(0, 1).all()
 
 
+@pytest.mark.skipif("INTERMEZZO_REAL_DATA" not in os.environ, reason="INTERMEZZO_REAL_DATA: no folder of real data")
+def test_every_format_runs_on_real_data(checkout):
+    targets = ["nli", "pos", "ner", "qa", "multiple_choice", "tatoeba", "udhr", "lareqa", "wnut17"]
+    changes = {
+        "grid": {"targets": targets, "intermediates": ["mlm"], "mixes": ["en+rare"]},
+        "data": {"source": "files", "rows": {"train": 80, "test": 20, "dev": 20}},
+        "languages": {"evaluation": ["en", "de", "sw", "zh"], "rare": "auto"},
+        "encoders": {"tiny": {"languages": ["en", "de", "sw"], "tokenizer": {"vocab_size": 1500}}},
+        "targets": {name: {"baseline_only": True} for name in targets if name != "nli"},
+        "training": {
+            "intermediate": {"examples": 40},
+            "target": {"examples": 40, "max_length": 96, "stride": 32},
+            "tasks": {"nli": {"target": {"examples": 40, "epochs": 1}}},
+        },
+    }
+    (checkout.folder / "real.yaml").write_text(yaml.safe_dump(changes))
+    done = checkout.snakemake(overlays=("real.yaml",), data__root=os.environ["INTERMEZZO_REAL_DATA"])
+    assert done.returncode == 0, done.stdout[-5000:] + done.stderr[-5000:]
+    found = scores(checkout)
+    assert set(found["target"]) == set(targets) and found["value"].between(0, 1).all()
+    assert set(found["language"]) == {"en", "de", "sw", "zh"}
+
+
 TASK = """\
 description: Is the review good or bad?
 format: classification
