@@ -2,6 +2,7 @@
 #
 #   snakemake --cores 8 results/summary.tsv                                          the default experiment
 #   snakemake --cores 8 --configfile config/experiments/tiny.yaml                    another one (config/README.md)
+#   snakemake --cores 8 results/report.html                                          the report of it
 #   snakemake -n                                                                     what would run, and why
 #
 # An artefact's path holds exactly the keys that it depends on (src/intermezzo/grid.py):
@@ -12,6 +13,7 @@
 #   results/target/{encoder}/{intermediate}/{mix}/seed{seed}/{target}/                   rules/target.smk
 #   results/eval/{encoder}/{intermediate}/{mix}/seed{seed}/{target}/{language}.json      rules/evaluate.smk
 #   results/scores.parquet  results/summary.tsv  results/answer.md                       rules/analyse.smk
+#   results/report.html  results/figures/  results/tables/  (when asked for)             rules/analyse.smk
 #
 # Logs are in logs/ and benchmarks in benchmarks/jobs/ under the same paths.
 from snakemake.utils import min_version

@@ -104,6 +104,18 @@ def _parser() -> argparse.ArgumentParser:
     for name in ("scores", "summary", "answer"):
         stage.add_argument(f"--{name}", type=Path, required=True, help="file to write")
 
+    stage = _stage(stages, "report", "write the report, its figures and its tables")
+    stage.add_argument("--scores", type=Path, required=True, help="scores.parquet")
+    stage.add_argument("--results", type=Path, required=True, help="folder of all results")
+    stage.add_argument("--page", type=Path, required=True, help="HTML file to write")
+    stage.add_argument("--figures", type=Path, required=True, help="folder to write the figures to")
+    stage.add_argument("--tables", type=Path, required=True, help="folder to write the tables to")
+
+    export = stages.add_parser("export", help="write a model as a Hugging Face folder with a model card")
+    export.add_argument("model", type=Path, metavar="MODEL", help="model folder, such as results/encoders/NAME")
+    export.add_argument("folder", type=Path, metavar="DIR", help="new folder to write")
+    export.set_defaults(run=_lazily("commands.export", "export"))
+
     _configuration(stages)
     _catalogue(stages)
     _benchmarks(stages)

@@ -110,6 +110,12 @@ def summarize(options: Namespace) -> None:
     summarize(options.spec, paths(design), development, options.scores, options.summary, options.answer)
 
 
+def report(options: Namespace) -> None:
+    from intermezzo.report import build
+
+    build(options.spec, options.scores, options.results, options.page, options.figures, options.tables)
+
+
 def _check(data: Iterable[Path], formats_of: dict[str, str]) -> None:
     """See that each data file is whole and has its format's columns, before anything is trained or written.
 

@@ -34,3 +34,60 @@ rule summarize_scores:
     shell:
         "python -m intermezzo summarize --spec {params.spec:q} --code {params.code:q} --results results/eval "
         "--scores {output.scores:q} --summary {output.summary:q} --answer {output.answer:q} 2>&1 | tee {log:q}"
+
+
+FIGURES = ["rare", "heatmap", "languages", "learning", "allocation", "costs"]
+TABLES = ["heatmap", "baseline", "rare", "languages", "allocation", "costs", "checkpoints", "data"]
+
+
+rule write_report:
+    """Write the report: a page that needs no network, its figures and its tables.
+
+    Input: the scores, the answer, the manifests of all models (allocation.tsv and log.jsonl lie beside them).
+    Output: report.html, figures as SVG and PDF, tables as TSV, Markdown and LaTeX.
+    """
+    input:
+        scores="results/scores.parquet",
+        answer="results/answer.md",
+        models=[*grid.encoder_paths(), *grid.intermediate_paths(), *grid.target_paths()],
+        page=expand(f"{workflow.basedir}/src/intermezzo/report/page.{{kind}}", kind=["css", "html.jinja"]),
+    output:
+        page=report("results/report.html", caption="../report/report.rst", category="Report"),
+        figures=[
+            report(
+                f"results/figures/{name}.svg",
+                caption=f"../report/{name}.rst",
+                category="Figures",
+                labels={"figure": name},
+            )
+            for name in FIGURES
+        ],
+        pdf=expand("results/figures/{name}.pdf", name=FIGURES),
+        tables=[
+            report(
+                f"results/tables/{name}.tsv", caption="../report/tables.rst", category="Tables", labels={"table": name}
+            )
+            for name in TABLES
+        ],
+        texts=expand("results/tables/{name}.{kind}", name=TABLES, kind=["md", "tex"]),
+    log:
+        "logs/report.log",
+    benchmark:
+        "benchmarks/jobs/report.tsv"
+    conda:
+        "../envs/analysis.yaml"
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=60,
+        gpu=0,
+    params:
+        spec=specs.spec_summary,
+        code=specs.code_report,
+        out=subpath(output[0], parent=True),
+    message:
+        "Write the report"
+    shell:
+        "python -m intermezzo report --spec {params.spec:q} --code {params.code:q} --scores {input.scores:q} "
+        "--results {params.out:q} --page {output.page:q} --figures {params.out:q}/figures --tables {params.out:q}/tables "
+        "2>&1 | tee {log:q}"

@@ -1,0 +1,110 @@
+"""What was trained on what, what it cost, and which files every number comes from, as tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pandas as pd
+
+from intermezzo.report.experiment import Experiment, Model
+
+_RUN = ["encoder", "intermediate", "mix", "seed", "target"]
+
+
+def allocation(experiment: Experiment) -> pd.DataFrame:
+    """Examples per task, mix and language; one block of lines per different allocation.
+
+    intermediates: those with this block (an intermediate of several tasks shares a task's block with others).
+    weight, asked: what the mix asks for. share: of the task's examples in the mix. rows: different ones among the
+    examples. supply: rows that there are.
+    """
+    blocks: dict[tuple, dict[str, None]] = {}
+    for model in experiment.models:
+        if model.phase == "intermediate":
+            for task in dict.fromkeys(line["task"] for line in model.allocation):
+                lines = tuple(_counts(line) for line in model.allocation if line["task"] == task)
+                blocks.setdefault((model.mix, task, lines), {})[model.intermediate] = None
+    lines = []
+    for (mix, task, counts), names in sorted(blocks.items(), key=lambda item: _mix_order(experiment, item[0])):
+        total = max(1, sum(examples for *_, examples, _, _ in counts))
+        for language, weight, asked, examples, rows, supply in sorted(counts, key=lambda line: (-line[3], line[0])):
+            line = {"mix": mix, "task": task, "intermediates": ", ".join(sorted(names))}
+            line |= {"language": language, "name": experiment.language(language), "weight": weight, "asked": asked}
+            lines.append(line | {"examples": examples, "share": examples / total, "rows": rows, "supply": supply})
+    return pd.DataFrame(lines)
+
+
+def _counts(line: dict[str, str]) -> tuple[str, float, int, int, int, int]:
+    examples = int(line["examples"])
+    asked, rows = (int(line.get(key, examples)) for key in ("asked", "rows"))
+    return line["language"], float(line["weight"]), asked, examples, rows, int(line["supply"])
+
+
+def _mix_order(experiment: Experiment, block: tuple) -> tuple:
+    return block[0] != experiment.design.english_mix, *block
+
+
+def costs(experiment: Experiment) -> pd.DataFrame:
+    """Trainings of a kind together: models, and over all of them examples, steps, tokens and seconds.
+
+    Seconds are those of the training loops alone. A number that no log has (zero steps, a model that was taken from
+    elsewhere) is empty.
+    """
+    kinds: dict[tuple[str, ...], list[Model]] = {}
+    for model in experiment.models:
+        kinds.setdefault((model.encoder, model.phase, model.intermediate, model.mix), []).append(model)
+    order = {phase: number for number, phase in enumerate(("pretraining", "intermediate", "target"))}
+    lines = []
+    for (encoder, phase, intermediate, mix), models in sorted(kinds.items(), key=lambda kind: order[kind[0][1]]):
+        names = {"encoder": encoder, "phase": phase, "intermediate": intermediate, "mix": mix, "models": len(models)}
+        steps = [_steps(model) for model in models]
+        sums = {"steps": _sum(steps), "examples": _sum([model.examples for model in models])}
+        sums |= {what: _sum([getattr(model, what) for model in models]) for what in ("tokens", "seconds")}
+        lines.append(names | sums)
+    frame = pd.DataFrame(lines, columns=["encoder", "phase", "intermediate", "mix", "models", *_SUMS])
+    return frame.sort_values("encoder", key=lambda names: names.map(experiment.design.encoders.index), kind="stable")
+
+
+_SUMS = ("examples", "steps", "tokens", "seconds")
+
+
+def _steps(model: Model) -> int | None:
+    if model.phase == "pretraining":
+        return model.manifest.get("spec", {}).get("training", {}).get("steps")
+    return model.manifest.get("steps")
+
+
+def _sum(values: list[Any]) -> float | None:
+    there = [value for value in values if value is not None]
+    return sum(there) if there else None
+
+
+def checkpoints(experiment: Experiment) -> pd.DataFrame:
+    """One line per evaluated model: its weights, those that it was trained from, and how it was evaluated.
+
+    A number of a model, target and language is the score of these weights, with this specification and code, on the
+    data of `data_files`.
+    """
+    origin = {model.manifest.get("weights_sha256"): model.manifest.get("from_sha256") for model in experiment.models}
+    keys = [*_RUN, "weights_sha256", "spec", "code"]
+    frame = experiment.scores[keys].drop_duplicates().reset_index(drop=True)
+    frame.insert(len(_RUN) + 1, "from_sha256", [origin.get(weights) or "" for weights in frame["weights_sha256"]])
+    return frame
+
+
+def data_files(experiment: Experiment) -> pd.DataFrame:
+    """One line per data file: of evaluation (target, language, rows) and of training (task, language)."""
+    keys = ["target", "language", "n", "data_sha256"]
+    tested = experiment.scores[keys].drop_duplicates().rename(columns={"target": "name", "n": "rows"})
+    trained = pd.DataFrame(_trained(experiment), columns=["name", "language", "data_sha256"]).drop_duplicates()
+    order = ["use", "name", "language", "rows", "data_sha256"]
+    both = pd.concat([trained.assign(use="training", rows=None), tested.assign(use="evaluation")])
+    return both.sort_values(order[:3] + order[4:], kind="stable")[order].reset_index(drop=True)
+
+
+def _trained(experiment: Experiment) -> Iterator[tuple[str, str, str]]:
+    for model in experiment.models:
+        for key, found in model.manifest.get("data_sha256", {}).items():
+            name, _, language = key.partition("/")
+            yield name, language, found

@@ -1,0 +1,438 @@
+"""The report on a small experiment whose figures are worked out by hand, and what a reader's browser makes of it."""
+
+from __future__ import annotations
+
+import csv
+import html
+import json
+import math
+import re
+import shutil
+import subprocess
+from html.parser import HTMLParser
+from pathlib import Path
+from xml.etree import ElementTree
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from intermezzo.analysis import answer as answers
+from intermezzo.analysis import scores
+from intermezzo.analysis.comparisons import Comparisons
+from intermezzo.analysis.design import Design
+from intermezzo.errors import UserError
+from intermezzo.report import build, palette
+from intermezzo.report.axis import Axis, around_zero, duration, short_number, signed
+from intermezzo.report.captions import CAPTIONS, MOST_LANGUAGES
+from intermezzo.report.experiment import Experiment
+from intermezzo.report.page import answer
+from intermezzo.report.tables import escape_latex, latex, markdown
+
+ROOT = Path(__file__).parents[1]
+LANGUAGES = ["en", "de", "sw", "yo", "qu"]
+FIGURES = {"rare", "heatmap", "languages", "learning", "allocation", "costs"}
+TABLES = {"heatmap", "baseline", "rare", "languages", "allocation", "costs", "checkpoints", "data"}
+
+
+def design(**changes):
+    """Two intermediates and a control, two mixes; two trained targets, a control, retrieval. Seen: sw and yo."""
+    mixes = {"en": ["en"], "en+rare": ["en", "sw", "yo"]}
+    target = {"task": "nli", "format": "classification", "metrics": ["accuracy"], "languages": LANGUAGES}
+    default = {
+        "english": "en",
+        "english_mix": "en",
+        "rare": ["sw", "yo", "qu"],
+        "seeds": [0, 1],
+        "encoders": ["small", "untrained"],
+        "baseline_only": ["untrained"],
+        "intermediates": {
+            "none": {"tasks": [], "mixes": {"none": []}},
+            "nli": {"tasks": ["nli"], "mixes": mixes},
+            "qa": {"tasks": ["qa"], "mixes": mixes},
+            "nli_shuffled": {"tasks": ["nli"], "mixes": mixes, "control": True},
+        },
+        "targets": {
+            "nli": target,
+            "part_of_speech": target | {"task": "pos", "format": "tagging"},
+            "nli_hypothesis": target | {"control": True, "baseline_only": True},
+            "pairs": target | {"task": "tatoeba", "format": "retrieval", "languages": LANGUAGES[1:]},
+        },
+    }
+    return default | changes
+
+
+def value(cell):
+    """Points: 40 without intermediate training, 45 with; a mix gives seen languages 6 (nli) or 2 (qa) more."""
+    gain = (
+        {"nli": 6, "qa": 2}.get(cell.intermediate, 0) if cell.mix == "en+rare" and cell.language in ("sw", "yo") else 0
+    )
+    return 40 + (5 if cell.mix != "none" else 0) + (cell.seed or 0) + gain
+
+
+def weights(cell):
+    return "-".join(map(str, cell[:5])).encode().hex().ljust(64, "0")[-64:]
+
+
+def make(folder: Path, spec=None, points=value) -> Path:
+    """A folder of results: result files, scores, answer, and models with manifest, log and allocation."""
+    spec, folder = spec or design(), folder / "results"
+    results = {}
+    for cell in Design.read(spec).cells():
+        fresh = dict(zip(cell._fields[:6], cell[:6], strict=True)) | {"metrics": {}, "majority": {}, "n": 400}
+        fresh |= {"weights_sha256": weights(cell), "data_sha256": cell.language.encode().hex() * 16, "code": "c"}
+        result = results.setdefault(cell[:6], fresh | {"spec": {"lr": 1}})
+        result["metrics"][cell.metric], result["majority"][cell.metric] = points(cell) / 100, 0.33
+    paths = [folder / "eval" / f"{number}.json" for number in range(len(results))]
+    (folder / "eval").mkdir(parents=True)
+    for path, result in zip(paths, results.values(), strict=True):
+        path.write_text(json.dumps(result))
+    frame = scores.read(paths, Design.read(spec))
+    scores.write(frame, folder / "scores.parquet")
+    (folder / "answer.md").write_text(answers.text(Comparisons(frame, Design.read(spec))))
+    for cell in dict.fromkeys(cell[:5] for cell in Design.read(spec).cells()):
+        encoder, intermediate, mix, seed, target = cell
+        model(folder / "encoders" / encoder, "e" * 64, None)
+        if intermediate != "none":
+            model(folder / "intermediate" / encoder / intermediate / mix / f"seed{seed}", "1" * 64, "e" * 64, mix)
+        if seed is not None and target != "pairs":
+            made = folder / "target" / encoder / intermediate / mix / f"seed{seed}" / target
+            model(made, weights(cell), "1" * 64, "en")
+    return folder
+
+
+def model(folder: Path, sha: str, origin: str | None, mix: str | None = None) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    data = {f"nli/{code}": code.encode().hex() * 16 for code in ("en", "sw", "yo")[: 3 if mix == "en+rare" else 1]}
+    manifest = {
+        "kind": "x",
+        "weights_sha256": sha,
+        "from_sha256": origin,
+        "steps": 100,
+        "spec": {},
+        "data_sha256": data,
+    }
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    log = [{"run": "x", "step": n, "loss": 9 / n, "tokens": 100 * n, "seconds": n / 10} for n in (10, 50, 100)]
+    (folder / "log.jsonl").write_text("".join(json.dumps(record) + "\n" for record in log))
+    if mix:
+        given = {"en": (75, 75), "sw": (15, 15), "yo": (10, 5)} if mix == "en+rare" else {"en": (100, 100)}
+        lines = [f"nli\t{code}\t0.5\t{n}\t{n}\t{rows}\t1000" for code, (n, rows) in given.items()]
+        header = "task\tlanguage\tweight\tasked\texamples\trows\tsupply"
+        (folder / "allocation.tsv").write_text("\n".join([header, *lines]) + "\n")
+
+
+def report(results: Path, out: Path, spec=None) -> Path:
+    build(spec or design(), results / "scores.parquet", results, out / "report.html", out / "figures", out / "tables")
+    return out
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory):
+    return make(tmp_path_factory.mktemp("toy"))
+
+
+@pytest.fixture(scope="module")
+def made(results, tmp_path_factory):
+    return report(results, tmp_path_factory.mktemp("report"))
+
+
+def rows(made: Path, table: str, **wanted) -> list[dict[str, str]]:
+    with open(made / "tables" / f"{table}.tsv", newline="") as lines:
+        found = csv.DictReader(lines, delimiter="\t")
+        return [row for row in found if all(row[key] == text for key, text in wanted.items())]
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+def test_every_figure_and_table_in_every_format(made):
+    expected = {"report.html"} | {f"figures/{name}.{kind}" for name in FIGURES for kind in ("svg", "pdf")}
+    expected |= {f"tables/{name}.{kind}" for name in TABLES for kind in ("tsv", "md", "tex")}
+    assert contents(made).keys() == expected
+    for name in FIGURES:
+        drawing = ElementTree.parse(made / "figures" / f"{name}.svg").getroot()
+        assert drawing.find("{*}title").text and drawing.find("{*}text") is not None
+        pdf = (made / "figures" / f"{name}.pdf").read_bytes()
+        assert pdf.startswith(b"%PDF") and b"CreationDate" not in pdf
+
+
+def test_equal_results_give_equal_bytes(results, made, tmp_path):
+    elsewhere = shutil.copytree(results, tmp_path / "elsewhere")
+    assert contents(report(elsewhere, tmp_path / "again")) == contents(made)
+
+
+class _Page(HTMLParser):
+    """Everything on a page that could load something, and what it has for those who cannot see."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.loads, self.links, self.ids, self.tags, self.unnamed = [], [], [], [], []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        found = dict(attributes)
+        self.tags.append(tag)
+        self.ids += [found["id"]] if "id" in found else []
+        self.loads += [found[name] for name in ("src", "srcset", "data", "xlink:href", "action") if name in found]
+        (self.links if tag == "a" else self.loads).extend([found["href"]] if "href" in found else [])
+        if tag == "svg" and not (found.get("role") == "img" and found.get("aria-labelledby")):
+            self.unnamed.append(found)
+        if tag == "th" and "scope" not in found:
+            self.unnamed.append(found)
+
+
+def test_page_loads_nothing_and_is_accessible(made):
+    text = (made / "report.html").read_text()
+    page = _Page(text)
+    assert page.loads == ["data:,"] and "script" not in page.tags and "iframe" not in page.tags
+    assert not re.search(r"@import|url\(|https?://", text)
+    assert all(link.startswith("#") for link in page.links) and {link[1:] for link in page.links} <= set(page.ids)
+    assert len(set(page.ids)) == len(page.ids) and not page.unnamed
+    labels = {name for names in re.findall(r'aria-labelledby="([^"]*)"', text) for name in names.split()}
+    assert labels <= set(page.ids)
+
+
+def test_page_begins_with_question_and_answer(results, made):
+    text = html.unescape(re.sub(r"<[^>]+>", "", (made / "report.html").read_text().partition("<body>")[2]))
+    question = text.index("Does intermediate-task training on a mix")
+    answered = text.index("rare, seen in the mix")
+    assert question < answered < min(text.index(CAPTIONS[name]) for name in FIGURES)
+    assert "What these numbers cannot say" in text
+
+
+def test_differences_are_those_worked_out_by_hand(made):
+    seen = rows(made, "rare", encoder="small", mix="en+rare", target="mean", languages="rare_seen")[0]
+    assert (seen["value"], seen["n_languages"], seen["n_seeds"]) == ("4.0", "2", "2")  # (6 + 2) / 2, no control
+    unseen = rows(made, "rare", target="nli", languages="rare_unseen")[0]
+    assert unseen["value"] == "0.0"
+    swahili = rows(made, "languages", target="part_of_speech", language="sw")[0]
+    assert [swahili[key] for key in ("name", "english", "mixed", "value")] == ["Swahili", "45.5", "49.5", "4.0"]
+    cell = rows(made, "baseline", languages="rare", intermediate="nli", mix="en+rare", target="nli")[0]
+    assert (cell["value"], cell["kind"]) == ("9.0", "difference")  # 5 + (6 + 6 + 0) / 3
+    line = rows(made, "heatmap", languages="all", intermediate="none")[0]
+    assert [line["nli (accuracy)"], line["pairs (accuracy)"], line["mean"]] == ["40.5", "40.0", "40.3"]
+
+
+def test_controls_are_marked_and_in_no_mean(made):
+    shuffled = rows(made, "baseline", intermediate="nli_shuffled", target="nli")
+    assert shuffled and all(row["control"] == "yes" for row in shuffled)
+    assert not rows(made, "languages", target="nli_hypothesis")
+    assert "untrained" not in {row["encoder"] for row in rows(made, "rare")}
+
+
+def test_allocation_and_costs(made):
+    block = rows(made, "allocation", mix="en+rare")
+    assert [(row["language"], row["examples"], row["rows"]) for row in block] == [
+        *(("en", "75", "75"), ("sw", "15", "15"), ("yo", "10", "5"))
+    ]
+    assert {row["intermediates"] for row in block} == {"nli, nli_shuffled, qa"}  # the same block, shown once
+    cost = rows(made, "costs", encoder="small", phase="intermediate", intermediate="nli", mix="en+rare")[0]
+    wanted = {"models": "2", "examples": "200", "steps": "200", "tokens": "20000", "seconds": "20.0"}
+    assert {key: cost[key] for key in wanted} == wanted
+    assert "10 (10 %) ×2" in (made / "figures" / "allocation.svg").read_text()  # noqa: RUF001
+
+
+def test_provenance_reaches_every_checkpoint(results, made):
+    frame, page = pq.read_table(results / "scores.parquet").to_pandas(), (made / "report.html").read_text()
+    assert {row["weights_sha256"] for row in rows(made, "checkpoints")} == set(frame["weights_sha256"])
+    trained = rows(made, "checkpoints", intermediate="nli", mix="en", seed="0", target="nli")[0]
+    assert trained["from_sha256"] == "1" * 64
+    assert all(f'title="{sha}"' in page for sha in {*frame["weights_sha256"], *frame["data_sha256"]})
+    assert {row["data_sha256"] for row in rows(made, "data", use="training", language="sw")} == {"7377" * 16}
+
+
+def test_hundreds_of_languages_stay_readable(tmp_path):
+    codes = ["en", *(f"l{number:03d}" for number in range(200))]
+    target = {"task": "nli", "format": "classification", "metrics": ["accuracy"], "languages": codes}
+    spec = design(rare=codes[1:100], targets={"t0": target}, seeds=[0])
+    spec |= {"encoders": ["small"], "baseline_only": []}
+    made = report(make(tmp_path, spec), tmp_path, spec)
+    assert len(rows(made, "languages", target="t0")) == 201
+    panel = re.search(r"<svg[^>]*languages0-0-t.*?</svg>", (made / "report.html").read_text(), re.DOTALL)[0]
+    assert panel.count("→") == MOST_LANGUAGES
+    assert (made / "report.html").stat().st_size < 1_000_000
+
+
+def test_experiment_without_a_mix_says_what_it_lacks(tmp_path):
+    intermediates = {"none": {"tasks": [], "mixes": {"none": []}}}
+    spec = design(intermediates=intermediates, english_mix=None)
+    folder = make(tmp_path, spec)
+    shutil.rmtree(folder / "target")
+    made = report(folder, tmp_path, spec)
+    assert "No mix to set against" in (made / "report.html").read_text()
+    assert contents(made).keys() >= {f"figures/{name}.svg" for name in FIGURES}
+    assert rows(made, "rare") == []
+
+
+def test_names_and_answers_cannot_break_the_page(tmp_path):
+    lead, sections = answer(
+        "# A & B\n\n<script>x</script>\n\n## `m` against\n\n| a |\n|---|\n| <b> |\n\n[x](javascript:1)\n"
+    )
+    assert "<script>" not in lead.html and "&lt;script&gt;" in lead.html and lead.heading == "A &amp; B"
+    assert "<b>" not in sections[0].html and 'href="javascript' not in sections[0].html
+    assert sections[0].heading == "<code>m</code> against"
+
+
+def test_long_answers_are_folded_but_for_comparisons_and_limits():
+    parts = [f"## {name}\n\ntext\n" for name in ("`a` against", "b", "c", "`d` against", "e", "f", "cannot")]
+    assert [section.folded for section in answer("# x\n" + "".join(parts))[1]] == [
+        False,
+        True,
+        True,
+        False,
+        True,
+        True,
+        False,
+    ]
+
+
+def test_tables_are_escaped():
+    assert escape_latex(r"a_b & 50% {x} ~^\#$") == (
+        r"a\_b \& 50\% \{x\} \textasciitilde{}\textasciicircum{}\textbackslash{}\#\$"
+    )
+    assert "| a\\|b |" in markdown("c", ["h"], [["a|b"]], [False])
+    short, long = (latex("c", "l", ["x_y", "n"], [["a", "-1.5"]] * n, [False, True]) for n in (1, 60))
+    assert r"\begin{tabular}{lr}" in short and r"a & $-$1.5 \\" in short and r"x\_y & n \\" in short
+    assert r"\begin{longtable}{lr}" in long and long.count(r"\toprule") == long.count(r"\bottomrule") == 1
+
+
+def test_resumed_and_staged_trainings_are_counted_whole(tmp_path):
+    folder = make(tmp_path)
+    records = [
+        ("a", 10, 3.0, 100, 10.0),
+        ("a", 20, 2.9, 200, 20.0),
+        ("a", 15, 2.8, 150, 5.0),
+        ("a", 30, 2.0, 300, 15.0),
+    ]
+    records += [("b", 5, 1.0, 50, 4.0)]
+    names = ("run", "step", "loss", "tokens", "seconds")
+    lines = [json.dumps(dict(zip(names, record, strict=True))) for record in records]
+    (folder / "encoders" / "small" / "log.jsonl").write_text("\n".join(lines))
+    found = Experiment(design(), folder / "scores.parquet", folder).models[0]
+    assert found.curve == [(10, 3.0), (15, 2.8), (30, 2.0), (35, 1.0)]
+    assert found.tokens == 350 and found.seconds == 10.0 + 15.0 + 4.0
+
+
+@pytest.mark.parametrize(
+    ("breaking", "message"),
+    [
+        (lambda folder: (folder / "scores.parquet").unlink(), "scores.parquet: no such file"),
+        (lambda folder: (folder / "scores.parquet").write_text("x"), "not a table of scores"),
+        (lambda folder: (folder / "answer.md").unlink(), "answer.md: no such file"),
+        (lambda folder: (folder / "encoders/small/log.jsonl").write_text("{"), "not a training log"),
+        (lambda folder: (folder / "encoders/small/manifest.json").write_text("{"), "not valid JSON"),
+        (lambda folder: _cut(folder / "scores.parquet", drop=3), "3 are missing"),
+        (lambda folder: _cut(folder / "scores.parquet", spoil=True), "1 values are not numbers"),
+    ],
+)
+def test_bad_input_is_one_message_and_nothing_is_written(results, tmp_path, breaking, message):
+    folder = shutil.copytree(results, tmp_path / "results")
+    breaking(folder)
+    with pytest.raises(UserError, match=message):
+        report(folder, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def _cut(path: Path, drop: int = 0, spoil: bool = False) -> None:
+    table = pq.read_table(path).slice(drop)
+    if spoil:
+        values = [math.nan, *table["value"].to_pylist()[1:]]
+        table = table.set_column(table.schema.get_field_index("value"), "value", pa.array(values))
+    pq.write_table(table, path)
+
+
+def test_numbers_and_scales():
+    assert (signed(-0.04), signed(2.25), signed(-3.0)) == ("0.0", "+2.2", "−3.0")  # noqa: RUF001
+    assert (short_number(870), short_number(4510), short_number(2_650_000)) == ("870", "4.51k", "2.65M")
+    assert (duration(45), duration(192), duration(7300)) == ("45 s", "3.2 min", "2.0 h")
+    low, high = around_zero([2.0, -1.0], [-80.0, 80.0])
+    assert -5 < low < -2.9 and 2.9 < high < 5  # intervals get a bounded room
+    assert Axis(-11, 11, 0, 100).ticks() == [-10, -5, 0, 5, 10] and Axis(-52, 52, 0, 100).ticks() == [
+        -40,
+        -20,
+        0,
+        20,
+        40,
+    ]
+    assert Axis(0, 1, 0, 100).at(7) == 100
+
+
+@pytest.mark.parametrize("colours", [palette.LIGHT, palette.DARK])
+def test_words_have_contrast(colours):
+    """WCAG 2, level AA: 4.5 to 1 for text on the page, and for white on the ends of the heatmap's scale."""
+    assert colours.keys() == palette.LIGHT.keys()
+    for name in set(colours) - {"page", "panel", "grid", "axis", "zero", "higher", "lower"}:
+        assert _contrast(colours[name], colours["page"]) >= 4.5, name
+    assert min(_contrast("#ffffff", colours[end]) for end in ("higher", "lower")) >= 3.8
+    assert _contrast(colours["ink"], colours["zero"]) >= 7
+
+
+def _contrast(one: str, other: str) -> float:
+    def light(colour: str) -> float:
+        parts = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+        linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+        return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+    bright, dark = sorted((light(one), light(other)), reverse=True)
+    return (bright + 0.05) / (dark + 0.05)
+
+
+def test_captions_of_the_workflow_are_those_of_the_page():
+    folder = ROOT / "workflow" / "report"
+    assert {path.stem for path in folder.glob("*.rst")} == FIGURES | {"report", "tables"}
+    for name, caption in CAPTIONS.items():
+        assert " ".join((folder / f"{name}.rst").read_text().split()) == caption
+
+
+WIDTHS = (390, 1280)
+MEASURE = """
+<script>
+addEventListener("load", () => {
+  const found = {};
+  for (const frame of document.querySelectorAll("iframe")) {
+    const page = frame.contentDocument, width = frame.clientWidth, wide = [];
+    const box = one => one.getBoundingClientRect();
+    for (const text of page.querySelectorAll("svg text")) {
+      const inside = box(text), whole = box(text.ownerSVGElement);
+      if (inside.left < whole.left - 1 || inside.right > whole.right + 1) wide.push(text.textContent);
+    }
+    found[width] = {
+      overflow: page.documentElement.scrollWidth - width,
+      figures: [...page.querySelectorAll("figure")].map(one => [box(one).width, box(one).height, box(one).right]),
+      drawings: [...page.querySelectorAll("figure svg")].map(one => [box(one).width, box(one).height, box(one).right]),
+      sections: [...page.querySelectorAll("main > section")].map(one => one.id),
+      wide: wide,
+    };
+  }
+  document.body.innerHTML = "<pre id=measured></pre>";
+  document.getElementById("measured").textContent = JSON.stringify(found);
+});
+</script>
+"""
+
+
+def test_browser_shows_every_figure_on_phone_and_desk(made, tmp_path):
+    """Two frames of these widths hold the page; a script around them measures what is drawn."""
+    names = ("chromium", "chromium-browser", "google-chrome", "chrome")
+    browser = next((path for name in names if (path := shutil.which(name))), None)
+    if browser is None:
+        pytest.skip(f"no browser: none of {', '.join(names)} is installed (Debian: apt-get install chromium)")
+    page = html.escape((made / "report.html").read_text(), quote=True)
+    frames = [f'<iframe width="{width}" height="900" style="border:0" srcdoc="{page}"></iframe>' for width in WIDTHS]
+    (tmp_path / "frames.html").write_text(f"<!doctype html><meta charset=utf-8>{''.join(frames)}{MEASURE}")
+    options = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--enable-logging=stderr"]
+    options += [f"--user-data-dir={tmp_path / 'profile'}", "--window-size=1800,1000", "--virtual-time-budget=10000"]
+    command = [browser, *options, "--dump-dom", (tmp_path / "frames.html").as_uri()]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    measured = re.search(r'<pre id="measured">(.*?)</pre>', done.stdout, re.DOTALL)
+    assert measured, done.stderr[-2000:]
+    assert not [line for line in done.stderr.splitlines() if ":CONSOLE" in line]
+    for width, found in json.loads(html.unescape(measured[1])).items():
+        assert found["overflow"] <= 0, width
+        assert found["sections"] == ["answer", *CAPTIONS, "provenance"]
+        assert len(found["figures"]) >= 1 + len(FIGURES) and len(found["drawings"]) > 10
+        for wide, high, right in [*found["figures"], *found["drawings"]]:
+            assert wide > 100 and high > 20 and right <= int(width) + 0.5, width
+        assert found["wide"] == [], width
