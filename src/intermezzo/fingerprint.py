@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import ast
 import hashlib
+import sys
 from collections.abc import Iterable
 from functools import cache
+from importlib import metadata
 from pathlib import Path
 
 import yaml
@@ -21,18 +23,34 @@ from intermezzo.artifacts import canonical
 PACKAGE = Path(__file__).resolve().parent
 _EXEMPT = frozenset({"intermezzo.errors"})
 """Modules that cannot change a result: they only word what is said when there is none."""
+MADE_OF: dict[str, dict[str, str]] = {}
+"""Fingerprint -> hash of each module and resource and version of each library behind it, so that changes have names."""
 
 
 @cache
-def fingerprint(roots: tuple[str, ...], resources: tuple[Path, ...] = (), package: Path = PACKAGE) -> str:
+def fingerprint(
+    roots: tuple[str, ...], resources: tuple[Path, ...] = (), package: Path = PACKAGE, *, versions: bool = False
+) -> str:
     """16 hexadecimal digits over the import closure of `roots` (dotted module names) and over YAML files.
 
     A root without a module (a format without a metric of its own) adds its name alone. `package` is the folder of
     the top-level package. A resource counts by its content as data, so comments in it do not matter.
+    versions: whether the versions of the libraries that the closure imports count too.
     """
     parts = [(name, _tree_hash(_file(name, package))) for name in sorted(closure(roots, package))]
     parts += [(f"resource {path.name}", _data_hash(path)) for path in sorted(resources)]
-    return hashlib.sha256(canonical(parts).encode()).hexdigest()[:16]
+    parts += [(f"library {name}", version) for name, version in libraries(roots, package).items()] if versions else []
+    found = hashlib.sha256(canonical(parts).encode()).hexdigest()[:16]
+    MADE_OF[found] = dict(parts)
+    return found
+
+
+def libraries(roots: Iterable[str], package: Path = PACKAGE) -> dict[str, str]:
+    """Distribution -> version of what the import closure of `roots` imports from outside (standard library aside)."""
+    carried = _distributions()
+    names = {name for module in closure(roots, package) for name in _foreign(module, package)}
+    found = sorted({distribution for name in names for distribution in carried.get(name, ())})
+    return {distribution: metadata.version(distribution) for distribution in found}
 
 
 def closure(roots: Iterable[str], package: Path = PACKAGE) -> set[str]:
@@ -71,6 +89,26 @@ def _imports(name: str, package: Path) -> set[str]:
                 submodules = {f"{base}.{alias.name}" for alias in node.names}
                 found |= {base} | {module for module in submodules if _file(module, package)}
     return found
+
+
+@cache
+def _foreign(name: str, package: Path) -> set[str]:
+    """Top-level modules that one module imports from outside the package and the standard library."""
+    path = _file(name, package)
+    if path is None:
+        return set()
+    found: set[str] = set()
+    for node in _walk(_parse(path)):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and not node.level and node.module:
+            found.add(node.module.split(".")[0])
+    return found - sys.stdlib_module_names - {package.name}
+
+
+@cache
+def _distributions() -> dict[str, list[str]]:
+    return dict(metadata.packages_distributions())
 
 
 def _walk(node: ast.AST) -> Iterable[ast.AST]:

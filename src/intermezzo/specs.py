@@ -7,6 +7,7 @@ when they change.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from intermezzo import languages
@@ -182,34 +183,47 @@ class Specs:
     def code_data(self, wildcards: Any) -> str:
         source = wildcards.source
         roots = ("intermezzo.sources", f"intermezzo.sources.{source}", "intermezzo.tasks.formats")
-        return fingerprint(roots, (RESOURCES / "world.yaml",) if source == "world" else ())
+        return self._fingerprint(roots, (RESOURCES / "world.yaml",) if source == "world" else ())
 
     def code_translate(self, wildcards: Any) -> str:
-        return fingerprint(("intermezzo.translation", f"intermezzo.translation.{self.config.translation.backend}"))
+        return self._fingerprint(
+            ("intermezzo.translation", f"intermezzo.translation.{self.config.translation.backend}")
+        )
 
     def code_pretrain(self, wildcards: Any) -> str:
-        return fingerprint(("intermezzo.training.pretrain",))
+        return self._fingerprint(("intermezzo.training.pretrain",))
 
     def code_import(self, wildcards: Any) -> str:
-        return fingerprint(("intermezzo.modeling.encoder",))
+        return self._fingerprint(("intermezzo.modeling.encoder",))
 
     def code_intermediate(self, wildcards: Any) -> str:
         entry = self.config.intermediate(wildcards.intermediate)
         masked = {"mlm"} if entry.mlm.share or entry.as_text else set()
-        return _finetuning_code({task.format for task in map(load_task, entry.tasks)} | masked)
+        return self._finetuning_code({task.format for task in map(load_task, entry.tasks)} | masked)
 
     def code_target(self, wildcards: Any) -> str:
-        return _finetuning_code({self.grid.task(wildcards.target).format})
+        return self._finetuning_code({self.grid.task(wildcards.target).format})
 
     def code_evaluate(self, wildcards: Any) -> str:
         """What predicts, and what scores: a changed metric leaves the cached predictions valid."""
         fmt = self.grid.task(wildcards.target).format
-        predict = fingerprint(("intermezzo.evaluation.predict", f"intermezzo.modeling.{fmt}"))
-        score = fingerprint(("intermezzo.evaluation.evaluate", f"intermezzo.evaluation.metrics.{fmt}"))
+        predict = self._fingerprint(("intermezzo.evaluation.predict", f"intermezzo.modeling.{fmt}"))
+        score = self._fingerprint(("intermezzo.evaluation.evaluate", f"intermezzo.evaluation.metrics.{fmt}"))
         return canonical({"predict": predict, "score": score})
 
     def code_summary(self, wildcards: Any = None) -> str:
-        return fingerprint(("intermezzo.analysis.run",))
+        return self._fingerprint(("intermezzo.analysis.run",))
+
+    def code_report(self, wildcards: Any = None) -> str:
+        return self._fingerprint(("intermezzo.report",))
+
+    def _finetuning_code(self, formats: set[str]) -> str:
+        return self._fingerprint(
+            ("intermezzo.training.finetune", *(f"intermezzo.modeling.{fmt}" for fmt in sorted(formats)))
+        )
+
+    def _fingerprint(self, roots: tuple[str, ...], resources: tuple[Path, ...] = ()) -> str:
+        return fingerprint(roots, resources, versions=self.config.track_versions)
 
     # -- parts ---------------------------------------------------------------------------------------------------
 
@@ -248,7 +262,3 @@ def _task_spec(task: Task) -> dict[str, Any]:
     labels = task.labels if isinstance(task.labels, str) else list(task.labels)
     spec = {"name": task.name, "format": task.format, "labels": labels}
     return spec | {"unanswerable": True} if task.unanswerable else spec
-
-
-def _finetuning_code(formats: set[str]) -> str:
-    return fingerprint(("intermezzo.training.finetune", *(f"intermezzo.modeling.{fmt}" for fmt in sorted(formats))))

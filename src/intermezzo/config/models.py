@@ -405,6 +405,11 @@ class Config(Section):
         {name: TargetConfig(task=name) for name in ("nli", "qa", "pos", "retrieval")}, description="Targets by name."
     )
     training: TrainingConfig = Field(TrainingConfig(), description=TrainingConfig.__doc__)
+    track_versions: bool = Field(
+        False,
+        description="Whether jobs are out of date when a library that their code imports has another version. "
+        "Manifests of models name the versions either way.",
+    )
     threads: Count = Field(
         1, description="Threads per training job. It is part of the result: sums in another order round differently."
     )
