@@ -9,15 +9,16 @@ from typing import Any
 
 import torch
 from examples import Examples
-from systems import Stepper, build, ours, trainer
+from systems import build, ours, trainer
 from torch import nn
 
-LOSS, WEIGHTS = 1e-5, 1e-4
-"""Largest difference of a step's loss, and of the final encoder relative to the way it went in training."""
+LOSS, WEIGHTS = 1e-5, 1e-3
+"""Largest difference of a step's loss, and of the final encoder, relative to the way it went in training (which is
+larger than relative to the encoder: AdamW makes a full step of a gradient that is all rounding)."""
 
 
 def gate(examples: Examples, shape: dict[str, int], folder: Path, options: argparse.Namespace) -> dict[str, float]:
-    """Train a toy model for `gate_steps` steps in float32 by each system; SystemExit when they differ.
+    """Train a small model for `gate_steps` steps in float32 by each system; SystemExit when they differ.
 
     transformers' question answering head lets padding take part in the softmax over positions, which is another
     loss than that of the question alone: its batches here are of windows of one length.
@@ -34,12 +35,10 @@ def gate(examples: Examples, shape: dict[str, int], folder: Path, options: argpa
         place = folder / f"gate-{examples.kind}-{name}"
         place.mkdir(exist_ok=True)
         if name == "ours":
-            body, _ = ours(model, examples, batches, place, settings)
+            body = ours(model, examples, batches, place, settings)
         else:
-            body, _ = trainer(model, examples, batches, place, settings, name)
-        system = Stepper(body, options.threads)
-        for _ in batches:
-            system.step()
+            body = trainer(model, examples, batches, place, settings, name)
+        body(lambda: None)
         if name == "ours":
             settings["restore"]()
             settings["losses"] = [json.loads(line)["loss"] for line in (place / "log.jsonl").open()]
@@ -47,6 +46,8 @@ def gate(examples: Examples, shape: dict[str, int], folder: Path, options: argpa
     losses, way = runs.pop("ours")
     found = {}
     for name, (other, theirs) in runs.items():
+        if len(losses) != len(other) or len(set(other)) < len(other) or not theirs.norm():
+            raise SystemExit(f"the gate compares nothing: {len(losses)} and {len(other)} losses of {name}")
         found[f"{name}_loss"] = max(abs(a - b) for a, b in zip(losses, other, strict=True))
         found[f"{name}_weights"] = float((way - theirs).norm() / theirs.norm())
     print("gate: " + ", ".join(f"{name} {value:.1e}" for name, value in found.items()), flush=True)

@@ -19,11 +19,10 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
-from toy_training import PRETRAIN, inputs, spec, toy_data, toy_encoder
-
 from intermezzo.training import states
 from intermezzo.training.finetune import finetune
 from intermezzo.training.pretrain import pretrain
+from toy_training import PRETRAIN, inputs, spec, toy_data, toy_encoder
 
 SEVERAL = ("colour", "tags", "where", "text")
 

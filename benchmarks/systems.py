@@ -1,13 +1,16 @@
 """Our engine and transformers' Trainer over the same examples, each as something that takes one step at a time.
 
-A system trains in a thread of its own that waits before each step, so that steps of several systems can be interleaved
-and timed one by one, whatever loop they are in. All start from the same weights and take AdamW (fused), the same
-schedule, clipping and dropout; the order of the examples is given.
+A system runs in a process of its own (a fork) that waits before each step, so that steps of several systems can be
+interleaved and timed one by one, whatever loop they are in, and that peak memory is its own. All start from the same
+weights and take AdamW (fused), the same schedule, clipping and dropout; the order of the examples is given.
 """
 
 from __future__ import annotations
 
-import threading
+import json
+import os
+import time
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -43,44 +46,74 @@ MODELS = {
     "tagging": XLMRobertaForTokenClassification,
     "mlm": XLMRobertaForMaskedLM,
 }
+Body = Callable[[Callable[[], None]], None]
 OPTIMISATION = {"learning_rate": 1e-4, "weight_decay": 0.01, "warmup": 0.1, "clip": 1.0}
 
 
 class Stepper:
-    """Runs `body(pause)` in a thread; `pause()` is called by it before each step, and `step()` lets it do one."""
+    """Runs a system in a fork: `make(found)` gives its `body(pause)`, which calls `pause()` before each step.
 
-    def __init__(self, body: Callable[[Callable[[], None]], None], threads: int) -> None:
-        self._go, self._done = threading.Semaphore(0), threading.Semaphore(0)
-        self._error: BaseException | None = None
-        self.ended = False
+    found: a dictionary for what the body finds out, sent back at the end. `prepare` is called first, in the fork.
+    """
 
-        def run() -> None:
-            torch.set_num_threads(threads)  # a setting of each thread
+    def __init__(self, make: Callable[[dict], Body], prepare: Callable[[], None]) -> None:
+        commands, self._commands = os.pipe()
+        answers, answer = os.pipe()
+        if not os.fork():
+            self._answer, self._listen = answer, commands
+            self._began: float | None = None
+            status = 1
             try:
-                body(self._pause)
-            except BaseException as error:
-                self._error = error
-            self.ended = True
-            self._done.release()
+                os.close(self._commands)
+                prepare()
+                found: dict[str, Any] = {}
+                make(found)(self._pause)
+                found["seconds"] = clock() - self._began
+                self._say(found | {"peak_mb": peak_memory()})
+                status = 0
+            except BaseException:
+                traceback.print_exc()
+            finally:
+                os._exit(status)
+        os.close(answer)
+        os.close(commands)
+        self._answers = os.fdopen(answers)
+        self._read()
 
-        self._thread = threading.Thread(target=run, daemon=True)
-        self._thread.start()
-        self._done.acquire()  # it waits before its first step
-        self._raise()
+    def step(self) -> dict[str, Any]:
+        """One step; {"seconds": CPU seconds, on a GPU seconds}, and in the last one what the system found."""
+        os.write(self._commands, b"g")
+        return self._read()
+
+    def _read(self) -> dict[str, Any]:
+        line = self._answers.readline()
+        if not line:
+            raise SystemExit("a system failed; its error is above")
+        return json.loads(line)
+
+    def _say(self, message: dict) -> None:
+        os.write(self._answer, (json.dumps(message, default=str) + "\n").encode())
 
     def _pause(self) -> None:
-        self._done.release()
-        self._go.acquire()
+        self._say({} if self._began is None else {"seconds": clock() - self._began})
+        if not os.read(self._listen, 1):
+            os._exit(0)
+        self._began = clock()
 
-    def step(self) -> None:
-        """One step (and, in the last one, what the system does at its end)."""
-        self._go.release()
-        self._done.acquire()
-        self._raise()
 
-    def _raise(self) -> None:
-        if self._error:
-            raise self._error
+def clock() -> float:
+    """CPU seconds of this process; where there is a GPU seconds, all its work done."""
+    if device().type == "cpu":
+        return time.process_time()
+    torch.cuda.synchronize()
+    return time.perf_counter()
+
+
+def peak_memory() -> float:
+    """MB: of the GPU where there is one, else of this process."""
+    if device().type == "cuda":
+        return torch.cuda.max_memory_allocated() / 2**20
+    return int(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0]) / 1024
 
 
 def build(examples: Examples, shape: dict[str, int], dropout: float) -> PreTrainedModel:
@@ -102,8 +135,8 @@ def build(examples: Examples, shape: dict[str, int], dropout: float) -> PreTrain
 
 def ours(
     model: PreTrainedModel, examples: Examples, batches: list[list[int]], folder: Path, options: dict[str, Any]
-) -> tuple[Callable[[Callable[[], None]], None], nn.ModuleDict]:
-    """Our loop over transformers' encoder and our head with the model's weights. The second is what is trained."""
+) -> Body:
+    """Our loop over transformers' encoder and our head with the model's weights."""
     encoder, kind = Encoder(model.roberta), examples.kind
     settings = {"pooling": "cls", "dropout": options["dropout"]}
     head = format_module(FORMAT[kind]).Head(encoder.hidden_size, {"labels": examples.labels}, settings)
@@ -133,7 +166,7 @@ def ours(
             system, work, len(batches), settings, state=folder / "no state", log=log, name=options["name"]
         )
 
-    return body, system
+    return body
 
 
 def copy_head(model: PreTrainedModel, head: nn.Module, kind: str) -> None:
@@ -178,7 +211,7 @@ def trainer(
     folder: Path,
     options: dict[str, Any],
     padding: str,
-) -> tuple[Callable[[Callable[[], None]], None], PreTrainedModel]:
+) -> Body:
     """transformers' Trainer, padding to a fixed length (`padmax`) or to the longest of each batch."""
     steps = len(batches)
     decayed = [p for p in model.parameters() if p.ndim > 1]
@@ -221,7 +254,7 @@ def trainer(
         options["loss"] = float(torch.stack(run.losses[-max(1, steps // 10) :]).mean())
         options["losses"] = torch.stack(run.losses).tolist()
 
-    return body, model
+    return body
 
 
 class Waiting(TrainerCallback):

@@ -13,29 +13,31 @@ that is the ratio of times. Ratios are ours over theirs: [least, median, greates
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import json
 import os
 import random
 import statistics
 import sys
 import tempfile
-import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 os.environ.setdefault("PYTORCH_NVML_BASED_CUDA_CHECK", "1")  # looking for a GPU must not start CUDA before the forks
 import torch
 from evaluation import evaluation
-from examples import Examples, load
+from examples import LENGTH, Examples, load
 from gate import gate
-from systems import Stepper, build, ours, trainer
+from systems import Body, Stepper, build, clock, ours, trainer
 from transformers.trainer_pt_utils import get_length_grouped_indices
 
-from intermezzo.training.loop import device
+from intermezzo.training.loop import device, use_threads
 
 SHAPES = {
     "toy": {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 64},
+    "tiny": {"hidden_size": 128, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 512},
     "small": {"hidden_size": 384, "num_hidden_layers": 6, "num_attention_heads": 12, "intermediate_size": 1536},
     "base": {"hidden_size": 768, "num_hidden_layers": 12, "num_attention_heads": 12, "intermediate_size": 3072},
     "large": {"hidden_size": 1024, "num_hidden_layers": 24, "num_attention_heads": 16, "intermediate_size": 4096},
@@ -46,6 +48,8 @@ WARM_UP = 2
 
 def main() -> None:
     options = _arguments()
+    if importlib.util.find_spec("accelerate") is None:
+        raise SystemExit("transformers' Trainer needs accelerate, which nothing else here does: pip install accelerate")
     torch.set_num_threads(options.threads)
     shape = SHAPES[options.shape] | {"vocab_size": options.vocabulary}
     with tempfile.TemporaryDirectory() as folder:
@@ -54,9 +58,8 @@ def main() -> None:
         for kind, examples in data.items():
             sizes = f"{len(examples.features)} examples, {statistics.mean(examples.lengths):.1f} tokens each"
             print(f"== {kind}: {sizes}{'' if examples.real else ' (synthetic)'}", flush=True)
-            result[kind] = {"memory_mb": _memory(examples, shape, Path(folder), options)} if options.memory else {}
-            result[kind]["gate"] = gate(examples, SHAPES["toy"], Path(folder), options)
-            result[kind] |= train_all(examples, shape, Path(folder), options)
+            result[kind] = train_all(examples, shape, Path(folder), options)
+            result[kind]["gate"] = gate(examples, SHAPES["tiny"], Path(folder), options)
             if options.evaluation and kind == "pairs":
                 result[kind]["evaluation"] = evaluation(examples, shape, Path(folder), options)
         if "pairs" in result:
@@ -70,32 +73,44 @@ def train_all(examples: Examples, shape: dict[str, int], folder: Path, options: 
     drawn, batch = random.Random(0), options.batch if examples.kind != "qa" else max(2, options.batch // 2)
     plain, grouped = orders(examples.lengths, batch, options)
     systems: dict[str, Stepper] = {}
-    settings: dict[str, dict[str, Any]] = {}
     for name in ("ours", *options.systems):
-        settings[name] = {"name": name, "dropout": options.dropout, "precision": options.precision}
-        settings[name]["micro_tokens"] = options.micro_tokens
-        body = make(name, examples, shape, grouped if name == "grouped" else plain, folder, settings[name])
-        systems[name] = Stepper(body, options.threads)
+        batches = grouped if name == "grouped" else plain
+        systems[name] = Stepper(partial(make, name, examples, shape, batches, folder, options), prepared(name, options))
     rounds: dict[str, list[tuple[float, int, int]]] = {name: [] for name in systems}
+    found: dict[str, dict] = {}
     for step in range(len(plain)):
         for name in drawn.sample(sorted(systems), len(systems)):
             lengths = [examples.lengths[i] for i in (grouped if name == "grouped" else plain)[step]]
-            computed = {"ours": sum(lengths), "padmax": _fixed(examples) * len(lengths)}
-            took = timed(systems[name].step)
-            rounds[name].append((took, sum(lengths), computed.get(name, max(lengths) * len(lengths))))
-    return report(rounds, settings, batch, options)
+            computed = {"ours": sum(lengths), "padmax": LENGTH[examples.kind] * len(lengths)}
+            found[name] = systems[name].step()
+            padded = computed.get(name, max(lengths) * len(lengths))
+            rounds[name].append((found[name]["seconds"], sum(lengths), padded))
+    return report(rounds, found, batch, options)
+
+
+def prepared(name: str, options: argparse.Namespace) -> Callable[[], None]:
+    """What a system does before all else: ours sets up its process, Trainer does not."""
+    return partial(use_threads if name == "ours" else torch.set_num_threads, options.threads)
 
 
 def make(
-    name: str, examples: Examples, shape: dict[str, int], batches: list[list[int]], folder: Path, settings: dict
-) -> Callable[[Callable[[], None]], None]:
-    """The body of a system, on a model with the same random weights for all."""
-    model = build(examples, shape, settings["dropout"])
+    name: str,
+    examples: Examples,
+    shape: dict[str, int],
+    batches: list[list[int]],
+    folder: Path,
+    options: argparse.Namespace,
+    found: dict[str, Any],
+) -> Body:
+    """The body of a system, on a model with the same random weights for all; `found` will have its final loss."""
+    found |= {"name": name, "dropout": options.dropout, "precision": options.precision}
+    found["micro_tokens"] = options.micro_tokens
+    model = build(examples, shape, options.dropout)
     place = folder / f"{examples.kind}-{name}"
     place.mkdir(exist_ok=True)
     if name == "ours":
-        return ours(model, examples, batches, place, settings)[0]
-    return trainer(model, examples, batches, place, settings, "padmax" if name == "padmax" else "dynamic")[0]
+        return ours(model, examples, batches, place, found)
+    return trainer(model, examples, batches, place, found, "padmax" if name == "padmax" else "dynamic")
 
 
 def orders(lengths: list[int], batch: int, options: argparse.Namespace) -> tuple[list[list[int]], list[list[int]]]:
@@ -120,7 +135,7 @@ def orders(lengths: list[int], batch: int, options: argparse.Namespace) -> tuple
 
 
 def report(
-    rounds: dict[str, list[tuple[float, int, int]]], settings: dict[str, dict], batch: int, options: argparse.Namespace
+    rounds: dict[str, list[tuple[float, int, int]]], last: dict[str, dict], batch: int, options: argparse.Namespace
 ) -> dict[str, Any]:
     """Speeds per system and ratios per repetition, printed and as a dictionary."""
     speeds: dict[str, list[float]] = {}
@@ -137,60 +152,21 @@ def report(
             "seconds_per_step": [times[0], statistics.median(times), times[-1]],
             "seconds": seconds,
             "computed_over_real_tokens": computed / real,
-            "final_loss": settings[name]["loss"],
+            "final_loss": last[name]["loss"],
+            "peak_mb": last[name]["peak_mb"],
         }
         line = f"{name:8} {real / seconds:8.0f} tokens/s {len(counted) * batch / seconds:7.1f} examples/s"
-        print(f"{line}, {computed / real:.2f} tokens computed per real one, loss {settings[name]['loss']:.3f}")
+        line += f", {computed / real:.2f} tokens computed per real one, loss {last[name]['loss']:.3f}"
+        print(f"{line}, peak {last[name]['peak_mb']:.0f} MB")
     for name in options.systems:
         ratios = sorted(mine / theirs for mine, theirs in zip(speeds["ours"], speeds[name], strict=True))
         found["ratios"][name] = [ratios[0], statistics.median(ratios), ratios[-1]]
         print(f"ours / {name}: {ratios[0]:.2f} to {ratios[-1]:.2f}, median {statistics.median(ratios):.2f}", flush=True)
     if device().type == "cuda":
-        found["mfu"] = found["systems"]["ours"]["tokens_per_second"] * _flops(options.shape) / _matrix_peak(options)
+        speed = found["systems"]["ours"]["tokens_per_second"]
+        found["mfu"] = speed * _flops(options.shape) / _matrix_peak(options)
         print(f"MFU of ours: {found['mfu']:.1%} of the measured matrix peak")
     return found
-
-
-def timed(call: Callable[[], Any]) -> float:
-    """CPU seconds of this process; on a GPU seconds, synchronised."""
-    if device().type == "cuda":
-        torch.cuda.synchronize()
-        began = time.perf_counter()
-        call()
-        torch.cuda.synchronize()
-        return time.perf_counter() - began
-    began = time.process_time()
-    call()
-    return time.process_time() - began
-
-
-def _memory(examples: Examples, shape: dict[str, int], folder: Path, options: argparse.Namespace) -> dict[str, float]:
-    """Peak memory in MB (of the GPU where there is one) of two steps of each system, each in a fork of its own."""
-    sizes = {}
-    plain, grouped = orders(examples.lengths, options.batch, options)
-    for name in ("ours", *options.systems):
-        reading, writing = os.pipe()
-        if not (child := os.fork()):
-            settings = {"name": name, "dropout": options.dropout, "precision": options.precision}
-            batches = (grouped if name == "grouped" else plain)[:WARM_UP]
-            system = Stepper(make(name, examples, shape, batches, folder, settings), options.threads)
-            for _ in batches:
-                system.step()
-            status = Path("/proc/self/status").read_text()
-            peak = int(status.split("VmHWM:")[1].split()[0]) / 1024
-            peak = torch.cuda.max_memory_allocated() / 2**20 if device().type == "cuda" else peak
-            os.write(writing, f"{peak}".encode())
-            os._exit(0)
-        os.waitpid(child, 0)
-        sizes[name] = float(os.read(reading, 100) or "nan")
-    print("peak memory, MB: " + ", ".join(f"{name} {size:.0f}" for name, size in sizes.items()), flush=True)
-    return sizes
-
-
-def _fixed(examples: Examples) -> int:
-    from examples import LENGTH
-
-    return LENGTH[examples.kind]
 
 
 def _flops(shape: str) -> float:
@@ -206,7 +182,10 @@ def _matrix_peak(options: argparse.Namespace) -> float:
     one = torch.randn(8192, 8192, device=device(), dtype=kind)
     for _ in range(3):
         one @ one
-    return 2 * 8192**3 * 20 / timed(lambda: [one @ one for _ in range(20)])
+    began = clock()
+    for _ in range(20):
+        one @ one
+    return 2 * 8192**3 * 20 / (clock() - began)
 
 
 def _device_name() -> str:
@@ -230,7 +209,6 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--micro-tokens", type=int, help="tokens that ours computes at a time")
     parser.add_argument("--synthetic", action="store_true", help="random examples, even if there are real ones")
     parser.add_argument("--no-evaluation", dest="evaluation", action="store_false")
-    parser.add_argument("--memory", action="store_true", help="peak memory of each system, in a process of its own")
     parser.add_argument("--quick", action="store_true", help="a toy model and a few steps: does it run?")
     parser.add_argument("--json", metavar="FILE")
     options = parser.parse_args()

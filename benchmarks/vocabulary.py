@@ -11,19 +11,20 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import statistics
 import tempfile
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 from examples import Examples, load
-from systems import OPTIMISATION, Stepper, build, ours
-from throughput import SHAPES, timed
+from systems import OPTIMISATION, Body, Stepper, build, ours, peak_memory
+from throughput import SHAPES
 from transformers import AutoModel
 
 from intermezzo.modeling.encoder import save_encoder
+from intermezzo.training.loop import use_threads
 
 
 def main() -> None:
@@ -36,7 +37,7 @@ def main() -> None:
         examples = load(["pairs"], folder, limit=20_000)["pairs"]
         for _ in range(options.repetitions):
             for variant, runs in found.items():
-                runs.append(_forked(variant, examples, folder, options))
+                runs.append(_run(variant, examples, folder, options))
                 print(variant, runs[-1], flush=True)
         states = {variant: _states(folder / variant, examples) for variant in found}
     result: dict[str, Any] = {"settings": vars(options)}
@@ -52,29 +53,28 @@ def main() -> None:
         Path(options.json).write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
 
 
-def _forked(variant: str, examples: Examples, folder: Path, options: argparse.Namespace) -> dict[str, Any]:
-    reading, writing = os.pipe()
-    if not (child := os.fork()):
-        os.write(writing, json.dumps(_run(variant, examples, folder, options)).encode())
-        os._exit(0)
-    os.waitpid(child, 0)
-    os.close(writing)
-    with os.fdopen(reading) as pipe:
-        return json.loads(pipe.read())
-
-
 def _run(variant: str, examples: Examples, folder: Path, options: argparse.Namespace) -> dict[str, Any]:
+    """Step times and peak memory of a run in a fork, which saves its model."""
+    system = Stepper(partial(_make, variant, examples, folder, options), partial(use_threads, options.threads))
+    steps = [system.step() for _ in range(options.steps + 1)]
+    saved = steps.pop(0) and system.step()
+    return {"seconds": [step["seconds"] for step in steps], "peak_mb": saved["peak"]}
+
+
+def _make(variant: str, examples: Examples, folder: Path, options: argparse.Namespace, found: dict) -> Body:
     model = build(examples, SHAPES[options.shape] | {"vocab_size": options.vocabulary}, 0.0)
     batches = [list(range(i * options.batch, (i + 1) * options.batch)) for i in range(options.steps + 1)]
-    settings = {"name": variant, "dropout": 0.0, "precision": "float32", "restrict": variant == "occurring"}
-    body, _ = ours(model, examples, batches, folder, settings)
-    system = Stepper(body, options.threads)
-    system.step()
-    seconds = [timed(system.step) for _ in range(options.steps)]
-    peak = int(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0]) / 1024
-    settings["restore"]()
-    save_encoder(model.roberta.cpu(), examples.tokenizer, folder / variant)
-    return {"seconds": seconds, "peak_mb": peak}
+    found |= {"name": variant, "dropout": 0.0, "precision": "float32", "restrict": variant == "occurring"}
+    train = ours(model, examples, batches, folder, found)
+
+    def body(pause: Any) -> None:
+        train(pause)
+        pause()  # saving is no part of the last step
+        found["peak"] = peak_memory()
+        found.pop("restore")()
+        save_encoder(model.roberta.cpu(), examples.tokenizer, folder / variant)
+
+    return body
 
 
 def _states(folder: Path, examples: Examples) -> torch.Tensor:

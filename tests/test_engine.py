@@ -4,7 +4,10 @@ import json
 import os
 import random
 import signal
+import subprocess
+import sys
 import time
+from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
@@ -330,8 +333,8 @@ def test_empty_and_endless_texts_train(encoder, tmp_path, name, kind):
         if kind == "empty" and "answers" in row:
             row["answers"], row["answer_starts"] = [], []
     path = tmp_path / "en.parquet"
-    schema = TASKS[name] | {"unanswerable": True}
-    pq.write_table(table(made, schema["format"], schema["labels"]), path)
+    checked = table(rows(name, 8, 0), TASKS[name]["format"], TASKS[name]["labels"])
+    pq.write_table(type(checked).from_pylist(made, checked.schema), path)  # past the check of data, which refuses ""
     job = job_of(name, epochs=1)
     finetune(job, encoder, {f"{name}/en": path}, tmp_path / "m", tmp_path / "s")
     assert torch.isfinite(trained(tmp_path / "m")).all()
@@ -389,3 +392,15 @@ def test_random_states_come_back():
     one = torch.rand(3)
     gradient.set_random_state(before)
     assert torch.equal(one, torch.rand(3))
+
+
+def test_the_throughput_benchmark_runs_and_its_gate_holds(tmp_path):
+    pytest.importorskip("accelerate", reason="transformers' Trainer needs it")
+    script = Path(__file__).resolve().parent.parent / "benchmarks" / "throughput.py"
+    command = [sys.executable, str(script), "--quick", "--synthetic", "--kinds", "pairs", "--json", str(tmp_path / "j")]
+    ran = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert ran.returncode == 0, ran.stderr[-2000:]
+    result = json.loads((tmp_path / "j").read_text())
+    assert result["ratios"].keys() == {"padmax", "dynamic", "grouped"}
+    assert all(0 < low <= middle <= high for low, middle, high in result["ratios"].values())
+    assert result["pairs"]["gate"]["dynamic_loss"] < 1e-5

@@ -46,9 +46,9 @@ def rows(name: str, n: int, seed: int) -> list[dict]:
             "choice": lambda t=text, c=colour: {
                 "context": t, "question": "colour", "choices": COLOURS[:3] if c in COLOURS[:3] else COLOURS,
                 "label": COLOURS.index(c)},
-            "tags": lambda t=text: {
-                "tokens": t.split(),
-                "tags": ["A" if w in ANIMALS else "C" if w in COLOURS else "X" for w in t.split()]},
+            "tags": lambda t=text, i=i: {
+                "tokens": t.split()[i % 3 :],
+                "tags": ["A" if w in ANIMALS else "C" if w in COLOURS else "X" for w in t.split()[i % 3 :]]},
             "where": lambda t=text, c=colour: {
                 "context": t, "question": "which colour", "answers": [c], "answer_starts": [t.index(c)]},
             "pairs": lambda t=text, i=i: {"text": f"{t} {i} ab", "text_pair": f"{t} {i}"},

@@ -153,6 +153,15 @@ class Finetuning(Section):
         "cls_mean_max", description="What sequence-level heads read: the first token, or it beside mean and maximum."
     )
     freeze_embeddings: bool = Field(False, description="Keep the word embeddings fixed.")
+    restrict_vocabulary: bool = Field(
+        True, description="Train only the word embeddings that occur: the same result, faster and in less memory."
+    )
+    precision: Literal["auto", "float32", "bfloat16"] = Field(
+        "auto", description="Of the computation (weights are float32): `auto` = bfloat16 on a GPU that has it."
+    )
+    micro_tokens: Count | None = Field(
+        None, description="Tokens that are computed at once; a larger batch is summed up in parts. null = no limit."
+    )
 
 
 def _overrides(model: type[Section]) -> type[Section]:
@@ -228,6 +237,10 @@ class PretrainingConfig(Section):
     weight_decay: Annotated[Number, Field(ge=0)] = Field(0.01, description="Decoupled weight decay.")
     warmup: Share = Field(0.06, description="Share of the steps in which the learning rate rises.")
     clip: Positive = Field(1.0, description="Largest gradient norm.")
+    precision: Literal["auto", "float32", "bfloat16"] = Field(
+        "auto", description="Of the computation (weights are float32): `auto` = bfloat16 on a GPU that has it."
+    )
+    micro_tokens: Count | None = Field(None, description="Tokens that are computed at once; null = no limit.")
     betas: Annotated[list[Share], Field(min_length=2, max_length=2)] = Field(
         [0.9, 0.98], description="Decay rates of AdamW's two moments."
     )

@@ -60,7 +60,13 @@ class _Headed:
         own = {key.removeprefix(prefix): value for key, value in weights.items() if key.startswith(prefix)}
         if not own:
             raise UserError(f"{model}: no head for task '{self.task['name']}' in heads.safetensors")
-        self.head.load_state_dict(own)
+        try:
+            self.head.load_state_dict(own)
+        except RuntimeError:
+            raise UserError(
+                f"{model}: its head for task '{self.task['name']}' has another shape than the task or the settings ask "
+                "for (labels, pooling); train it with these, or evaluate with those of its manifest.json"
+            ) from None
         self.head.to(device()).eval()
 
     @torch.inference_mode()
@@ -70,7 +76,7 @@ class _Headed:
         shown = remove_input(rows, self.task["format"], removed) if removed else rows
         features = self.module.encode(shown, self.tokenizer, self.task | {"alone": bool(removed)}, self.settings)
         pieces: list[tuple[Feature, Any]] = []
-        for batch, packed in _batches(features):
+        for batch, packed in batches(features):
             outputs = self.head(self.encoder(packed), packed)
             pieces += zip(batch, self.module.decode(self.head, outputs, batch), strict=True)
         return self.module.join(pieces, shown)
@@ -109,7 +115,7 @@ class _Sentences:
         """(n, d) float32."""
         settings = self.settings
         vectors: torch.Tensor | None = None
-        for batch, packed in _batches(self.module.encode(texts, self.tokenizer, settings)):
+        for batch, packed in batches(self.module.encode(texts, self.tokenizer, settings)):
             pooled = pool(self.encoder(packed, settings["layer"]), packed, settings["pooling"]).float()
             if vectors is None:
                 vectors = torch.empty(len(texts), pooled.shape[1], device=pooled.device)
@@ -187,7 +193,7 @@ def _need(support: dict[str, Path], language: str, what: str) -> None:
         raise UserError(f"language '{language}': no {what}; there is some for: {', '.join(support) or 'none'}")
 
 
-def _batches(features: list[Feature]) -> Iterator[tuple[list[Feature], Packed]]:
+def batches(features: list[Feature]) -> Iterator[tuple[list[Feature], Packed]]:
     """Features by length, cut wherever the next one would pass TOKENS."""
     batch: list[Feature] = []
     used = 0

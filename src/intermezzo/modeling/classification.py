@@ -10,7 +10,7 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 
 from intermezzo.errors import UserError
-from intermezzo.modeling.formats import Feature
+from intermezzo.modeling.formats import Feature, full, on
 from intermezzo.modeling.packing import Packed
 from intermezzo.modeling.pooling import WIDTH, pool
 
@@ -50,7 +50,7 @@ class Head(nn.Module):
         return self.out(self.dropout(torch.tanh(self.dense(pooled))))
 
     def loss(self, logits: torch.Tensor, features: list[Feature]) -> torch.Tensor:
-        return cross_entropy(logits.float(), torch.tensor([f.target for f in features], device=logits.device))
+        return cross_entropy(full(logits), on(logits.device, [f.target for f in features]))
 
 
 def decode(head: Head, logits: torch.Tensor, features: list[Feature]) -> list[Any]:

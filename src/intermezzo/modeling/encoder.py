@@ -26,6 +26,10 @@ from transformers import (  # noqa: E402
     PreTrainedModel,
 )
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS  # noqa: E402
+from transformers.models.auto.modeling_auto import (  # noqa: E402
+    MODEL_FOR_CAUSAL_LM_MAPPING_NAMES,
+    MODEL_FOR_MASKED_LM_MAPPING_NAMES,
+)
 from transformers.utils import logging as transformers_logging  # noqa: E402
 
 gc.freeze()
@@ -33,6 +37,7 @@ gc.enable()
 
 from intermezzo.artifacts import read_json, sha256, write_json  # noqa: E402
 from intermezzo.errors import UserError  # noqa: E402
+from intermezzo.modeling.kernels import accelerate  # noqa: E402
 from intermezzo.modeling.packing import Packed, packed_attention  # noqa: E402
 
 ALL_ATTENTION_FUNCTIONS.register("packed", packed_attention)
@@ -54,6 +59,7 @@ class Encoder(nn.Module):
         self.typed = getattr(model.config, "type_vocab_size", 0) > 1
         if self.packs:
             model.set_attn_implementation("packed")
+        accelerate(model)
 
     @property
     def hidden_size(self) -> int:
@@ -166,7 +172,8 @@ def import_encoder(spec: dict, out: Path, code: str = "") -> None:
             raise UserError(f"encoder from '{source}': {place} has no weights (*.safetensors)")
     try:
         config = AutoConfig.from_pretrained(place, **hub)
-        if config.is_encoder_decoder or any(name.endswith("ForCausalLM") for name in config.architectures or ()):
+        causal, masked = MODEL_FOR_CAUSAL_LM_MAPPING_NAMES, MODEL_FOR_MASKED_LM_MAPPING_NAMES
+        if config.is_encoder_decoder or (config.model_type in causal and config.model_type not in masked):
             raise ValueError(f"a model of type '{config.model_type}' is no encoder (BERT, XLM-R and their like are)")
         architectures = config.architectures or ()
         masked = any(name.endswith("ForMaskedLM") for name in architectures)  # its head serves continued pretraining

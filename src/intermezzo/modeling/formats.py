@@ -2,7 +2,9 @@
 
 Each trained format is one module of this package, named like the format, with
 `encode(rows, tokenizer, task, settings) -> list[Feature]`,
-`Head(hidden_size, task, settings)`: `forward(states, batch) -> outputs`, `loss(outputs, features) -> mean loss`,
+`Head(hidden_size, task, settings)`: `forward(states, batch) -> outputs`, `loss(outputs, features) -> mean loss`
+(over `count(features)` predictions, one per feature where a head has no `count`; a head with `joint = True` compares
+the features of a batch with each other, and its outputs are a tensor in their order),
 and `decode(head, outputs, features) -> one piece per feature`, which `join(pieces, rows)` turns into one prediction
 per row. A head may also have `attach(encoder, folder)`, called once when it is made, and `corrupt(features)`, which
 changes what the encoder sees in training (masked language modelling, which predicts nothing and has no `decode`).
@@ -15,6 +17,8 @@ import importlib
 from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any
+
+import torch
 
 
 @dataclass(slots=True)
@@ -34,6 +38,17 @@ class Feature:
     @property
     def tokens(self) -> int:
         return sum(map(len, self.sequences))
+
+
+def full(values: torch.Tensor) -> torch.Tensor:
+    """At least float32: losses are not taken in half precision."""
+    return values.to(torch.promote_types(values.dtype, torch.float32))
+
+
+def on(device: torch.device, values: Any) -> torch.Tensor:
+    """Numbers as a tensor on `device`, without waiting for the work that a GPU has queued."""
+    made = torch.tensor(values)
+    return made if device.type == "cpu" else made.pin_memory().to(device, non_blocking=True)
 
 
 def format_module(name: str) -> ModuleType:

@@ -7,6 +7,7 @@ training states hold: a resumed run masks what an undisturbed one would.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from torch import nn
 from torch.nn.functional import cross_entropy, gelu, linear
 
 from intermezzo.modeling.encoder import Encoder
-from intermezzo.modeling.formats import Feature
+from intermezzo.modeling.formats import Feature, full, on
 from intermezzo.modeling.packing import Packed
 from intermezzo.modeling.tokenizer import mask_token
 
@@ -74,22 +75,22 @@ class Head(nn.Module):
         """The same features with tokens masked; target: (place, right token) of what is to be predicted."""
         return [_masked(feature) for feature in features]
 
-    def forward(self, states: torch.Tensor, batch: Packed) -> tuple[torch.Tensor, torch.Tensor]:
+    def forward(self, states: torch.Tensor, batch: Packed) -> tuple[torch.Tensor, Sequence[int]]:
         """The states (T, H), and where each sequence starts (N,): logits are computed where a token was masked."""
-        return states, batch.starts
+        return states, batch.begins
 
     def count(self, features: list[Feature]) -> int:
         """Masked tokens."""
         return sum(len(feature.target) for feature in features)
 
-    def loss(self, outputs: tuple[torch.Tensor, torch.Tensor], features: list[Feature]) -> torch.Tensor:
+    def loss(self, outputs: tuple[torch.Tensor, Sequence[int]], features: list[Feature]) -> torch.Tensor:
         """Mean over the masked tokens of the batch."""
         states, starts = outputs
-        where = zip(starts.tolist(), features, strict=True)
+        where = zip(starts, features, strict=True)
         places = [(start + at, token) for start, feature in where for at, token in feature.target]
-        at, gold = torch.tensor(places, device=states.device).T
+        at, gold = on(states.device, places).T
         hidden = self.norm(gelu(self.dense(states[at])))
-        return cross_entropy(linear(hidden, self._embeddings[0], self.bias).float(), gold)
+        return cross_entropy(full(linear(hidden, self._embeddings[0], self.bias)), gold)
 
 
 def _masked(feature: Feature) -> Feature:

@@ -9,7 +9,7 @@ from tokenizers import Tokenizer
 from torch import nn
 from torch.nn.functional import cross_entropy
 
-from intermezzo.modeling.formats import Feature
+from intermezzo.modeling.formats import Feature, full, on
 from intermezzo.modeling.packing import Packed
 from intermezzo.modeling.pooling import WIDTH, pool
 
@@ -42,8 +42,7 @@ class Head(nn.Module):
         return self.out(self.dropout(torch.tanh(self.dense(pooled))))[:, 0]
 
     def loss(self, scores: torch.Tensor, features: list[Feature]) -> torch.Tensor:
-        gold = torch.tensor([f.target for f in features], device=scores.device)
-        return cross_entropy(_by_row(scores, features).float(), gold)
+        return cross_entropy(full(_by_row(scores, features)), on(scores.device, [f.target for f in features]))
 
 
 def _by_row(scores: torch.Tensor, features: list[Feature]) -> torch.Tensor:

@@ -17,6 +17,8 @@ from itertools import chain, groupby
 import torch
 from torch.nn.functional import scaled_dot_product_attention
 
+from intermezzo.modeling.kernels import Attention, applies
+
 
 @dataclass(frozen=True)
 class Packed:
@@ -25,6 +27,7 @@ class Packed:
     tokens, types, positions: int64 (T,); positions count from 0 within each sequence.
     starts, lengths: int64 (N,), in the order in which the sequences were given (not that of the layout).
     owners: int64 (T,), the sequence that each token is of.
+    begins: `starts` as Python numbers, so that reading them waits for no GPU.
     runs: (count, length) of the groups of equal length, in the order of the layout.
     """
 
@@ -34,6 +37,7 @@ class Packed:
     starts: torch.Tensor
     lengths: torch.Tensor
     owners: torch.Tensor
+    begins: tuple[int, ...]
     runs: tuple[tuple[int, int], ...]
 
     def to(self, device: torch.device) -> Packed:
@@ -42,7 +46,7 @@ class Packed:
         names = ("tokens", "types", "positions", "starts", "lengths", "owners")
         # from pinned memory, so that the copies do not wait for the kernels that are queued
         moved = (getattr(self, name).pin_memory().to(device, non_blocking=True) for name in names)
-        return Packed(*moved, self.runs)
+        return Packed(*moved, self.begins, self.runs)
 
     @property
     def longest(self) -> int:
@@ -90,6 +94,7 @@ def pack(sequences: Sequence[Sequence[int]], types: Sequence[Sequence[int]]) -> 
         starts=torch.tensor(starts),
         lengths=torch.tensor([len(s) for s in sequences]),
         owners=torch.tensor(order).repeat_interleave(torch.tensor(sorted_lengths)),
+        begins=tuple(starts),
         runs=runs,
     )
 
@@ -118,6 +123,8 @@ def packed_attention(
         q, k, v = (part.unflatten(0, mask.shape).transpose(1, 2) for part in states)
         mixed = scaled_dot_product_attention(q, k, v, mask[:, None, None], dropout_p=dropout, scale=scaling)
         return Collect.apply(mixed.transpose(1, 2).flatten(0, 1), cells).unsqueeze(0), None
+    if dropout and scaling is not None and applies(query):
+        return Attention.apply(query[0], key[0], value[0], runs, scaling, dropout).unsqueeze(0), None
     sizes = [count * length for count, length in runs]
     outputs = []
     # split, not slices: its backward is one concatenation, that of a slice writes a tensor of zeros per run

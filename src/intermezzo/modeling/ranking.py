@@ -15,7 +15,7 @@ from tokenizers import Tokenizer
 from torch import nn
 from torch.nn.functional import cross_entropy, normalize
 
-from intermezzo.modeling.formats import Feature
+from intermezzo.modeling.formats import Feature, full
 from intermezzo.modeling.packing import Packed
 from intermezzo.modeling.pooling import WIDTH, pool
 from intermezzo.modeling.search import Vectors, search
@@ -40,6 +40,8 @@ def encode(rows: list[dict], tokenizer: Tokenizer, task: dict, settings: dict) -
 class Head(nn.Module):
     """The pooler, and the scale of the cosines in training."""
 
+    joint = True  # a query is compared with the texts of the whole batch
+
     def __init__(self, hidden_size: int, task: dict, settings: dict) -> None:
         super().__init__()
         self.pooling = settings["pooling"]
@@ -50,7 +52,7 @@ class Head(nn.Module):
     def forward(self, states: torch.Tensor, batch: Packed) -> torch.Tensor:
         """(T, H) -> vectors of length 1 (N, H), one per sequence."""
         pooled = self.dropout(pool(states, batch, self.pooling))
-        return normalize(torch.tanh(self.dense(pooled)).float(), dim=-1)
+        return normalize(full(torch.tanh(self.dense(pooled))), dim=-1)
 
     def loss(self, vectors: torch.Tensor, features: list[Feature]) -> torch.Tensor:
         """Each query against the texts of the whole batch; features must be those of training rows."""

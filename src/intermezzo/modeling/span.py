@@ -16,7 +16,7 @@ from tokenizers import Encoding, Tokenizer
 from torch import nn
 from torch.nn.functional import cross_entropy
 
-from intermezzo.modeling.formats import Feature
+from intermezzo.modeling.formats import Feature, full, on
 from intermezzo.modeling.packing import Packed
 
 LONGEST_ANSWER = 30
@@ -79,10 +79,10 @@ class Head(nn.Module):
 
     def forward(self, states: torch.Tensor, batch: Packed) -> torch.Tensor:
         """(T, H) -> (N, S, 2), -inf where there is no token."""
-        return batch.padded(self.out(self.dropout(states)).float()).masked_fill(~batch.mask[..., None], -torch.inf)
+        return batch.padded(full(self.out(self.dropout(states)))).masked_fill(~batch.mask[..., None], -torch.inf)
 
     def loss(self, scores: torch.Tensor, features: list[Feature]) -> torch.Tensor:
-        start, end = torch.tensor([f.target for f in features], device=scores.device).T
+        start, end = on(scores.device, [f.target for f in features]).T
         return (cross_entropy(scores[..., 0], start) + cross_entropy(scores[..., 1], end)) / 2
 
 

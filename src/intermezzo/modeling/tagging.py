@@ -8,6 +8,7 @@ as the unknown token (as in XTREME); of one that is longer than the model, the b
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -15,7 +16,7 @@ from tokenizers import Encoding, Tokenizer
 from torch import nn
 from torch.nn.functional import cross_entropy
 
-from intermezzo.modeling.formats import Feature
+from intermezzo.modeling.formats import Feature, full, on
 from intermezzo.modeling.packing import Packed
 
 IGNORED = -100
@@ -83,25 +84,29 @@ class Head(nn.Module):
         self.dropout = nn.Dropout(settings["dropout"])
         self.out = nn.Linear(hidden_size, len(self.labels))
 
-    def forward(self, states: torch.Tensor, batch: Packed) -> tuple[torch.Tensor, torch.Tensor]:
+    def forward(self, states: torch.Tensor, batch: Packed) -> tuple[torch.Tensor, Sequence[int]]:
         """(T, H) -> logits (T, labels), and where each sequence starts (N,)."""
-        return self.out(self.dropout(states)), batch.starts
+        return self.out(self.dropout(states)), batch.begins
 
-    def loss(self, outputs: tuple[torch.Tensor, torch.Tensor], features: list[Feature]) -> torch.Tensor:
+    def count(self, features: list[Feature]) -> int:
+        """Words with a label of the task."""
+        return sum(tag != IGNORED for feature in features for _, tag in feature.target)
+
+    def loss(self, outputs: tuple[torch.Tensor, Sequence[int]], features: list[Feature]) -> torch.Tensor:
         """Mean over the words of the batch."""
         logits, starts = outputs
-        places = [(start + at, tag) for start, f in zip(starts.tolist(), features, strict=True) for at, tag in f.target]
-        at, gold = torch.tensor(places, device=logits.device).T
-        return cross_entropy(logits[at].float(), gold, ignore_index=IGNORED)
+        places = [(start + at, tag) for start, f in zip(starts, features, strict=True) for at, tag in f.target]
+        at, gold = on(logits.device, places).T
+        return cross_entropy(full(logits[at]), gold, ignore_index=IGNORED)
 
 
-def decode(head: Head, outputs: tuple[torch.Tensor, torch.Tensor], features: list[Feature]) -> list[Any]:
+def decode(head: Head, outputs: tuple[torch.Tensor, Sequence[int]], features: list[Feature]) -> list[Any]:
     """The tags of each window's words."""
     logits, starts = outputs
     best = logits.argmax(-1).tolist()
     return [
         [head.labels[best[start + at]] for at, _ in feature.target]
-        for start, feature in zip(starts.tolist(), features, strict=True)
+        for start, feature in zip(starts, features, strict=True)
     ]
 
 

@@ -19,6 +19,7 @@ from transformers import XLMRobertaConfig, XLMRobertaForMaskedLM
 
 from intermezzo.artifacts import sha256, write_json
 from intermezzo.modeling.encoder import Encoder, environment, save_encoder
+from intermezzo.modeling.formats import full, on
 from intermezzo.modeling.packing import Packed, pack
 from intermezzo.modeling.tokenizer import MASK, SPECIAL, load_tokenizer, train_tokenizer
 from intermezzo.training.cooccurrence import cooccurrence_embeddings
@@ -148,7 +149,7 @@ class _MaskedText:
         replaced = chosen[how >= 0.9]
         tokens[replaced] = random.integers(ordinary, self.mask, len(replaced))
         documents = []
-        for start, document in zip(packed.starts.tolist(), batch, strict=True):
+        for start, document in zip(packed.begins, batch, strict=True):
             places = [(at, gold[start + at]) for at in range(len(document)) if start + at in gold]
             documents.append(_Document(tokens[start : start + len(document)].tolist(), places))
         return documents
@@ -162,14 +163,14 @@ class _MaskedText:
     def outputs(self, step: int, items: Sequence[_Document]) -> tuple[torch.Tensor, torch.Tensor]:
         """Logits of the masked tokens, in the order in which they lie in the packed batch, and the right tokens."""
         packed = _packed([item.tokens for item in items])
-        placed = zip(packed.starts.tolist(), items, strict=True)
+        placed = zip(packed.begins, items, strict=True)
         places = sorted((start + at, token) for start, item in placed for at, token in item.target)
-        at, gold = torch.tensor(places).T.to(device())
+        at, gold = on(device(), places).T
         return self.model.lm_head(self.encoder(packed.to(device()))[at]), gold
 
     def loss(self, step: int, outputs: tuple[torch.Tensor, torch.Tensor], items: Sequence[_Document]) -> torch.Tensor:
         logits, gold = outputs
-        return cross_entropy(logits.float(), gold)
+        return cross_entropy(full(logits), gold)
 
     def joint(self, step: int) -> bool:
         return False
