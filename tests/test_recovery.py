@@ -10,6 +10,7 @@ import csv
 
 import pytest
 import yaml
+
 from checkout import Checkout
 
 RARE = ["fri", "mor", "qul", "tiw"]

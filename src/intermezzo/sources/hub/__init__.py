@@ -41,7 +41,8 @@ def read(spec: dict[str, Any]) -> list[Row]:
 
     `spec["lock"]` is the path of the lock file, `spec["downloads"]` the folder for what comes from a URL; files of
     the hub lie in its own cache (HF_HOME). What is locked and lies there is read without any request. The parts are
-    the task file's own, of `spec["section"]` (`hub`, or `translated`; `spec["parts"]` is for who watches for changes: JSON has no whole numbers as keys).
+    those of the task file's section `spec["section"]` (`hub`, or `translated`); `spec["parts"]` is for who watches for
+    changes, as JSON has no whole numbers as keys.
 
     Raises one UserError naming the place in the task file and the repository, URL or file for whatever cannot be
     had, is damaged, or is not what was locked; the lock file is then as it was before.
