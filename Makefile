@@ -8,12 +8,14 @@ ARGS ?=
 venv := .venv
 run := PATH="$(CURDIR)/$(venv)/bin:$$PATH"
 
-.PHONY: help env test lint clean-env FORCE
+.PHONY: help why env test test-slurm lint clean-env FORCE
 
 help:
 	@echo "make results/summary.tsv   run the experiment of config/config.yaml (CORES=$(CORES); ARGS=... go to snakemake)"
 	@echo "make results/<file>        run what is needed for any other result"
+	@echo "make why                   what would run again, and because of which change (ARGS=... goes to it)"
 	@echo "make test                  run the tests"
+	@echo "make test-slurm            run the tests on a real Slurm, installed for it and removed again (as root)"
 	@echo "make lint                  check style, formats and the workflow"
 	@echo "make env                   make the environment in $(venv) (the others do it when needed)"
 	@echo "make clean-env             remove that environment"
@@ -21,8 +23,15 @@ help:
 results/%: $(venv)/.made FORCE
 	@$(run) snakemake --cores $(CORES) $@ $(ARGS)
 
+why: $(venv)/.made
+	@$(run) python -m intermezzo why $(ARGS)
+
 test: $(venv)/.made
 	@$(run) python -m pytest $(ARGS)
+
+test-slurm: $(venv)/.made
+	@$(venv)/bin/pip install --quiet -e '.[cluster]' -c constraints.txt
+	@$(run) tests/slurm/run $(ARGS)
 
 lint: $(venv)/.made
 	@$(run) ruff check .

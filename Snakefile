@@ -34,7 +34,7 @@ include: "workflow/rules/analyse.smk"
 
 
 onstart:
-    forkserver.start()  # local jobs fork from one process that has imported torch
+    submission.begin(workflow)
 
 
 localrules:

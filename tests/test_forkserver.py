@@ -31,7 +31,7 @@ def job(arguments):
 
 forkserver._preload = lambda: None
 intermezzo.cli.main = job
-forkserver.serve(Path(sys.argv[1]), int(sys.argv[2]))
+forkserver.serve(Path(sys.argv[1]))
 """
 
 
@@ -46,11 +46,12 @@ def until(condition, seconds: float = 20.0) -> bool:
 def server(tmp_path, monkeypatch):
     folder = tmp_path / "server"
     folder.mkdir()
-    command = f"[{sys.executable!r}, '-c', {SERVER!r}, {str(folder)!r}, str(os.getpid())]"
-    owner = subprocess.Popen([sys.executable, "-c", f"import os, subprocess; subprocess.run({command})"])
+    command = f"[{sys.executable!r}, '-c', {SERVER!r}, {str(folder)!r}]"
+    start = f"from subprocess import PIPE, Popen; Popen({command}, stdin=PIPE).wait()"
+    owner = subprocess.Popen([sys.executable, "-c", start])
     assert until((folder / "socket").exists)
     monkeypatch.setenv(forkserver.VARIABLE, str(folder / "socket"))
-    yield
+    yield owner
     owner.kill()
     owner.wait()
     assert until(lambda: not folder.exists()), "the server outlives its owner"
@@ -59,6 +60,19 @@ def server(tmp_path, monkeypatch):
 def run(*arguments: str, **keywords) -> subprocess.CompletedProcess:
     command = [sys.executable, "-m", "intermezzo", "finetune", *arguments]
     return subprocess.run(command, capture_output=True, text=True, timeout=60, **keywords)
+
+
+def sleeping(note: Path) -> tuple[subprocess.Popen, Path]:
+    """A client whose job sleeps, and the folder in /proc of the process that runs it."""
+    client = subprocess.Popen([sys.executable, "-m", "intermezzo", "finetune", "sleep", str(note)])
+    assert until(lambda: note.exists() and note.read_text())
+    fork = Path(f"/proc/{note.read_text()}")
+    assert fork.exists()
+    return client, fork
+
+
+def ended(process: Path) -> bool:
+    return not process.exists() or "Z" in process.joinpath("stat").read_text().split()[2]
 
 
 def test_a_job_has_its_own_folder_environment_streams_and_status(server, tmp_path):
@@ -74,14 +88,18 @@ def test_a_crash_shows_its_traceback_and_a_killed_job_says_so(server):
 
 
 def test_a_killed_client_takes_its_job_with_it(server, tmp_path):
-    note = tmp_path / "pid"
-    client = subprocess.Popen([sys.executable, "-m", "intermezzo", "finetune", "sleep", str(note)])
-    assert until(lambda: note.exists() and note.read_text())
-    fork = Path(f"/proc/{note.read_text()}")
-    assert fork.exists()
+    client, fork = sleeping(tmp_path / "pid")
     client.send_signal(signal.SIGTERM)
     client.wait()
-    assert until(lambda: not fork.exists() or "Z" in fork.joinpath("stat").read_text().split()[2])
+    assert until(lambda: ended(fork))
+
+
+def test_a_killed_run_takes_its_server_and_its_jobs_with_it(server, tmp_path):
+    client, fork = sleeping(tmp_path / "pid")
+    server.kill()
+    assert client.wait(20) == 1
+    assert until(lambda: ended(fork))
+    assert until(lambda: not (tmp_path / "server").exists())
 
 
 def test_without_a_server_jobs_run_where_they_are(monkeypatch, tmp_path):

@@ -17,7 +17,7 @@ from typing import Any, TextIO
 
 from intermezzo import __version__
 from intermezzo.environment import settle
-from intermezzo.errors import UserError
+from intermezzo.errors import UserError, in_words
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -34,6 +34,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         sys.stderr.close()
         return 1
+    except Exception as error:
+        if (message := in_words(error)) is None:
+            raise
+        print(f"error: {message}", file=sys.stderr)
+        return 2
     return 0
 
 
@@ -148,6 +153,12 @@ def _configuration(stages: Any) -> None:
     tables.add_argument(
         "--scores", type=Path, nargs="+", default=[Path("results/scores.parquet")], help="scores to show"
     )
+    why = stages.add_parser("why", help="say what would run again for a result, and because of which change")
+    why.add_argument("targets", nargs="*", metavar="TARGET", help="files or rules of the workflow (everything)")
+    why.add_argument(
+        "--configfile", dest="overlays", nargs="+", type=Path, default=[], help="configuration files, later ones win"
+    )
+    why.set_defaults(run=_lazily("commands.why", "why"))
     commands = {check: "check_config", docs: "document_config", grid: "show_grid", tables: "show_tables"}
     for parser, name in commands.items():
         parser.set_defaults(run=_lazily("commands.experiment", name))

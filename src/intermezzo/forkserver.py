@@ -5,8 +5,9 @@ starts one server, which imports them once; `python -m intermezzo finetune ...` 
 environment and standard streams over a Unix socket to it and waits for the exit status of the fork that runs them.
 Without a server (on a cluster, by hand) the job simply runs where it was started. A fork computes the same bytes.
 
-A job that is killed takes its fork with it: the fork watches the connection. The server ends with the process that
-started it.
+A job that is killed takes its fork with it: the fork watches the connection. Server and forks end with the process that
+started the server, however that ended: they see the other end of a pipe close, which it alone holds. So a killed
+Snakemake leaves no training behind that a new run would have to wait for; the training resumes from its last state.
 """
 
 from __future__ import annotations
@@ -31,14 +32,19 @@ VARIABLE = "INTERMEZZO_FORK_SERVER"
 STAGES = frozenset({"prepare", "pretrain", "import-encoder", "finetune", "evaluate", "summarize"})
 """Stages that import enough to gain from a fork."""
 _LENGTH = 8
+_server: subprocess.Popen[bytes] | None = None
+"""Kept, as its standard input is the pipe that says that we are there."""
 
 
 def start() -> None:
     """Start a server for the jobs of this process and tell them where it is."""
+    global _server
     folder = Path(tempfile.mkdtemp(prefix="intermezzo-"))
-    command = [sys.executable, "-m", "intermezzo.forkserver", str(folder), str(os.getpid())]
+    command = [sys.executable, "-m", "intermezzo.forkserver", str(folder)]
     single = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")  # threads and forks: no
-    server = subprocess.Popen(command, env=os.environ | single, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    _server = server = subprocess.Popen(
+        command, env=os.environ | single, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL
+    )
     while not (folder / "socket").exists() and server.poll() is None:
         time.sleep(0.01)
     os.environ[VARIABLE] = str(folder / "socket")
@@ -67,22 +73,26 @@ def submit(arguments: Sequence[str]) -> int | None:
     return status[0]
 
 
-def serve(folder: Path, owner: int) -> None:
-    """Fork for every connection until the parent process, `owner`, is gone."""
+def serve(folder: Path, owner: int = 0) -> None:
+    """Fork for every connection until whoever holds the other end of the pipe `owner` is gone."""
+    owner = _moved(owner)
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(folder / "binding"))
         listener.listen(512)
         (folder / "binding").rename(folder / "socket")
         try:
             _preload()
-            while os.getppid() == owner:  # another parent: the owner is gone
+            while True:
                 while _reap():
                     pass
-                if select.select([listener], [], [], 1.0)[0]:
+                ready = select.select([listener, owner], [], [], 1.0)[0]
+                if owner in ready:
+                    break
+                if ready:
                     connection, _ = listener.accept()
                     if os.fork() == 0:
                         listener.close()
-                        _run(connection)
+                        _run(connection, owner)
                     connection.close()
         except KeyboardInterrupt:
             pass
@@ -105,7 +115,16 @@ def _preload() -> None:
     gc.freeze()
 
 
-def _run(connection: socket.socket) -> None:
+def _moved(descriptor: int) -> int:
+    """Another number for a descriptor, out of the way of the standard streams."""
+    moved = os.dup(descriptor)
+    null = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(null, descriptor)
+    os.close(null)
+    return moved
+
+
+def _run(connection: socket.socket, owner: int) -> None:
     """In a fork: become the job of `connection`, run it, send its exit status and end."""
     status = 1
     try:
@@ -119,7 +138,7 @@ def _run(connection: socket.socket) -> None:
         os.chdir(job["folder"])
         os.environ.clear()
         os.environ.update(job["environment"])
-        threading.Thread(target=_watch, args=(connection,), daemon=True).start()
+        threading.Thread(target=_watch, args=(connection, owner), daemon=True).start()
         from intermezzo.cli import main
 
         status = main(job["arguments"])
@@ -146,10 +165,10 @@ def _receive(connection: socket.socket, size: int) -> bytes:
     return b"".join(parts)
 
 
-def _watch(connection: socket.socket) -> None:
-    """End this fork when its client is gone: nobody waits for the result."""
-    if not connection.recv(1):
-        os._exit(1)
+def _watch(connection: socket.socket, owner: int) -> None:
+    """End this fork when its client or the run is gone: nobody waits for the result."""
+    select.select([connection, owner], [], [])
+    os._exit(1)
 
 
 def _reap() -> bool:
@@ -160,4 +179,4 @@ def _reap() -> bool:
 
 
 if __name__ == "__main__":
-    serve(Path(sys.argv[1]), int(sys.argv[2]))
+    serve(Path(sys.argv[1]))

@@ -20,7 +20,7 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
 from itertools import product
 from pathlib import Path
@@ -80,8 +80,9 @@ def _rank(value: int, values: Iterable[int]) -> int:
 class Grid:
     """The experiment that a configuration describes."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, *, staged: bool = False) -> None:
         self.config = config
+        self.staged = staged
         self.encoders = config.grid.encoders
         self.targets = config.grid.targets
         self.seeds = config.grid.seeds
@@ -91,8 +92,10 @@ class Grid:
         self.threads = config.threads
 
     @classmethod
-    def of_workflow(cls, raw: Mapping[str, Any]) -> Grid:
+    def of_workflow(cls, raw: Mapping[str, Any], *, staged: bool = False) -> Grid:
         """The grid of a Snakefile's `config`; a bad one ends the program with its message alone.
+
+        staged: jobs see no files but those that they declare (remote storage).
 
         Jobs inherit this process's interpreter, package and settings, so that what runs is what was fingerprinted.
         """
@@ -100,7 +103,7 @@ class Grid:
         for variable, folder in (("PATH", Path(sys.executable).parent), ("PYTHONPATH", Path(__file__).parents[1])):
             os.environ[variable] = os.pathsep.join(filter(None, [str(folder), os.environ.get(variable)]))
         try:
-            return cls(parse(raw))
+            return cls(parse(raw), staged=staged)
         except UserError as error:
             print(f"error: {error}", file=sys.stderr)
             raise SystemExit(2) from None
@@ -281,6 +284,16 @@ class Grid:
         if self.is_trained(wildcards.target):
             return f"results/target/{run_of(wildcards).path}/{wildcards.target}/manifest.json"
         return self.started_from(wildcards)
+
+    def beside(self, manifest: Callable[[Any], str]) -> Callable[[Any], list[str]]:
+        """The other files of the model whose manifest a job depends on, where they must be brought to the job."""
+
+        def files(wildcards: Any) -> list[str]:
+            folder = manifest(wildcards).rpartition("/")[0]
+            names = MODEL if folder.startswith("results/encoders/") else TRAINED_MODEL
+            return [f"{folder}/{name}" for name in names if name != "manifest.json"] if self.staged else []
+
+        return files
 
     # -- parts ---------------------------------------------------------------------------------------------------
 

@@ -34,16 +34,19 @@ class Specs:
 
     def spec_data(self, wildcards: Any) -> str:
         data, source, split = self.config.data, wildcards.source, wildcards.split
+        task = load_task(wildcards.task)
         rows = data.rows.of(wildcards.task, data.evaluation_split if split == "candidates" else split)
         spec = {
             "source": source,
-            "task": wildcards.task,
+            "task": task.name,
+            "format": task.format,
             "language": wildcards.language,
             "split": split,
             "rows": rows if source == "world" or not self._is_whole(wildcards) else None,
         }
         if source == "world":
-            return canonical(spec | {"world": self.config.world.model_dump()})
+            made_by = task.sources.world.model_dump() if task.sources.world else None
+            return canonical(spec | {"world": self.config.world.model_dump(), "made_by": made_by})
         spec["parts"] = self.grid.parts(wildcards)
         if source == "files":
             return canonical(spec | {"root": str(data_root(self.config))})

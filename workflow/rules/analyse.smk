@@ -22,17 +22,18 @@ rule summarize_scores:
         "../envs/analysis.yaml"
     threads: 1
     resources:
-        mem_mb=4000,
+        mem_mb=lambda wildcards, attempt: 4000 * attempt,
         runtime=60,
         gpu=0,
     params:
         spec=specs.spec_summary,
         code=specs.code_summary,
         inputs=lineage.of_summary,
+        results=subpath(input[0], ancestor=6),
     message:
         "Summarize all scores"
     shell:
-        "python -m intermezzo summarize --spec {params.spec:q} --code {params.code:q} --results results/eval "
+        "python -m intermezzo summarize --spec {params.spec:q} --code {params.code:q} --results {params.results:q} "
         "--scores {output.scores:q} --summary {output.summary:q} --answer {output.answer:q} 2>&1 | tee {log:q}"
 
 

@@ -3,14 +3,15 @@ import sys
 
 sys.path.insert(0, f"{workflow.basedir}/src")
 
-from intermezzo import forkserver
+from intermezzo import runlock, submission
 from intermezzo.grid import MODEL, TRAINED_MODEL, Grid, one_of
 from intermezzo.lineage import Lineage
 from intermezzo.specs import Specs
 
-grid = Grid.of_workflow(config)
+grid = Grid.of_workflow(config, staged=workflow.storage_settings.default_storage_provider is not None)
 specs = Specs(grid)
 lineage = Lineage(specs)
+runlock.guard()  # one run at a time in a folder; what a killed one left behind is in nobody's way
 
 
 wildcard_constraints:

@@ -18,11 +18,13 @@ rule prepare_data:
     wildcard_constraints:
         source="world|files",
     priority: 500
+    group:
+        "data"
     conda:
         "../envs/data.yaml"
     threads: 1
     resources:
-        mem_mb=1000,
+        mem_mb=lambda wildcards, attempt: 1000 * attempt,
         runtime=30,
         gpu=0,
     params:
@@ -88,9 +90,8 @@ rule translate_data:
         "../envs/train.yaml"
     threads: grid.threads
     resources:
-        mem_mb=8000,
+        mem_mb=lambda wildcards, attempt: 8000 * attempt,
         runtime=1440,
-        gpu=0,
     params:
         spec=specs.spec_translate,
         code=specs.code_translate,

@@ -23,9 +23,8 @@ rule pretrain_encoder:
         "../envs/train.yaml"
     threads: grid.threads
     resources:
-        mem_mb=4000,
+        mem_mb=lambda wildcards, attempt: 4000 * attempt,
         runtime=1440,
-        gpu=0,
     params:
         spec=specs.spec_pretrain,
         code=specs.code_pretrain,
@@ -57,6 +56,7 @@ rule import_encoder:
     wildcard_constraints:
         encoder=one_of(grid.imported),
     priority: 400
+    localrule: True
     conda:
         "../envs/train.yaml"
     threads: 1

@@ -15,6 +15,7 @@ for evaluated_target in grid.targets:
             f"evaluate_{evaluated_target}"
         input:
             model=grid.evaluated,
+            weights=grid.beside(grid.evaluated),
             data=grid.evaluation_data,
             support=grid.support_data,
         output:
@@ -30,13 +31,14 @@ for evaluated_target in grid.targets:
         wildcard_constraints:
             target=one_of([evaluated_target]),
         priority: 100
+        group:
+            "evaluation"
         conda:
             "../envs/train.yaml"
         threads: grid.threads
         resources:
-            mem_mb=4000,
+            mem_mb=lambda wildcards, attempt: 4000 * attempt,
             runtime=240,
-            gpu=0,
         params:
             spec=specs.spec_evaluate,
             code=specs.code_evaluate,

@@ -9,6 +9,7 @@ rule train_intermediate:
     """
     input:
         model=grid.encoder_of,
+        weights=grid.beside(grid.encoder_of),
         data=grid.intermediate_data,
     output:
         expand(
@@ -24,9 +25,8 @@ rule train_intermediate:
         "../envs/train.yaml"
     threads: grid.threads
     resources:
-        mem_mb=4000,
+        mem_mb=lambda wildcards, attempt: 4000 * attempt,
         runtime=1440,
-        gpu=0,
     params:
         spec=specs.spec_intermediate,
         code=specs.code_intermediate,

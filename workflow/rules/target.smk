@@ -9,6 +9,7 @@ rule train_target:
     """
     input:
         model=grid.started_from,
+        weights=grid.beside(grid.started_from),
         data=grid.target_data,
     output:
         expand(
@@ -24,9 +25,8 @@ rule train_target:
         "../envs/train.yaml"
     threads: grid.threads
     resources:
-        mem_mb=4000,
+        mem_mb=lambda wildcards, attempt: 4000 * attempt,
         runtime=720,
-        gpu=0,
     params:
         spec=specs.spec_target,
         code=specs.code_target,
