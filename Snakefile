@@ -35,6 +35,7 @@ include: "workflow/rules/analyse.smk"
 
 onstart:
     submission.begin(workflow)
+    weights.lease(workflow.dag.needrun_jobs(), grid.unkept)
 
 
 localrules:

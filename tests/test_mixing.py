@@ -279,8 +279,8 @@ def _random_mix(seed, tasks, languages, size, budgets=("matched",)):
 
 
 def test_a_thousand_random_mixes(monkeypatch):
-    solved, minimise = set(), programme._minimise
-    monkeypatch.setattr(programme, "_minimise", lambda *programme: solved.add(seed) or minimise(*programme))
+    solved, minimise = set(), programme.minimise
+    monkeypatch.setattr(programme, "minimise", lambda *programme: solved.add(seed) or minimise(*programme))
     met = 0
     for seed in range(1000):
         (examples, weights, supply), options = _random_mix(seed, (1, 3), (0, 3), 40, mixing.BUDGETS)
@@ -320,8 +320,8 @@ def _every_division(total, limits):
 
 
 def test_no_worse_than_brute_force_over_several_tasks(monkeypatch):
-    solved, minimise = set(), programme._minimise
-    monkeypatch.setattr(programme, "_minimise", lambda *programme: solved.add(seed) or minimise(*programme))
+    solved, minimise = set(), programme.minimise
+    monkeypatch.setattr(programme, "minimise", lambda *programme: solved.add(seed) or minimise(*programme))
     for seed in range(200):
         draw = random.Random(seed)
         tasks, codes, repeats = [f"t{i}" for i in range(draw.randint(2, 3))], ["a", "b", "en"], draw.randint(1, 2)
@@ -356,7 +356,7 @@ def test_every_solver_gives_the_same_numbers(monkeypatch):
 
 def test_no_solver_runs_where_no_other_task_can_help(monkeypatch):
     """What the Snakefile asks at every parse: one task at a time, and tasks with rows enough."""
-    monkeypatch.setattr(programme, "_minimise", lambda *_: pytest.fail("a solver ran"))
+    monkeypatch.setattr(programme, "minimise", lambda *_: pytest.fail("a solver ran"))
     weights, supply = {"en": 0.5, "a": 0.3, "b": 0.2}, {"en": 1000, "a": 5, "b": 28}
     one = _counts(allocate_tasks({"t": 101}, {"t": weights}, {"t": supply}))["t"]
     assert one == allocate(101, weights, supply)

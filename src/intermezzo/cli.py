@@ -18,6 +18,7 @@ from typing import Any, TextIO
 from intermezzo import __version__
 from intermezzo.environment import settle
 from intermezzo.errors import UserError, in_words
+from intermezzo.usage import recorded
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -26,7 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if "spec" in options:
             settle(options.spec.get("threads", 1), online=_needs_network(options.spec))
-        with _labelled(options):
+        with _labelled(options), recorded(options):
             options.run(options)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
@@ -103,6 +104,9 @@ def _parser() -> argparse.ArgumentParser:
     stage.add_argument("--run", dest="names", type=_json, required=True, help="names of the run, JSON")
     stage.add_argument("--out", type=Path, required=True, help="folder for {language}.json and the predictions")
     stage.add_argument("--cache", type=Path, required=True, help="folder of predictions that were already made")
+    stage.add_argument(
+        "--states", type=Path, default=Path("results/.state"), help="folder for states, if the model is to be rebuilt"
+    )
 
     stage = _stage(stages, "summarize", "bring all scores together: scores, summary and answer")
     stage.add_argument("--results", type=Path, required=True, help="folder of the evaluation results")
@@ -122,6 +126,7 @@ def _parser() -> argparse.ArgumentParser:
     export.set_defaults(run=_lazily("commands.export", "export"))
 
     _configuration(stages)
+    _plan(stages)
     _catalogue(stages)
     _benchmarks(stages)
     return parser
@@ -164,6 +169,30 @@ def _configuration(stages: Any) -> None:
         parser.set_defaults(run=_lazily("commands.experiment", name))
     for parser in (check, grid, tables):
         _overlays(parser)
+
+
+def _plan(stages: Any) -> None:
+    does = "what an experiment costs before it runs: jobs, hours, memory, disk; and which part of it a budget buys"
+    plan = stages.add_parser("plan", help=does, description=does, allow_abbrev=False)
+    plan.add_argument(
+        "--configfile", dest="overlays", nargs="+", type=Path, default=[], help="configuration files, later ones win"
+    )
+    plan.add_argument("--workers", type=int, metavar="N", help="jobs at a time (as many as the cores allow; one GPU)")
+    plan.add_argument("--device", help="cpu, or a GPU of resources/rates.tsv (by the size of the encoder)")
+    plan.add_argument("--measure", action="store_true", help="time the encoders on this machine first (a minute)")
+    plan.add_argument(
+        "--budget-gpu-hours", dest="budget", type=float, metavar="H", help="choose the comparisons to keep for H hours"
+    )
+    plan.add_argument(
+        "--value",
+        dest="values",
+        action="append",
+        default=[],
+        metavar="NAME=NUMBER",
+        help="what comparisons of an intermediate, a mix or INTERMEDIATE/MIX are worth (1)",
+    )
+    plan.add_argument("--json", type=Path, metavar="FILE", help="write the plan as JSON")
+    plan.set_defaults(run=_lazily("commands.plan", "plan"))
 
 
 def _catalogue(stages: Any) -> None:

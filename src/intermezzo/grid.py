@@ -152,6 +152,16 @@ class Grid:
         baseline = [Run(encoder, BASELINE, BASELINE, seed) for encoder in self.encoders for seed in seeds]
         return baseline if self.config.target(target).baseline_only else baseline + self.intermediate_runs
 
+    @property
+    def unkept(self) -> set[str]:
+        """Stages whose weights are deleted when all that reads them is done."""
+        kept, trained = self.config.keep, any(map(self._starts_from_intermediates, self.targets))
+        gone = {"intermediate": kept.intermediate == "none" or (kept.intermediate == "final" and trained)}
+        return {stage for stage, away in (gone | {"target": kept.target == "none"}).items() if away}
+
+    def _starts_from_intermediates(self, target: str) -> bool:
+        return self.is_trained(target) and not self.config.target(target).baseline_only
+
     # -- order of jobs: the longest first, so that none is left alone at the end ------------------------------------
 
     def encoder_priority(self, wildcards: Any) -> int:

@@ -8,6 +8,7 @@ from argparse import Namespace
 from collections.abc import Iterable
 from pathlib import Path
 
+from intermezzo import weights
 from intermezzo.artifacts import atomic, digest, sha256
 from intermezzo.errors import UserError
 
@@ -66,8 +67,10 @@ def finetune(options: Namespace) -> None:
 
     data = {f"{path.parts[-3]}/{path.parts[-2]}": path for path in options.data}
     _check(options.data, {task["name"]: task["format"] for task in options.spec["tasks"]})
-    state = _state(options, [options.model, *options.data])
-    finetune(options.spec, options.model.parent, data, options.out, state, options.code)
+    state, model = _state(options, [options.model, *options.data]), options.model.parent
+    weights.need(model, options.out, options.states, finetune)
+    finetune(options.spec, model, data, options.out, state, options.code)
+    weights.release(model, options.out)
 
 
 def evaluate(options: Namespace) -> None:
@@ -79,17 +82,25 @@ def evaluate(options: Namespace) -> None:
     _check([*options.data, *options.support], {options.spec["task"]["name"]: options.spec["task"]["format"]})
     outputs = {name: options.out / f"{name}.json" for name in data}
     code = CODES | (json.loads(options.code) if options.code else {})
-    support = _by_language(options.support)
+    support, model = _by_language(options.support), options.model.parent
+
+    def fetch() -> None:
+        from intermezzo.training.finetune import finetune
+
+        weights.need(model, options.out, options.states, finetune)
+
     evaluate(
         options.spec,
-        options.model.parent,
+        model,
         data,
         outputs,
         options.names,
         support=support,
         cache=options.cache,
         code=code,
+        fetch=fetch,
     )
+    weights.release(model, options.out)
 
 
 def summarize(options: Namespace) -> None:

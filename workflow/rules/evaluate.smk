@@ -50,4 +50,4 @@ for evaluated_target in grid.targets:
         shell:
             "python -m intermezzo evaluate --spec {params.spec:q} --code {params.code:q} --run {params.run:q} "
             "--model {input.model:q} --data {input.data:q} --support {input.support:q} --out {params.out:q} "
-            "--cache results/.cache 2>&1 | tee {log:q}"
+            "--cache results/.cache --states results/.state 2>&1 | tee {log:q}"

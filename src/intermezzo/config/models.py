@@ -391,6 +391,20 @@ class TargetConfig(Section):
     training: Overrides = Field(Overrides(), description="Other settings for this target; they win over all.")
 
 
+Kept = Literal["all", "final", "none"]
+
+
+class KeepConfig(Section):
+    """Whose weights stay on the disk; manifests, logs and results always do. A change of it reruns nothing."""
+
+    intermediate: Kept = Field(
+        "all",
+        description="Intermediate models: `all`; `final` = those that no target is trained from; `none` = deleted when "
+        "all that reads them is done, and made again if something asks for them.",
+    )
+    target: Kept = Field("all", description="Fine-tuned target models, likewise (`final` = all of them).")
+
+
 class Config(Section):
     """The configuration of one experiment."""
 
@@ -418,6 +432,7 @@ class Config(Section):
         {name: TargetConfig(task=name) for name in ("nli", "qa", "pos", "retrieval")}, description="Targets by name."
     )
     training: TrainingConfig = Field(TrainingConfig(), description=TrainingConfig.__doc__)
+    keep: KeepConfig = Field(KeepConfig(), description=KeepConfig.__doc__)
     track_versions: bool = Field(
         False,
         description="Whether jobs are out of date when a library that their code imports has another version. "

@@ -31,6 +31,7 @@ def evaluate(
     support: dict[str, Path],
     cache: Path,
     code: dict[str, str],
+    fetch: Callable[[], None] = lambda: None,
 ) -> None:
     """Score `model` (a model folder) on `data` (name -> Parquet) and write `outputs` (name -> JSON).
 
@@ -38,11 +39,12 @@ def evaluate(
     support: language -> Parquet of what predictions need besides (mining: data to tune its threshold on; ranking: the
     candidates). Next to each JSON lies {name}.predictions.parquet (id, prediction). spec: task, max_length,
     stride and, for retrieval, layer, pooling, center. provenance: keys that name the run, copied into each JSON. code:
-    {"predict", "score"}: fingerprints of what makes predictions and of what scores them.
+    {"predict", "score"}: fingerprints of what makes predictions and of what scores them. fetch: called before the
+    model's weights are read, which is only when there is something to predict.
     """
     task = spec["task"]
     manifest = read_json(model / "manifest.json")
-    predictor = _Predictor(spec, model, support)
+    predictor = _Predictor(spec, model, support, fetch)
     support_sha256 = {language: sha256(path) for language, path in support.items()}
     made = []
     for name, path in data.items():
@@ -105,13 +107,14 @@ def _gold(rows: list[dict], fmt: str) -> list[Any]:
 class _Predictor:
     """Loads the model when the first predictions are asked for: a fully cached run never imports torch."""
 
-    def __init__(self, spec: dict[str, Any], model: Path, support: dict[str, Path]) -> None:
-        self.spec, self.model, self.support = spec, model, support
+    def __init__(self, spec: dict[str, Any], model: Path, support: dict[str, Path], fetch: Callable[[], None]) -> None:
+        self.spec, self.model, self.support, self.fetch = spec, model, support, fetch
         self.predict: Callable[[list[dict], str], list[Any]] | None = None
 
     def __call__(self, rows: list[dict], language: str) -> list[Any]:
         if self.predict is None:
             from intermezzo.evaluation.predict import predictor
 
+            self.fetch()
             self.predict = predictor(self.spec, self.model, self.support)
         return self.predict(rows, language)

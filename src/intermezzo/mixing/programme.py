@@ -43,12 +43,12 @@ def together(
         rows += [({distance[cell]: 1, count[cell]: sign}, sign * target) for sign in (1, -1)]
         rows.append(({farthest: 1, distance[cell]: -1}, 0))
     for columns in (shortfall.values(), [most], distance.values(), [farthest]):
-        found = _minimise(dict.fromkeys(columns, 1), bounds, rows)
+        found = minimise(dict.fromkeys(columns, 1), bounds, rows)
         rows.append((dict.fromkeys(columns, -1), -sum(found[column] for column in columns)))
     reach, last = found[farthest], dict(cells)
     for (task, code), column in count.items():
         if last[task] != code and found[column] < min(bounds[column][1], own[task][code] + reach):
-            found = _minimise({column: -1}, bounds, rows)
+            found = minimise({column: -1}, bounds, rows)
         bounds[column] = (found[column], found[column])
     return {task: {code: found[count[task, code]] for code in parts} for task, parts in weights.items()}
 
@@ -58,7 +58,7 @@ Row = tuple[dict[int, int], int]
 Bounds = list[tuple[int, int]]
 
 
-def _minimise(objective: dict[int, int], bounds: Bounds, rows: list[Row]) -> list[int]:
+def minimise(objective: dict[int, int], bounds: Bounds, rows: list[Row]) -> list[int]:
     """The values of all columns, whole numbers, that minimise `objective`.
 
     pulp's CBC solves it; wheels of pulp before 4 have a binary of it for the usual systems, but not one that runs on
@@ -72,7 +72,7 @@ def _minimise(objective: dict[int, int], bounds: Bounds, rows: list[Row]) -> lis
         kept = all(low <= value <= high for value, (low, high) in zip(found, bounds, strict=True))
         if kept and all(sum(c * found[i] for i, c in parts.items()) >= low for parts, low in rows):
             return found
-    raise UserError("mixes: no solver of integer programmes runs here; install scipy, or pulp with CBC")
+    raise UserError("no solver of integer programmes runs here; install scipy, or pulp with CBC")
 
 
 def _with_pulp(objective: dict[int, int], bounds: Bounds, rows: list[Row]) -> list[float | None] | None:

@@ -91,6 +91,7 @@ def finetune(spec: dict[str, Any], model: Path, data: dict[str, Path], out: Path
                 "heads_sha256": sha256(out / "heads.safetensors"),
                 "from_sha256": read_json(model / "manifest.json")["weights_sha256"],
                 "data_sha256": {key: sha256(path) for key, path in sorted(data.items())},
+                "made_from": {"model": str(model), "data": {key: str(path) for key, path in sorted(data.items())}},
                 "labels": observed,
                 "steps": steps,
                 "loss": loss,

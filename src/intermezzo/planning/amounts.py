@@ -1,0 +1,206 @@
+"""How much data there is: rows of a file, and tokens of a row.
+
+Data that is prepared is counted, and a sample of it is read with the encoder's own tokenizer. Before that, rows are
+those that the configuration and the task's file name, and a sample of the embedded world stands for its data. Where
+there is nothing to read, `resources/lengths.tsv` has what is known or assumed of a task.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from intermezzo.config.models import Config, ScratchEncoder
+from intermezzo.tasks import RESOURCES, load_task
+
+TABLE = RESOURCES / "lengths.tsv"
+SAMPLE = 64
+"""Rows that are read of a file."""
+LANGUAGES = 6
+"""Languages of a task and split that are read; the others count as these do on average."""
+PER_WORD, PER_CHARACTER = 1.26, 0.22
+"""Tokens of XLM-R's vocabulary per word and per character, the larger of both counts (MNLI: 41.5 tokens a pair)."""
+OF_SMALL_VOCABULARY = 1.15
+"""Tokens per word of the embedded world, of a vocabulary that was trained on it (2,000 pieces, measured)."""
+
+
+class Amount(NamedTuple):
+    rows: int
+    basis: str
+
+
+class Size(NamedTuple):
+    """What one row becomes: so many inputs of the model with so many tokens in all, after cutting."""
+
+    inputs: float
+    tokens: float
+    basis: str
+
+
+class Known(NamedTuple):
+    """A line of resources/lengths.tsv: tokens of the two texts of an input, inputs per row, rows of a file."""
+
+    first: float
+    second: float
+    inputs: int
+    rows: int
+    source: str
+
+
+class Amounts:
+    """Rows and tokens of the data of a configuration."""
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        self._rows: dict[tuple[str, str, str, str], Amount] = {}
+        self._sizes: dict[tuple[Any, ...], Size] = {}
+        self._samples: dict[tuple[str, str, str, str], list[dict] | None] = {}
+        self._read: dict[tuple[str, str], int] = {}
+
+    def rows(self, task: str, language: str, split: str, source: str | None = None) -> Amount:
+        source = source or self.config.data.source_of(task)
+        key = (source, task, language, split)
+        if key not in self._rows:
+            self._rows[key] = self._count(*key)
+        return self._rows[key]
+
+    def size(self, task: str, language: str, split: str, encoder: str, length: int, stride: int) -> Size:
+        """What a row becomes for an encoder that reads `length` tokens, contexts in windows overlapping by `stride`."""
+        key = (task, language, split, encoder, length, stride)
+        if key not in self._sizes:
+            rows = self._sample(task, language, split)
+            texts = [_inputs(row, load_task(task).format) for row in rows or ()]
+            if texts:
+                count, basis = _counter(self.config, encoder)
+                counted = [[tuple(map(count, texts)) for texts in inputs] for inputs in texts]
+            else:
+                known, fmt = _known(task, split), load_task(task).format
+                pair = [(known.first, known.second)] if fmt != "ranking" else [(known.first,), (known.second,)]
+                counted, basis = [pair[: None if split == "train" else 1] * known.inputs], known.source
+            made = [_cut(inputs, load_task(task).format, length, stride) for inputs in counted]
+            inputs, tokens = (sum(column) / len(made) for column in zip(*made, strict=True))
+            self._sizes[key] = Size(inputs, tokens, basis)
+        return self._sizes[key]
+
+    def _count(self, source: str, task: str, language: str, split: str) -> Amount:
+        path = Path(f"results/data/{source}/{task}/{language}/{split}.parquet")
+        if path.is_file():
+            import pyarrow.parquet as pq
+
+            return Amount(pq.read_metadata(path).num_rows, "prepared data")
+        if source == "translated":
+            return self.rows(task, "en", "train")
+        data = self.config.data
+        asked = data.rows.of(task, data.evaluation_split if split == "candidates" else split)
+        if source == "world":
+            from intermezzo import world
+
+            known = world.build(self.config.world.model_dump())
+            generator = load_task(task).sources.world.generator
+            there = known.amount(generator, language, split)
+            return Amount(there if asked is None or split == "candidates" else asked, "the configuration")
+        parts = load_task(task).sources.parts(source).get(language, {}).get(split, [])
+        named = [part.get("rows", part.get("unverified_rows")) for part in parts]
+        if parts and None not in named:
+            there, basis = sum(named), "the task's file"
+        else:
+            there, basis = _known(task, split).rows, "assumed rows"
+        whole = split == "candidates" or load_task(task).format == "mining"
+        return Amount(there if asked is None or whole else min(asked, there), basis)
+
+    def _sample(self, task: str, language: str, split: str) -> list[dict] | None:
+        source = self.config.data.source_of(task)
+        key = (source, task, language, split)
+        if key not in self._samples:
+            at = (task, split)
+            self._read[at] = self._read.get(at, 0) + 1
+            self._samples[key] = self._read_rows(*key) if self._read[at] <= LANGUAGES else self._others(*key)
+        return self._samples[key]
+
+    def _others(self, source: str, task: str, language: str, split: str) -> list[dict]:
+        read = [rows for key, rows in self._samples.items() if (*key[:2], key[3]) == (source, task, split) and rows]
+        return [row for rows in read[:LANGUAGES] for row in rows[: SAMPLE // LANGUAGES]]
+
+    def _read_rows(self, source: str, task: str, language: str, split: str) -> list[dict] | None:
+        path = Path(f"results/data/{source}/{task}/{language}/{split}.parquet")
+        if path.is_file():
+            import pyarrow.parquet as pq
+
+            return next(pq.ParquetFile(path).iter_batches(SAMPLE)).to_pylist()
+        if source == "world":
+            from intermezzo import world
+
+            known, generator = world.build(self.config.world.model_dump()), load_task(task).sources.world.generator
+            rows = min(SAMPLE, self.rows(task, language, split).rows)
+            return known.rows(generator, language, split, rows)
+        return None
+
+
+def _inputs(row: dict[str, Any], fmt: str) -> list[tuple[str, ...]]:
+    """The inputs of the model that a row becomes: tuples of one text or two."""
+    if fmt == "multiple_choice":
+        return [(f"{row['context']} {row['question']}", choice) for choice in row["choices"]]
+    if fmt == "tagging":
+        return [(" ".join(row["tokens"]),)]
+    if fmt == "span":
+        return [(row["question"], row["context"])]
+    texts = tuple(text for text in (row["text"], row.get("text_pair")) if text)
+    return [texts] if fmt in ("classification", "mlm") else [(text,) for text in texts]
+
+
+def _cut(inputs: Sequence[tuple[float, ...]], fmt: str, length: int, stride: int) -> tuple[float, float]:
+    """(inputs, tokens) of one row whose texts have so many tokens; special tokens are added as XLM-R has them."""
+    number, total = 0.0, 0.0
+    for texts in inputs:
+        if fmt == "span":
+            question, context = min(texts[0], length // 3), texts[1]
+            room, overlap = max(1.0, length - question - 4), min(stride, length // 3)
+            more = max(0.0, context - room)
+            windows = 1 + -(-more // max(1.0, room - overlap))
+            number += windows
+            total += context + windows * (question + 4) + (windows - 1) * overlap
+        else:
+            number += 1
+            total += min(length, sum(texts) + (4 if len(texts) > 1 and texts[1] else 2))
+    return number, total
+
+
+def _counter(config: Config, encoder: str) -> tuple[Any, str]:
+    """A function from a text to its number of tokens, and where it comes from."""
+    path = Path(f"results/encoders/{encoder}/tokenizer.json")
+    if path.is_file():
+        tokenizer = _tokenizer(str(path))
+        return lambda text: len(tokenizer.encode(text, add_special_tokens=False).ids), "a sample and the tokenizer"
+    if isinstance(config.encoders[encoder], ScratchEncoder):
+        return lambda text: len(text.split()) * OF_SMALL_VOCABULARY, "a sample and words"
+    return lambda text: max(len(text.split()) * PER_WORD, len(text) * PER_CHARACTER), "a sample and words"
+
+
+@cache
+def _tokenizer(path: str) -> Any:
+    from tokenizers import Tokenizer
+
+    tokenizer = Tokenizer.from_file(path)
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    return tokenizer
+
+
+def _known(task: str, split: str) -> Known:
+    """What the table says of a task's split, else of the task, else of its format."""
+    table = _table()
+    return table.get(f"{task}/{split}") or table.get(task) or table[f"format:{load_task(task).format}"]
+
+
+@cache
+def _table() -> dict[str, Known]:
+    with open(TABLE, encoding="utf-8", newline="") as handle:
+        rows = csv.DictReader((row for row in handle if not row.startswith("#")), delimiter="\t")
+        lines = {row["task"]: (float(row["first"]), float(row["second"]), row) for row in rows}
+    return {
+        task: Known(first, second, int(row["inputs"]), int(row["rows"]), row["source"])
+        for task, (first, second, row) in lines.items()
+    }

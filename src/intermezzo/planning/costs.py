@@ -1,0 +1,256 @@
+"""What a job costs: tokens, time, memory and disk, from the amounts of data and the rates of its encoder.
+
+These are models: counts are exact where data is prepared, times come from a table of rates. `intermezzo.planning.past`
+corrects the times by those of jobs that have run.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from intermezzo.config import catalogue
+from intermezzo.config.settings import Phase, examples_of, resolve
+from intermezzo.grid import BASELINE, Grid
+from intermezzo.mixing import ENGLISH, budget_of, shares
+from intermezzo.planning.amounts import Amounts
+from intermezzo.planning.jobs import Job
+from intermezzo.planning.rates import BATCH, CPU, Rates
+from intermezzo.planning.shapes import Shape, shape_of
+from intermezzo.tasks import load_task
+
+LARGE = 50e6
+"""Parameters from which on a GPU is taken for granted, where no device is named."""
+GPU = "h200"
+"""The GPU whose price is given, where none is named."""
+START_SECONDS = 0.3
+"""A job's own start, and reading and checking its inputs, where a fork server runs."""
+ROW_SECONDS = 0.4e-3
+"""Reading, tokenizing and writing one row."""
+FILE_BYTES_PER_SECOND = 3e8
+"""Weights: reading, hashing and writing them."""
+DOWNLOAD_BYTES_PER_SECOND = 2e7
+PROCESS_MB = 480
+"""A process that has imported torch and transformers."""
+ALLOCATOR_MB = 250
+"""What glibc keeps of what a training has once used (100 to 600 MB were seen with small models)."""
+GPU_MB = 800
+"""CUDA's own."""
+
+
+@dataclass(frozen=True)
+class Cost:
+    """tokens: that go through the encoder. seconds: of the device. memory_mb: of the device, at the peak. disk_mb: what
+    stays, but for weights, which have a number of their own."""
+
+    tokens: float
+    seconds: float
+    device: str
+    memory_mb: float
+    disk_mb: float
+    weights_mb: float
+    basis: frozenset[str]
+
+
+class Costs:
+    def __init__(self, grid: Grid, amounts: Amounts, rates: Rates, device: str | None = None) -> None:
+        """device: of trainings and predictions; None = a GPU for large encoders, the CPU for others."""
+        self.grid, self.config, self.amounts, self.rates, self.device = grid, grid.config, amounts, rates, device
+        self.shapes = {name: shape_of(self.config, name, rates.shapes) for name in grid.encoders}
+        self._training = cache(self._training)
+        self._prediction = cache(self._prediction)
+
+    def cost(self, job: Job) -> Cost:
+        keys = job.keys
+        if job.stage == "data":
+            return self._data(job)
+        if job.stage == "encoder":
+            return self._encoder(keys.encoder)
+        if job.stage == "intermediate":
+            return self._training("intermediate", keys.encoder, keys.intermediate, keys.mix)
+        if job.stage == "target":
+            return self._training("target", keys.encoder, keys.target, None)
+        if job.stage == "evaluation":
+            untouched = keys.intermediate == BASELINE and not self.grid.is_trained(keys.target)
+            return self._prediction(keys.encoder, keys.target, untouched)
+        results = len(self.grid.evaluation_paths())
+        return Cost(0, START_SECONDS + 1 + results * 1e-3, CPU, 300 + results * 0.02, results * 2e-3, 0, frozenset())
+
+    def device_of(self, encoder: str) -> str:
+        if self.device is not None:
+            return self.device
+        return GPU if self.shapes[encoder][0].parameters > LARGE else CPU
+
+    # -- stages --------------------------------------------------------------------------------------------------
+
+    def _data(self, job: Job) -> Cost:
+        keys = job.keys
+        rows = self.amounts.rows(keys.task, keys.language, keys.split, keys.source).rows
+        per_row = {"world": 0.05e-3, "hub": 0.2e-3, "files": 0.1e-3, "translated": 0.3e-3}[keys.source]
+        seconds, basis = START_SECONDS / 2 + rows * per_row, frozenset[str]()
+        if keys.source == "hub":
+            seconds += 5 + rows * 300 / DOWNLOAD_BYTES_PER_SECOND
+            basis = frozenset({"downloads: assumed 300 bytes a row and 20 MB/s"})
+        if keys.source == "translated" and self.config.translation.backend == "hub":
+            basis = frozenset({"translation by a model: not priced"})
+        return Cost(0, seconds, CPU, 400 + rows * 3e-3, rows * 80 / 1e6, 0, basis)
+
+    def _encoder(self, name: str) -> Cost:
+        shape, known = self.shapes[name]
+        weights, other = shape.parameters * 4 / 1e6, _tokenizer_mb(shape)
+        if name in self.grid.imported:
+            seconds = 10 + weights * 1e6 / DOWNLOAD_BYTES_PER_SECOND
+            return Cost(
+                0, seconds, CPU, PROCESS_MB + 2 * weights, other, weights, frozenset({f"size of {name}: {known}"})
+            )
+        encoder = self.config.encoders[name]
+        training, length = encoder.training, encoder.model.max_length
+        task, languages = catalogue.TEXT, list(self.grid.text(name))
+        rows = {code: self.amounts.rows(task, code, "train").rows for code in languages}
+        drawn = {code: count**encoder.language_alpha for code, count in rows.items()}
+        sizes = {code: self.amounts.size(task, code, "train", name, length, 0) for code in languages}
+        per_text = sum(sizes[code].tokens * part for code, part in drawn.items()) / sum(drawn.values())
+        tokens = training.steps * training.batch_size * per_text
+        rate = self.rates.rate(shape, self.device_of(name), "train", self.grid.threads)
+        head = 2 * encoder.mask_rate * shape.vocab_size * shape.hidden_size  # the softmax over all pieces
+        seconds = rate.seconds(training.steps, tokens * (1 + head / shape.flops(per_text)))
+        rows_all = sum(rows.values())
+        seconds += START_SECONDS + rows_all * 2 * ROW_SECONDS + _files(2 * shape.parameters)
+        memory = self._memory(shape, training.batch_size * per_text, self.device_of(name), train=True, rows=rows_all)
+        basis = {rate.basis} | {f"lengths: {size.basis}" for size in sizes.values()}
+        return Cost(tokens, seconds, self.device_of(name), memory, other, weights, frozenset(basis))
+
+    def _training(self, phase: Phase, encoder: str, name: str, mix: str | None) -> Cost:
+        shape, _ = self.shapes[encoder]
+        tasks = self.config.intermediate(name).tasks if phase == "intermediate" else self.grid.trained_on(name)
+        own = tasks if phase == "intermediate" else [self.grid.task(name).name]
+        settings = resolve(self.config, encoder, phase, name, own)
+        parts = [self._part(phase, encoder, name, task, mix, settings) for task in tasks]
+        tokens, steps, inputs, longest = 0.0, 0.0, 0.0, 0.0
+        for part, features in zip(parts, self._shared(phase, name, parts, settings), strict=True):
+            steps += -(-features // settings["batch_size"])
+            tokens += features * part.per_input
+            inputs += part.inputs
+            longest = max(longest, part.per_input)
+        if phase == "intermediate" and (share := self.config.intermediate(name).mlm.share):
+            extra = steps * share / (1 - share)
+            text = self._text(encoder, name, mix, settings)
+            steps, tokens = steps + extra, tokens + extra * settings["batch_size"] * text
+        rate = self.rates.rate(shape, self.device_of(encoder), "train", self.grid.threads)
+        seconds = START_SECONDS + rate.seconds(steps, tokens) + inputs * ROW_SECONDS + _files(3 * shape.parameters)
+        memory = self._memory(shape, settings["batch_size"] * longest, self.device_of(encoder), train=True, rows=inputs)
+        basis = frozenset({rate.basis, *(basis for part in parts for basis in part.basis)})
+        weights = shape.parameters * 4 / 1e6
+        return Cost(tokens, seconds, self.device_of(encoder), memory, _tokenizer_mb(shape), weights, basis)
+
+    def _shared(self, phase: Phase, name: str, parts: list[_Part], settings: dict[str, Any]) -> list[float]:
+        """Inputs of each task over all epochs, as `intermezzo.training.finetune.plan` shares them."""
+        if phase == "target":
+            return [part.inputs * settings["epochs"] for part in parts]
+        entry = self.config.intermediate(name)
+        capped = [min(part.inputs, entry.cap or part.inputs) for part in parts]
+        power = {"proportional": 1.0, "uniform": 0.0}.get(entry.sampling, 1.0 / entry.temperature)
+        weights = [max(size, 1e-9) ** power for size in capped]
+        total = sum(capped) * settings["epochs"]
+        return [total * weight / sum(weights) for weight in weights]
+
+    def _part(
+        self, phase: Phase, encoder: str, name: str, task: str, mix: str | None, settings: dict[str, Any]
+    ) -> _Part:
+        """What one task gives to a training: its inputs in one epoch, and the tokens of one."""
+        wanted = examples_of(
+            self.config, encoder, phase, name, task if phase == "intermediate" else self.grid.task(name).name
+        )
+        portions = catalogue.portions_of(self.config, mix, load_task(task)) if mix else [(ENGLISH, 1.0, [ENGLISH])]
+        entry = self.config.mixes[mix] if mix else None
+        languages = {code for _, _, codes in portions for code in codes}
+        rows = {code: self._supply(task, code, mix) for code in languages}
+        temperature = entry.temperature if entry else None
+        weights = shares(portions, {code: there.rows for code, there in rows.items()}, temperature)
+        budget = entry.budget if entry else "matched"
+        if wanted is None:
+            wanted = sum(rows[code].rows for code in (weights if budget == "matched" else (ENGLISH,)))
+        total = budget_of(wanted, weights, budget)
+        read = {ENGLISH: 1.0} if budget == "english_repeated" else weights
+        whole = sum(read.values())
+        sizes = {
+            code: self.amounts.size(task, code, "train", encoder, settings["max_length"], settings["stride"])
+            for code in read
+        }
+        inputs = total * sum(sizes[code].inputs * part for code, part in read.items()) / whole
+        tokens = total * sum(sizes[code].tokens * part for code, part in read.items()) / whole
+        if load_task(task).format in ("multiple_choice", "ranking"):  # an example is one feature, whatever it holds
+            inputs = float(total)
+        basis = {f"lengths: {size.basis}" for size in sizes.values()} | {
+            f"rows: {there.basis}" for there in rows.values()
+        }
+        return _Part(inputs, tokens / max(inputs, 1e-9), frozenset(basis))
+
+    def _supply(self, task: str, language: str, mix: str | None) -> Any:
+        translated = mix is not None and self.config.mixes[mix].translated and language != ENGLISH
+        return self.amounts.rows(task, language, "train", "translated" if translated else None)
+
+    def _text(self, encoder: str, name: str, mix: str | None, settings: dict[str, Any]) -> float:
+        """Tokens of a text of continued masked language modelling; languages share it evenly."""
+        task = self.config.intermediate(name).mlm.task
+        sizes = [
+            self.amounts.size(task, code, "train", encoder, settings["max_length"], settings["stride"]).tokens
+            for code in self.grid.text_beside(name, mix or BASELINE)
+        ]
+        return sum(sizes) / max(1, len(sizes))
+
+    def _prediction(self, encoder: str, target: str, untouched: bool) -> Cost:
+        shape, _ = self.shapes[encoder]
+        task = self.grid.task(target)
+        settings = resolve(self.config, encoder, "target", target, [task.name])
+        split = self.config.data.evaluation_split
+        read = [(code, split) for code in self.grid.languages(target)]
+        read += [(code, "dev") for code in self.grid.development(target)]
+        own = list(read)
+        if task.format == "mining":
+            read += [(code, "dev") for code in self.grid.languages(target)]
+        if task.format == "ranking":
+            read += [(c, "candidates") for c in catalogue.languages_with(self.config, task, "candidates")]
+        tokens, rows, basis = 0.0, 0, set[str]()
+        for code, part in read:
+            there = self.amounts.rows(task.name, code, part)
+            size = self.amounts.size(task.name, code, part, encoder, settings["max_length"], settings["stride"])
+            tokens, rows = tokens + there.rows * size.tokens, rows + there.rows
+            basis |= {f"lengths: {size.basis}", f"rows: {there.basis}"}
+        rate = self.rates.rate(shape, self.device_of(encoder), "predict", self.grid.threads)
+        seconds = (
+            START_SECONDS + rate.seconds(tokens / BATCH, tokens) + rows * ROW_SECONDS + _files(2 * shape.parameters)
+        )
+        memory = self._memory(shape, BATCH, self.device_of(encoder), train=False, rows=rows)
+        written = sum(self.amounts.rows(task.name, code, part).rows for code, part in own) * 30 + len(own) * 2500
+        return Cost(tokens, seconds, self.device_of(encoder), memory, written / 1e6, 0, frozenset({*basis, rate.basis}))
+
+    def _memory(self, shape: Shape, tokens: float, device: str, *, train: bool, rows: float) -> float:
+        """MB on a CPU, or of a GPU's own memory.
+
+        Training: weights, gradients and AdamW's two moments, and what a step of so many tokens keeps for the way back
+        (about 20 numbers per hidden unit and layer, and the feed-forward's two; half as long on a GPU). Prediction: the
+        weights and one layer or two.
+        """
+        numbers = (20 * shape.hidden_size + 2 * shape.intermediate_size) * (shape.layers if train else 2)
+        model = shape.parameters * (16 if train else 4)
+        if device != CPU:
+            return GPU_MB + (model + tokens * numbers * 2) / 1e6
+        return PROCESS_MB + train * ALLOCATOR_MB + (model + tokens * numbers * 4 + rows * 4000) / 1e6
+
+
+@dataclass(frozen=True)
+class _Part:
+    inputs: float
+    per_input: float
+    basis: frozenset[str]
+
+
+def _files(parameters: float) -> float:
+    return parameters * 4 / FILE_BYTES_PER_SECOND
+
+
+def _tokenizer_mb(shape: Shape) -> float:
+    """tokenizer.json, and what is small."""
+    return shape.vocab_size * 70 / 1e6 + 0.05

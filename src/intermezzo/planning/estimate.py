@@ -1,0 +1,108 @@
+"""The estimate of a whole experiment."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from functools import cached_property
+
+from intermezzo.config.models import Config
+from intermezzo.grid import Grid
+from intermezzo.planning.amounts import Amounts
+from intermezzo.planning.costs import Cost, Costs
+from intermezzo.planning.jobs import STAGES, Job, Progress, jobs_of
+from intermezzo.planning.past import Past, Took, took
+from intermezzo.planning.rates import CPU, Rates
+from intermezzo.planning.schedule import Schedule, schedule, weights_at_most
+
+
+@dataclass(frozen=True)
+class Stage:
+    """One line of the price list; what is not about all jobs is about those still to do."""
+
+    name: str
+    jobs: int
+    done: int
+    tokens: float
+    cpu_seconds: float
+    gpu_seconds: float
+    longest_seconds: float
+    memory_mb: float
+    disk_mb: float
+    """What its files take at the end, those of done jobs included; weights that are not kept are not among them."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    grid: Grid
+    jobs: dict[str, Job]
+    costs: dict[str, Cost]
+    done: set[str]
+    past: dict[str, Took]
+    workers: int
+
+    @cached_property
+    def todo(self) -> dict[str, float]:
+        """path -> seconds, of the jobs that must run, in order."""
+        return {path: self.costs[path].seconds for path in self.jobs if path not in self.done}
+
+    @cached_property
+    def schedule(self) -> Schedule:
+        return schedule(self.jobs, self.todo, self.workers)
+
+    @cached_property
+    def unkept(self) -> set[str]:
+        return self.grid.unkept
+
+    @cached_property
+    def weights_mb(self) -> tuple[float, float]:
+        """Weights on the disk: (at most, at the end)."""
+        sizes = {path: cost.weights_mb for path, cost in self.costs.items() if cost.weights_mb}
+        there = [path for path in sizes if path in self.done and self.jobs[path].stage not in self.unkept]
+        return weights_at_most(self.jobs, sizes, self.unkept, self.schedule, there)
+
+    @cached_property
+    def states_mb(self) -> float:
+        """What the trainings that run at one time keep for resuming, at most: weights and two moments."""
+        sizes = sorted((cost.weights_mb * 3 for path, cost in self.costs.items() if path in self.todo), reverse=True)
+        return sum(sizes[: self.workers])
+
+    @cached_property
+    def stages(self) -> list[Stage]:
+        return [self._stage(name) for name in STAGES]
+
+    def _stage(self, name: str) -> Stage:
+        paths = [path for path, job in self.jobs.items() if job.stage == name]
+        todo = [self.costs[path] for path in paths if path in self.todo]
+        kept = 0.0 if name in self.unkept else sum(self.costs[path].weights_mb for path in paths)
+        return Stage(
+            name,
+            len(paths),
+            len(paths) - len(todo),
+            sum(cost.tokens for cost in todo),
+            sum(cost.seconds for cost in todo if cost.device == CPU),
+            sum(cost.seconds for cost in todo if cost.device != CPU),
+            max((cost.seconds for cost in todo), default=0.0),
+            max((cost.memory_mb for cost in todo), default=0.0),
+            sum(self.costs[path].disk_mb for path in paths) + kept,
+        )
+
+
+def make(config: Config, *, workers: int | None = None, device: str | None = None) -> Plan:
+    """Estimate the experiment of `config` in the present folder.
+
+    workers: jobs at a time; None = as many as the cores allow, or one where a GPU computes. device: see `Costs`.
+    """
+    grid = Grid(config)
+    jobs = jobs_of(grid)
+    progress, past = Progress(grid, jobs), took(jobs)
+    model = Costs(grid, Amounts(config), Rates.read(), device)
+    modelled = {path: model.cost(job) for path, job in jobs.items()}
+    known = Past()
+    for path in past.keys() & progress.there:
+        known.add(jobs[path], modelled[path], past[path], config.threads)
+    costs = {path: known.corrected(job, modelled[path]) for path, job in jobs.items()}
+    if workers is None:
+        gpu = any(cost.device != CPU for cost in costs.values())
+        workers = 1 if gpu else max(1, (os.cpu_count() or 1) // config.threads)
+    return Plan(grid, jobs, costs, progress.done, past, workers)

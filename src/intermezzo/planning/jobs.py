@@ -1,0 +1,146 @@
+"""The jobs of an experiment: what each makes and needs, and which of them are done.
+
+A job's `path` is that of its log and benchmark: `target/{encoder}/{intermediate}/{mix}/seed{seed}/{target}`. Jobs come
+in an order in which each stands after what it needs.
+"""
+
+from __future__ import annotations
+
+import json
+from base64 import urlsafe_b64encode
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+from intermezzo.grid import BASELINE, Grid, Run, evaluation_path
+from intermezzo.lineage import Lineage
+from intermezzo.specs import Specs
+
+STAGES = ("data", "encoder", "intermediate", "target", "evaluation", "summary")
+RECORDS = Path(".snakemake/metadata")
+_LONGEST = 254
+"""Characters of a file name among Snakemake's records; longer ones go on in folders."""
+
+
+@dataclass(frozen=True, eq=False)
+class Job:
+    path: str
+    stage: str
+    keys: SimpleNamespace
+    """The wildcards of its rule."""
+    outputs: tuple[str, ...]
+    """The files that tell whether it is done."""
+    needs: tuple[str, ...]
+    """Paths of the jobs whose files it reads."""
+
+    @property
+    def name(self) -> str:
+        """What it is about: a task, an encoder, an intermediate or a target."""
+        named = {"data": "task", "encoder": "encoder", "intermediate": "intermediate", "summary": None}
+        key = named.get(self.stage, "target")
+        return getattr(self.keys, key) if key else self.stage
+
+
+def jobs_of(grid: Grid) -> dict[str, Job]:
+    """path -> job, for all that `snakemake` (without a target) would make in an empty folder."""
+    return {job.path: job for job in _jobs(grid)}
+
+
+def _jobs(grid: Grid) -> Iterator[Job]:
+    files = dict.fromkeys(grid.data_paths())
+    sources = {file: grid.translated_from(_data_keys(file)) for file in files if "/translated/" in file}
+    for file in dict.fromkeys([*sources.values(), *files]):
+        needs = (_of_file(sources[file]),) if file in sources else ()
+        yield Job(_of_file(file), "data", _data_keys(file), (file,), needs)
+    for encoder in grid.encoders:
+        keys = SimpleNamespace(encoder=encoder)
+        text = [*grid.text_files(keys), *grid.parallel_files(keys)] if encoder in grid.scratch else []
+        yield Job(f"encoders/{encoder}", "encoder", keys, (grid.encoder_of(keys),), tuple(map(_of_file, text)))
+    for run in grid.intermediate_runs:
+        keys = SimpleNamespace(**run._asdict())
+        needs = (f"encoders/{run.encoder}", *map(_of_file, grid.intermediate_data(keys)))
+        yield Job(_start(run), "intermediate", keys, (f"results/{_start(run)}/manifest.json",), needs)
+    trained = [target for target in grid.targets if grid.is_trained(target)]
+    for target in trained:
+        for run in grid.runs_of(target):
+            keys, path = SimpleNamespace(**run._asdict(), target=target), f"target/{run.path}/{target}"
+            needs = (_start(run), *map(_of_file, grid.target_data(keys)))
+            yield Job(path, "target", keys, (f"results/{path}/manifest.json",), needs)
+    for target in grid.targets:
+        for run in grid.runs_of(target):
+            keys = SimpleNamespace(**run._asdict(), target=target)
+            model = f"target/{run.path}/{target}" if target in trained else _start(run)
+            data = map(_of_file, [*grid.evaluation_data(keys), *grid.support_data(keys)])
+            outputs = tuple(evaluation_path(run, target, name) for name in grid.results(target))
+            yield Job(f"eval/{run.path}/{target}", "evaluation", keys, outputs, (model, *data))
+    evaluated = tuple(f"eval/{run.path}/{target}" for target in grid.targets for run in grid.runs_of(target))
+    outputs = ("results/scores.parquet", "results/summary.tsv", "results/answer.md")
+    yield Job("summary", "summary", SimpleNamespace(), outputs, evaluated)
+
+
+def _start(run: Run) -> str:
+    """The job that makes the model which a run's targets start from."""
+    return f"encoders/{run.encoder}" if run.intermediate == BASELINE else f"intermediate/{run.path}"
+
+
+def _of_file(path: str) -> str:
+    return path.removeprefix("results/").removesuffix(".parquet")
+
+
+def _data_keys(path: str) -> SimpleNamespace:
+    source, task, language, split = _of_file(path).split("/")[1:]
+    return SimpleNamespace(source=source, task=task, language=language, split=split)
+
+
+class Progress:
+    """Which jobs are done: as far as the files in this folder and Snakemake's records of them say."""
+
+    def __init__(self, grid: Grid, jobs: dict[str, Job]) -> None:
+        self.grid, self.specs = grid, Specs(grid)
+        self.lineage = Lineage(self.specs)
+        self.there: set[str] = set()
+        """Paths of jobs whose files are there and were made with the present settings, whatever the code was."""
+        self.done: set[str] = set()
+        """Paths of jobs that need not run."""
+        for path, job in jobs.items():
+            if not all(Path(output).is_file() for output in job.outputs):
+                continue
+            recorded, tracked = _recorded(job.outputs[0]), [repr(made(job.keys)) for made in self._tracked(job)]
+            if recorded is None or tracked[0] in recorded:
+                self.there.add(path)
+            made_from = (need for need in job.needs if jobs[need].stage != "data")
+            if self.done.issuperset(made_from) and (recorded is None or recorded.issuperset(tracked)):
+                self.done.add(path)
+        waited_for = {need for path, job in jobs.items() if path not in self.done for need in job.needs}
+        self.done |= {path for path, job in jobs.items() if job.stage == "data" and path not in waited_for}
+
+    def _tracked(self, job: Job) -> tuple[Callable[[Any], str], ...]:
+        """What the job's rule tracks, its specification first."""
+        specs, lineage = self.specs, self.lineage
+        if job.stage == "data":
+            if job.keys.source == "translated":
+                return specs.spec_translate, specs.code_translate, lineage.of_translation
+            return specs.spec_data, specs.code_data
+        if job.stage == "encoder":
+            if job.keys.encoder in self.grid.imported:
+                return specs.spec_import, specs.code_import
+            return specs.spec_pretrain, specs.code_pretrain, lineage.of_encoder
+        return {
+            "intermediate": (specs.spec_intermediate, specs.code_intermediate, lineage.of_intermediate),
+            "target": (specs.spec_target, specs.code_target, lineage.of_target),
+            "evaluation": (specs.spec_evaluate, specs.code_evaluate, lineage.of_evaluation),
+            "summary": (specs.spec_summary, specs.code_summary, lineage.of_summary),
+        }[job.stage]
+
+
+def _recorded(output: str) -> set[str] | None:
+    """The parameters that Snakemake has recorded for an output, as it writes them; None where it has no record."""
+    name = urlsafe_b64encode(output.encode()).decode()
+    parts = [name[at : at + _LONGEST] for at in range(0, len(name), _LONGEST)]
+    try:
+        record = json.loads(RECORDS.joinpath(*(f"@{part}" for part in parts[:-1]), parts[-1]).read_text())
+        return set(record["params"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None

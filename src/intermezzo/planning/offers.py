@@ -1,0 +1,73 @@
+"""What a grid offers to a budget: prices of its comparisons and of the baselines behind them; the overlay to run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import yaml
+
+from intermezzo.config.catalogue import ENGLISH
+from intermezzo.errors import UserError, suggestion
+from intermezzo.grid import BASELINE
+from intermezzo.planning.comparisons import Choice, Comparison, Offer
+from intermezzo.planning.costs import Cost
+from intermezzo.planning.estimate import Plan
+from intermezzo.planning.rates import CPU
+
+
+def offer(plan: Plan, values: Mapping[str, float]) -> Offer:
+    """The offer of a plan, in seconds of GPUs; of the CPU where no job of it runs on a GPU. Done jobs cost nothing.
+
+    values: an intermediate, a mix or `intermediate/mix` -> what its comparisons are worth (1 without one; the more
+    special name wins). Raises UserError for a name that the grid has not.
+    """
+    grid = plan.grid.config.grid
+    _check(values, [*grid.intermediates, *grid.mixes, *(f"{i}/{m}" for i in grid.intermediates for m in grid.mixes)])
+    on_gpu = any(cost.device != CPU for cost in plan.costs.values())
+    encoders = dict.fromkeys(plan.grid.encoders, 0.0)
+    comparisons: dict[Comparison, float] = {run[:3]: 0.0 for run in plan.grid.intermediate_runs}
+    for path, seconds in plan.todo.items():
+        keys = plan.jobs[path].keys
+        if not hasattr(keys, "encoder") or not _counts(plan.costs[path], on_gpu):
+            continue
+        if getattr(keys, "intermediate", BASELINE) == BASELINE:
+            encoders[keys.encoder] += seconds
+        else:
+            comparisons[keys.encoder, keys.intermediate, keys.mix] += seconds
+    worth = {key: _value(values, key[1], key[2]) for key in comparisons}
+    return Offer(encoders, comparisons, english_mix(plan), worth)
+
+
+def english_mix(plan: Plan) -> str | None:
+    """The mix that others are compared with: the first of English alone whose budget is English's own."""
+    mixes = plan.grid.config.mixes
+    for name in plan.grid.config.grid.mixes:
+        used = {code for code, weight in mixes[name].weights.items() if weight > 0}
+        if used == {ENGLISH} and mixes[name].budget != "english_repeated":
+            return name
+    return None
+
+
+def overlay(choice: Choice) -> str:
+    """The choice as a configuration file over the one that was planned."""
+    lists = {"encoders": choice.encoders, "intermediates": choice.intermediates, "mixes": choice.mixes}
+    return yaml.safe_dump({"grid": lists}, sort_keys=False, default_flow_style=None, width=10**6)
+
+
+def _counts(cost: Cost, on_gpu: bool) -> bool:
+    return not on_gpu or cost.device != CPU
+
+
+def _value(values: Mapping[str, float], intermediate: str, mix: str) -> float:
+    for name in (f"{intermediate}/{mix}", intermediate, mix):
+        if name in values:
+            return values[name]
+    return 1.0
+
+
+def _check(values: Mapping[str, float], known: list[str]) -> None:
+    for name, value in values.items():
+        if name not in known:
+            raise UserError(f"--value: nothing in the grid is called '{name}'; {suggestion(name, known)}")
+        if not 0 <= value < 1e6:
+            raise UserError(f"--value {name}={value:g}: a value is a number from 0 to a million")

@@ -1,0 +1,46 @@
+"""What a job has used: CPU seconds, memory and time, a line of `logs/usage.jsonl` for each.
+
+Snakemake's `benchmark:` measures the process that it starts; where that is the client of a fork server, the job is
+elsewhere, and only the wall time is its own. So a job reports itself, wherever it runs. Nothing depends on this file.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import sys
+import time
+from argparse import Namespace
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+LOG = Path("logs/usage.jsonl")
+_KIB = 2**10 if sys.platform != "darwin" else 1
+"""Bytes that `ru_maxrss` counts in."""
+
+
+@contextmanager
+def recorded(options: Namespace) -> Iterator[None]:
+    """Append what the block has used to the log, if it was a stage and came to its end; one write, so lines stay whole.
+
+    Peak memory of a fork contains what it shares with its parent (torch and transformers, 400 MB).
+    """
+    began = time.monotonic()
+    yield
+    made = getattr(options, "out", None) or getattr(options, "summary", None)
+    if made is None or not LOG.parent.is_dir():
+        return
+    own, children = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    cpu = sum(used.ru_utime + used.ru_stime for used in (own, children))
+    line = {"made": str(made), "seconds": round(time.monotonic() - began, 3), "cpu_seconds": round(cpu, 3)}
+    line["peak_mb"] = round(max(own.ru_maxrss, children.ru_maxrss) * _KIB / 1e6)
+    try:
+        log = os.open(LOG, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
+        try:
+            os.write(log, (json.dumps(line) + "\n").encode())
+        finally:
+            os.close(log)
+    except OSError:  # a log that cannot be written stops no job
+        pass

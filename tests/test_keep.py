@@ -1,0 +1,192 @@
+"""Weights that are not kept: deleted when nothing reads them any more, rebuilt bit for bit when something does."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from checkout import Checkout
+from intermezzo import weights
+from intermezzo.config import load
+from intermezzo.errors import UserError
+from intermezzo.grid import Grid
+
+SMALL = {"grid__mixes": ["en"], "grid__targets": ["pos", "retrieval"], "mixes__en+rare": None}
+NONE = {**SMALL, "keep__intermediate": "none", "keep__target": "none"}
+SCORED = ("scores.parquet", "summary.tsv", "answer.md")
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory) -> Checkout:
+    """A small run that keeps no weights."""
+    checkout = Checkout.fresh(tmp_path_factory.mktemp("finished") / "checkout")
+    checkout.run(**NONE)
+    return checkout
+
+
+@pytest.fixture
+def checkout(finished, tmp_path) -> Checkout:
+    return finished.copy(tmp_path / "checkout")
+
+
+def kept(checkout: Checkout) -> set[str]:
+    """The stages of which weights are there."""
+    return {path.relative_to(checkout.folder).parts[1] for path in checkout.folder.glob("results/**/model.safetensors")}
+
+
+def rebuilt(checkout: Checkout) -> list[str]:
+    """Logs of evaluations that have trained a model."""
+    logs = checkout.folder.glob("logs/eval/**/*.log")
+    return sorted(
+        path.parent.parent.parent.name + "/" + path.stem for path in logs if "trained parameters" in path.read_text()
+    )
+
+
+def test_weights_go_and_manifests_stay(finished):
+    assert kept(finished) == {"encoders"}
+    results = finished.folder / "results"
+    manifests = [len(list(results.glob(f"{stage}/**/manifest.json"))) for stage in ("intermediate", "target")]
+    assert manifests == [1, 2]
+    assert (results / "summary.tsv").is_file() and list(results.glob("target/**/heads.safetensors"))
+    assert not [path for path in (results / ".leases").iterdir() if path.is_dir()], "a lease was left behind"
+    assert not rebuilt(finished), "nothing is deleted before its last reader is done"
+
+
+def test_a_second_run_has_nothing_to_do_whatever_is_kept(finished):
+    assert finished.planned(**NONE) == set()
+    assert finished.planned(**SMALL) == set()
+
+
+def test_another_language_rebuilds_its_models_alone(checkout, tmp_path):
+    """Every target model is read again, so its intermediate is too; no job but the evaluations is planned."""
+    languages = {"languages__evaluation": ["en", "nor", "fri", "mor", "qul"]}
+    planned = checkout.planned(**NONE, **languages)
+    assert not [job for job in planned if job.startswith("Train")]
+    before = {path: path.stat().st_mtime_ns for path in checkout.folder.glob("results/**/manifest.json")}
+    checkout.run(**NONE, **languages)
+    assert {"nli/pos", "none/pos"} <= set(rebuilt(checkout)) <= {"nli/pos", "none/pos", "nli/retrieval"}
+    assert kept(checkout) == {"encoders"}
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+    assert checkout.planned(**NONE, **languages) == set()
+    other = Checkout.fresh(tmp_path / "other")
+    other.run(**SMALL, **languages)
+    assert kept(other) == {"encoders", "intermediate", "target"}
+    for name in SCORED:
+        assert (other.folder / "results" / name).read_bytes() == (checkout.folder / "results" / name).read_bytes()
+
+
+def test_one_more_target_leaves_the_others_alone(checkout):
+    settings = {**NONE, "grid__targets": ["pos", "retrieval", "nli"]}
+    planned = checkout.planned(**settings)
+    assert {job for job in planned if job.startswith("Train")} == {
+        f"Train target nli from tiny/{model}, seed 0" for model in ("none/none", "nli/en")
+    }
+    assert not [job for job in planned if "pos" in job or "retrieval" in job]
+    checkout.run(**settings)
+    assert kept(checkout) == {"encoders"} and not rebuilt(checkout)
+    log = checkout.folder / "logs/target/tiny/nli/en/seed0/nli.log"
+    assert "intermediate: " in log.read_text(), "the intermediate was trained again by the job that reads it"
+
+
+def test_a_metric_rebuilds_nothing(checkout):
+    checkout.edit("evaluation/metrics/tagging.py", "\ndef ", "\nEDITED = True\n\n\ndef ")
+    checkout.run(**NONE)
+    assert not rebuilt(checkout) and kept(checkout) == {"encoders"}
+
+
+def test_a_model_that_cannot_be_rebuilt_is_one_message(checkout):
+    path = checkout.folder / "results/target/tiny/none/none/seed0/pos/manifest.json"
+    manifest = json.loads(path.read_text())
+    manifest["made_with"]["torch"] = "1.0"
+    path.write_text(json.dumps(manifest))
+    done = checkout.snakemake(**NONE, languages__evaluation=["en", "nor", "fri", "mor", "qul"])
+    output = done.stdout + done.stderr
+    assert done.returncode != 0 and "Traceback" not in output
+    assert "weights were not kept (`keep`), and cannot be made again as they were: torch 1.0 is now" in output
+
+
+# -- leases --------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def model(tmp_path, monkeypatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    folder = Path("results/intermediate/e/i/m/seed0")
+    folder.mkdir(parents=True)
+    (folder / "manifest.json").write_text("{}")
+    (folder / weights.FILE).write_text("weights")
+    return folder
+
+
+def reader(name: str, model: Path) -> SimpleNamespace:
+    return SimpleNamespace(input={"model": f"{model}/manifest.json"}, output=[f"results/target/{name}/manifest.json"])
+
+
+def test_the_last_reader_deletes(model):
+    weights.lease([reader("a", model), reader("b", model)], {"intermediate"})
+    weights.release(model, Path("results/target/a"))
+    weights.release(model, Path("results/target/a"))
+    assert (model / weights.FILE).is_file()
+    weights.release(model, Path("results/target/b"))
+    assert not (model / weights.FILE).exists() and (model / "manifest.json").is_file()
+
+
+def test_weights_that_are_kept_have_no_leases(model):
+    weights.lease([reader("a", model)], {"target"})
+    weights.release(model, Path("results/target/a"))
+    assert (model / weights.FILE).is_file()
+
+
+def test_leases_of_a_killed_run_are_void(model):
+    weights.lease([reader("a", model), reader("b", model)], {"intermediate"})
+    weights.lease([reader("a", model)], {"intermediate"})
+    weights.release(model, Path("results/target/a"))
+    assert not (model / weights.FILE).exists()
+
+
+def test_weights_whose_reader_is_no_longer_asked_for_go_when_the_next_run_starts(model):
+    weights.lease([reader("a", model)], {"intermediate"})
+    weights.lease([], {"intermediate"})
+    assert not (model / weights.FILE).exists()
+
+
+def test_a_switch_to_keeping_deletes_nothing(model):
+    weights.lease([reader("a", model)], {"intermediate"})
+    weights.lease([reader("a", model)], set())
+    assert (model / weights.FILE).is_file()
+
+
+def test_other_bits_are_refused(model, monkeypatch):
+    from intermezzo.modeling.encoder import environment
+
+    start = Path("results/encoders/e")
+    manifest = {"spec": {}, "code": "", "made_with": environment(), "weights_sha256": "0" * 64, "data_sha256": {},
+                "made_from": {"model": str(start), "data": {}}}  # fmt: skip
+    (model / "manifest.json").write_text(json.dumps(manifest))
+    (model / weights.FILE).unlink()
+
+    def train(spec, start, data, out, state, code):
+        out.mkdir(parents=True)
+        (out / weights.FILE).write_text("others")
+        (out / "manifest.json").write_text(json.dumps({"weights_sha256": "1" * 64}))
+
+    with pytest.raises(UserError, match=r"cannot be made again as they were: sha256 1+\.\.\., the manifest says 0+"):
+        weights.need(model, Path("results/target/a"), Path("results/.state"), train)
+    assert not (model / weights.FILE).exists() and not list(Path("results/.state").glob("*"))
+
+
+@pytest.mark.parametrize(
+    ("settings", "unkept"),
+    [
+        ({}, set()),
+        ({"keep": {"intermediate": "none", "target": "none"}}, {"intermediate", "target"}),
+        ({"keep": {"intermediate": "final", "target": "final"}}, {"intermediate"}),
+        ({"keep": {"intermediate": "final"}, "grid": {"targets": ["retrieval"]}}, set()),
+    ],
+    ids=["all", "none", "final", "final without target training"],
+)
+def test_what_is_kept(settings, unkept):
+    assert Grid(load(settings)).unkept == unkept
