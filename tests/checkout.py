@@ -64,7 +64,7 @@ class Checkout:
     def planned(self, *targets: str, **settings) -> set[str]:
         """What a dry run would do, in the words of the rules' messages (without the target `summary` itself)."""
         output = self.run("--dry-run", *targets, **settings)
-        planned = set(re.findall(r"^Job \d+: (?!Everything)(.*)$", output, flags=re.MULTILINE))
+        planned = set(re.findall(r"^ *Job \d+: (?!Everything)(.*)$", output, flags=re.MULTILINE))
         assert bool(planned) != ("Nothing to be done" in output), output
         return planned
 

@@ -143,7 +143,7 @@ def make_encoder(folder):
 
     size = train_tokenizer([review(n) for n in range(40)], folder, vocab_size=70)
     shape = {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 32}
-    config = XLMRobertaConfig(vocab_size=size, max_position_embeddings=66, type_vocab_size=1, pad_token_id=1, **shape)
+    config = XLMRobertaConfig(vocab_size=size, max_position_embeddings=130, type_vocab_size=1, pad_token_id=1, **shape)
     XLMRobertaForMaskedLM(config).save_pretrained(folder)
     return folder
 
