@@ -109,7 +109,10 @@ def load_encoder(folder: Path, *, dropout: float | None = None, max_length: int 
     if config.model_type in FIRST_POSITION:
         longest = config.max_position_embeddings - FIRST_POSITION[config.model_type](config)
         if max_length > longest:
-            raise UserError(f"max_length {max_length}: the encoder in {folder} reads at most {longest} tokens")
+            raise UserError(
+                f"max_length {max_length}: the encoder in {folder} reads at most {longest} tokens; "
+                f"set training's max_length (or that of the encoder's finetuning) to {longest} or less"
+            )
         changes["add_pooling_layer"] = False
     return Encoder(_read(AutoModel, folder, {"local_files_only": True, **changes}))
 
