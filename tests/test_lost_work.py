@@ -1,0 +1,245 @@
+"""After a killed run or on a failing machine, the next run goes on without a manual step, and takes nothing half."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from checkout import TINY, Checkout
+from intermezzo import runlock
+from intermezzo.errors import UserError
+
+MODEL = "results/target/tiny/none/none/seed0/pos"
+ENCODER = "results/encoders/tiny/manifest.json"
+
+
+def until(condition, seconds: float = 60.0) -> bool:
+    end = time.monotonic() + seconds
+    while not (done := condition()) and time.monotonic() < end:
+        time.sleep(0.02)
+    return bool(done)
+
+
+def started(checkout: Checkout, *targets: str) -> subprocess.Popen:
+    """A run in the background, in a session of its own; its output goes to output.txt."""
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHONPATH", "INTERMEZZO"))}
+    command = [sys.executable, "-m", "snakemake", "--cores", "2", *targets, "--configfile", TINY]
+    with open(checkout.folder / "output.txt", "w") as log:
+        return subprocess.Popen(command, cwd=checkout.folder, env=clean, stdout=log, stderr=log, start_new_session=True)
+
+
+WAIT = (
+    '[__import__("pathlib").Path("waiting").touch(), *iter(lambda: (__import__("time").sleep(0.05), '
+    '__import__("pathlib").Path("wait").exists())[1], False)]; '
+)
+"""A statement that says in the file `waiting` that it was reached, and waits for as long as there is a file `wait`."""
+
+
+def slow(checkout: Checkout, name: str, statement: str) -> None:
+    """Make a stage wait before a statement of its code."""
+    checkout.edit(name, statement, WAIT + statement)
+    (checkout.folder / "wait").touch()
+
+
+@pytest.fixture(scope="module")
+def encoded(tmp_path_factory) -> Checkout:
+    """The tiny experiment up to its encoder."""
+    checkout = Checkout.fresh(tmp_path_factory.mktemp("encoded") / "checkout")
+    checkout.run(ENCODER)
+    return checkout
+
+
+@pytest.fixture
+def checkout(encoded, tmp_path) -> Checkout:
+    return encoded.copy(tmp_path / "checkout")
+
+
+# -- killed runs ---------------------------------------------------------------------------------------------------
+
+
+def test_after_kill_9_the_same_command_goes_on(checkout):
+    slow(checkout, "training/finetune.py", "weights = save_encoder(")
+    run = started(checkout, f"{MODEL}/manifest.json")
+    assert until((checkout.folder / "waiting").exists), (checkout.folder / "output.txt").read_text()
+    orphans = psutil.Process(run.pid).children(recursive=True)
+    part = checkout.folder / MODEL / f".model.safetensors.{orphans[-1].pid}.part"
+    part.write_text("half")
+    run.kill()
+    run.wait()
+    _, alive = psutil.wait_procs(orphans, timeout=20)
+    assert not alive, "jobs of the killed run go on"
+    assert list((checkout.folder / ".snakemake/locks").iterdir()), "nothing to mend"
+    (checkout.folder / "wait").unlink()
+    done = checkout.snakemake(f"{MODEL}/manifest.json")
+    assert done.returncode == 0, done.stderr
+    assert not list((checkout.folder / ".snakemake/incomplete").iterdir()) and not part.exists()
+    assert json.loads((checkout.folder / MODEL / "manifest.json").read_text())["kind"] == "target"
+
+
+def test_a_partial_file_is_never_taken_for_whole(checkout):
+    """A file at its final place, from a job that did not end: made again, also when it looks whole."""
+    slow(checkout, "stages.py", "table = formats.table(sources.read")
+    path = "results/data/world/pos/en/train.parquet"
+    run = started(checkout, path)
+    assert until((checkout.folder / "waiting").exists), (checkout.folder / "output.txt").read_text()
+    shutil.copy(checkout.folder / "results/data/world/text/en/train.parquet", checkout.folder / path)
+    run.kill()
+    run.wait()
+    (checkout.folder / "wait").unlink()
+    assert checkout.planned(path) == {"Prepare pos, en, train (world)"}
+    checkout.run(path)
+    table = (checkout.folder / path).read_bytes()
+    assert table != (checkout.folder / "results/data/world/text/en/train.parquet").read_bytes()
+
+
+def test_two_runs_in_one_folder_end_in_one_message(checkout):
+    slow(checkout, "stages.py", "table = formats.table(sources.read")
+    run = started(checkout, "results/data/world/pos/en/train.parquet")
+    assert until((checkout.folder / "waiting").exists), (checkout.folder / "output.txt").read_text()
+    second = checkout.snakemake("results/data/world/nli/en/train.parquet")
+    assert second.returncode != 0
+    assert second.stderr.count("another run is at work in this folder") == 1 and "Traceback" not in second.stderr
+    assert f"process {run.pid}" in second.stderr and "--unlock" not in second.stderr
+    assert checkout.snakemake("-n", "results/data/world/nli/en/train.parquet").returncode == 0
+    (checkout.folder / "wait").unlink()
+    assert run.wait(60) == 0, "the first run was disturbed"
+    assert checkout.snakemake("results/data/world/nli/en/train.parquet").returncode == 0
+
+
+# -- the lock ------------------------------------------------------------------------------------------------------
+
+
+def lock_of(folder: Path) -> dict:
+    return json.loads((folder / runlock.LOCK).read_text() or "{}")
+
+
+def test_the_lock_says_who_was_killed_and_ends_with_its_process(tmp_path):
+    held = f"with runlock.alone(pathlib.Path({str(tmp_path)!r})): os.kill(os.getpid(), 9)"
+    script = f"import os, pathlib\nfrom intermezzo import runlock\n{held}"
+    assert subprocess.run([sys.executable, "-c", script]).returncode == -signal.SIGKILL
+    killed = lock_of(tmp_path)
+    with runlock.alone(tmp_path) as found:
+        assert found == killed and found["process"] != os.getpid() == lock_of(tmp_path)["process"]
+    with runlock.alone(tmp_path) as found:
+        assert found is None, "a run that ended properly left nothing behind"
+
+
+def test_a_lock_is_not_taken_from_a_machine_that_cannot_be_seen(tmp_path):
+    (tmp_path / "locks").mkdir()
+    (tmp_path / "locks" / "0.output.lock").write_text("results/summary.tsv\n")
+    elsewhere = {"boot": "other", "host": "login7.example", "process": 11, "local": True}
+    (tmp_path / runlock.LOCK).write_text(json.dumps(elsewhere))
+    with pytest.raises(UserError, match=r"process 11 on login7\.example.*snakemake --unlock"), runlock.alone(tmp_path):
+        pass
+    assert lock_of(tmp_path) == elsewhere
+    (tmp_path / "locks" / "0.output.lock").unlink()
+    with runlock.alone(tmp_path) as found:
+        assert found is None
+
+
+def test_names_locked_by_nobody_known_are_left_alone(tmp_path):
+    with runlock.alone(tmp_path) as found:
+        assert found is None
+
+
+def test_a_file_system_without_locks_leaves_it_to_snakemake(tmp_path, monkeypatch):
+    def refuse(*_):
+        raise OSError(38, "Function not implemented")
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    with runlock.alone(tmp_path) as found:
+        assert found is None
+
+
+def test_parts_are_cleaned_only_of_processes_that_are_gone(tmp_path):
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    left, kept = tmp_path / f".a.{gone.pid}.part", tmp_path / f".b.{os.getpid()}.part"
+    with runlock.alone(tmp_path):
+        killed = lock_of(tmp_path)
+    for other in (killed | {"local": False}, killed | {"boot": "other"}):
+        left.touch(), kept.touch()
+        runlock.clean(tmp_path, other)
+        assert left.exists() and kept.exists()
+    runlock.clean(tmp_path, killed)
+    assert not left.exists() and kept.exists()
+
+
+# -- a machine that fails ------------------------------------------------------------------------------------------
+
+
+def test_a_folder_that_cannot_be_written_to_is_named(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    runlock.usable()
+    (tmp_path / "results").write_text("")
+    with pytest.raises(UserError, match="results: not a folder"):
+        runlock.usable()
+    (tmp_path / "results").unlink()
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    with pytest.raises(UserError, match="not writable"):
+        runlock.usable()
+
+
+def mounting() -> bool:
+    return (
+        shutil.which("unshare") is not None
+        and not subprocess.run(["unshare", "-rm", "true"], capture_output=True).returncode
+    )
+
+
+def inside(checkout: Checkout, mount: str, *targets: str) -> subprocess.CompletedProcess:
+    """A run in a view of the file system of its own."""
+    run = f"{sys.executable} -m snakemake --cores 2 {' '.join(targets)} --configfile {TINY}"
+    clean = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHONPATH", "INTERMEZZO"))}
+    command = ["unshare", "-rm", "sh", "-c", f"{mount} && exec {run}"]
+    return subprocess.run(command, cwd=checkout.folder, env=clean, capture_output=True, text=True)
+
+
+needs_mounts = pytest.mark.skipif(
+    not mounting(), reason="no file systems can be mounted in a namespace of one's own here"
+)
+
+
+@needs_mounts
+def test_a_full_disk_ends_in_one_message_per_job_and_leaves_nothing_half(checkout):
+    mount = f"mount -t tmpfs -o size=48k tmpfs results/target && mkdir -p {MODEL}"
+    (checkout.folder / "results/target").mkdir(exist_ok=True)
+    done = inside(checkout, mount, f"{MODEL}/manifest.json")
+    output = done.stdout + done.stderr
+    assert done.returncode != 0
+    assert output.count("error: no space left on the disk") == 1 and "Traceback" not in output, output
+    checkout.run(f"{MODEL}/manifest.json")
+
+
+@needs_mounts
+def test_a_read_only_folder_ends_in_one_message(checkout):
+    done = inside(
+        checkout, "mount --bind -o ro results results && mount -o remount,ro,bind results", ENCODER, "--force"
+    )
+    output = done.stdout + done.stderr
+    assert done.returncode != 0
+    assert output.count("not writable") == 1 and "Traceback" not in output, output
+
+
+def test_an_input_that_vanishes_is_named(checkout):
+    """Between the plan and the job: the data file of a training is deleted while the job before it runs."""
+    slow(checkout, "training/finetune.py", "use_threads(spec")
+    run = started(checkout, f"{MODEL}/manifest.json")
+    assert until((checkout.folder / "waiting").exists), (checkout.folder / "output.txt").read_text()
+    (checkout.folder / "results/data/world/pos/en/train.parquet").unlink()
+    (checkout.folder / "wait").unlink()
+    assert run.wait(60) != 0
+    output = (checkout.folder / "output.txt").read_text()
+    assert output.count("error: results/data/world/pos/en/train.parquet: no such file") == 1, output
+    assert "Traceback" not in output, output
+    checkout.run(f"{MODEL}/manifest.json")
