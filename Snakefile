@@ -34,7 +34,7 @@ include: "workflow/rules/analyse.smk"
 
 
 onstart:
-    submission.begin(workflow)
+    startup.begin(workflow)
     weights.lease(workflow.dag.needrun_jobs(), grid.unkept)
 
 

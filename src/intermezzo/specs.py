@@ -189,9 +189,10 @@ class Specs:
         return self._fingerprint(roots, (RESOURCES / "world.yaml",) if source == "world" else ())
 
     def code_translate(self, wildcards: Any) -> str:
-        return self._fingerprint(
-            ("intermezzo.translation", f"intermezzo.translation.{self.config.translation.backend}")
-        )
+        backend = self.config.translation.backend
+        roots = ("intermezzo.translation", f"intermezzo.translation.{backend}")
+        read = ("intermezzo.sources.files", "intermezzo.sources.hub") if backend == "files" else ()
+        return self._fingerprint(roots + read, (RESOURCES / "world.yaml",) if backend == "world" else ())
 
     def code_pretrain(self, wildcards: Any) -> str:
         return self._fingerprint(("intermezzo.training.pretrain",))

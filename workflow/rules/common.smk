@@ -3,7 +3,7 @@ import sys
 
 sys.path.insert(0, f"{workflow.basedir}/src")
 
-from intermezzo import runlock, submission, weights
+from intermezzo import runlock, startup, weights
 from intermezzo.grid import MODEL, TRAINED_MODEL, Grid, one_of
 from intermezzo.lineage import Lineage
 from intermezzo.specs import Specs
