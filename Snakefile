@@ -34,6 +34,7 @@ include: "workflow/rules/analyse.smk"
 
 
 onstart:
+    gc.enable()
     startup.begin(workflow)
     weights.lease(workflow.dag.needrun_jobs(), grid.unkept)
 
@@ -52,10 +53,8 @@ rule summary:
     default_target: True
     input:
         "results/summary.tsv",
-        grid.encoder_paths(),
-        grid.intermediate_paths(),
-        grid.target_paths(),
-        grid.evaluation_paths(),
+        grid.model_paths,
+        grid.evaluation_paths,
     message:
         "Everything is in results/: summary.tsv, answer.md, scores.parquet"
 
@@ -63,28 +62,28 @@ rule summary:
 rule prepare:
     """All data files that the experiment reads."""
     input:
-        grid.data_paths(),
+        grid.data_paths,
 
 
 rule encoders:
     """All encoders."""
     input:
-        grid.encoder_paths(),
+        grid.encoder_paths,
 
 
 rule intermediates:
     """All intermediate models."""
     input:
-        grid.intermediate_paths(),
+        grid.intermediate_paths,
 
 
 rule targets:
     """All fine-tuned target models."""
     input:
-        grid.target_paths(),
+        grid.target_paths,
 
 
 rule evaluations:
     """All evaluation results."""
     input:
-        grid.evaluation_paths(),
+        grid.evaluation_paths,

@@ -3,8 +3,9 @@
     python benchmarks/dag.py --json dag.json
 
 The grid is XTREME-R's (config/experiments/xtreme_r.yaml) with more intermediates and mixes. For the dry run of the
-finished grid (`noop`) every file is made empty and every job recorded as Snakemake records it. Beside it stands the
-naive layout of the same evaluations, one job per language (`naive`). CPU seconds are user and system, of one process.
+finished grid (`noop`) every file is made empty and every job recorded as Snakemake records it. `everything` is the
+default target, which asks for each result of each language besides. The naive layout of the same evaluations, one job
+per language, stands beside it (`naive`). CPU seconds are user and system, of one process.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from checkout import ROOT, Checkout
 EXPERIMENT = "config/experiments/xtreme_r.yaml"
 INTERMEDIATES = ("mnli", "squad_v1", "hellaswag", "cosmosqa", "commonsenseqa", "qqp", "anli_plus")
 MIXES, SEEDS = 12, 3
+TARGET = ["--", "results/summary.tsv"]
 NAIVE = """
 RUNS, LANGUAGES = range({runs}), {languages}
 
@@ -98,10 +100,11 @@ def measure(folder: Path, options: argparse.Namespace) -> dict[str, Any]:
     configured = ["--configfile", EXPERIMENT, "grid.yaml"]
     languages, found = evaluated(checkout.folder / "grid.yaml")
     runs = len(INTERMEDIATES) * options.mixes * SEEDS
-    found |= plan("fresh", checkout.folder, configured)
+    found |= plan("fresh", checkout.folder, [*configured, *TARGET])
+    found |= plan("everything", checkout.folder, configured)
     if "noop" not in options.skip:
         finish(checkout.folder, configured)
-        found |= plan("noop", checkout.folder, configured)
+        found |= plan("noop", checkout.folder, [*configured, *TARGET])
     if "naive" not in options.skip:
         naive = folder / "naive"
         write(naive, NAIVE.format(runs=runs + SEEDS, languages=languages))

@@ -178,3 +178,32 @@ def test_the_longest_jobs_come_first_within_their_stage():
     assert 400 <= grid.encoder_priority(wildcards()) < 500
     assert 300 <= nli < multi < 400
     assert 200 <= grid.target_priority(wildcards()) < 300
+
+
+def test_what_is_remembered_of_a_job_is_what_is_worked_out_anew(tmp_path):
+    """A key that `remembered_by` leaves out would give one job another's specification."""
+    (tmp_path / "two.yaml").write_text("{encoders: {other: {languages: [en, fri]}}, grid: {encoders: [world, other]}}")
+    grid = grid_of(tmp_path / "two.yaml")
+    specs = Specs(grid)
+    jobs = [
+        wildcards(encoder=run.encoder, intermediate=run.intermediate, mix=run.mix, seed=str(run.seed), target=target)
+        for target in grid.targets
+        for run in grid.runs_of(target)
+    ]
+    trained = [job for job in jobs if grid.is_trained(job.target)]
+    intermediate = [job for job in jobs if job.intermediate != "none"]
+    data = []
+    for path in grid.data_paths():
+        source, task, language, split = path.removeprefix("results/data/").removesuffix(".parquet").split("/")
+        data.append(SimpleNamespace(source=source, task=task, language=language, split=split))
+    asked = {
+        specs: {
+            "spec_evaluate": jobs, "code_evaluate": jobs, "spec_target": trained, "code_target": trained,
+            "spec_intermediate": intermediate, "code_intermediate": intermediate, "spec_data": data, "code_data": data,
+        },
+        grid: {"target_data": trained, "target_priority": trained, "intermediate_priority": intermediate},
+    }  # fmt: skip
+    for owner, methods in asked.items():
+        for name, of in methods.items():
+            remembered = getattr(owner, name)
+            assert of and [remembered(job) for job in of] == [remembered.__wrapped__(owner, job) for job in of], name

@@ -6,13 +6,14 @@ import json
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
 from intermezzo.artifacts import sha256, write_json
 from intermezzo.errors import UserError
 from intermezzo.evaluation.benchmark import load_benchmark, score_benchmark
-from intermezzo.evaluation.evaluate import _gold
+from intermezzo.evaluation.evaluate import PREDICTIONS, _gold, write_predictions
 from intermezzo.evaluation.metrics import score
 from intermezzo.evaluation.submission import write_labels, write_submission
 from intermezzo.tasks import formats
@@ -98,6 +99,15 @@ OFFICIAL = {
 }  # fmt: skip
 
 
+def predict(folder: Path, language: str, ids: list[str], predictions: list) -> None:
+    path, tables = folder / PREDICTIONS, {}
+    if path.exists():
+        there = pq.read_table(path)
+        names = set(there["name"].to_pylist())
+        tables = {name: there.filter(pc.field("name") == name).drop_columns("name") for name in names}
+    write_predictions(tables | {language: pa.table({"id": ids, "prediction": predictions})}, path)
+
+
 def evaluated(results: Path, name: str, *, target: str = "", run: str = RUN, language: str = "") -> dict[str, float]:
     """Data and evaluation of a task as the stages leave them; returns our metrics."""
     _, task, rows, predictions = TASKS[name]
@@ -108,8 +118,7 @@ def evaluated(results: Path, name: str, *, target: str = "", run: str = RUN, lan
     pq.write_table(formats.table(rows, task["format"], task["labels"]), data)
     folder = results / "eval" / run / (target or name)
     folder.mkdir(parents=True, exist_ok=True)
-    table = pa.table({"id": [row["id"] for row in rows], "prediction": predictions})
-    pq.write_table(table, folder / f"{language}.predictions.parquet")
+    predict(folder, language, [row["id"] for row in rows], predictions)
     metrics = score(task["format"], predictions, _gold(rows, task["format"]), task, language)
     result = {"data_sha256": sha256(data), "language": language, "spec": {"task": task}, "metrics": metrics}
     write_json(folder / f"{language}.json", result)
@@ -191,16 +200,12 @@ def _other_data(results: Path) -> None:
 
 
 def _other_rows(results: Path) -> None:
-    pq.write_table(
-        pa.table({"id": ["r9"], "prediction": ["neutral"]}), results / f"eval/{RUN}/xnli/de.predictions.parquet"
-    )
+    predict(results / f"eval/{RUN}/xnli", "de", ["r9"], ["neutral"])
 
 
 def _other_label(results: Path) -> None:
-    table = pa.table(
-        {"id": [f"r{i}" for i in range(4)], "prediction": ["neutral", "contradictory", "neutral", "neutral"]}
-    )
-    pq.write_table(table, results / f"eval/{RUN}/xnli/de.predictions.parquet")
+    predicted = ["neutral", "contradictory", "neutral", "neutral"]
+    predict(results / f"eval/{RUN}/xnli", "de", [f"r{i}" for i in range(4)], predicted)
 
 
 def _other_format(results: Path) -> None:

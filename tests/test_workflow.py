@@ -6,7 +6,9 @@ import os
 import re
 import subprocess
 import sys
+from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 import yaml
 
@@ -34,6 +36,12 @@ def jobs_of(target: str) -> set[str]:
     return train | {f"Evaluate {target} on tiny/{model}/seed0" for model in MODELS}
 
 
+def predictions(path: Path) -> dict[str, list[dict]]:
+    """name (a language, or its development data) -> rows."""
+    rows = pq.read_table(path).to_pylist()
+    return {name: [row for row in rows if row["name"] == name] for name in {row["name"] for row in rows}}
+
+
 SUMMARY = "Summarize all scores"
 
 
@@ -46,7 +54,8 @@ def test_results_are_there(finished):
     wanted = "encoder intermediate mix target language_group metric n_languages n_seeds mean sd delta_baseline"
     assert set(f"{wanted} delta_english ci_low ci_high".split()) <= set(header)
     assert (results / "scores.parquet").is_file() and (results / "answer.md").is_file()
-    assert len(list(results.glob("eval/**/*.json"))) == 2 * 3 * (4 + 1) + 3 * 3  # + 1: English development data
+    beside = 1 + 1  # English development data, the manifest
+    assert len(list(results.glob("eval/**/*.json"))) == 2 * 3 * (4 + beside) + 3 * (3 + 1)
     assert not list((results / ".state").iterdir()), "a state for resuming was left behind"
     for model in results.glob("target/tiny/*/*/*/*/"):
         assert {"manifest.json", "model.safetensors", "allocation.tsv"} <= {path.name for path in model.iterdir()}
@@ -118,14 +127,30 @@ def test_another_language_is_the_only_one_predicted(checkout):
     evaluations |= {"Evaluate retrieval on tiny/none/none/seednone"}
     data = {f"Prepare {task}, qul, test (world)" for task in ("nli", "pos", "retrieval")}
     assert planned == {*evaluations, *data, SUMMARY}
-    old = {path: path.read_bytes() for path in checkout.folder.glob("results/eval/**/*.predictions.parquet")}
+    old = {path: predictions(path) for path in checkout.folder.glob("results/eval/**/predictions.parquet")}
     checkout.run(**languages)
     logs = [path.read_text() for path in checkout.folder.glob("logs/eval/**/*.log")]
     assert len(logs) == 9
     kept = r"predicted: qul; from the cache: (en, )?nor, fri, mor(, en\.dev)?$"
     assert all(re.search(kept, log.strip()) for log in logs), logs
-    assert all(path.read_bytes() == content for path, content in old.items())
+    assert len(old) == 9
+    for path, before in old.items():
+        now = predictions(path)
+        assert all(now[name] == rows for name, rows in before.items())
+        assert set(now) - set(before) == {"qul"}
     assert checkout.planned(**languages) == set()
+
+
+def test_a_result_that_is_gone_is_made_again_and_an_edited_one_is_not_summarized(checkout):
+    result = checkout.folder / "results/eval/tiny/nli/en/seed0/pos/fri.json"
+    kept = result.read_text()
+    result.unlink()
+    assert "Evaluate pos on tiny/nli/en/seed0" in checkout.planned()
+    result.write_text(kept.replace('"n": ', '"n": 1'))
+    done = checkout.snakemake("--forcerun", "summarize_scores")
+    assert done.returncode and f"{result.relative_to(checkout.folder)} was changed after its evaluation" in done.stdout
+    result.write_text(kept)
+    assert checkout.snakemake("--forcerun", "summarize_scores").returncode == 0
 
 
 def test_docstrings_and_comments_rerun_nothing(checkout):

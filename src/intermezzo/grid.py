@@ -32,6 +32,7 @@ from intermezzo.config.models import Config, ImportedEncoder, ScratchEncoder
 from intermezzo.config.settings import Phase, examples_of, resolve, training_tasks
 from intermezzo.environment import settle
 from intermezzo.errors import UserError
+from intermezzo.remembering import remembered, remembered_by
 from intermezzo.tasks import TRAINED, Task, load_task
 
 BASELINE = "none"
@@ -110,9 +111,11 @@ class Grid:
 
     # -- what there is -------------------------------------------------------------------------------------------
 
+    @remembered
     def task(self, target: str) -> Task:
         return load_task(self.config.target(target).task)
 
+    @remembered
     def trained_on(self, target: str) -> list[str]:
         """The tasks whose English data train a target, in turn."""
         return training_tasks(self.config, target, self.task(target))
@@ -121,9 +124,11 @@ class Grid:
         """Is the target fine-tuned? Retrieval and mining are evaluated directly."""
         return self.task(target).format in TRAINED
 
+    @remembered
     def languages(self, target: str) -> tuple[str, ...]:
         return catalogue.evaluation_languages(self.config, self.task(target))
 
+    @remembered
     def development(self, target: str) -> tuple[str, ...]:
         """Languages whose development data is scored beside the test data, to choose intermediates on."""
         if not self.is_trained(target) or self.config.data.evaluation_split == "dev":
@@ -146,6 +151,7 @@ class Grid:
         """Every run that targets are trained from: the baseline first."""
         return [Run(e, BASELINE, BASELINE, seed) for e in self.encoders for seed in self.seeds] + self.intermediate_runs
 
+    @remembered
     def runs_of(self, target: str) -> list[Run]:
         """Runs that a target is evaluated on: of retrieval one untouched encoder stands for all seeds."""
         seeds = self.seeds if self.is_trained(target) else ["none"]
@@ -168,10 +174,12 @@ class Grid:
         steps = {name: self.config.encoders[name].training.steps for name in self.scratch}
         return 400 + _rank(steps[wildcards.encoder], steps.values())
 
+    @remembered_by("encoder", "intermediate")
     def intermediate_priority(self, wildcards: Any) -> int:
         work = {name: self._work("intermediate", wildcards.encoder, name) for name in self.config.grid.intermediates}
         return 300 + _rank(work[wildcards.intermediate], work.values())
 
+    @remembered_by("encoder", "target")
     def target_priority(self, wildcards: Any) -> int:
         trained = [name for name in self.targets if self.is_trained(name)]
         work = {name: self._work("target", wildcards.encoder, name) for name in trained}
@@ -188,22 +196,33 @@ class Grid:
     def data_path(self, task: str, language: str, split: str) -> str:
         return f"results/data/{self.config.data.source_of(task)}/{task}/{language}/{split}.parquet"
 
-    def encoder_paths(self) -> list[str]:
+    # (also input functions of the workflow's collecting rules, so that a list is made only when its rule is used)
+
+    def model_paths(self, wildcards: Any = None) -> list[str]:
+        return [*self.encoder_paths(), *self.intermediate_paths(), *self.target_paths()]
+
+    def encoder_paths(self, wildcards: Any = None) -> list[str]:
         return [f"results/encoders/{encoder}/manifest.json" for encoder in self.encoders]
 
-    def intermediate_paths(self) -> list[str]:
+    def intermediate_paths(self, wildcards: Any = None) -> list[str]:
         return [f"results/intermediate/{run.path}/manifest.json" for run in self.intermediate_runs]
 
-    def target_paths(self) -> list[str]:
+    def target_paths(self, wildcards: Any = None) -> list[str]:
         trained = [target for target in self.targets if self.is_trained(target)]
         return [f"results/target/{run.path}/{name}/manifest.json" for name in trained for run in self.runs_of(name)]
 
-    def evaluation_paths(self) -> list[str]:
+    def evaluation_paths(self, wildcards: Any = None) -> list[str]:
         return [
             evaluation_path(run, target, language)
             for target in self.targets
             for run in self.runs_of(target)
             for language in self.languages(target)
+        ]
+
+    def evaluation_manifests(self, wildcards: Any = None) -> list[str]:
+        """One file per evaluation, which lists the results of all its languages."""
+        return [
+            f"results/eval/{run.path}/{target}/manifest.json" for target in self.targets for run in self.runs_of(target)
         ]
 
     def development_paths(self) -> list[str]:
@@ -215,7 +234,7 @@ class Grid:
             for language in self.development(target)
         ]
 
-    def data_paths(self) -> list[str]:
+    def data_paths(self, wildcards: Any = None) -> list[str]:
         """Every data file that the experiment reads."""
         found: dict[str, None] = {}
         for encoder in self.scratch:
@@ -271,6 +290,7 @@ class Grid:
     def intermediate_data(self, wildcards: Any) -> list[str]:
         return self._intermediate_data(wildcards.intermediate, wildcards.mix)
 
+    @remembered_by("target")
     def target_data(self, wildcards: Any) -> list[str]:
         return self._training_data(self.trained_on(wildcards.target), None)
 
@@ -327,6 +347,7 @@ class Grid:
         used = [code for code in languages if code in self.text(encoder) and code != catalogue.ENGLISH]
         return {code: self.data_path(catalogue.PARALLEL, code, "train") for code in used}
 
+    @remembered
     def text_beside(self, intermediate: str, mix: str) -> dict[str, str]:
         """Language -> text of an intermediate's continued masked language modelling; empty where there is none."""
         entry = self.config.intermediate(intermediate)
@@ -343,6 +364,7 @@ class Grid:
             if chosen is None or language in chosen
         }
 
+    @remembered
     def _intermediate_data(self, intermediate: str, mix: str) -> list[str]:
         tasks = self.config.intermediate(intermediate).tasks
         return [*self._training_data(tasks, mix), *self.text_beside(intermediate, mix).values()]
@@ -365,11 +387,13 @@ class Grid:
             )
         ]
 
+    @remembered
     def _evaluation_data(self, target: str) -> list[str]:
         task, split = self.task(target).name, self.config.data.evaluation_split
         tested = [self.data_path(task, language, split) for language in self.languages(target)]
         return tested + [self.data_path(task, language, "dev") for language in self.development(target)]
 
+    @remembered
     def _support_data(self, target: str) -> list[str]:
         """What predictions need besides the data to predict on: data to tune a threshold on, or what is searched."""
         task = self.task(target)

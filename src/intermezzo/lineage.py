@@ -7,12 +7,13 @@ job therefore carries a digest of all that its inputs depend on, as a tracked pa
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
 from intermezzo.artifacts import digest
 from intermezzo.grid import BASELINE, Run, run_of
+from intermezzo.remembering import remembered
 from intermezzo.specs import Specs
 
 
@@ -25,21 +26,21 @@ class Lineage:
         self._known: dict[tuple[Any, ...], str] = {}
 
     def of_translation(self, wildcards: Any) -> str:
-        return self._data([self.grid.translated_from(wildcards)])
+        return self._data((self.grid.translated_from(wildcards),))
 
     def of_encoder(self, wildcards: Any) -> str:
-        return self._data([*self.grid.text_files(wildcards), *self.grid.parallel_files(wildcards)])
+        return self._data((*self.grid.text_files(wildcards), *self.grid.parallel_files(wildcards)))
 
     def of_intermediate(self, wildcards: Any) -> str:
-        return digest([self._encoder(wildcards.encoder), self._data(self.grid.intermediate_data(wildcards))])
+        return digest([self._encoder(wildcards.encoder), self._data(tuple(self.grid.intermediate_data(wildcards)))])
 
     def of_target(self, wildcards: Any) -> str:
-        return digest([self._started_from(run_of(wildcards)), self._data(self.grid.target_data(wildcards))])
+        return digest([self._started_from(run_of(wildcards)), self._data(tuple(self.grid.target_data(wildcards)))])
 
     def of_evaluation(self, wildcards: Any) -> str:
         run, target = run_of(wildcards), wildcards.target
         model = self._target(run, target) if self.grid.is_trained(target) else self._started_from(run)
-        data = [*self.grid.evaluation_data(wildcards), *self.grid.support_data(wildcards)]
+        data = (*self.grid.evaluation_data(wildcards), *self.grid.support_data(wildcards))
         return digest([model, self._data(data)])
 
     def of_summary(self, wildcards: Any = None) -> str:
@@ -49,7 +50,8 @@ class Lineage:
 
     # -- what each artefact was made with ------------------------------------------------------------------------
 
-    def _data(self, paths: Iterable[str]) -> str:
+    @remembered
+    def _data(self, paths: tuple[str, ...]) -> str:
         return digest([self._file(path) for path in paths])
 
     def _file(self, path: str) -> str:

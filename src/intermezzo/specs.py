@@ -17,6 +17,7 @@ from intermezzo.config.checks import data_root
 from intermezzo.config.settings import examples_of, resolve, retrieval_of
 from intermezzo.fingerprint import fingerprint
 from intermezzo.grid import BASELINE, Grid
+from intermezzo.remembering import remembered_by
 from intermezzo.tasks import RESOURCES, TRAINED, Task, load_task
 
 LOCK = "config/data.lock.yaml"
@@ -32,6 +33,7 @@ class Specs:
 
     # -- specifications ------------------------------------------------------------------------------------------
 
+    @remembered_by("source", "task", "language", "split")
     def spec_data(self, wildcards: Any) -> str:
         data, source, split = self.config.data, wildcards.source, wildcards.split
         task = load_task(wildcards.task)
@@ -75,6 +77,7 @@ class Specs:
         encoder = self.config.encoders[wildcards.encoder]
         return canonical({"from": encoder.from_, "revision": encoder.revision})
 
+    @remembered_by("encoder", "intermediate", "mix", "seed")
     def spec_intermediate(self, wildcards: Any) -> str:
         name, encoder = wildcards.intermediate, wildcards.encoder
         entry = self.config.intermediate(name)
@@ -101,6 +104,7 @@ class Specs:
         settings = resolve(self.config, encoder, "intermediate", name, entry.tasks)
         return self._finetuning("intermediate", wildcards, settings, tasks, sampling)
 
+    @remembered_by("encoder", "seed", "target")
     def spec_target(self, wildcards: Any) -> str:
         name, entry, task = wildcards.target, self.config.target(wildcards.target), self.grid.task(wildcards.target)
         tasks = [
@@ -118,6 +122,7 @@ class Specs:
         settings = resolve(self.config, wildcards.encoder, "target", name, [task.name])
         return self._finetuning("target", wildcards, settings, tasks, {"sampling": "in_turn"})
 
+    @remembered_by("encoder", "target")
     def spec_evaluate(self, wildcards: Any) -> str:
         name, entry, task = wildcards.target, self.config.target(wildcards.target), self.grid.task(wildcards.target)
         settings = resolve(self.config, wildcards.encoder, "target", name, [task.name])
@@ -183,6 +188,7 @@ class Specs:
 
     # -- fingerprints --------------------------------------------------------------------------------------------
 
+    @remembered_by("source")
     def code_data(self, wildcards: Any) -> str:
         source = wildcards.source
         roots = ("intermezzo.sources", f"intermezzo.sources.{source}", "intermezzo.tasks.formats")
@@ -200,14 +206,17 @@ class Specs:
     def code_import(self, wildcards: Any) -> str:
         return self._fingerprint(("intermezzo.modeling.encoder",))
 
+    @remembered_by("intermediate")
     def code_intermediate(self, wildcards: Any) -> str:
         entry = self.config.intermediate(wildcards.intermediate)
         masked = {"mlm"} if entry.mlm.share or entry.as_text else set()
         return self._finetuning_code({task.format for task in map(load_task, entry.tasks)} | masked)
 
+    @remembered_by("target")
     def code_target(self, wildcards: Any) -> str:
         return self._finetuning_code({self.grid.task(wildcards.target).format})
 
+    @remembered_by("target")
     def code_evaluate(self, wildcards: Any) -> str:
         """What predicts, and what scores: a changed metric leaves the cached predictions valid."""
         fmt = self.grid.task(wildcards.target).format

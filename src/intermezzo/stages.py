@@ -106,6 +106,7 @@ def evaluate(options: Namespace) -> None:
 def summarize(options: Namespace) -> None:
     from intermezzo.analysis.design import Design
     from intermezzo.analysis.run import summarize
+    from intermezzo.analysis.scores import verify
     from intermezzo.grid import Run, evaluation_path
 
     def paths(design: Design, suffix: str = "") -> list[str]:
@@ -117,8 +118,9 @@ def summarize(options: Namespace) -> None:
         return list(dict.fromkeys(evaluation_path(run, c.target, f"{c.language}{suffix}", root) for run, c in found))
 
     design = Design.read(options.spec)
-    development = paths(design.on_development(), ".dev")
-    summarize(options.spec, paths(design), development, options.scores, options.summary, options.answer)
+    results, development = paths(design), paths(design.on_development(), ".dev")
+    verify([*results, *development])
+    summarize(options.spec, results, development, options.scores, options.summary, options.answer)
 
 
 def report(options: Namespace) -> None:

@@ -4,12 +4,11 @@
 rule summarize_scores:
     """Bring all evaluation results together.
 
-    Input: one JSON per encoder, intermediate, mix, seed, target and language.
+    Input: the manifest of every evaluation, beside which is one JSON per language.
     Output: scores.parquet (one row per value), summary.tsv (to be read), answer.md (in words).
     """
     input:
-        results=grid.evaluation_paths(),
-        development=grid.development_paths(),
+        grid.evaluation_manifests,
     output:
         scores="results/scores.parquet",
         summary="results/summary.tsv",
@@ -50,7 +49,7 @@ rule write_report:
     input:
         scores="results/scores.parquet",
         answer="results/answer.md",
-        models=[*grid.encoder_paths(), *grid.intermediate_paths(), *grid.target_paths()],
+        models=grid.model_paths,
         page=expand(f"{workflow.basedir}/src/intermezzo/report/page.{{kind}}", kind=["css", "html.jinja"]),
     output:
         page=report("results/report.html", caption="../report/report.rst", category="Report"),

@@ -1,5 +1,8 @@
 # The grid that the configuration describes. The code that runs is the code beside this Snakefile, whatever is installed.
+import gc
 import sys
+
+gc.disable()  # planning makes millions of objects that all stay: a quarter of its time went into looking for garbage
 
 sys.path.insert(0, f"{workflow.basedir}/src")
 

@@ -9,7 +9,8 @@ for evaluated_target in grid.targets:
         """Predict and score one model on one target in all its languages.
 
         Input: the manifest of the model, the data of every language, and what predictions need besides.
-        Output: one JSON and the predictions per language; those called {language}.dev are on development data.
+        Output: one JSON per language ({language}.dev: on development data) and all predictions. A manifest, written
+        last, is what the analysis depends on: following every file would make planning slow.
         """
         name:
             f"evaluate_{evaluated_target}"
@@ -19,11 +20,12 @@ for evaluated_target in grid.targets:
             data=grid.evaluation_data,
             support=grid.support_data,
         output:
-            expand(
-                "results/eval/{{encoder}}/{{intermediate}}/{{mix}}/seed{{seed}}/{{target}}/{result}.{kind}",
+            manifest="results/eval/{encoder}/{intermediate}/{mix}/seed{seed}/{target}/manifest.json",
+            results=expand(
+                "results/eval/{{encoder}}/{{intermediate}}/{{mix}}/seed{{seed}}/{{target}}/{result}.json",
                 result=grid.results(evaluated_target),
-                kind=["json", "predictions.parquet"],
             ),
+            predictions="results/eval/{encoder}/{intermediate}/{mix}/seed{seed}/{target}/predictions.parquet",
         log:
             "logs/eval/{encoder}/{intermediate}/{mix}/seed{seed}/{target}.log",
         benchmark:

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 from pydantic import BaseModel, Field, FiniteFloat, ValidationError
 
 from intermezzo.analysis.design import Cell, Design
-from intermezzo.artifacts import atomic, digest, read_json
+from intermezzo.artifacts import atomic, digest, read_json, sha256
 from intermezzo.errors import UserError
 
 _PROVENANCE = ("weights_sha256", "data_sha256", "code", "spec")
@@ -70,6 +70,21 @@ def read(paths: Iterable[str | Path], design: Design) -> pd.DataFrame:
             raise UserError(f"results {what}:{listed}{more}\nrun the workflow again with this configuration")
     frame = pd.DataFrame([rows[cell] for cell in sorted(rows, key=_order)], columns=SCHEMA.names)
     return frame.astype({"seed": "Int64", "fertility": float})
+
+
+def verify(paths: Iterable[str | Path]) -> None:
+    """See that each result file is the one that its evaluation wrote, by the manifest.json beside it.
+
+    Raises UserError naming the first file that is missing or was changed since.
+    """
+    recorded: dict[Path, dict[str, str]] = {}
+    for path in map(Path, paths):
+        manifest = path.with_name("manifest.json")
+        if manifest not in recorded:
+            recorded[manifest] = read_json(manifest)["results"]
+        if not path.is_file() or sha256(path) != recorded[manifest].get(path.stem):
+            what = "is missing" if not path.is_file() else "was changed after its evaluation"
+            raise UserError(f"{path} {what}; delete {manifest} and run again: its predictions are kept")
 
 
 def write(frame: pd.DataFrame, path: str | Path) -> None:

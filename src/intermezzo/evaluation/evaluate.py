@@ -6,8 +6,6 @@ therefore predicts that language alone, and a changed metric predicts nothing.
 
 from __future__ import annotations
 
-import os
-import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -19,6 +17,8 @@ import pyarrow.parquet as pq
 from intermezzo.artifacts import atomic, digest, read_json, sha256, write_json
 from intermezzo.evaluation.metrics import majority, score
 from intermezzo.modeling.tokenizer import subwords_per_word
+
+PREDICTIONS = "predictions.parquet"
 
 
 def evaluate(
@@ -37,7 +37,8 @@ def evaluate(
 
     A name is a language, or {language}.dev for its development data, which only serves to choose intermediates.
     support: language -> Parquet of what predictions need besides (mining: data to tune its threshold on; ranking: the
-    candidates). Next to each JSON lies {name}.predictions.parquet (id, prediction). spec: task, max_length,
+    candidates). Beside the JSONs are predictions.parquet (name, id, prediction) and, written last, manifest.json, which
+    has the SHA-256 of each JSON: what changes a result afterwards does not go unseen. spec: task, max_length,
     stride and, for retrieval, layer, pooling, center. provenance: keys that name the run, copied into each JSON. code:
     {"predict", "score"}: fingerprints of what makes predictions and of what scores them. fetch: called before the
     model's weights are read, which is only when there is something to predict.
@@ -46,7 +47,7 @@ def evaluate(
     manifest = read_json(model / "manifest.json")
     predictor = _Predictor(spec, model, support, fetch)
     support_sha256 = {language: sha256(path) for language, path in support.items()}
-    made = []
+    made, tables = [], {}
     for name, path in data.items():
         language = name.removesuffix(".dev")
         made_from = {
@@ -67,9 +68,8 @@ def evaluate(
             with atomic(stored) as part:
                 predictions = predictor(rows, language)
                 pq.write_table(pa.table({"id": table["id"], "prediction": predictions}), part, compression="zstd")
-        destination = outputs[name].with_name(f"{name}.predictions.parquet")
-        _place(stored, destination)
-        predictions = pq.read_table(stored)["prediction"].to_pylist()
+        tables[name] = pq.read_table(stored)
+        predictions = tables[name]["prediction"].to_pylist()
         result = {
             "metrics": score(task["format"], predictions, _gold(rows, task["format"]), task, language),
             "majority": majority(task["format"], rows, task, language),
@@ -77,22 +77,30 @@ def evaluate(
             "language": language,
             "split": "dev" if name != language else path.stem,
             "fertility": subwords_per_word(model, rows),
-            "predictions_sha256": sha256(destination),
+            "predictions_sha256": sha256(stored),
             "scorer": code["score"],
         }
         write_json(outputs[name], provenance | made_from | result)
+    results = {name: sha256(path) for name, path in outputs.items()}
+    folder = next(iter(outputs.values())).parent
+    write_predictions(tables, folder / PREDICTIONS)
+    write_json(folder / "manifest.json", provenance | {"spec": spec, "code": code, "results": results})
     kept = [name for name in data if name not in made]
     print(f"predicted: {', '.join(made) or 'none'}; from the cache: {', '.join(kept) or 'none'}", file=sys.stderr)
 
 
-def _place(stored: Path, destination: Path) -> None:
-    """Hard-link the cached file into the results (a copy where the file system cannot)."""
-    destination.parent.mkdir(parents=True, exist_ok=True)
-    with atomic(destination) as part:
-        try:
-            os.link(stored, part)
-        except OSError:
-            shutil.copyfile(stored, part)
+def write_predictions(tables: dict[str, pa.Table], path: Path) -> None:
+    """All predictions of an evaluation in one file: tracking one per language would slow down planning."""
+    named = [table.add_column(0, "name", pa.array([name] * len(table))) for name, table in tables.items()]
+    with atomic(path) as part:
+        # permissive: where nothing was mined in a language, its column has no type
+        pq.write_table(pa.concat_tables(named, promote_options="permissive"), part, compression="zstd")
+
+
+def read_predictions(result: Path) -> list[dict[str, Any]]:
+    """Rows {id, prediction} that a result JSON was scored from, in the order of its data."""
+    table = pq.read_table(result.with_name(PREDICTIONS), filters=[("name", "=", result.stem)])
+    return table.drop_columns("name").to_pylist()
 
 
 _GOLD = {"span": "answers", "tagging": "tags", "mining": "pair", "ranking": "relevant"}

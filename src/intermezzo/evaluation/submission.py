@@ -22,6 +22,7 @@ from intermezzo.artifacts import atomic, read_json, sha256
 from intermezzo.errors import UserError, suggestion
 from intermezzo.evaluation.benchmark import BenchmarkTask, load_benchmark
 from intermezzo.evaluation.benchmark_files import file_of
+from intermezzo.evaluation.evaluate import PREDICTIONS, read_predictions
 
 Row = dict[str, Any]
 
@@ -97,8 +98,8 @@ def _evaluations(results: Path, run: str, target: str) -> dict[str, Path]:
     folder = results / "eval" / run / target
     if not folder.is_dir():
         folder = results / "eval" / Path(run).parent / "seednone" / target
-    paths = {path.name.removesuffix(".predictions.parquet"): path for path in folder.glob("*.predictions.parquet")}
-    return {language: path.with_name(f"{language}.json") for language, path in paths.items()}
+    paths = (path for path in folder.glob("*.json") if path.name != "manifest.json" and "." not in path.stem)
+    return {path.stem: path for path in paths} if (folder / PREDICTIONS).is_file() else {}
 
 
 def _rows(results: Path, path: Path, name: str, task: BenchmarkTask) -> list[Row]:
@@ -113,7 +114,7 @@ def _rows(results: Path, path: Path, name: str, task: BenchmarkTask) -> list[Row
         wanted = f"{results}/data/*/{trained['name']}/{language}/test.parquet"
         raise UserError(f"{path}: made on other data than {wanted} (its SHA-256 is not theirs); evaluate it again")
     rows = pq.read_table(data).to_pylist()
-    predictions = pq.read_table(path.with_name(f"{language}.predictions.parquet")).to_pylist()
+    predictions = read_predictions(path)
     if [row["id"] for row in rows] != [row["id"] for row in predictions]:
         raise UserError(f"{path}: its predictions are not for the rows of {data}; evaluate it again")
     rows = [row | {"prediction": made["prediction"]} for row, made in zip(rows, predictions, strict=True)]

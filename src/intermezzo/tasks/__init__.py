@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, model_validator
 
 from intermezzo.errors import UserError, suggestion
 from intermezzo.tasks.layout import Data, expand
@@ -66,12 +66,17 @@ class Sources(_Strict):
         default=None, description="Published translations of the training data; parts as of `files` or `hub`."
     )
 
+    _merged: Data | None = PrivateAttr(None)
+    """The parts of `hub`, once they are put together."""
+
     def parts(self, source: str) -> Data:
         """language -> split -> parts of `files` or `translated`, or of `hub` and, where that has nothing, `url`."""
         if source != "hub":
             section = getattr(self, source) if source in ("files", "translated") else None
             return section.data if section else {}
-        merged: Data = {}
+        if self._merged is not None:
+            return self._merged
+        self._merged = merged = {}
         for section in filter(None, (self.hub, self.url)):
             for language, splits in section.data.items():
                 for split, parts in splits.items():
