@@ -37,6 +37,11 @@ onstart:
     gc.enable()
     startup.begin(workflow)
     weights.lease(workflow.dag.needrun_jobs(), grid.unkept)
+    finished.clean(workflow.dag.needrun_jobs())
+
+
+onsuccess:
+    finished.clean()
 
 
 localrules:

@@ -193,6 +193,25 @@ def test_answer_is_made_from_the_numbers(experiment):
     assert "**rare, seen in the mix** (fri, tul): **lower** with the mix, -20.0" in turned
 
 
+def test_mixes_come_in_the_order_of_the_configuration_and_only_where_they_were_trained(experiment):
+    """`b` before `a`, as the configuration has them; English-only first in tables; qa was trained in `a` alone."""
+    noise, seen = random.Random(0), ["en", "fri", "tul"]
+    nli = {"tasks": ["nli"], "mixes": {"a": seen, "b": ["en", "mor"], "en": ["en"]}}
+    intermediates = spec()["intermediates"] | {"nli": nli, "qa": {"tasks": ["qa"], "mixes": {"a": seen, "en": ["en"]}}}
+    changes = {"intermediates": intermediates, "mixes": ["b", "en", "a"]}
+    folder = experiment(lambda cell: 50 + noise.gauss(0, 2), **changes)
+    answer = (folder / "answer.md").read_text()
+    assert re.findall(r"^## `(\w+)` against `en`", answer, flags=re.MULTILINE) == ["b", "a"]
+    tables = [re.findall(r"^\| (nli|qa) \| (en|a|b) \|", answer, flags=re.MULTILINE)]
+    for rows in (lines(folder), pq.read_table(folder / "scores.parquet").to_pylist()):
+        tables.append(list(dict.fromkeys((row["intermediate"], row["mix"]) for row in rows if row["mix"] != "none")))
+    assert tables == [[("nli", "en"), ("nli", "b"), ("nli", "a"), ("qa", "en"), ("qa", "a")]] * 3
+    split = lines(folder, target="nli", intermediate="nli", mix="en")
+    assert [row["seen_in"] for row in split if row["language_group"] == "rare_seen"] == ["b", "a"]
+    assert "Mean over the pairs of 1 intermediate (nli)" in answer.split("## `b`")[1].split("## `a`")[0]
+    assert "Mean over the pairs of 2 intermediates (nli, qa)" in answer.split("## `a`")[1]
+
+
 def test_answer_claims_nothing_from_noise(experiment):
     noise = random.Random(0)
     answer = (experiment(lambda cell: 50 + noise.gauss(0, 2), seeds=[0, 1, 2]) / "answer.md").read_text()

@@ -197,6 +197,50 @@ def test_all_problems_come_at_once():
         assert sum(line.startswith(key) for line in found) == 1, (key, found)
 
 
+def test_an_intermediate_takes_the_mixes_that_it_names():
+    config = load({"intermediates": {"qa": {"mixes": ["en"]}}, "grid": {"mixes": ["en+rare", "en"]}})
+    assert config.mixes_of("qa") == ["en"] and config.mixes_of("nli") == ["en+rare", "en"]
+    # a part of the grid: mixes that it has not are none of its own
+    part = load({"intermediates": {"qa": {"mixes": ["en+rare", "en"]}}, "grid": {"mixes": ["en"]}})
+    assert part.mixes_of("qa") == ["en"]
+
+
+@pytest.mark.parametrize(
+    ("mixes", "message"),
+    [
+        (["en", "enn"], "intermediates.qa.mixes: unknown mix 'enn'; did you mean 'en'? allowed: en, en+rare, left"),
+        (["en", "en"], "intermediates.qa.mixes: 'en' is listed more than once"),
+        (["left"], "intermediates.qa.mixes: left: none of grid.mixes; name some of en, en+rare, or write null"),
+        ([], "intermediates.qa.mixes: an empty list: none of grid.mixes; name some of en, en+rare, or write null"),
+    ],
+    ids=["unknown", "twice", "not in the grid", "empty"],
+)
+def test_bad_mixes_of_an_intermediate(mixes, message):
+    with pytest.raises(UserError) as caught:
+        load({"intermediates": {"qa": {"mixes": mixes}}, "mixes": {"left": {"weights": {"en": 1}}}})
+    assert [line.strip() for line in str(caught.value).splitlines()[1:]] == [message]
+
+
+def test_a_mix_need_only_suit_the_intermediates_that_are_trained_in_it():
+    """A tagging task cannot be translated by a model, a mix may have no data in a task, and so on."""
+    hub = {"data": {"source": "hub"}, "encoders": {"world": {"from": "a/b", "revision": "c"}}}
+    hub["translation"] = {"backend": "hub", "model": "d/e", "revision": "f", "languages": {"sw": "swh_Latn"}}
+    hub["mixes"] = {"en": {"weights": {"en": 1}}, "sw": {"weights": {"sw": 1}, "translated": True}}
+    hub["targets"] = {name: None for name in ("nli", "qa", "pos", "retrieval")}
+    hub["grid"] = {"intermediates": ["mnli", "udpos"], "mixes": ["en", "sw"], "targets": ["xnli"]}
+    (tagging,) = [line for line in problems(hub) if "udpos" in line and "translate" in line]
+    assert tagging.endswith("leave mix 'sw' out of intermediates.udpos.mixes, or 'udpos' out of the grid")
+    parse(hub | {"intermediates": {"udpos": {"mixes": ["en"]}}})
+
+
+def test_data_that_must_be_there_is_named_with_what_to_do_without(monkeypatch):
+    monkeypatch.delenv("INTERMEZZO_REAL_DATA", raising=False)
+    with pytest.raises(UserError) as caught:
+        load(ROOT / "config/experiments/phang2020.yaml")
+    (line,) = str(caught.value).splitlines()[1:]
+    assert "data.root: not set" in line and "takes ccg from files" in line and "or take ccg out of the grid" in line
+
+
 def test_the_data_root(tmp_path, monkeypatch):
     raw = {"data": {"source": "files"}, "grid": {"intermediates": [], "targets": ["pos"]}}
     monkeypatch.delenv("INTERMEZZO_REAL_DATA", raising=False)

@@ -11,12 +11,14 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import psutil
 import pytest
 
 from checkout import TINY, Checkout
-from intermezzo import runlock
+from intermezzo import finished, runlock
+from intermezzo.artifacts import sha256, write_json
 from intermezzo.errors import UserError
 
 MODEL = "results/target/tiny/none/none/seed0/pos"
@@ -114,6 +116,138 @@ def test_two_runs_in_one_folder_end_in_one_message(checkout):
     (checkout.folder / "wait").unlink()
     assert run.wait(60) == 0, "the first run was disturbed"
     assert checkout.snakemake("results/data/world/nli/en/train.parquet").returncode == 0
+
+
+# -- jobs that outlive their run -----------------------------------------------------------------------------------
+
+ON_A_NODE = ("--mode", "remote", "--no-hooks", "--force", "--nolock", "--ignore-incomplete", "--target-jobs")
+JOB = "train_target:encoder=tiny,intermediate=none,mix=none,seed=0,target=pos"
+
+
+def test_what_a_job_finished_after_its_run_was_killed_is_taken_over_unless_something_changed(checkout):
+    slow(checkout, "training/finetune.py", "weights = save_encoder(")
+    run = started(checkout, f"{MODEL}/manifest.json")
+    assert until((checkout.folder / "waiting").exists), (checkout.folder / "output.txt").read_text()
+    run.kill()
+    run.wait()
+    (checkout.folder / "wait").unlink()
+    checkout.run(*ON_A_NODE, JOB)  # as Slurm goes on with it
+    made, log = checkout.folder / MODEL, checkout.folder / MODEL.replace("results", "logs")
+    before = {path.name: sha256(path) for path in made.iterdir()}
+    other = {"targets__pos__training__learning_rate": 0.003}
+    planned = {"Train target pos from tiny/none/none, seed 0"}
+    assert checkout.planned(f"{MODEL}/manifest.json") == planned, "Snakemake has no record of it"
+
+    changed = checkout.copy(checkout.folder.parent / "changed")
+    changed.run(f"{MODEL}/manifest.json", **other)
+    assert sha256(changed.folder / MODEL / "model.safetensors") != before["model.safetensors"]
+
+    checkout.run(f"{MODEL}/manifest.json")
+    assert {path.name: sha256(path) for path in made.iterdir()} == before
+    text = log.with_suffix(".log").read_text()
+    assert "taken over" in text and "steps" not in text, text
+    assert checkout.planned(f"{MODEL}/manifest.json") == set()
+    assert not list((checkout.folder / finished.STATES).glob("*")), "nothing is kept once it is recorded"
+
+
+@pytest.fixture
+def make(tmp_path, monkeypatch):
+    """A training of a small model folder; tells how often it has really trained."""
+    monkeypatch.chdir(tmp_path)
+    trained = []
+
+    def train(out: Path, key: str, fail: bool = False) -> int:
+        with finished.once(out, finished.STATES / key) as there:
+            if not there:
+                trained.append(key)
+                out.mkdir(parents=True, exist_ok=True)
+                (out / "model.safetensors").write_text(key)
+                if fail:
+                    raise RuntimeError
+                write_json(out / "manifest.json", {"weights_sha256": sha256(out / "model.safetensors")})
+        return len(trained)
+
+    return train
+
+
+OUT, KEPT = Path("results/target/model"), finished.STATES / "finished"
+
+
+def test_a_finished_training_is_taken_over_whole_and_again_until_it_is_read(make):
+    assert make(OUT, "a") == 1
+    for _ in range(2):
+        shutil.rmtree(OUT)
+        assert make(OUT, "a") == 1
+        assert (OUT / "model.safetensors").read_text() == "a" and (OUT / "manifest.json").is_file()
+    finished.forget(OUT, finished.STATES)
+    shutil.rmtree(OUT)
+    assert make(OUT, "a") == 2
+
+
+@pytest.mark.parametrize("damage", ["other key", "changed", "cut off", "gone", "no record", "half a record"])
+def test_nothing_is_taken_over_that_is_not_exactly_right(make, damage):
+    make(OUT, "a")
+    shutil.rmtree(OUT)
+    (kept,) = KEPT.iterdir()
+    weights, record = kept / "model.safetensors", kept / finished.RECORD
+    {
+        "other key": lambda: None,
+        "changed": lambda: weights.write_text("b"),
+        "cut off": lambda: weights.write_text(""),
+        "gone": weights.unlink,
+        "no record": record.unlink,
+        "half a record": lambda: record.write_text(record.read_text()[:-9]),
+    }[damage]()
+    key = "b" if damage == "other key" else "a"
+    assert make(OUT, key) == 2
+    assert (OUT / "model.safetensors").read_text() == key
+
+
+def test_a_failed_training_leaves_nothing_to_take_over(make):
+    with pytest.raises(RuntimeError):
+        make(OUT, "a", fail=True)
+    assert not list(KEPT.iterdir())
+    assert make(OUT, "a") == 2
+
+
+def test_only_what_this_run_makes_again_is_kept_at_its_start(make):
+    other = Path("results/target/other")
+    make(OUT, "a"), make(other, "b")
+    finished.clean([SimpleNamespace(output=[str(OUT / "manifest.json")])])
+    shutil.rmtree(OUT), shutil.rmtree(other)
+    assert make(OUT, "a") == 2
+    assert make(other, "b") == 3
+
+
+def test_without_hard_links_a_training_is_made_again(make, monkeypatch):
+    def refuse(*_):
+        raise OSError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", refuse)
+    assert make(OUT, "a") == 1
+    assert make(OUT, "a") == 2
+
+
+def test_a_second_process_waits_and_takes_over(tmp_path, monkeypatch):
+    """An orphan and the job that comes again: one trains, the other takes its result."""
+    monkeypatch.chdir(tmp_path)
+    script = """
+import pathlib, time
+from intermezzo import finished
+from intermezzo.artifacts import write_json
+out = pathlib.Path("results/target/model")
+with finished.once(out, finished.STATES / "a") as there:
+    print("took" if there else "trained", flush=True)
+    if not there:
+        time.sleep(1)
+        out.mkdir(parents=True)
+        write_json(out / "manifest.json", {})
+"""
+    path = {"PYTHONPATH": str(Path(finished.__file__).parents[1])}
+    command = {"args": [sys.executable, "-c", script], "env": os.environ | path, "text": True}
+    both = [subprocess.Popen(**command, stdout=subprocess.PIPE) for _ in range(2)]
+    assert sorted(process.communicate()[0].strip() for process in both) == ["took", "trained"]
+    assert not list(KEPT.glob("*.lock"))
 
 
 # -- the lock ------------------------------------------------------------------------------------------------------

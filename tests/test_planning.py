@@ -25,6 +25,7 @@ from intermezzo.planning.jobs import Job, jobs_of
 from intermezzo.planning.offers import offer, overlay
 from intermezzo.planning.past import Past, Took
 from intermezzo.planning.rates import FIELDS, Line, Rates
+from intermezzo.planning.requests import Requests
 from intermezzo.planning.review import remember, review
 from intermezzo.planning.schedule import schedule, weights_at_most
 from intermezzo.planning.shapes import Shape, shape_of
@@ -36,6 +37,7 @@ LARGE_SCALE = ("phang2020", "xtreme_r")
 @pytest.fixture
 def empty(tmp_path, monkeypatch) -> Path:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("INTERMEZZO_REAL_DATA", str(tmp_path))  # where phang2020 looks for CCGbank
     return tmp_path
 
 
@@ -142,7 +144,7 @@ def test_rows_are_those_of_the_configuration_and_the_task_files(empty):
     amounts = Amounts(load(ROOT / "config/experiments/phang2020.yaml"))
     assert amounts.rows("mnli", "en", "train").rows == 392702
     assert Amounts(load()).rows("nli", "fri", "test").rows == 400
-    few = load(ROOT / "config/experiments/phang2020.yaml", {"data": {"rows": {"train": 1000}}})
+    few = load(ROOT / "config/experiments/xtreme_r.yaml", {"data": {"rows": {"train": 1000}}})
     assert Amounts(few).rows("mnli", "en", "train").rows == 1000
 
 
@@ -465,3 +467,81 @@ def test_a_choice_is_an_experiment():
     assert yaml.safe_load(overlay(choice)) == {
         "grid": {"encoders": ["world"], "intermediates": ["nli"], "mixes": ["en"]}
     }
+
+
+# -- what jobs ask a cluster for -----------------------------------------------------------------------------------
+
+
+def asked(requests: Requests, stage: str, attempt: int = 1, **keys) -> tuple[int, int]:
+    """(MB, minutes)"""
+    return requests.memory(stage)(SimpleNamespace(**keys), attempt), requests.time(stage)(
+        SimpleNamespace(**keys), attempt
+    )
+
+
+def asking(encoder: str, processes: int = 1) -> Requests:
+    """Those of phang2020.yaml with another encoder."""
+    other = {"encoders": {"xlm-roberta-large": {"from": encoder}}, "processes": processes}
+    return Requests(Grid(load(ROOT / "config/experiments/phang2020.yaml", other)))
+
+
+def test_a_small_encoder_asks_for_little_and_each_attempt_for_twice_as_much(empty):
+    requests = Requests(Grid(load(ROOT / TINY)))
+    run = {"encoder": "tiny", "intermediate": "nli", "mix": "en", "seed": 0}
+    for stage, minutes in (("encoder", 240), ("intermediate", 240), ("target", 240), ("evaluation", 60)):
+        found = [asked(requests, stage, attempt, **run, target="pos") for attempt in (1, 2, 3)]
+        assert found == [(4000 * times, minutes * times) for times in (1, 2, 4)], stage
+    assert asked(requests, "encoder", 5, **run)[1] == 24 * 60, "partitions end"
+
+
+@pytest.mark.parametrize("size", ["base", "large"])
+def test_a_large_encoder_asks_for_room_to_train_it(empty, size):
+    requests = asking(f"FacebookAI/xlm-roberta-{size}")
+    weights = Rates.read().shapes[f"FacebookAI/xlm-roberta-{size}"].parameters * 4e-6
+    run = {"encoder": "xlm-roberta-large", "intermediate": "mnli", "mix": "en", "seed": 0, "target": "xnli"}
+    for stage, least, most in (("intermediate", 4, 12), ("target", 4, 12), ("evaluation", 2, 7)):
+        memory, minutes = asked(requests, stage, **run)
+        assert least * weights < memory < most * weights and 60 <= minutes <= 24 * 60, stage
+
+
+def test_processes_that_train_together_ask_for_room_for_each(empty):
+    alone, together = (asking("FacebookAI/xlm-roberta-large", processes=number) for number in (1, 4))
+    run = {"encoder": "xlm-roberta-large", "intermediate": "none", "mix": "none", "seed": 0, "target": "xnli"}
+    assert 3.7 < asked(together, "target", **run)[0] / asked(alone, "target", **run)[0] <= 4
+    assert asked(together, "evaluation", **run) == asked(alone, "evaluation", **run)
+
+
+def test_an_encoder_of_unknown_size_asks_like_a_large_one(empty):
+    run = {"encoder": "xlm-roberta-large", "intermediate": "none", "mix": "none", "seed": 0, "target": "xnli"}
+    known = asked(asking("FacebookAI/xlm-roberta-large"), "target", **run)
+    assert asked(asking("nobody/knows"), "target", **run) == known
+
+
+def test_an_evaluation_that_trains_its_model_again_asks_for_that_too(empty):
+    grid = Grid(load({"keep": {"intermediate": "none", "target": "none"}}, ROOT / TINY))
+    run = {"encoder": "tiny", "intermediate": "nli", "mix": "en", "seed": 0, "target": "pos"}
+    models = [Path(f"results/{stage}/tiny/nli/en/seed0") for stage in ("target", "intermediate")]
+    models[0] /= "pos"
+    assert asked(Requests(grid), "evaluation", **run)[1] == 60, "they are made in this run"
+    for number, model in enumerate(models, 1):
+        model.mkdir(parents=True)
+        (model / "manifest.json").touch()
+        assert asked(Requests(grid), "evaluation", **run)[1] == 60 + number * 240
+    assert asked(Requests(grid), "target", **run)[1] == 2 * 240
+    (models[0] / "model.safetensors").touch()
+    assert asked(Requests(grid), "evaluation", **run)[1] == 60
+    assert asked(Requests(Grid(load(ROOT / TINY))), "target", **run)[1] == 240, "all are kept"
+
+
+def test_requests_open_no_data(empty, monkeypatch):
+    """Every job reads the Snakefile again: prepared data is not counted, the world not made."""
+    grid = Grid(load(ROOT / TINY))
+    for path in map(Path, grid.data_paths()):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("no Parquet")
+    monkeypatch.setattr("intermezzo.world.build", lambda _: pytest.fail("made the world"))
+    requests = Requests(grid)
+    run = {"encoder": "tiny", "intermediate": "nli", "mix": "en", "seed": 0, "target": "retrieval"}
+    for stage in ("encoder", "intermediate", "evaluation"):
+        asked(requests, stage, **run)
+    assert asked(requests, "data", source="world", task="nli", language="en", split="train") == (1000, 30)

@@ -1,7 +1,7 @@
 """A strong effect that is there must be found by a whole run, from text to answer; one that is not must not.
 
 Planted: rare languages without a relative in the world, tagging, which needs labels of the language, and a mix that has
-them. The control is the same with the intermediate's labels shuffled.
+them (in the translations of English examples). The control is the same with the intermediate's labels shuffled.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ EXPERIMENT = {
         },
     },
     "intermediates": {"pos_shuffled": {"tasks": ["pos"], "shuffle_labels": True}},
-    "mixes": {"en+rare": {"weights": {"en": 0.5, "@rare": 0.5}}},
+    "mixes": {"en+rare": {"weights": {"en": 0.5, "@rare": 0.5}, "translated": True}},
     "training": {
         "intermediate": {"examples": 400, "epochs": 4, "batch_size": 16, "learning_rate": 3.0e-3},
         "target": {"examples": 100, "epochs": 2, "batch_size": 16, "learning_rate": 3.0e-3},

@@ -163,6 +163,24 @@ def test_equal_results_give_equal_bytes(results, made, tmp_path):
     assert contents(report(elsewhere, tmp_path / "again")) == contents(made)
 
 
+def test_mixes_come_in_the_order_of_the_configuration(tmp_path):
+    """On the page and in every table; an intermediate that a mix lacks has no line and no curve in it."""
+    languages = {"en": ["en"], "a": ["en", "sw", "yo"], "b": ["en", "sw", "yo"]}
+    trained = {"nli": ("en", "a", "b"), "qa": ("en", "a")}
+    intermediates = {
+        name: {"tasks": [name], "mixes": {mix: languages[mix] for mix in mixes}} for name, mixes in trained.items()
+    }
+    spec = design(intermediates={"none": {"tasks": [], "mixes": {"none": []}}} | intermediates, mixes=["b", "en", "a"])
+    made = report(make(tmp_path, spec, lambda cell: 40 + (cell.seed or 0)), tmp_path / "out", spec)
+    for table in TABLES - {"data"}:
+        mixes = list(dict.fromkeys(row["mix"] for row in rows(made, table) if row["mix"] in languages))
+        assert mixes == (["en", "b", "a"] if table not in ("rare", "languages") else ["b", "a"]), table
+        assert not [row for row in rows(made, table) if row.get("intermediate") == "qa" and row["mix"] == "b"]
+    page = (made / "report.html").read_text()
+    headings = re.findall(r"(?:<h\d[^>]*>|<summary>)[^<]*\b([ab]) against en, encoder small", page)
+    assert headings and headings == ["b", "a"] * (len(headings) // 2)
+
+
 class _Page(HTMLParser):
     """Everything on a page that could load something, and what it has for those who cannot see."""
 

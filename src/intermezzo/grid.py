@@ -142,9 +142,13 @@ class Grid:
 
     @cached_property
     def intermediate_runs(self) -> list[Run]:
-        grid = self.config.grid
         encoders = [name for name in self.encoders if name not in self.baseline_only]
-        return [Run(*keys) for keys in product(encoders, grid.intermediates, grid.mixes, self.seeds)]
+        return [Run(encoder, *trained, seed) for encoder, trained, seed in product(encoders, self.trained, self.seeds)]
+
+    @cached_property
+    def trained(self) -> list[tuple[str, str]]:
+        """Every intermediate in every mix that it is trained in."""
+        return [(name, mix) for name in self.config.grid.intermediates for mix in self.config.mixes_of(name)]
 
     @cached_property
     def runs(self) -> list[Run]:
@@ -239,7 +243,7 @@ class Grid:
         found: dict[str, None] = {}
         for encoder in self.scratch:
             found |= dict.fromkeys([*self.text(encoder).values(), *self.parallel(encoder).values()])
-        for intermediate, mix in product(self.config.grid.intermediates, self.config.grid.mixes):
+        for intermediate, mix in self.trained:
             found |= dict.fromkeys(self._intermediate_data(intermediate, mix))
         for target in self.targets:
             if self.is_trained(target):

@@ -22,6 +22,7 @@ RARE_CLASSES = frozenset({0, 1, 2})
 class Language:
     """One language; what is not known of an artificial language is None.
 
+    `training_examples`: whether an artificial language has labelled ones; of a real language the task files say it.
     `unverified` names the columns of the table whose value for this language was in none of its sources.
     """
 
@@ -29,6 +30,7 @@ class Language:
     name: str
     family: str
     rare: bool
+    training_examples: bool = True
     iso639_3: str | None = None
     script: str | None = None
     joshi: int | None = None
@@ -94,7 +96,12 @@ def _world() -> dict[str, Language]:
     entries = yaml.safe_load((RESOURCES / "world.yaml").read_text(encoding="utf-8"))["languages"]
     return {
         code: Language(
-            code=code, name=entry["name"], family=entry["family"], rare=entry["rare"], script=entry.get("script")
+            code=code,
+            name=entry["name"],
+            family=entry["family"],
+            rare=entry["rare"],
+            training_examples=entry.get("training_examples", True),
+            script=entry.get("script"),
         )
         for code, entry in entries.items()
     }

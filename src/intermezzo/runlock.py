@@ -32,13 +32,19 @@ def guard() -> None:
     """Let runs of Snakemake in this process hold their folder's lock, from before their first job to after their last.
 
     Called while the Snakefile is read, which is before Snakemake looks at locks. Dry runs and single jobs take none.
+    A job on a node does not say of its files that they are complete: that is for the run, which records what they were
+    made with. Files that are complete without a record would pass for results of any later configuration.
     """
     from snakemake.exceptions import WorkflowError
     from snakemake.persistence import PersistenceBase
 
-    names = PersistenceBase.lock
+    names, finished = PersistenceBase.lock, PersistenceBase.finished
     if hasattr(names, "alone"):
         return
+
+    async def record(persistence: Any, job: Any) -> None:
+        if not persistence.dag.workflow.remote_exec:
+            await finished(persistence, job)
 
     @contextmanager
     def lock(persistence: Any) -> Iterator[None]:
@@ -57,7 +63,7 @@ def guard() -> None:
             raise WorkflowError(str(error)) from None
 
     lock.alone = True
-    PersistenceBase.lock = lock
+    PersistenceBase.lock, PersistenceBase.finished = lock, record
 
 
 @contextmanager

@@ -155,6 +155,7 @@ class Specs:
         return canonical(
             {
                 "english": catalogue.ENGLISH,
+                "mixes": mixes,
                 "english_mix": next((mix for mix in mixes if self._is_english(mix)), None),
                 "rare": list(catalogue.rare_languages(self.config)),
                 "attributes": self._attributes(),
@@ -165,7 +166,7 @@ class Specs:
                 | {
                     name: {
                         "tasks": self.config.intermediate(name).tasks,
-                        "mixes": {mix: self._seen(name, mix) for mix in mixes},
+                        "mixes": {mix: self._seen(name, mix) for mix in self.config.mixes_of(name)},
                         "control": self.config.intermediate(name).shuffle_labels
                         or self.config.intermediate(name).as_text,
                     }

@@ -8,7 +8,7 @@ from argparse import Namespace
 from collections.abc import Iterable
 from pathlib import Path
 
-from intermezzo import weights
+from intermezzo import finished, weights
 from intermezzo.artifacts import atomic, digest, sha256
 from intermezzo.errors import UserError
 
@@ -53,7 +53,9 @@ def pretrain(options: Namespace) -> None:
     _check(options.text, {"text": "mlm"})
     _check(options.parallel, {"parallel": "retrieval"})
     state = _state(options, [*options.text, *options.parallel])
-    pretrain(options.spec, text, parallel, options.out, state, options.code)
+    with finished.once(options.out, state) as there:
+        if not there:
+            pretrain(options.spec, text, parallel, options.out, state, options.code)
 
 
 def import_encoder(options: Namespace) -> None:
@@ -68,8 +70,11 @@ def finetune(options: Namespace) -> None:
     data = {f"{path.parts[-3]}/{path.parts[-2]}": path for path in options.data}
     _check(options.data, {task["name"]: task["format"] for task in options.spec["tasks"]})
     state, model = _state(options, [options.model, *options.data]), options.model.parent
-    weights.need(model, options.out, options.states, finetune)
-    finetune(options.spec, model, data, options.out, state, options.code)
+    finished.forget(model, options.states)
+    with finished.once(options.out, state) as there:
+        if not there:
+            weights.need(model, options.out, options.states, finetune)
+            finetune(options.spec, model, data, options.out, state, options.code)
     weights.release(model, options.out)
 
 
@@ -83,6 +88,7 @@ def evaluate(options: Namespace) -> None:
     outputs = {name: options.out / f"{name}.json" for name in data}
     code = CODES | (json.loads(options.code) if options.code else {})
     support, model = _by_language(options.support), options.model.parent
+    finished.forget(model, options.states)
 
     def fetch() -> None:
         from intermezzo.training.finetune import finetune

@@ -54,7 +54,7 @@ class Run:
 
         def all_held() -> bool:
             for run in RUNS:
-                for pid in processes("finetune", "--out", f"results/target/tiny/{run}/seed0/nli"):
+                for pid in processes("finetune", "--out", folder(run)):
                     if run not in held and has_state(self.checkout, pid):
                         os.kill(pid, signal.SIGSTOP)
                         held[run] = pid
@@ -71,6 +71,18 @@ def until(condition, run: Run, seconds: float = 300.0):
         assert time.monotonic() < end, run.output.read_text()[-6000:]
         time.sleep(0.05)
     return found
+
+
+def wait(condition, seconds: float = 120.0) -> None:
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.2)
+
+
+def folder(run: str) -> str:
+    """Where the target is trained from this run."""
+    return f"results/target/tiny/{run}/seed0/nli"
 
 
 def processes(*words: str) -> list[int]:
@@ -209,12 +221,31 @@ def test_a_run_that_is_ended_with_all_its_jobs_is_completed_by_the_next(cluster,
         (name,) = re.findall(r"SLURM run ID: (\S+)", run.output.read_text())
         cluster.command("scancel", f"--name={name}")
         Run(longer, "--unlock").wait()
-    end = time.monotonic() + 60
-    while cluster.jobs() and time.monotonic() < end:
-        time.sleep(0.2)
-    assert not cluster.jobs()
+    wait(lambda: not cluster.jobs())
     again = Run(longer)
     output = again.wait()
     assert again.process.returncode == 0, output[-6000:]
     assert summary(longer) == trained_longer
     assert all(resumed(longer, name) for name in RUNS), output
+
+
+def test_jobs_that_outlive_snakemake_are_not_made_again(cluster, longer, trained_longer):
+    """One has finished when the next run begins; the others go on beside the jobs that come again, which wait."""
+    run = Run(longer)
+    held = run.hold()
+    run.process.kill()
+    run.process.wait()
+    first = slurm_job(cluster, RUNS[0])
+    os.kill(held[RUNS[0]], signal.SIGCONT)
+    wait(lambda: first not in cluster.jobs())
+    again = Run(longer)
+    until(lambda: all(len(processes("finetune", "--out", folder(name))) == 2 for name in RUNS[1:]), again)
+    for name in RUNS[1:]:
+        os.kill(held[name], signal.SIGCONT)
+    output = again.wait()
+    assert again.process.returncode == 0, output[-6000:]
+    assert summary(longer) == trained_longer
+    for name in RUNS:
+        log = (longer.folder / f"logs/target/tiny/{name}/seed0/nli.log").read_text()
+        assert "taken over" in log and "steps" not in log, log
+    assert not list((longer.folder / "results/.state").glob("*"))

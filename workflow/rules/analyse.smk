@@ -21,7 +21,7 @@ rule summarize_scores:
         "../envs/analysis.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 4000 * attempt,
+        mem_mb=lambda wildcards, attempt: 4000 * 2 ** (attempt - 1),
         runtime=60,
         gpu=0,
     params:

@@ -6,14 +6,16 @@ gc.disable()  # planning makes millions of objects that all stay: a quarter of i
 
 sys.path.insert(0, f"{workflow.basedir}/src")
 
-from intermezzo import runlock, startup, weights
+from intermezzo import finished, runlock, startup, weights
 from intermezzo.grid import MODEL, TRAINED_MODEL, Grid, one_of
 from intermezzo.lineage import Lineage
+from intermezzo.planning.requests import Requests
 from intermezzo.specs import Specs
 
 grid = Grid.of_workflow(config, staged=workflow.storage_settings.default_storage_provider is not None)
 specs = Specs(grid)
 lineage = Lineage(specs)
+requests = Requests(grid)  # memory and time that jobs ask a cluster for
 runlock.guard()  # one run at a time in a folder; what a killed one left behind is in nobody's way
 
 

@@ -24,8 +24,8 @@ rule prepare_data:
         "../envs/data.yaml"
     threads: 1
     resources:
-        mem_mb=lambda wildcards, attempt: 1000 * attempt,
-        runtime=30,
+        mem_mb=requests.memory("data"),
+        runtime=requests.time("data"),
         gpu=0,
     params:
         spec=specs.spec_data,
@@ -90,7 +90,7 @@ rule translate_data:
         "../envs/train.yaml"
     threads: grid.threads
     resources:
-        mem_mb=lambda wildcards, attempt: 8000 * attempt,
+        mem_mb=lambda wildcards, attempt: 8000 * 2 ** (attempt - 1),
         runtime=1440,
     params:
         spec=specs.spec_translate,

@@ -23,8 +23,8 @@ rule pretrain_encoder:
         "../envs/train.yaml"
     threads: grid.threads
     resources:
-        mem_mb=lambda wildcards, attempt: 4000 * attempt,
-        runtime=1440,
+        mem_mb=requests.memory("encoder"),
+        runtime=requests.time("encoder"),
     params:
         spec=specs.spec_pretrain,
         code=specs.code_pretrain,

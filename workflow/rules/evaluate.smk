@@ -34,13 +34,13 @@ for evaluated_target in grid.targets:
             target=one_of([evaluated_target]),
         priority: 100
         group:
-            "evaluation"
+            None if grid.unkept else "evaluation"  # one that trains its model again is no small job
         conda:
             "../envs/train.yaml"
         threads: grid.threads
         resources:
-            mem_mb=lambda wildcards, attempt: 4000 * attempt,
-            runtime=240,
+            mem_mb=requests.memory("evaluation"),
+            runtime=requests.time("evaluation"),
         params:
             spec=specs.spec_evaluate,
             code=specs.code_evaluate,

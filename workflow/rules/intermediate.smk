@@ -25,8 +25,8 @@ rule train_intermediate:
         "../envs/train.yaml"
     threads: grid.threads
     resources:
-        mem_mb=lambda wildcards, attempt: 4000 * attempt,
-        runtime=1440,
+        mem_mb=requests.memory("intermediate"),
+        runtime=requests.time("intermediate"),
     params:
         spec=specs.spec_intermediate,
         code=specs.code_intermediate,

@@ -25,8 +25,8 @@ rule train_target:
         "../envs/train.yaml"
     threads: grid.threads
     resources:
-        mem_mb=lambda wildcards, attempt: 4000 * attempt,
-        runtime=720,
+        mem_mb=requests.memory("target"),
+        runtime=requests.time("target"),
     params:
         spec=specs.spec_target,
         code=specs.code_target,

@@ -9,7 +9,7 @@ has seen or not, so that the two rows can be set side by side. The mix that defi
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -87,6 +87,8 @@ class Design(_Strict):
 
     english: str
     english_mix: str | None
+    mixes: tuple[str, ...] = ()
+    """All mixes, in the order of the configuration."""
     rare: frozenset[str]
     seeds: tuple[int, ...]
     encoders: tuple[str, ...]
@@ -123,14 +125,20 @@ class Design(_Strict):
         return self.model_copy(update={"targets": targets})
 
     def trained(self, encoder: str | None = None, target: str | None = None) -> list[tuple[str, str]]:
-        """(intermediate, mix) pairs in the order of the tables: the baseline first, English-only before other mixes.
+        """(intermediate, mix) pairs in the order of the tables: the baseline first, mixes as `in_order` has them.
 
         Those of one encoder and target, or (None) of the experiment.
         """
         pairs = [(name, mix) for name, one in self.intermediates.items() for mix in one.mixes]
         if encoder in self.baseline_only or (target and self.targets[target].baseline_only):
             pairs = [pair for pair in pairs if pair[0] == BASELINE]
-        return sorted(pairs, key=lambda p: (p[0] != BASELINE, p[0], p[1] != self.english_mix, p[1]))
+        order = {mix: at for at, mix in enumerate(self.in_order(mix for _, mix in pairs))}
+        return sorted(pairs, key=lambda pair: (pair[0] != BASELINE, pair[0], order[pair[1]]))
+
+    def in_order(self, mixes: Iterable[str]) -> list[str]:
+        """Each mix once, as a reader gets them: English-only first, then in the configuration's order."""
+        rank = {mix: at for at, mix in enumerate(self.mixes)}
+        return sorted(set(mixes), key=lambda mix: (mix != self.english_mix, rank.get(mix, len(rank)), mix))
 
     def seeds_of(self, intermediate: str, target: str) -> tuple[int | None, ...]:
         """Seeds of a cell; retrieval and mining on the untouched encoder have none, so they are there once."""
@@ -166,12 +174,12 @@ class Design(_Strict):
         """Name of a split -> languages seen: the row's own mix, or those that the row is compared with."""
         if intermediate != BASELINE:
             own = self.intermediates[intermediate].mixes
-            others = [name for name in sorted(own) if name != self.english_mix]
+            others = [name for name in self.in_order(own) if name != self.english_mix]
             return {name: frozenset(own[name]) for name in (others or [mix] if mix == self.english_mix else [mix])}
         splits: dict[str, frozenset[str]] = {}
         trained = [pair for pair in self.trained() if pair[0] != BASELINE]
         compared = [pair for pair in trained if pair[1] != self.english_mix] or trained
-        for name in sorted({pair[1] for pair in compared}):
+        for name in self.in_order(pair[1] for pair in compared):
             seen = {one: frozenset(self.intermediates[one].mixes[name]) for one, m in compared if m == name}
             agree = len(set(seen.values())) == 1
             splits |= {name: next(iter(seen.values()))} if agree else {f"{one}/{name}": s for one, s in seen.items()}

@@ -61,8 +61,9 @@ class Pair:
 
 
 def mixes(design: Design) -> list[str]:
-    """The mixes that are compared with the English-only one."""
-    return sorted({mix for name, mix in design.trained() if name != BASELINE} - {design.english_mix})
+    """The mixes that are compared with the English-only one, in the configuration's order."""
+    found = design.in_order(mix for name, mix in design.trained() if name != BASELINE)
+    return [mix for mix in found if mix != design.english_mix]
 
 
 def pairs(comparisons: Comparisons, encoder: str, mix: str) -> list[Pair]:

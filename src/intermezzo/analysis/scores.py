@@ -52,8 +52,9 @@ SCHEMA = pa.schema(
 def read(paths: Iterable[str | Path], design: Design) -> pd.DataFrame:
     """Read result files (one JSON per encoder, intermediate, mix, seed, target and language) into `SCHEMA`'s columns.
 
-    Rows are sorted by `Cell`. Raises UserError naming the file for a broken one, a value that is no number in 0..1
-    and a cell that two files hold, and naming the cells for results that are missing or were not asked for.
+    Rows are sorted by `Cell`, mixes in the configuration's order. Raises UserError naming the file for a broken one, a
+    value that is no number in 0..1 and a cell that two files hold, and naming the cells for results that are missing
+    or were not asked for.
     """
     rows: dict[Cell, dict[str, Any]] = {}
     origin: dict[Cell, Path] = {}
@@ -68,7 +69,9 @@ def read(paths: Iterable[str | Path], design: Design) -> pd.DataFrame:
             listed = "".join(f"\n  {_name(cell)}" for cell in sorted(cells, key=_order)[:10])
             more = f"\n  ... {len(cells)} in all" if len(cells) > 10 else ""
             raise UserError(f"results {what}:{listed}{more}\nrun the workflow again with this configuration")
-    frame = pd.DataFrame([rows[cell] for cell in sorted(rows, key=_order)], columns=SCHEMA.names)
+    mixes = {mix: at for at, mix in enumerate(design.in_order(cell.mix for cell in rows))}
+    ordered = sorted(rows, key=lambda cell: _order(cell._replace(mix=mixes[cell.mix])))
+    frame = pd.DataFrame([rows[cell] for cell in ordered], columns=SCHEMA.names)
     return frame.astype({"seed": "Int64", "fertility": float})
 
 

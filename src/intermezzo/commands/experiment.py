@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from argparse import Namespace
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from intermezzo.errors import UserError
+
+if TYPE_CHECKING:
+    from intermezzo.config.models import Config
 
 
 def check_config(options: Namespace) -> None:
@@ -38,7 +42,7 @@ def show_grid(options: Namespace) -> None:
         (
             "intermediate trainings",
             len(grid.intermediate_runs),
-            f"{_list(chosen.intermediates)} x {_list(chosen.mixes)}",
+            _trained(grid.config),
         ),
         ("target trainings", len(grid.target_paths()), _list(t for t in grid.targets if grid.is_trained(t))),
         ("evaluations", evaluations, f"{len(grid.evaluation_paths())} results (one per language)"),
@@ -49,6 +53,14 @@ def show_grid(options: Namespace) -> None:
         unused = sorted(set(getattr(grid.config, section)) - set(getattr(chosen, section)))
         if unused:
             print(f"defined but not in grid.{section}: {_list(unused)}")
+
+
+def _trained(config: Config) -> str:
+    """Intermediates x mixes, together those that are trained in the same ones."""
+    together: dict[str, list[str]] = {}
+    for name in config.grid.intermediates:
+        together.setdefault(_list(config.mixes_of(name)), []).append(name)
+    return "; ".join(f"{_list(names)} x {mixes}" for mixes, names in together.items()) or "none"
 
 
 def show_tables(options: Namespace) -> None:

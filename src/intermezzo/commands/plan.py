@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from argparse import Namespace
+from operator import contains
 
 from intermezzo.errors import UserError
 
@@ -40,7 +41,8 @@ def _choose(made: object, options: Namespace) -> None:
 
     there = offer(made, dict(map(_value, options.values)))
     choice = choose(there, options.budget * 3600)
-    comparisons = len(choice.encoders) * len(choice.intermediates) * len(choice.mixes)
+    parts = (choice.encoders, choice.intermediates, choice.mixes)
+    comparisons = sum(all(map(contains, parts, key)) for key in there.comparisons)
     print(
         f"\n{comparisons} of {len(there.comparisons)} comparisons for {choice.seconds / 3600:.3g} of "
         f"{options.budget:g} hours (value {choice.value:g}), each with its baseline and its English-only twin. "

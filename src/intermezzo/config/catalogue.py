@@ -27,7 +27,10 @@ def languages_with(config: Config, task: Task, split: str) -> tuple[str, ...]:
     """Languages that have `split` of a task in the configured source, in a fixed order."""
     source = config.data.source_of(task.name)
     found = task.languages(source, split)
-    return tuple(languages.table(source)) if found is None else found
+    if found is not None:
+        return found
+    labelled = split == "train" and task.name not in (TEXT, PARALLEL)
+    return tuple(code for code, known in languages.table(source).items() if known.training_examples or not labelled)
 
 
 def rare_languages(config: Config) -> tuple[str, ...]:
@@ -54,7 +57,7 @@ def training_languages(config: Config, mix: str, task: Task) -> tuple[str, ...]:
         return found
     translation = config.translation
     if translation.backend == "world":
-        return found
+        return tuple(languages.table("world"))
     published = task.sources.parts("translated")
     into = translation.languages if translation.backend == "hub" else published
     return (ENGLISH, *(code for code in into if code != ENGLISH))

@@ -75,7 +75,10 @@ def _data(config: Config) -> Iterator[str]:
     if "files" in (config.data.source, *config.data.sources.values()):
         root = data_root(config)
         if root is None:
-            yield f"data.root: not set; name the folder of the published files here or in {ROOT_VARIABLE}"
+            own = [task for task, source in config.data.sources.items() if source == "files"]
+            why = f"data.sources takes {', '.join(own)} from files, so " if own else ""
+            mend = f", or take {', '.join(own)} out of the grid, of intermediates and of data.sources" if own else ""
+            yield f"data.root: not set; {why}name the folder of the published files here or in {ROOT_VARIABLE}{mend}"
         elif not root.is_dir():
             origin = "" if config.data.root else f" (from {ROOT_VARIABLE})"
             yield f"data.root: no such folder: {root}{origin}; name the folder of the published files"
@@ -165,7 +168,7 @@ def _tasks(config: Config) -> Iterator[str]:
 
 def _translation(config: Config) -> Iterator[str]:
     """What translated mixes need of `translation`."""
-    mixes = [mix for mix in config.grid.mixes if mix in config.mixes and config.mixes[mix].translated]
+    mixes = _translated(config, config.grid.mixes)
     how, key = config.translation, "translation"
     if not mixes:
         return
@@ -181,9 +184,17 @@ def _translation(config: Config) -> Iterator[str]:
     if not how.languages:
         yield f"{key}.languages: empty; name the languages to translate into, as the model calls them (sw: swh_Latn)"
     for name in config.grid.intermediates:
-        for task in _known_tasks(config.intermediate(name).tasks or []):
-            if task.format == "tagging":
-                yield f"{key}: a model cannot translate '{task.name}' (tagging); leave it out, or mix '{mixes[0]}'"
+        for mix in _translated(config, config.mixes_of(name))[:1]:
+            for task in _known_tasks(config.intermediate(name).tasks or []):
+                if task.format == "tagging":
+                    yield (
+                        f"{key}: a model cannot translate '{task.name}' (tagging), which '{name}' is trained on; leave "
+                        f"mix '{mix}' out of intermediates.{name}.mixes, or '{name}' out of the grid"
+                    )
+
+
+def _translated(config: Config, mixes: list[str]) -> list[str]:
+    return [mix for mix in mixes if mix in config.mixes and config.mixes[mix].translated]
 
 
 def _known_tasks(names: list[str]) -> list[Task]:
@@ -196,6 +207,7 @@ def _intermediates(config: Config) -> Iterator[str]:
         if not entry.tasks:
             yield f"{key}.tasks: the list is empty; name at least one task"
         yield from _repeated(f"{key}.tasks", entry.tasks)
+        yield from _own_mixes(config, key, name, entry)
         if entry.shuffle_labels and entry.as_text:
             yield f"{key}: shuffle_labels and as_text are two controls; choose one"
         if entry.mlm.share:
@@ -207,6 +219,18 @@ def _intermediates(config: Config) -> Iterator[str]:
                 yield f"{key}: '{task.name}' is text without labels; remove shuffle_labels and as_text"
             elif not catalogue.languages_with(config, task, "train"):
                 yield f"{key}.tasks: '{task.name}' has no training data in source '{_source(config, task)}'"
+
+
+def _own_mixes(config: Config, key: str, name: str, entry: IntermediateConfig) -> Iterator[str]:
+    """The mixes that an intermediate is trained in, where it does not take all."""
+    chosen = entry.mixes or []
+    for mix in chosen:
+        if mix not in config.mixes:
+            yield f"{key}.mixes: unknown mix '{mix}'; {suggestion(mix, config.mixes)}"
+    yield from _repeated(f"{key}.mixes", chosen)
+    if entry.mixes is not None and config.grid.mixes and not config.mixes_of(name):
+        listed = ", ".join(chosen) or "an empty list"
+        yield f"{key}.mixes: {listed}: none of grid.mixes; name some of {', '.join(config.grid.mixes)}, or write null"
 
 
 def _continued(config: Config, key: str, entry: IntermediateConfig) -> Iterator[str]:
@@ -311,7 +335,7 @@ def _mixes(config: Config) -> Iterator[str]:
             yield f"mixes.{mix}.weights: the weights sum to nothing; give at least one language a weight above 0"
             continue
         for name in config.grid.intermediates:
-            for task in _known_tasks(config.intermediate(name).tasks):
+            for task in _known_tasks(config.intermediate(name).tasks) if mix in config.mixes_of(name) else ():
                 if task.format in TRAINABLE and catalogue.languages_with(config, task, "train"):
                     yield from _mix_of(config, mix, name, task)
     for name in config.grid.targets:
@@ -332,7 +356,7 @@ def _mix_of(config: Config, mix: str, intermediate: str, task: Task) -> Iterator
     key = f"intermediates.{intermediate} (mix '{mix}')"
     for encoder in config.grid.encoders:
         settings = resolve(config, encoder, "intermediate", intermediate, [task.name])
-        if settings["examples"] is None and len(config.grid.mixes) > 1:
+        if settings["examples"] is None and len(config.mixes_of(intermediate)) > 1:
             yield f"intermediates.{intermediate}: examples null gives each mix another budget; write a number"
         rows = config.data.rows.of(task.name, "train")
         if rows is None or settings["examples"] is None or config.mixes[mix].translated:

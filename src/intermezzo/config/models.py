@@ -45,7 +45,8 @@ class GridConfig(Section):
         ["nli", "qa", "multi"], description="Names of `intermediates`, or of tasks (then that one task)."
     )
     mixes: list[Name] = Field(
-        ["en", "en+rare"], description="Names of `mixes`; each intermediate is trained once per mix."
+        ["en", "en+rare"],
+        description="Names of `mixes`; each intermediate is trained once per mix, or in those that it names itself.",
     )
     targets: list[Name] = Field(
         ["nli", "qa", "pos", "retrieval"], description="Names of `targets`, or of tasks (then with the defaults)."
@@ -307,6 +308,9 @@ class IntermediateConfig(Section):
     """One intermediate training: one task or several at once."""
 
     tasks: list[str] | None = Field(None, description="Task names; null = the one task of the same name.")
+    mixes: list[Name] | None = Field(
+        None, description="Train it in these of `grid.mixes` alone; null = in all of them."
+    )
     sampling: Literal["proportional", "uniform", "temperature"] = Field(
         "proportional", description="How the tasks share the steps: by size, evenly, or by size^(1/temperature)."
     )
@@ -441,11 +445,21 @@ class Config(Section):
     threads: Count = Field(
         1, description="Threads per training job. It is part of the result: sums in another order round differently."
     )
+    processes: Count = Field(
+        1,
+        description="Processes per training job, on one machine, which share each batch: one for each of its GPUs, or "
+        "CPUs (each with `threads`). The results of one process up to rounding; like `threads`, part of the result.",
+    )
 
     def intermediate(self, name: str) -> IntermediateConfig:
         """The intermediate of that name; a task's own name needs no entry. `tasks` is always filled in."""
         found = self.intermediates.get(name, IntermediateConfig())
         return found if found.tasks is not None else found.model_copy(update={"tasks": [name]})
+
+    def mixes_of(self, intermediate: str) -> list[str]:
+        """The mixes of the grid that an intermediate is trained in."""
+        chosen = self.intermediate(intermediate).mixes
+        return [mix for mix in self.grid.mixes if chosen is None or mix in chosen]
 
     def target(self, name: str) -> TargetConfig:
         """The target of that name; a task's own name needs no entry. `task` is always filled in."""

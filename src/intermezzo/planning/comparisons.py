@@ -4,6 +4,7 @@ A comparison is an intermediate in a mix, on an encoder. It is worthless by halv
 encoder and, if its mix is not English alone, the same intermediate in the English-only mix, all with every target and
 seed. What is chosen is an experiment again, so it is encoders x intermediates x mixes: of all such parts of the grid
 that cost no more than the budget, one with the most comparisons (or the greatest value), and of equals the cheapest.
+Where an intermediate has no comparison in a mix (`intermediates.<name>.mixes`), that place of the part is empty.
 """
 
 from __future__ import annotations
@@ -76,8 +77,8 @@ def choose(offer: Offer, budget: float) -> Choice:
     found = programme.minimise({i: -value for i, value in worth.items()}, bounds, rows)
     rows.append((worth, sum(value * found[i] for i, value in worth.items())))
     found = programme.minimise(cost, bounds, rows)
-    chosen = [[name for name in names[at] if found[column[at, name]]] for at in range(3)]
     kept = [key for key in offer.comparisons if found[column[key]]]
+    chosen = [[name for name in names[at] if any(key[at] == name for key in kept)] for at in range(3)]
     return Choice(*chosen, price_of(offer, kept), sum(offer.values[key] for key in kept))
 
 
@@ -89,8 +90,9 @@ def price_of(offer: Offer, chosen: Sequence[Comparison]) -> float:
 
 def _least(offer: Offer, key: Comparison) -> float:
     """What a comparison costs alone: with its twin and its baseline."""
-    twin = (*key[:2], offer.english) if offer.english is not None else key
-    return sum(math.ceil(offer.comparisons[k]) for k in dict.fromkeys((key, twin))) + math.ceil(offer.encoders[key[0]])
+    twin = (*key[:2], offer.english)
+    needed = {key, twin} & offer.comparisons.keys()
+    return sum(math.ceil(offer.comparisons[one]) for one in needed) + math.ceil(offer.encoders[key[0]])
 
 
 def _hours_up(seconds: float) -> float:

@@ -54,10 +54,20 @@ class Cost:
 
 
 class Costs:
-    def __init__(self, grid: Grid, amounts: Amounts, rates: Rates, device: str | None = None) -> None:
-        """device: of trainings and predictions; None = a GPU for large encoders, the CPU for others."""
+    def __init__(
+        self,
+        grid: Grid,
+        amounts: Amounts,
+        rates: Rates,
+        device: str | None = None,
+        shapes: dict[str, tuple[Shape, str]] | None = None,
+    ) -> None:
+        """device: of trainings and predictions; None = a GPU for large encoders, the CPU for others.
+
+        shapes: of the encoders, as `shape_of` gives them; None = as known here.
+        """
         self.grid, self.config, self.amounts, self.rates, self.device = grid, grid.config, amounts, rates, device
-        self.shapes = {name: shape_of(self.config, name, rates.shapes) for name in grid.encoders}
+        self.shapes = shapes or {name: shape_of(self.config, name, rates.shapes) for name in grid.encoders}
         self._training = cache(self._training)
         self._prediction = cache(self._prediction)
 
@@ -72,8 +82,7 @@ class Costs:
         if job.stage == "target":
             return self._training("target", keys.encoder, keys.target, None)
         if job.stage == "evaluation":
-            untouched = keys.intermediate == BASELINE and not self.grid.is_trained(keys.target)
-            return self._prediction(keys.encoder, keys.target, untouched)
+            return self._prediction(keys.encoder, keys.target)
         results = len(self.grid.evaluation_paths())
         return Cost(0, START_SECONDS + 1 + results * 1e-3, CPU, 300 + results * 0.02, results * 2e-3, 0, frozenset())
 
@@ -200,7 +209,7 @@ class Costs:
         ]
         return sum(sizes) / max(1, len(sizes))
 
-    def _prediction(self, encoder: str, target: str, untouched: bool) -> Cost:
+    def _prediction(self, encoder: str, target: str) -> Cost:
         shape, _ = self.shapes[encoder]
         task = self.grid.task(target)
         settings = resolve(self.config, encoder, "target", target, [task.name])

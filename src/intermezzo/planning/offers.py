@@ -22,7 +22,7 @@ def offer(plan: Plan, values: Mapping[str, float]) -> Offer:
     special name wins). Raises UserError for a name that the grid has not.
     """
     grid = plan.grid.config.grid
-    _check(values, [*grid.intermediates, *grid.mixes, *(f"{i}/{m}" for i in grid.intermediates for m in grid.mixes)])
+    _check(values, [*grid.intermediates, *grid.mixes, *("/".join(trained) for trained in plan.grid.trained)])
     on_gpu = any(cost.device != CPU for cost in plan.costs.values())
     encoders = dict.fromkeys(plan.grid.encoders, 0.0)
     comparisons: dict[Comparison, float] = {run[:3]: 0.0 for run in plan.grid.intermediate_runs}

@@ -61,6 +61,11 @@ class Rates:
         here = {line.device for line in own}
         return cls([*own, *(line for line in _read(TABLE) if line.device not in here)])
 
+    @classmethod
+    def of(cls, path: Path) -> Rates:
+        """Those of one table."""
+        return cls(_read(path))
+
     @cached_property
     def shapes(self) -> dict[str, Shape]:
         return {line.model: line.shape for line in self.lines}

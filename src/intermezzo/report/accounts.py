@@ -25,8 +25,8 @@ def allocation(experiment: Experiment) -> pd.DataFrame:
             for task in dict.fromkeys(line["task"] for line in model.allocation):
                 lines = tuple(_counts(line) for line in model.allocation if line["task"] == task)
                 blocks.setdefault((model.mix, task, lines), {})[model.intermediate] = None
-    lines = []
-    for (mix, task, counts), names in sorted(blocks.items(), key=lambda item: _mix_order(experiment, item[0])):
+    lines, mixes = [], experiment.design.in_order(mix for mix, _, _ in blocks)
+    for (mix, task, counts), names in sorted(blocks.items(), key=lambda item: (mixes.index(item[0][0]), *item[0])):
         total = max(1, sum(examples for *_, examples, _, _ in counts))
         for language, weight, asked, examples, rows, supply in sorted(counts, key=lambda line: (-line[3], line[0])):
             line = {"mix": mix, "task": task, "intermediates": ", ".join(sorted(names))}
@@ -39,10 +39,6 @@ def _counts(line: dict[str, str]) -> tuple[str, float, int, int, int, int]:
     examples = int(line["examples"])
     asked, rows = (int(line.get(key, examples)) for key in ("asked", "rows"))
     return line["language"], float(line["weight"]), asked, examples, rows, int(line["supply"])
-
-
-def _mix_order(experiment: Experiment, block: tuple) -> tuple:
-    return block[0] != experiment.design.english_mix, *block
 
 
 def costs(experiment: Experiment) -> pd.DataFrame:

@@ -187,8 +187,7 @@ def _mix_name(model: Model) -> str:
 
 def _series(experiment: Experiment, mix: str) -> int | None:
     """The number of a mix among all: the English-only one first; None for what has no mix."""
-    mixes = list(dict.fromkeys(mix for name, mix in experiment.design.trained() if name != BASELINE))
-    mixes.sort(key=lambda name: name != experiment.design.english_mix)
+    mixes = experiment.design.in_order(mix for name, mix in experiment.design.trained() if name != BASELINE)
     return mixes.index(mix) if mix in mixes else None
 
 

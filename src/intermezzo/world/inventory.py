@@ -35,6 +35,7 @@ class Language:
     adjuncts: str
     question: str
     script: str = "latin"
+    training_examples: bool = True
     parent: str | None = None
     cognates: float = 0.0
     changes: tuple[tuple[str, str], ...] = ()
