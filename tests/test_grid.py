@@ -178,6 +178,14 @@ def test_the_longest_jobs_come_first_within_their_stage():
     assert 400 <= grid.encoder_priority(wildcards()) < 500
     assert 300 <= nli < multi < 400
     assert 200 <= grid.target_priority(wildcards()) < 300
+    assert grid.evaluation_priority(wildcards()) == 100
+
+
+def test_where_weights_go_a_model_is_used_before_the_next_is_trained(tmp_path):
+    (tmp_path / "keep.yaml").write_text("keep: {intermediate: none, target: none}")
+    grid = grid_of(tmp_path / "keep.yaml")
+    assert 100 <= grid.intermediate_priority(wildcards()) < 200 <= grid.target_priority(wildcards()) < 300
+    assert grid.evaluation_priority(wildcards()) == 300
 
 
 def test_what_is_remembered_of_a_job_is_what_is_worked_out_anew(tmp_path):

@@ -306,6 +306,9 @@ def test_weights_that_are_not_kept_leave_the_disk():
     assert weights_at_most(jobs, weights, set(), plan) == (4, 4)
     assert weights_at_most(jobs, weights, {"intermediate", "target"}, plan) == (4, 1)  # targets first, then evaluations
     assert weights_at_most(jobs, weights, {"intermediate"}, plan) == (4, 3)
+    deep = schedule(jobs, dict.fromkeys(jobs, 1.0), 1, ("evaluation", "target", "intermediate"))
+    assert deep.seconds == plan.seconds
+    assert weights_at_most(jobs, weights, {"intermediate", "target"}, deep) == (3, 1)
     nothing = schedule(jobs, {}, 1)
     assert weights_at_most(jobs, weights, set(), nothing, there=["e"]) == (1, 1)
 

@@ -174,6 +174,18 @@ class Grid:
 
     # -- order of jobs: the longest first, so that none is left alone at the end ------------------------------------
 
+    @cached_property
+    def order(self) -> tuple[str, ...]:
+        """Stages, those first whose jobs start first: all models of one before the next, which fills the workers best.
+
+        Where weights go after their use it is the other way round, so that few models are on the disk at a time.
+        """
+        stages = ("intermediate", "target", "evaluation")
+        return stages[::-1] if self.unkept else stages
+
+    def _first(self, stage: str) -> int:
+        return 300 - 100 * self.order.index(stage)
+
     def encoder_priority(self, wildcards: Any) -> int:
         steps = {name: self.config.encoders[name].training.steps for name in self.scratch}
         return 400 + _rank(steps[wildcards.encoder], steps.values())
@@ -181,13 +193,16 @@ class Grid:
     @remembered_by("encoder", "intermediate")
     def intermediate_priority(self, wildcards: Any) -> int:
         work = {name: self._work("intermediate", wildcards.encoder, name) for name in self.config.grid.intermediates}
-        return 300 + _rank(work[wildcards.intermediate], work.values())
+        return self._first("intermediate") + _rank(work[wildcards.intermediate], work.values())
 
     @remembered_by("encoder", "target")
     def target_priority(self, wildcards: Any) -> int:
         trained = [name for name in self.targets if self.is_trained(name)]
         work = {name: self._work("target", wildcards.encoder, name) for name in trained}
-        return 200 + _rank(work[wildcards.target], work.values())
+        return self._first("target") + _rank(work[wildcards.target], work.values())
+
+    def evaluation_priority(self, wildcards: Any) -> int:
+        return self._first("evaluation")
 
     def _work(self, phase: Phase, encoder: str, name: str) -> int:
         """Examples that a training sees over all its epochs."""

@@ -32,7 +32,7 @@ for evaluated_target in grid.targets:
             "benchmarks/jobs/eval/{encoder}/{intermediate}/{mix}/seed{seed}/{target}.tsv"
         wildcard_constraints:
             target=one_of([evaluated_target]),
-        priority: 100
+        priority: grid.evaluation_priority
         group:
             None if grid.unkept else "evaluation"  # one that trains its model again is no small job
         conda:

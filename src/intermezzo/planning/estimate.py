@@ -48,7 +48,7 @@ class Plan:
 
     @cached_property
     def schedule(self) -> Schedule:
-        return schedule(self.jobs, self.todo, self.workers)
+        return schedule(self.jobs, self.todo, self.workers, self.grid.order)
 
     @cached_property
     def unkept(self) -> set[str]:

@@ -1,13 +1,13 @@
 """When which job runs on N workers, and how much disk weights take meanwhile.
 
-List scheduling: a free worker takes the ready job of the earliest stage, the longest first, as the workflow does. No
-schedule is shorter than the longest chain of jobs, nor than the whole work divided by the workers.
+List scheduling: a free worker takes the ready job of the first stage in order, the longest first, as the workflow
+does. No schedule is shorter than the longest chain of jobs, nor than the whole work divided by the workers.
 """
 
 from __future__ import annotations
 
 import heapq
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import NamedTuple
 
 from intermezzo.planning.jobs import STAGES, Job
@@ -24,21 +24,31 @@ class Schedule(NamedTuple):
     begins: dict[str, float]
 
 
-def schedule(jobs: Mapping[str, Job], seconds: Mapping[str, float], workers: int) -> Schedule:
-    """Place the jobs that `seconds` names (path -> duration); what they need besides is there."""
+def schedule(
+    jobs: Mapping[str, Job], seconds: Mapping[str, float], workers: int, order: Sequence[str] = STAGES
+) -> Schedule:
+    """Place the jobs that `seconds` names (path -> duration); what they need besides is there.
+
+    order: stages, those first whose jobs start first; what it leaves out comes before.
+    """
+
+    def rank(path: str) -> tuple[int, float]:
+        stage = jobs[path].stage
+        return (order.index(stage) if stage in order else -1), -seconds[path]
+
     waiting = {path: sum(need in seconds for need in jobs[path].needs) for path in seconds}
     following: dict[str, list[str]] = {path: [] for path in seconds}
     for path in seconds:
         for need in jobs[path].needs:
             if need in seconds:
                 following[need].append(path)
-    order = [path for path in jobs if path in seconds]
+    paths = [path for path in jobs if path in seconds]
     reach: dict[str, float] = {}
     after: dict[str, str | None] = {}
-    for path in reversed(order):
+    for path in reversed(paths):
         after[path] = max(following[path], key=reach.__getitem__, default=None)
         reach[path] = seconds[path] + (reach[after[path]] if after[path] else 0.0)
-    ready = [(_rank(jobs[path], seconds[path]), path) for path, left in waiting.items() if not left]
+    ready = [(rank(path), path) for path, left in waiting.items() if not left]
     heapq.heapify(ready)
     running: list[tuple[float, str]] = []
     begins: dict[str, float] = {}
@@ -53,7 +63,7 @@ def schedule(jobs: Mapping[str, Job], seconds: Mapping[str, float], workers: int
         for other in following[path]:
             waiting[other] -= 1
             if not waiting[other]:
-                heapq.heappush(ready, (_rank(jobs[other], seconds[other]), other))
+                heapq.heappush(ready, (rank(other), other))
     chain = []
     at = max(reach, key=reach.__getitem__, default=None)
     longest = reach[at] if at else 0.0
@@ -61,11 +71,6 @@ def schedule(jobs: Mapping[str, Job], seconds: Mapping[str, float], workers: int
         chain.append(at)
         at = after[at]
     return Schedule(now, tuple(chain), longest, ends, begins)
-
-
-def _rank(job: Job, seconds: float) -> tuple[int, float]:
-    """The order in which the workflow starts jobs that are ready: by stage, the longest first."""
-    return STAGES.index(job.stage), -seconds
 
 
 def weights_at_most(
