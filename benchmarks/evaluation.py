@@ -13,7 +13,7 @@ from examples import Examples
 from systems import Body, Stepper, build, collator, copy_head
 from transformers import Trainer, TrainingArguments
 
-from intermezzo.evaluation import predict
+from intermezzo.evaluation.batches import Batches, on_host
 from intermezzo.modeling.classification import Head
 from intermezzo.modeling.encoder import Encoder
 from intermezzo.training.loop import device, use_threads
@@ -77,8 +77,8 @@ def _ours(model: Any, examples: Examples, count: int) -> Any:
     @torch.inference_mode()
     def run() -> torch.Tensor:
         logits = torch.empty(count, len(examples.labels))
-        for batch, packed in predict.batches(features):
-            logits[[rows[id(feature)] for feature in batch]] = head(encoder(packed), packed).float().cpu()
+        for batch, made in on_host(Batches({}).outputs(features, lambda packed: head(encoder(packed), packed).float())):
+            logits[[rows[id(feature)] for feature in batch]] = made
         return logits.clone()
 
     return run

@@ -13,9 +13,11 @@ from transformers import XLMRobertaConfig, XLMRobertaModel
 from intermezzo.artifacts import read_json, write_json
 from intermezzo.errors import UserError
 from intermezzo.evaluation import predict
+from intermezzo.evaluation.batches import Batches, on_host
 from intermezzo.evaluation.predict import predictor
+from intermezzo.modeling import tokens
 from intermezzo.modeling.encoder import load_encoder, save_encoder
-from intermezzo.modeling.formats import format_module
+from intermezzo.modeling.formats import Feature, format_module
 from intermezzo.modeling.packing import pack
 from intermezzo.modeling.tokenizer import load_tokenizer, train_tokenizer
 from intermezzo.tasks.formats import table
@@ -158,7 +160,7 @@ def test_retrieval_searches_the_languages_sentences_with_english_ones(encoder):
 def test_mean_pooling_counts_special_tokens(encoder):
     spec = RETRIEVAL | {"pooling": "mean"}
     sentences = predict._Sentences(spec, encoder)
-    ids = sentences.tokenizer.encode("kara lono").ids
+    ids = sentences.tokens.tokenizer.encode("kara lono").ids
     assert ids[0] == 0 and ids[-1] == 2  # <s> ... </s>
     with torch.inference_mode():
         states = sentences.encoder.model(torch.tensor([ids, ids])[:1], attention_mask=None, runs=((1, len(ids)),))
@@ -248,3 +250,79 @@ def test_unanswerable_questions_get_no_answer(encoder, folder):
     assert sum(right) > 0.9 * len(rows)
     always = predictor({"task": task("span"), "threads": 1} | SETTINGS, model)(rows, "en")
     assert all(always)
+
+
+# -- batches ---------------------------------------------------------------------------------------------------------
+
+
+def made_of(*lengths: int) -> list[Feature]:
+    return [Feature(i, [[5] * length], [[0] * length]) for i, length in enumerate(lengths)]
+
+
+def batched(features: list[Feature], tokens_: int, compute=lambda packed: packed.lengths) -> list[list[int]]:
+    outputs = on_host(Batches({"predict_tokens": tokens_}).outputs(features, compute))
+    found = [([f.row for f in batch], lengths.tolist()) for batch, lengths in outputs]
+    assert all([features[i].tokens for i in rows] == lengths for rows, lengths in found)
+    return [rows for rows, _ in found]
+
+
+def test_batches_are_of_similar_length_and_pass_the_number_of_tokens_only_for_one_example():
+    features = made_of(5, 2, 9, 2, 5, 30, 3)
+    assert batched(features, 10) == [[1, 3, 6], [0, 4], [2], [5]]
+    assert batched(features, 1) == [[1], [3], [6], [0], [4], [2], [5]]
+    assert batched(features, 99) == [[1, 3, 6, 0, 4, 2, 5]]
+    assert batched([], 10) == []
+    many = made_of(*[3, 2] * 60)
+    assert batched(many, 240) == [[*range(1, 120, 2), *range(0, 80, 2)], [*range(80, 120, 2)]]  # in order, if alike
+    assert Batches({}).tokens == 2048  # on a CPU
+
+
+def test_a_batch_is_decoded_once_the_next_one_is_under_way():
+    told = []
+    compute = lambda packed: told.append(("computed", len(packed.tokens))) or packed.lengths  # noqa: E731
+    for batch, _ in on_host(Batches({"predict_tokens": 4}).outputs(made_of(4, 3, 2), compute)):
+        told.append(("decoded", sum(f.tokens for f in batch)))
+    assert told == [("computed", 2), ("computed", 3), ("decoded", 2), ("computed", 4), ("decoded", 3), ("decoded", 4)]
+
+
+def test_out_of_memory_halves_the_batches_and_loses_nothing(capsys):
+    def compute(packed):
+        if len(packed.tokens) > 9:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return packed.lengths
+
+    batches, features = Batches({"predict_tokens": 32}), made_of(5, 2, 9, 2, 5, 3, 8, 4)
+    assert sorted(f.row for batch, _ in batches.outputs(features, compute) for f in batch) == list(range(8))
+    assert batches.tokens == 5  # 28, 14 of which 11 were used, 5
+    assert "batches of at most 5 tokens" in capsys.readouterr().err
+    with pytest.raises(UserError, match="one example of 12 tokens; lower max_length"):
+        list(batches.outputs(made_of(3, 12), compute))
+
+
+def test_precision_is_that_of_training_and_heads_get_float32(tagger):
+    spec = {"task": task("tagging", labels=["L", "R"]), "threads": 1} | SETTINGS
+    rows = [{"id": "0", "tokens": [WORDS[0], WORDS[20]] * 20, "tags": None}]
+    states = {}
+    for precision in ("auto", "float32", "bfloat16"):
+        headed = predict._Headed(spec | {"precision": precision}, tagger)
+        assert headed(rows) == [["L", "R"] * 20]
+        with torch.inference_mode():
+            states[precision] = headed._states(pack([[0, 7, 9, 2]], [[0] * 4]))
+    assert all(made.dtype == torch.float32 for made in states.values())
+    assert torch.equal(states["auto"], states["float32"])
+    difference = (states["bfloat16"] - states["float32"]).abs().max()
+    assert 1e-5 < difference < 0.1
+    with pytest.raises(UserError, match="precision: 'half'; allowed: auto, float32, bfloat16"):
+        predict._Headed(spec | {"precision": "half"}, tagger)(rows)
+
+
+def test_predictions_from_stored_tokens_are_the_same(tagger, encoder, folder, monkeypatch):
+    monkeypatch.setattr(tokens, "LEAST", 0)
+    tagging = {"task": task("tagging", labels=["L", "R"]), "threads": 1} | SETTINGS
+    words = [{"id": str(i), "tokens": WORDS[i : i + 9] * 3, "tags": None} for i in range(12)]
+    pairs = [{"id": str(i), "text": a, "text_pair": f"{b} {a}"} for i, (a, b) in enumerate(PAIRS)]
+    for spec, model, rows in ((tagging, tagger, words), (RETRIEVAL | {"layer": 1}, encoder, pairs)):
+        expected = predictor(spec, model)(rows, "xx")
+        for _ in range(2):  # stored, then read
+            assert predictor(spec, model, cache=folder / "tokens")(rows, "xx") == expected
+    assert len(list((folder / "tokens").rglob("*.arrow"))) == 3  # tagged words, and both sides of the pairs

@@ -197,7 +197,8 @@ CHANGES: dict[str, Row] = {
     "how sentence vectors are read off": Row(
         "Evaluate retrieval|Summarize", settings={"targets": {"retrieval": {"retrieval": {"pooling": "cls"}}}}
     ),
-    "threads": Row(AFTER_ENCODER.replace("|Summarize", "") + "|Summarize", settings={"threads": 2}),
+    "threads": Row(AFTER_ENCODER, settings={"threads": 2}),
+    "processes per training": Row(AFTER_ENCODER, settings={"processes": 2}),
     # -- the grid
     "a seed added": Row("Summarize", new=".*seed ?1$", settings={"grid": {"seeds": [0, 1]}}),
     "a seed taken away": Row("Summarize", before={"grid": {"seeds": [0, 1]}}),

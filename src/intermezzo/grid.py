@@ -90,7 +90,9 @@ class Grid:
         self.baseline_only = [name for name in self.encoders if config.encoders[name].baseline_only]
         self.scratch = [name for name in self.encoders if isinstance(config.encoders[name], ScratchEncoder)]
         self.imported = [name for name in self.encoders if isinstance(config.encoders[name], ImportedEncoder)]
-        self.threads = config.threads
+        self.threads, self.processes = config.threads, config.processes
+        several = {"gpu": config.processes, "nodes": 1, "tasks_per_gpu": 0}  # one task of Slurm starts them all
+        self.gpus = several if config.processes > 1 else {}  # for one process the profile says
 
     @classmethod
     def of_workflow(cls, raw: Mapping[str, Any], *, staged: bool = False) -> Grid:

@@ -71,7 +71,7 @@ class Specs:
     def spec_pretrain(self, wildcards: Any) -> str:
         encoder = self.config.encoders[wildcards.encoder]
         spec = encoder.model_dump(exclude={"finetuning", "languages", "baseline_only"})
-        return canonical(spec | {"languages": list(self.grid.text(wildcards.encoder)), "threads": self.grid.threads})
+        return canonical(spec | {"languages": list(self.grid.text(wildcards.encoder))} | self._workers())
 
     def spec_import(self, wildcards: Any) -> str:
         encoder = self.config.encoders[wildcards.encoder]
@@ -136,6 +136,7 @@ class Specs:
             "development": list(self.grid.development(name)),
             "max_length": settings["max_length"],
             "stride": settings["stride"],
+            "precision": settings["precision"],
             "threads": self.grid.threads,
             "split": self.config.data.evaluation_split,
         }
@@ -186,6 +187,11 @@ class Specs:
                 },
             }
         )
+
+    def _workers(self) -> dict[str, int]:
+        """One process goes without saying."""
+        several = {"processes": self.grid.processes} if self.grid.processes > 1 else {}
+        return {"threads": self.grid.threads} | several
 
     # -- fingerprints --------------------------------------------------------------------------------------------
 
@@ -250,7 +256,7 @@ class Specs:
         sampling: dict[str, Any],
     ) -> str:
         del settings["examples"]  # each task has its own
-        spec = {"phase": phase, "seed": int(wildcards.seed), "threads": self.grid.threads, "tasks": tasks}
+        spec = {"phase": phase, "seed": int(wildcards.seed), "tasks": tasks} | self._workers()
         return canonical(spec | sampling | {"training": settings})
 
     def _attributes(self) -> dict[str, dict[str, Any]]:

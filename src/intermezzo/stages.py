@@ -6,6 +6,7 @@ import json
 import sys
 from argparse import Namespace
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 
 from intermezzo import finished, weights
@@ -73,8 +74,9 @@ def finetune(options: Namespace) -> None:
     finished.forget(model, options.states)
     with finished.once(options.out, state) as there:
         if not there:
-            weights.need(model, options.out, options.states, finetune)
-            finetune(options.spec, model, data, options.out, state, options.code)
+            train = partial(finetune, tokens=options.states.with_name(".cache") / "tokens")
+            weights.need(model, options.out, options.states, train)
+            train(options.spec, model, data, options.out, state, options.code)
     weights.release(model, options.out)
 
 
@@ -93,7 +95,7 @@ def evaluate(options: Namespace) -> None:
     def fetch() -> None:
         from intermezzo.training.finetune import finetune
 
-        weights.need(model, options.out, options.states, finetune)
+        weights.need(model, options.out, options.states, partial(finetune, tokens=options.cache / "tokens"))
 
     evaluate(
         options.spec,

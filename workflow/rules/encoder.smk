@@ -21,8 +21,9 @@ rule pretrain_encoder:
     priority: grid.encoder_priority
     conda:
         "../envs/train.yaml"
-    threads: grid.threads
+    threads: grid.threads * grid.processes
     resources:
+        **grid.gpus,
         mem_mb=requests.memory("encoder"),
         runtime=requests.time("encoder"),
     params:

@@ -23,8 +23,9 @@ rule train_intermediate:
     priority: grid.intermediate_priority
     conda:
         "../envs/train.yaml"
-    threads: grid.threads
+    threads: grid.threads * grid.processes
     resources:
+        **grid.gpus,
         mem_mb=requests.memory("intermediate"),
         runtime=requests.time("intermediate"),
     params:

@@ -23,8 +23,9 @@ rule train_target:
     priority: grid.target_priority
     conda:
         "../envs/train.yaml"
-    threads: grid.threads
+    threads: grid.threads * grid.processes
     resources:
+        **grid.gpus,
         mem_mb=requests.memory("target"),
         runtime=requests.time("target"),
     params:

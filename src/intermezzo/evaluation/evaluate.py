@@ -39,13 +39,13 @@ def evaluate(
     support: language -> Parquet of what predictions need besides (mining: data to tune its threshold on; ranking: the
     candidates). Beside the JSONs are predictions.parquet (name, id, prediction) and, written last, manifest.json, which
     has the SHA-256 of each JSON: what changes a result afterwards does not go unseen. spec: task, max_length,
-    stride and, for retrieval, layer, pooling, center. provenance: keys that name the run, copied into each JSON. code:
-    {"predict", "score"}: fingerprints of what makes predictions and of what scores them. fetch: called before the
-    model's weights are read, which is only when there is something to predict.
+    stride, precision and, for retrieval, layer, pooling, center. provenance: keys that name the run, copied into each
+    JSON. code: {"predict", "score"}: fingerprints of what makes predictions and of what scores them. fetch: called
+    before the model's weights are read, which is only when there is something to predict.
     """
     task = spec["task"]
     manifest = read_json(model / "manifest.json")
-    predictor = _Predictor(spec, model, support, fetch)
+    predictor = _Predictor(spec, model, support, cache / "tokens", fetch)
     support_sha256 = {language: sha256(path) for language, path in support.items()}
     made, tables = [], {}
     for name, path in data.items():
@@ -115,8 +115,10 @@ def _gold(rows: list[dict], fmt: str) -> list[Any]:
 class _Predictor:
     """Loads the model when the first predictions are asked for: a fully cached run never imports torch."""
 
-    def __init__(self, spec: dict[str, Any], model: Path, support: dict[str, Path], fetch: Callable[[], None]) -> None:
-        self.spec, self.model, self.support, self.fetch = spec, model, support, fetch
+    def __init__(
+        self, spec: dict[str, Any], model: Path, support: dict[str, Path], tokens: Path, fetch: Callable[[], None]
+    ) -> None:
+        self.spec, self.model, self.support, self.tokens, self.fetch = spec, model, support, tokens, fetch
         self.predict: Callable[[list[dict], str], list[Any]] | None = None
 
     def __call__(self, rows: list[dict], language: str) -> list[Any]:
@@ -124,5 +126,5 @@ class _Predictor:
             from intermezzo.evaluation.predict import predictor
 
             self.fetch()
-            self.predict = predictor(self.spec, self.model, self.support)
+            self.predict = predictor(self.spec, self.model, self.support, self.tokens)
         return self.predict(rows, language)

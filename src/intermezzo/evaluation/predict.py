@@ -1,8 +1,11 @@
-"""Predictions of a model: length-sorted batches of a fixed number of tokens, in inference mode."""
+"""Predictions of a model: length-sorted batches of a fixed number of tokens, in inference mode.
+
+The encoder computes in the precision of training (bfloat16 on a GPU that has it), pooling and heads in float32.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -12,49 +15,52 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import torch
 from safetensors.torch import load_file
-from tokenizers import Tokenizer
 
 from intermezzo.artifacts import read_json
 from intermezzo.errors import UserError
+from intermezzo.evaluation.batches import Batches, on_host
 from intermezzo.modeling.encoder import Encoder, load_encoder
-from intermezzo.modeling.formats import Feature, format_module
-from intermezzo.modeling.packing import Packed, pack
+from intermezzo.modeling.formats import Feature, format_module, full, on
+from intermezzo.modeling.packing import Packed
 from intermezzo.modeling.pooling import pool
-from intermezzo.modeling.tokenizer import load_tokenizer
+from intermezzo.modeling.tokens import Tokens
 from intermezzo.tasks.controls import remove_input
-from intermezzo.training.loop import device, use_threads
+from intermezzo.training.hardware import autocast, device, use_threads
 
-TOKENS = 2048
-"""Tokens per prediction batch: small batches of similar length beat big ones on a CPU (its cache)."""
 ROWS = 8192
 """Candidates that are read and embedded at a time."""
 
 Predict = Callable[[list[dict], str], list[Any]]
 
 
-def predictor(spec: dict[str, Any], model: Path, support: dict[str, Path] | None = None) -> Predict:
+def predictor(
+    spec: dict[str, Any], model: Path, support: dict[str, Path] | None = None, cache: Path | None = None
+) -> Predict:
     """A function from rows and their language to one prediction per row, with `model` loaded once.
 
     support: language -> Parquet. Mining tunes its threshold on that language's dev data; ranking searches in the
-    candidates of all languages given, which are embedded once. What a prediction is depends on the format: a label,
+    candidates of all languages given, which are embedded once. cache: folder of tokenised rows; without it every call
+    tokenises. spec: task, max_length, stride, threads, pooling (and layer, center), and optionally precision (as in
+    training) and predict_tokens (tokens per batch). What a prediction is depends on the format: a label,
     the index of a choice or of a sentence, tags, an answer, the id of a translation or None, ids of candidates.
     Raises UserError for a model without this task's head or labels, a layer that it lacks, and missing support.
     """
     use_threads(spec["threads"])
     fmt = spec["task"]["format"]
     if fmt in ("retrieval", "mining"):
-        return {"retrieval": _retrieval, "mining": _mining}[fmt](spec, _Sentences(spec, model), support or {})
-    predict = _Headed(spec, model)
+        return {"retrieval": _retrieval, "mining": _mining}[fmt](spec, _Sentences(spec, model, cache), support or {})
+    predict = _Headed(spec, model, cache)
     return _ranking(predict, support or {}) if fmt == "ranking" else lambda rows, language: predict(rows)
 
 
 class _Headed:
     """Predictions by a task's trained head."""
 
-    def __init__(self, spec: dict[str, Any], model: Path) -> None:
+    def __init__(self, spec: dict[str, Any], model: Path, cache: Path | None = None) -> None:
         self.task, self.settings = _with_labels(spec["task"], model), spec | {"dropout": 0.0}
         self.module = format_module(self.task["format"])
-        self.encoder, self.tokenizer = _read(spec, model)
+        self.encoder, self.tokens = _read(spec, model), Tokens(model, cache)
+        self.batches = Batches(spec)
         self.head = self.module.Head(self.encoder.hidden_size, self.task, self.settings)
         prefix, weights = f"{self.task['name']}.", load_file(model / "heads.safetensors")
         own = {key.removeprefix(prefix): value for key, value in weights.items() if key.startswith(prefix)}
@@ -74,17 +80,21 @@ class _Headed:
         """One prediction per row; for ranking, vectors (n, H)."""
         removed = self.task["partial_input"]
         shown = remove_input(rows, self.task["format"], removed) if removed else rows
-        features = self.module.encode(shown, self.tokenizer, self.task | {"alone": bool(removed)}, self.settings)
+        features = self.tokens.encode(self.module, shown, self.task | {"alone": bool(removed)}, self.settings)
         pieces: list[tuple[Feature, Any]] = []
-        for batch, packed in batches(features):
-            outputs = self.head(self.encoder(packed), packed)
-            pieces += zip(batch, self.module.decode(self.head, outputs, batch), strict=True)
+        outputs = self.batches.outputs(features, lambda packed: self.head(self._states(packed), packed))
+        for batch, made in outputs if self.task["format"] == "ranking" else on_host(outputs):
+            pieces += zip(batch, self.module.decode(self.head, made, batch), strict=True)
         return self.module.join(pieces, shown)
 
+    def _states(self, packed: Packed) -> torch.Tensor:
+        with autocast(self.settings):
+            states = self.encoder(packed)
+        return full(states)
 
-def _read(spec: dict[str, Any], model: Path) -> tuple[Encoder, Tokenizer]:
-    encoder = load_encoder(model, max_length=spec["max_length"])
-    return encoder.to(device()).eval(), load_tokenizer(model)
+
+def _read(spec: dict[str, Any], model: Path) -> Encoder:
+    return load_encoder(model, max_length=spec["max_length"]).to(device()).eval()
 
 
 def _with_labels(task: dict[str, Any], model: Path) -> dict[str, Any]:
@@ -100,9 +110,10 @@ def _with_labels(task: dict[str, Any], model: Path) -> dict[str, Any]:
 class _Sentences:
     """Sentence vectors read off an encoder: `layer` and `pooling` of the specification."""
 
-    def __init__(self, spec: dict[str, Any], model: Path) -> None:
+    def __init__(self, spec: dict[str, Any], model: Path, cache: Path | None = None) -> None:
         self.settings, self.module = spec, format_module(spec["task"]["format"])
-        self.encoder, self.tokenizer = _read(spec, model)
+        self.encoder, self.tokens = _read(spec, model), Tokens(model, cache)
+        self.batches = Batches(spec)
         layers = self.encoder.config.num_hidden_layers
         if not 0 <= spec["layer"] <= layers:
             raise UserError(
@@ -115,14 +126,18 @@ class _Sentences:
         """(n, d) float32."""
         settings = self.settings
         vectors: torch.Tensor | None = None
-        for batch, packed in batches(self.module.encode(texts, self.tokenizer, settings)):
-            pooled = pool(self.encoder(packed, settings["layer"]), packed, settings["pooling"]).float()
+        for batch, pooled in self.batches.outputs(self.tokens.encode(self.module, texts, {}, settings), self._pooled):
             if vectors is None:
                 vectors = torch.empty(len(texts), pooled.shape[1], device=pooled.device)
-            vectors[[feature.row for feature in batch]] = pooled
+            vectors[on(pooled.device, [feature.row for feature in batch])] = pooled
         if vectors is None:
             raise ValueError("no texts to embed")
         return vectors
+
+    def _pooled(self, packed: Packed) -> torch.Tensor:
+        with autocast(self.settings):
+            states = self.encoder(packed, self.settings["layer"])
+        return pool(full(states), packed, self.settings["pooling"]).float()
 
 
 def _retrieval(spec: dict[str, Any], embed: Callable[[list[str]], torch.Tensor], support: dict[str, Path]) -> Predict:
@@ -191,17 +206,3 @@ def _index(embed: Callable[[list[dict]], torch.Tensor], support: dict[str, Path]
 def _need(support: dict[str, Path], language: str, what: str) -> None:
     if language not in support:
         raise UserError(f"language '{language}': no {what}; there is some for: {', '.join(support) or 'none'}")
-
-
-def batches(features: list[Feature]) -> Iterator[tuple[list[Feature], Packed]]:
-    """Features by length, cut wherever the next one would pass TOKENS."""
-    batch: list[Feature] = []
-    used = 0
-    for feature in [*sorted(features, key=lambda f: f.tokens), None]:
-        if batch and (feature is None or used + feature.tokens > TOKENS):
-            packed = pack([s for f in batch for s in f.sequences], [t for f in batch for t in f.types])
-            yield batch, packed.to(device())
-            batch, used = [], 0
-        if feature is not None:
-            batch.append(feature)
-            used += feature.tokens

@@ -1,7 +1,8 @@
 """What the modules of the task formats have in common, and how they are found.
 
 Each trained format is one module of this package, named like the format, with
-`encode(rows, tokenizer, task, settings) -> list[Feature]`,
+`encode(rows, tokenizer, task, settings) -> list[Feature]`, in the order of the rows, each row's a function of that row,
+`COLUMNS`: the Arrow types of a feature's target and extras, of those that it has (so the token cache stores them),
 `Head(hidden_size, task, settings)`: `forward(states, batch) -> outputs`, `loss(outputs, features) -> mean loss`
 (over `count(features)` predictions, one per feature where a head has no `count`; a head with `joint = True` compares
 the features of a batch with each other, and its outputs are a tensor in their order),
@@ -18,20 +19,30 @@ from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any
 
+import pyarrow as pa
 import torch
+
+from intermezzo.modeling.packing import Numbers
+
+NUMBER = pa.int32()
+NUMBERS = pa.list_(NUMBER)
+PAIR = pa.list_(NUMBER, 2)
+PAIRS = pa.list_(PAIR)
+"""Arrow types of `COLUMNS`: int or None, list of int, tuple of two, list of such tuples."""
 
 
 @dataclass(slots=True)
 class Feature:
     """One example as an encoder sees it: a row, or a window of one.
 
-    row: index of its row. sequences, types: token ids and token types, one sequence unless the format compares
-    several (multiple choice). target: gold in the format's own terms. extra: what decoding needs.
+    row: index of its row. sequences, types: token ids and token types, as lists or as views of arrays that are not to
+    be changed; one sequence unless the format compares several (multiple choice). target: gold in the format's own
+    terms. extra: what decoding needs.
     """
 
     row: int
-    sequences: list[list[int]]
-    types: list[list[int]]
+    sequences: list[Numbers]
+    types: list[Numbers]
     target: Any = None
     extra: dict[str, Any] = field(default_factory=dict)
 

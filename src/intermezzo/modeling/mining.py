@@ -13,6 +13,7 @@ from collections.abc import Callable, Collection, Hashable, Sequence
 
 import torch
 
+from intermezzo.modeling.retrieval import COLUMNS as COLUMNS
 from intermezzo.modeling.retrieval import directions
 from intermezzo.modeling.retrieval import encode as encode  # sentences are read as in retrieval
 from intermezzo.modeling.search import search

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import torch
 from safetensors import safe_open
 from tokenizers import Tokenizer
@@ -18,10 +19,11 @@ from torch import nn
 from torch.nn.functional import cross_entropy, gelu, linear
 
 from intermezzo.modeling.encoder import Encoder
-from intermezzo.modeling.formats import Feature, full, on
+from intermezzo.modeling.formats import NUMBER, NUMBERS, PAIRS, Feature, full, on
 from intermezzo.modeling.packing import Packed
 from intermezzo.modeling.tokenizer import mask_token
 
+COLUMNS = {"target": PAIRS, "inside": NUMBERS, "mask": NUMBER, "vocabulary": NUMBER}
 MASK_RATE = 0.15
 """Share of the tokens to be predicted (BERT, XLM-R); of these 80 % are masked, 10 % replaced, 10 % left."""
 _PRETRAINED = {
@@ -94,7 +96,7 @@ class Head(nn.Module):
 
 
 def _masked(feature: Feature) -> Feature:
-    tokens, inside = list(feature.sequences[0]), feature.extra["inside"]
+    tokens, inside = np.asarray(feature.sequences[0]).tolist(), feature.extra["inside"]
     chosen = [inside[i] for i in torch.nonzero(torch.rand(len(inside)) < MASK_RATE)[:, 0].tolist()]
     chosen = chosen or [inside[int(torch.randint(len(inside), ()))]]
     target = [(at, tokens[at]) for at in chosen]

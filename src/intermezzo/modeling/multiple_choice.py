@@ -9,9 +9,11 @@ from tokenizers import Tokenizer
 from torch import nn
 from torch.nn.functional import cross_entropy
 
-from intermezzo.modeling.formats import Feature, full, on
+from intermezzo.modeling.formats import NUMBER, Feature, full, on
 from intermezzo.modeling.packing import Packed
 from intermezzo.modeling.pooling import WIDTH, pool
+
+COLUMNS = {"target": NUMBER}
 
 
 def encode(rows: list[dict], tokenizer: Tokenizer, task: dict, settings: dict) -> list[Feature]:

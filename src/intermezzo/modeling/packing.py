@@ -12,12 +12,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import chain, groupby
+from itertools import groupby
+from typing import TypeAlias
 
+import numpy as np
 import torch
 from torch.nn.functional import scaled_dot_product_attention
 
 from intermezzo.modeling.kernels import Attention, applies
+
+Numbers: TypeAlias = Sequence[int] | np.ndarray
 
 
 @dataclass(frozen=True)
@@ -73,12 +77,12 @@ class Packed:
         return values[self.cells]
 
 
-def pack(sequences: Sequence[Sequence[int]], types: Sequence[Sequence[int]]) -> Packed:
-    """Lay token id sequences (and their token types) end to end, shortest first.
+def pack(sequences: Sequence[Numbers], types: Sequence[Numbers]) -> Packed:
+    """Lay token id sequences (and their token types), lists or arrays, end to end, shortest first.
 
     Raises ValueError for an empty batch or an empty sequence: both would be silent nonsense in a loss.
     """
-    if not sequences or not all(sequences):
+    if not sequences or not all(map(len, sequences)):
         raise ValueError("a batch needs at least one sequence, and every sequence at least one token")
     order = sorted(range(len(sequences)), key=lambda i: len(sequences[i]))
     starts, at = [0] * len(sequences), 0
@@ -88,8 +92,8 @@ def pack(sequences: Sequence[Sequence[int]], types: Sequence[Sequence[int]]) -> 
     sorted_lengths = [len(sequences[i]) for i in order]
     runs = tuple((len(list(group)), length) for length, group in groupby(sorted_lengths))
     return Packed(
-        tokens=torch.tensor(list(chain.from_iterable(sequences[i] for i in order))),
-        types=torch.tensor(list(chain.from_iterable(types[i] for i in order))),
+        tokens=_joined([sequences[i] for i in order]),
+        types=_joined([types[i] for i in order]),
         positions=torch.cat([torch.arange(length).repeat(count) for count, length in runs]),
         starts=torch.tensor(starts),
         lengths=torch.tensor([len(s) for s in sequences]),
@@ -97,6 +101,11 @@ def pack(sequences: Sequence[Sequence[int]], types: Sequence[Sequence[int]]) -> 
         begins=tuple(starts),
         runs=runs,
     )
+
+
+def _joined(parts: list[Numbers]) -> torch.Tensor:
+    """One int64 tensor of its own (what is done to it does not reach the parts)."""
+    return torch.from_numpy(np.concatenate(parts, dtype=np.int64))
 
 
 def packed_attention(

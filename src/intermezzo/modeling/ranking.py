@@ -20,6 +20,7 @@ from intermezzo.modeling.packing import Packed
 from intermezzo.modeling.pooling import WIDTH, pool
 from intermezzo.modeling.search import Vectors, search
 
+COLUMNS: dict = {}
 BEST = 20
 """Candidates per query: the metric is mAP@20."""
 SCALE = 100.0

@@ -13,8 +13,10 @@ from torch.nn.functional import normalize
 from intermezzo.modeling.formats import Feature
 from intermezzo.modeling.search import search
 
+COLUMNS: dict = {}
 
-def encode(texts: list[str], tokenizer: Tokenizer, settings: dict) -> list[Feature]:
+
+def encode(texts: list[str], tokenizer: Tokenizer, task: dict, settings: dict) -> list[Feature]:
     """One feature per sentence."""
     tokenizer.enable_truncation(settings["max_length"])
     return [Feature(i, [e.ids], [e.type_ids]) for i, e in enumerate(tokenizer.encode_batch(texts))]

@@ -12,13 +12,14 @@ import unicodedata
 from typing import Any
 
 import torch
-from tokenizers import Encoding, Tokenizer
+from tokenizers import Tokenizer
 from torch import nn
 from torch.nn.functional import cross_entropy
 
-from intermezzo.modeling.formats import Feature, full, on
+from intermezzo.modeling.formats import NUMBERS, PAIR, PAIRS, Feature, full, on
 from intermezzo.modeling.packing import Packed
 
+COLUMNS = {"target": PAIR, "inside": NUMBERS, "offsets": PAIRS}
 LONGEST_ANSWER = 30
 """Longest answer in tokens (the value of the field's SQuAD scripts)."""
 
@@ -37,14 +38,15 @@ def encode(rows: list[dict], tokenizer: Tokenizer, task: dict, settings: dict) -
     for i, (row, encoding) in enumerate(zip(rows, tokenizer.encode_batch(pairs), strict=True)):
         windows = [encoding, *encoding.overflowing]
         for number, window in enumerate(windows):
-            inside = [at for at, part in enumerate(window.sequence_ids) if part == 1 and _shown(window.offsets[at])]
-            offsets = [window.offsets[at] for at in inside]
+            every = window.offsets  # each look at it makes the whole list anew
+            inside = [at for at, part in enumerate(window.sequence_ids) if part == 1 and _shown(every[at])]
+            offsets = [every[at] for at in inside]
             # what the tokenizer drops at either end of the context belongs to the first and last window
             reach = (
                 0 if number == 0 or not inside else offsets[0][0],
                 len(row["context"]) if window is windows[-1] or not inside else offsets[-1][1],
             )
-            target = _target(row, window, inside, reach)
+            target = _target(row, every, inside, reach)
             features.append(Feature(i, [window.ids], [window.type_ids], target, {"inside": inside, "offsets": offsets}))
     return features
 
@@ -54,7 +56,7 @@ def _shown(offsets: tuple[int, int]) -> bool:
     return offsets[1] > offsets[0]
 
 
-def _target(row: dict, window: Encoding, inside: list[int], reach: tuple[int, int]) -> tuple[int, int]:
+def _target(row: dict, offsets: list[tuple[int, int]], inside: list[int], reach: tuple[int, int]) -> tuple[int, int]:
     """First and last token of the (first) answer, (0, 0) when it is not wholly in this window."""
     answer = row["answers"][0] if row["answers"] else ""
     if not answer.strip() or not inside:
@@ -63,8 +65,8 @@ def _target(row: dict, window: Encoding, inside: list[int], reach: tuple[int, in
     end = begin + len(answer.strip())
     if reach[0] > begin or reach[1] < end:
         return 0, 0
-    first = next((at for at in inside if window.offsets[at][1] > begin), 0)
-    last = next((at for at in reversed(inside) if window.offsets[at][0] < end), 0)
+    first = next((at for at in inside if offsets[at][1] > begin), 0)
+    last = next((at for at in reversed(inside) if offsets[at][0] < end), 0)
     return (first, last) if 0 < first <= last else (0, 0)
 
 

@@ -16,9 +16,10 @@ from tokenizers import Encoding, Tokenizer
 from torch import nn
 from torch.nn.functional import cross_entropy
 
-from intermezzo.modeling.formats import Feature, full, on
+from intermezzo.modeling.formats import NUMBER, PAIRS, Feature, full, on
 from intermezzo.modeling.packing import Packed
 
+COLUMNS = {"target": PAIRS, "start": NUMBER}
 IGNORED = -100
 """Target of a tag that is no label of the task."""
 
@@ -41,7 +42,8 @@ def encode(rows: list[dict], tokenizer: Tokenizer, task: dict, settings: dict) -
     encodings = tokenizer.encode_batch([sentences[i][a:b] for i, a, b in windows], is_pretokenized=True)
     features = []
     for (i, a, b), encoding in zip(windows, encodings, strict=True):
-        first = [encoding.word_ids.index(word) for word in range(b - a)]
+        words = encoding.word_ids  # each look at it makes the whole list anew
+        first = [words.index(word) for word in range(b - a)]
         tags = rows[i]["tags"][a:b] if rows[i]["tags"] else [None] * (b - a)
         target = [(at, ids.get(tag, IGNORED)) for at, tag in zip(first, tags, strict=True)]
         features.append(Feature(i, [encoding.ids], [encoding.type_ids], target, {"start": a}))

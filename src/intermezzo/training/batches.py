@@ -27,7 +27,7 @@ class TaskBatches:
         self,
         system: nn.ModuleDict,
         heads: dict[str, str],
-        features: dict[str, list[Feature]],
+        features: dict[str, Sequence[Feature]],
         batches: Sequence[Batch],
         ids: dict[str, list[str]],
     ) -> None:

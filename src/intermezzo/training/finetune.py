@@ -7,7 +7,7 @@ the other, each with a schedule of its own; tasks of one head share it (XCOPA: S
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,27 +20,50 @@ from intermezzo.artifacts import read_json, sha256, write_json, write_text
 from intermezzo.errors import UserError
 from intermezzo.modeling.encoder import Encoder, environment, load_encoder, save_encoder
 from intermezzo.modeling.formats import Feature, format_module
-from intermezzo.modeling.tokenizer import load_tokenizer
+from intermezzo.modeling.stored import occurring
+from intermezzo.modeling.tokens import Tokens
 from intermezzo.modeling.vocabulary import restrict
 from intermezzo.tasks.controls import as_text, remove_input
 from intermezzo.training import selection
 from intermezzo.training.batches import Batch, TaskBatches
+from intermezzo.training.distributed import launch, leads
 from intermezzo.training.loop import decay, device, state_folder, train, use_threads
 
 
-def finetune(spec: dict[str, Any], model: Path, data: dict[str, Path], out: Path, state: Path, code: str = "") -> None:
+def finetune(
+    spec: dict[str, Any],
+    model: Path,
+    data: dict[str, Path],
+    out: Path,
+    state: Path,
+    code: str = "",
+    tokens: Path | None = None,
+) -> None:
     """Train `model` (a model folder) on the tasks of `spec` and write a model folder to `out`.
 
     data: "task/language" -> Parquet of the task's format. spec: phase, seed, threads, tasks (name, head, format,
-    labels, partial_input, shuffle_labels, as_text, examples, portions), mix, sampling, cap, temperature, training.
+    labels, partial_input, shuffle_labels, as_text, examples, portions), mix, sampling, cap, temperature, training;
+    processes, if there are several that train together. tokens: folder of tokenised rows, None = tokenise them anew.
     """
+    launch(_finetune, spec.get("processes", 1), spec, model, data, out, state, code, tokens)
+
+
+def _finetune(
+    spec: dict[str, Any],
+    model: Path,
+    data: dict[str, Path],
+    out: Path,
+    state: Path,
+    code: str,
+    tokens: Path | None,
+) -> None:
     use_threads(spec["threads"])
     settings, seed = spec["training"], spec["seed"]
     with state_folder(state) as work:
         out.mkdir(parents=True, exist_ok=True)
         log = out / "log.jsonl"
         encoder = load_encoder(model, dropout=settings["dropout"], max_length=settings["max_length"])
-        tokenizer = load_tokenizer(model)
+        tokenizer = Tokens(model, tokens)
         torch.manual_seed(seed)
         heads, features, ids, observed = nn.ModuleDict(), {}, {}, {}
         selected, allocation = selection.select(spec, data)
@@ -55,7 +78,7 @@ def finetune(spec: dict[str, Any], model: Path, data: dict[str, Path], out: Path
             if task.get("as_text"):
                 rows, task, module = as_text(rows, task["format"]), task | {"format": "mlm"}, format_module("mlm")
             alone = task["format"] == "tagging" and bool(task["partial_input"])
-            features[name] = module.encode(rows, tokenizer, task | {"alone": alone}, settings)
+            features[name] = tokenizer.encode(module, rows, task | {"alone": alone}, settings)
             ids[name] = [row["id"] for row in rows]
             _check(features[name], task, ids[name])
             if task["head"] not in heads:
@@ -77,6 +100,8 @@ def finetune(spec: dict[str, Any], model: Path, data: dict[str, Path], out: Path
             steps += len(plan_)
             left *= decay(len(plan_), settings)
         restore(left)
+        if not leads():
+            return
         log.touch()
         weights = save_encoder(encoder.model.cpu(), model, out)
         save_file({k: v.cpu().contiguous() for k, v in heads.state_dict().items()}, out / "heads.safetensors")
@@ -101,21 +126,20 @@ def finetune(spec: dict[str, Any], model: Path, data: dict[str, Path], out: Path
 
 
 def _restrict(
-    encoder: Encoder, heads: nn.ModuleDict, features: dict[str, list[Feature]], settings: dict[str, Any]
+    encoder: Encoder, heads: nn.ModuleDict, features: dict[str, Sequence[Feature]], settings: dict[str, Any]
 ) -> Callable[[float], None]:
     """Train only the word embeddings that occur, unless a head's softmax runs over all of them or they are frozen."""
     if not settings.get("restrict_vocabulary", True) or any(hasattr(head, "attach") for head in heads.values()):
         return lambda decay: None
     used = {0}  # what fills a padded batch, of encoders that do not pack
-    used.update(*(sequence for part in features.values() for feature in part for sequence in feature.sequences))
-    return restrict(encoder, used)
+    return restrict(encoder, used.union(*map(occurring, features.values())))
 
 
-def _check(features: list[Feature], task: dict[str, Any], ids: list[str]) -> None:
+def _check(features: Sequence[Feature], task: dict[str, Any], ids: list[str]) -> None:
     """Raise UserError for what no loss can be taken of."""
     for feature in features:
         where = f"task '{task['name']}', row '{ids[feature.row]}'"
-        if not all(feature.sequences):
+        if not all(map(len, feature.sequences)):
             raise UserError(f"{where}: the encoder's tokenizer leaves nothing of it; take the row out of the data")
         if feature.target is None and task["format"] in ("classification", "multiple_choice"):
             raise UserError(f"{where}: no label; training data need one in every row")

@@ -1,7 +1,8 @@
 """The training loop of every phase: plan, step, log, resume.
 
 Which examples make up step k is a pure function of the seed and k, so the whole position in the data is the step
-number. A run that was killed goes on from its last state to the same final weights (same thread count, on CPU).
+number. A run that was killed goes on from its last state to the same final weights (same number of threads and of
+processes, on CPU). Processes that train together (`intermezzo.training.distributed`) all run this loop.
 """
 
 from __future__ import annotations
@@ -12,10 +13,12 @@ from typing import Any
 import torch
 from torch import nn
 
+from intermezzo.training.distributed import copy_weights, leads, same
 from intermezzo.training.gradient import Batches, Gradient
 from intermezzo.training.hardware import device as device
 from intermezzo.training.hardware import use_threads as use_threads
-from intermezzo.training.progress import Progress, say
+from intermezzo.training.progress import Progress, Unwatched, say
+from intermezzo.training.randomness import own_stream
 from intermezzo.training.states import State
 from intermezzo.training.states import state_folder as state_folder
 
@@ -42,30 +45,34 @@ def train(
     """
     optimizer = _optimizer(modules, settings)
     parameters = [p for group in optimizer.param_groups for p in group["params"]]
-    kept = State(state, modules, optimizer)
-    first, before = kept.load(say)
-    gradient = Gradient(batches, settings, say)
-    gradient.budget = before.get("budget", gradient.budget)
+    gradient = Gradient(batches, settings, say, parameters)
     size = sum(p.numel() for p in parameters)
-    say(f"{name}: {steps} steps, {size / 1e6:.2f} M trained parameters" + (f", from step {first}" if first else ""))
-    progress = Progress(name, first, steps, log, batches.names, before)
     modules.train()
-    try:
-        for step in range(first, steps):
-            for group in optimizer.param_groups:
-                group["lr"] = learning_rate(step, steps, settings)
-            loss, tokens = gradient(step, optimizer.zero_grad)
-            norm = nn.utils.clip_grad_norm_(parameters, settings["clip"])
-            optimizer.step()
-            optimizer.zero_grad(set_to_none=True)
-            progress.add(step, loss, norm, tokens)
-            if kept.due():
-                progress.look()
-                kept.save(step + 1, progress.state() | {"budget": gradient.budget})
-        if keep and first < steps:
-            kept.save(steps, progress.state() | {"budget": gradient.budget})
-    finally:
-        progress.close()
+    with own_stream(name):
+        kept = State(state, modules, optimizer)
+        first, before = kept.load(say)
+        copy_weights(modules)
+        gradient.budget = before.get("budget", gradient.budget)
+        say(f"{name}: {steps} steps, {size / 1e6:.2f} M trained parameters" + (f", from step {first}" if first else ""))
+        progress = Progress(name, first, steps, log, batches.names, before) if leads() else Unwatched()
+        try:
+            for step in range(first, steps):
+                for group in optimizer.param_groups:
+                    group["lr"] = learning_rate(step, steps, settings)
+                loss, tokens = gradient(step, optimizer.zero_grad)
+                norm = nn.utils.clip_grad_norm_(parameters, settings["clip"])
+                optimizer.step()
+                optimizer.zero_grad(set_to_none=True)
+                progress.add(step, loss, norm, tokens)
+                if kept.due():
+                    progress.look()
+                    kept.save(step + 1, progress.state() | {"budget": gradient.budget})
+            if keep and first < steps:
+                kept.save(steps, progress.state() | {"budget": gradient.budget})
+        finally:
+            progress.close()
+    if not same(parameters):
+        raise RuntimeError(f"{name}: the processes have trained to different weights; they need GPUs of one kind")
     return progress.loss()
 
 

@@ -23,6 +23,7 @@ from intermezzo.modeling.formats import full, on
 from intermezzo.modeling.packing import Packed, pack
 from intermezzo.modeling.tokenizer import MASK, SPECIAL, load_tokenizer, train_tokenizer
 from intermezzo.training.cooccurrence import cooccurrence_embeddings
+from intermezzo.training.distributed import launch, leads, led
 from intermezzo.training.loop import device, state_folder, train, use_threads
 
 
@@ -33,17 +34,23 @@ def pretrain(
 
     spec: see docs/configuration.md, encoders. `training.steps` 0 gives the untrained encoder: the control without
     pretraining. `initialisation: cooccurrence` starts the embeddings from `parallel` (language -> Parquet of aligned
-    sentences).
+    sentences). `processes`, if there are several that train together.
     """
+    launch(_pretrain, spec.get("processes", 1), spec, text, parallel, out, state, code)
+
+
+def _pretrain(
+    spec: dict[str, Any], text: dict[str, Path], parallel: dict[str, Path], out: Path, state: Path, code: str
+) -> None:
     use_threads(spec["threads"])
     with state_folder(state) as work:
         out.mkdir(parents=True, exist_ok=True)
         log = out / "log.jsonl"
         rows = {language: pq.read_table(path).to_pylist() for language, path in sorted(text.items())}
         segments = (s for part in rows.values() for row in part for s in (row["text"], row["text_pair"]) if s)
-        vocabulary = train_tokenizer(segments, out, **spec["tokenizer"])
+        vocabulary = led(lambda: train_tokenizer(segments, out, **spec["tokenizer"]))
         model = _model(spec, vocabulary)
-        if spec["initialisation"] == "cooccurrence":
+        if spec["initialisation"] == "cooccurrence" and leads():
             vectors = cooccurrence_embeddings(parallel, load_tokenizer(out), spec["model"]["hidden_size"], spec["seed"])
             with torch.no_grad():
                 model.roberta.embeddings.word_embeddings.weight.copy_(vectors)
@@ -52,6 +59,8 @@ def pretrain(
             model.to(device())
             batches, state_file = _MaskedText(model, spec, rows, out), work / "state.pt"
             loss = train(model, batches, steps, spec["training"], state=state_file, log=log, name="pretrain")
+        if not leads():
+            return
         log.touch()
         weights = save_encoder(model.cpu(), out, out)
         data = {

@@ -125,6 +125,23 @@ class Progress:
             self.board.close()
 
 
+class Unwatched:
+    """In the place of `Progress` in all processes of a training but the first, which have the same losses as that."""
+
+    def add(self, step: int, loss: torch.Tensor, norm: torch.Tensor, tokens: int) -> None: ...
+
+    def look(self) -> float:
+        return math.nan
+
+    def state(self) -> dict[str, Any]:
+        return {}
+
+    def loss(self) -> float:
+        return math.nan
+
+    def close(self) -> None: ...
+
+
 def _lines(log: Path, name: str, first: int) -> list[str]:
     """The lines of an earlier attempt that still hold: those of other runs, and of this one up to step `first`."""
     kept = []

@@ -1,13 +1,17 @@
-"""States of a run that a kill leaves behind: written whole or not at all, seldom enough to cost next to nothing."""
+"""States of a run that a kill leaves behind: written whole or not at all, seldom enough to cost next to nothing.
+
+Of processes that train together, the first decides when and writes; a state holds the random numbers of all.
+"""
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import shutil
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +19,15 @@ import torch
 from torch import nn
 
 from intermezzo.artifacts import atomic
-from intermezzo.training.gradient import random_state, set_random_state
+from intermezzo.errors import UserError, in_words
+from intermezzo.training.distributed import gathered, highest, leads, processes, rank, wait
+from intermezzo.training.randomness import random_state, set_random_state
 
 SAVE_SECONDS = 60.0
 """Least time between two states."""
 SAVE_SHARE = 0.01
 """Largest share of a run's time that writing states may take."""
+_NO_LOCKS = frozenset({errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL})
 BYTES_PER_SECOND = 5e8
 """The speed of the disk that is assumed before the first state has been written."""
 
@@ -36,36 +43,45 @@ class State:
 
     def due(self) -> bool:
         """Whether it is time for a state: the longer one takes to write, the rarer they are."""
-        return time.monotonic() - self.saved > max(SAVE_SECONDS, self.cost / SAVE_SHARE)
+        due = time.monotonic() - self.saved > max(SAVE_SECONDS, self.cost / SAVE_SHARE)
+        return bool(highest([leads() and due])[0])
 
     def save(self, step: int, progress: dict[str, Any]) -> None:
         """Write the state after `step` steps."""
         began = time.monotonic()
-        content = {"step": step, "progress": progress, "rng": random_state()}
-        content |= {"modules": self.modules.state_dict(), "optimizer": self.optimizer.state_dict()}
-        with atomic(self.path) as part:
-            torch.save(content, part)
+        content = {"step": step, "progress": progress, "rng": gathered(random_state())}
+        if leads():
+            content |= {"modules": self.modules.state_dict(), "optimizer": self.optimizer.state_dict()}
+            with atomic(self.path) as part:
+                torch.save(content, part)
         self.saved = time.monotonic()
         self.cost = self.saved - began
 
     def load(self, say: Callable[[str], None]) -> tuple[int, dict[str, Any]]:
         """(steps done, progress); (0, {}) when there is no state that fits, saying why: that never stops a run."""
-        if not self.path.is_file():
+        content = self._read(say)
+        steps = gathered(content["step"] if content else None)
+        if content is None or steps != [content["step"]] * processes():  # all processes, or none
             return 0, {}
+        self.modules.load_state_dict(content["modules"])
+        self.optimizer.load_state_dict(content["optimizer"])
+        set_random_state(content["rng"][rank()])
+        return content["step"], content["progress"]
+
+    def _read(self, say: Callable[[str], None]) -> dict[str, Any] | None:
+        if not self.path.is_file():
+            return None
         try:
             content = torch.load(self.path, weights_only=True)
-            step, progress = content["step"], content["progress"]
             if _shapes(content["modules"]) != _shapes(self.modules.state_dict()):
                 raise ValueError("it is of another model")
-            optimizer, rng = content["optimizer"], content["rng"]
+            if (by := len(content["rng"])) != processes():
+                raise ValueError(f"it is of a training by {by} process(es), this one has {processes()}")
+            return {key: content[key] for key in ("step", "progress", "rng", "modules", "optimizer")}
         except Exception as error:  # a broken state costs the steps since the start, never the run
             reason = str(error) if type(error) is ValueError else type(error).__name__
             say(f"{self.path}: not a usable state ({reason}), starting from step 0")
-            return 0, {}
-        self.modules.load_state_dict(content["modules"])
-        self.optimizer.load_state_dict(optimizer)
-        set_random_state(rng)
-        return step, progress
+            return None
 
 
 def _shapes(weights: dict[str, torch.Tensor]) -> dict[str, torch.Size]:
@@ -76,12 +92,39 @@ def _shapes(weights: dict[str, torch.Tensor]) -> dict[str, torch.Size]:
 def state_folder(folder: Path) -> Iterator[Path]:
     """Lock `folder` for this run's state; on success the folder is removed, on failure it stays for the next run.
 
-    A second process on the same state (an orphan of a killed workflow) is waited for, not raced.
+    A second process on the same state (an orphan of a killed workflow) is waited for, not raced. Raises UserError when
+    the folder cannot be made, or its file system has no locks.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    with open(folder.with_suffix(".lock"), "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        folder.mkdir(exist_ok=True)
+    with _locked(folder) if leads() else nullcontext():
+        wait()
         yield folder
-        shutil.rmtree(folder)
-        os.unlink(lock.name)
+        wait()
+        if leads():
+            shutil.rmtree(folder)
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    path = folder.with_suffix(".lock")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = open(path, "w")  # noqa: SIM115 - closed below
+    except OSError as error:
+        raise UserError(_hopeless(folder, error)) from None
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            folder.mkdir(exist_ok=True)  # whoever had the lock has removed it
+        except OSError as error:
+            raise UserError(_hopeless(folder, error)) from None
+        yield
+        os.unlink(path)
+
+
+def _hopeless(folder: Path, error: OSError) -> str:
+    if error.errno in _NO_LOCKS:
+        return (
+            f"{folder}: its file system has no locks ({error.strerror}), which keep two trainings off one state; "
+            f"make {folder.parent} a link to a folder on a disk that has them"
+        )
+    return f"{folder}: the training's state cannot be kept there: {in_words(error) or error}"

@@ -1,0 +1,96 @@
+"""Batches of prediction: of similar length, of a fixed number of tokens, and nothing waits in between."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from intermezzo.errors import UserError
+from intermezzo.modeling.formats import Feature
+from intermezzo.modeling.packing import Packed, pack
+from intermezzo.modeling.stored import sizes
+from intermezzo.training.hardware import device
+
+TOKENS = {"cpu": 2048, "cuda": 32768}
+"""Tokens per batch: small ones of similar length beat big ones on a CPU (its cache); a GPU needs work for its cores."""
+Outputs = Iterator[tuple[list[Feature], Any]]
+"""The features of a batch, and what was made of them."""
+
+
+class Batches:
+    """Batches of features by length, cut wherever the next one would pass `tokens`.
+
+    When a GPU's memory runs out, `tokens` is halved for all that follows, as in training.
+    """
+
+    def __init__(self, spec: dict[str, Any]) -> None:
+        self.tokens = spec.get("predict_tokens") or TOKENS[device().type]
+
+    def outputs(self, features: Sequence[Feature], compute: Callable[[Packed], Any]) -> Outputs:
+        """What `compute` makes of each batch. Raises UserError when one feature alone is too much for the memory."""
+        lengths = sizes(features)
+        order = np.argsort(lengths, kind="stable").tolist()
+        at, lengths = 0, lengths[order].tolist()
+        while at < len(order):
+            end, used = at + 1, lengths[at]
+            while end < len(order) and used + lengths[end] <= self.tokens:
+                used += lengths[end]
+                end += 1
+            batch = [features[i] for i in order[at:end]]
+            try:
+                made = compute(together(batch))
+            except torch.OutOfMemoryError:
+                made = None  # the exception holds the tensors of the failed attempt: it must be gone before the next
+            if made is None:
+                self._halve(used, end - at)
+                continue
+            yield batch, made
+            at = end
+
+    def _halve(self, used: int, count: int) -> None:
+        if count == 1:
+            raise UserError(
+                f"out of memory in predicting one example of {used} tokens; lower max_length or take a smaller encoder"
+            )
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+        self.tokens = used // 2
+        print(f"out of memory: predictions now in batches of at most {self.tokens} tokens", file=sys.stderr, flush=True)
+
+
+def together(batch: list[Feature]) -> Packed:
+    """The features as one packed batch on the device."""
+    return pack([s for f in batch for s in f.sequences], [t for f in batch for t in f.types]).to(device())
+
+
+def on_host(outputs: Outputs) -> Outputs:
+    """The same on the CPU: while a batch is waited for and decoded, the next one is already on its way."""
+    before: tuple[list[Feature], Any, torch.cuda.Event | None] | None = None
+    for batch, made in outputs:
+        now = (batch, *_sent(made))
+        if before is not None:
+            yield _arrived(*before)
+        before = now
+    if before is not None:
+        yield _arrived(*before)
+
+
+def _sent(made: Any) -> tuple[Any, torch.cuda.Event | None]:
+    """A tensor, or a tuple of one and Python values, on its way to the CPU, and what says when it is there."""
+    tensor, others = (made[0], made[1:]) if isinstance(made, tuple) else (made, None)
+    if not tensor.is_cuda:
+        return made, None
+    copy = torch.empty_like(tensor, device="cpu", pin_memory=True).copy_(tensor, non_blocking=True)
+    event = torch.cuda.Event()
+    event.record()
+    return copy if others is None else (copy, *others), event
+
+
+def _arrived(batch: list[Feature], made: Any, event: torch.cuda.Event | None) -> tuple[list[Feature], Any]:
+    if event is not None:
+        event.synchronize()
+    return batch, made

@@ -1,0 +1,181 @@
+"""Features as flat arrays: those of many rows in one Arrow file, read through a memory map.
+
+A file has one record per row: `digest` (of the row's content) and, as lists over the row's features, `sequences`,
+`types` (empty where all are 0) and the format's `COLUMNS`. Its last 64 bytes are the SHA-256 of what is before them,
+in hexadecimal digits: a file that is not whole is noticed before anything of it is used.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from itertools import chain, pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from intermezzo.artifacts import atomic
+from intermezzo.modeling.formats import NUMBERS, Feature
+
+DIGEST = 16
+"""Bytes of a row's digest."""
+_SEAL = 64
+_HEAD = {"digest": pa.binary(DIGEST), "sequences": pa.list_(pa.list_(NUMBERS)), "types": pa.list_(pa.list_(pa.int8()))}
+
+
+class Segment:
+    """The features of some rows; each is made when it is asked for, its sequences being views.
+
+    digests: uint64 (rows, 2). bounds: (rows + 1,), where each row's features begin. lengths: (features,), in tokens.
+    """
+
+    def __init__(self, batch: pa.RecordBatch) -> None:
+        self.digests = np.frombuffer(batch["digest"].buffers()[1], np.uint64, 2 * batch.num_rows).reshape(-1, 2)
+        self.bounds, features = _list(batch["sequences"])
+        self.sequences, each = _list(features)
+        self.begins, tokens = _list(each)
+        self.tokens = tokens.to_numpy()
+        self.lengths = np.diff(self.begins[self.sequences])
+        self.typed, types = _list(batch["types"].flatten())
+        self.types, self.zeros = types.to_numpy(), np.zeros(self.lengths.max(initial=0), np.int8)
+        self.columns = {name: _reader(batch[name].flatten()) for name in batch.schema.names if name not in _HEAD}
+        self._order: np.ndarray | None = None
+
+    def feature(self, at: int, row: int) -> Feature:
+        """The feature `at`, as one of `row`."""
+        bounds = self.begins[self.sequences[at] : self.sequences[at + 1] + 1].tolist()
+        types = self.types[self.typed[at] : self.typed[at + 1]]
+        types = types if len(types) else self.zeros
+        spans, first = [*pairwise(bounds)], bounds[0]
+        values = {name: read(at) for name, read in self.columns.items()}
+        target = values.pop("target", None)
+        tokens = [self.tokens[a:b] for a, b in spans]
+        return Feature(row, tokens, [types[a - first : b - first] for a, b in spans], target, values)
+
+    def find(self, digests: np.ndarray) -> np.ndarray:
+        """Of each digest (n, 2) its row here, -1 where there is none: int64 (n,)."""
+        if not len(self.digests):
+            return np.full(len(digests), -1)
+        if self._order is None:
+            self._order = np.argsort(self.digests[:, 0])
+        places = np.searchsorted(self.digests[:, 0], digests[:, 0], sorter=self._order)
+        rows = self._order[np.minimum(places, len(self._order) - 1)]
+        return np.where((self.digests[rows] == digests).all(1), rows, -1)
+
+
+class Features(Sequence[Feature]):
+    """The features of rows that lie in segments, in the order of the rows: a list whose items are made on demand.
+
+    parts: segments. of, rows: int (n,), for each row asked for its segment and its row there.
+    """
+
+    def __init__(self, parts: list[Segment], of: np.ndarray, rows: np.ndarray) -> None:
+        begins, counts = np.empty(len(of), np.int64), np.empty(len(of), np.int64)
+        for number, part in enumerate(parts):
+            here = of == number
+            begins[here] = part.bounds[rows[here]]
+            counts[here] = part.bounds[rows[here] + 1] - begins[here]
+        before = np.cumsum(counts) - counts
+        self.parts, self.rows = parts, np.repeat(np.arange(len(of), dtype=np.int32), counts)
+        self.of, self.at = np.repeat(of.astype(np.int32), counts), np.repeat(begins - before, counts)
+        self.at += np.arange(len(self.at))
+        self.lengths = np.empty(len(self.at), np.int64)
+        for number, part in enumerate(parts):
+            here = self.of == number
+            self.lengths[here] = part.lengths[self.at[here]]
+
+    def __len__(self) -> int:
+        return len(self.at)
+
+    def __getitem__(self, at: Any) -> Any:
+        if isinstance(at, slice):
+            return [self[i] for i in range(*at.indices(len(self)))]
+        return self.parts[self.of[at]].feature(int(self.at[at]), int(self.rows[at]))
+
+
+def sizes(features: Sequence[Feature]) -> np.ndarray:
+    """Tokens of each feature: int64 (n,)."""
+    return features.lengths if isinstance(features, Features) else np.array([f.tokens for f in features], np.int64)
+
+
+def occurring(features: Iterable[Feature]) -> set[int]:
+    """The token ids that the features hold."""
+    found: set[int] = set()
+    waiting: list = []
+    for sequence in chain.from_iterable(feature.sequences for feature in features):
+        waiting.append(sequence)
+        if len(waiting) == 8192:
+            found.update(np.unique(np.concatenate(waiting)).tolist())
+            waiting.clear()
+    return found.union(np.unique(np.concatenate(waiting)).tolist()) if waiting else found
+
+
+def columns(rows: Sequence[list[Feature]], digests: Sequence[bytes], own: dict[str, pa.DataType]) -> pa.RecordBatch:
+    """One record per row. own: the format's `COLUMNS`."""
+    kinds = _HEAD | {name: pa.list_(kind) for name, kind in own.items()}
+    made = {
+        "digest": digests,
+        "sequences": [[f.sequences for f in row] for row in rows],
+        "types": [[_types(f) for f in row] for row in rows],
+    }
+    made |= {name: [[f.target if name == "target" else f.extra[name] for f in row] for row in rows] for name in own}
+    return pa.record_batch([pa.array(made[name], kind) for name, kind in kinds.items()], names=list(kinds))
+
+
+def _types(feature: Feature) -> list[int]:
+    types = [*chain.from_iterable(feature.types)]
+    return types if any(types) else []
+
+
+def write(path: Path, batch: pa.RecordBatch) -> None:
+    """Write a segment's file, whole or not at all."""
+    with atomic(path) as part:
+        with pa.OSFile(str(part), "wb") as out, pa.ipc.new_file(out, batch.schema) as writer:
+            writer.write_batch(batch)
+        with part.open("rb+") as handle:
+            seal = hashlib.file_digest(handle, "sha256").hexdigest()
+            handle.seek(0, 2)
+            handle.write(seal.encode())
+
+
+def read(path: Path) -> Segment | None:
+    """The segment in a file; None when there is no such file, or one that is not whole, which is removed."""
+    try:
+        with pa.memory_map(str(path)) as file:
+            content = file.read_buffer()
+        body = content[:-_SEAL]
+        if hashlib.sha256(body).hexdigest().encode() == content[-_SEAL:].to_pybytes():
+            return Segment(pa.ipc.open_file(body).get_batch(0))
+    except (OSError, pa.ArrowException):
+        pass
+    with suppress(OSError):
+        path.unlink(missing_ok=True)
+    return None
+
+
+def _list(array: pa.ListArray) -> tuple[np.ndarray, pa.Array]:
+    """Offsets and items of a list array that is no slice and has no nulls."""
+    return array.offsets.to_numpy(), array.values
+
+
+def _reader(array: pa.Array) -> Callable[[int], Any]:
+    """What gives the item at an index, as the Python value that it was made of."""
+    kind = array.type
+    if pa.types.is_fixed_size_list(kind):
+        tuples = array.values.to_numpy().reshape(-1, kind.list_size)
+        return lambda at: tuple(tuples[at].tolist())
+    if pa.types.is_list(kind):
+        offsets, items = _list(array)
+        if pa.types.is_fixed_size_list(items.type):
+            tuples = items.values.to_numpy().reshape(-1, items.type.list_size)
+            return lambda at: [*map(tuple, tuples[offsets[at] : offsets[at + 1]].tolist())]
+        numbers = items.to_numpy()
+        return lambda at: numbers[offsets[at] : offsets[at + 1]].tolist()
+    numbers = array.fill_null(0).to_numpy()
+    if not array.null_count:
+        return lambda at: int(numbers[at])
+    known = array.is_valid().to_pylist()
+    return lambda at: int(numbers[at]) if known[at] else None
