@@ -70,7 +70,7 @@ def main() -> None:
 
 def train_all(examples: Examples, shape: dict[str, int], folder: Path, options: argparse.Namespace) -> dict[str, Any]:
     """Interleaved steps of all systems: their speeds, and the ratios."""
-    drawn, batch = random.Random(0), options.batch if examples.kind != "qa" else max(2, options.batch // 2)
+    drawn, batch = random.Random(0), options.batch if examples.kind != "qa" else max(2, options.batch // 4)
     plain, grouped = orders(examples.lengths, batch, options)
     systems: dict[str, Stepper] = {}
     for name in ("ours", *options.systems):
@@ -199,8 +199,8 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--shape", default="small", choices=SHAPES)
     parser.add_argument("--vocabulary", type=int, default=50_000, help="rows of the word embeddings")
     parser.add_argument("--examples", type=int, default=20_000, help="at most so many of each kind")
-    parser.add_argument("--batch", type=int, default=32, help="examples per step; half of it for qa")
-    parser.add_argument("--steps", type=int, default=6, help="steps per repetition")
+    parser.add_argument("--batch", type=int, default=32, help="examples per step; a quarter of it for qa")
+    parser.add_argument("--steps", type=int, default=12, help="per repetition; few let chance decide on `grouped`")
     parser.add_argument("--repetitions", type=int, default=5)
     parser.add_argument("--gate-steps", type=int, default=20)
     parser.add_argument("--dropout", type=float, default=0.1)
