@@ -8,23 +8,16 @@ Each run is a fork that SIGKILL ends; a state is written after every step, so th
 from __future__ import annotations
 
 import argparse
-import os
 import random
-import signal
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 
 from intermezzo.training import states
-from intermezzo.training.finetune import finetune
-from intermezzo.training.pretrain import pretrain
-from toy_training import PRETRAIN, inputs, spec, toy_data, toy_encoder
-
-SEVERAL = ("colour", "tags", "where", "text")
+from toy_training import killed, phases, toy_data, toy_encoder
 
 
 def main() -> None:
@@ -36,7 +29,9 @@ def main() -> None:
     drawn, done = random.Random(options.seed), {"pretrain": 0, "intermediate": 0, "target": 0}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        jobs = phases(folder)
+        (folder / "data").mkdir()
+        data = toy_data(folder / "data")
+        jobs = phases(data, toy_encoder(data, folder / "encoder"), folder / "state")
         took = {}
         for phase, job in jobs.items():
             began = time.monotonic()
@@ -57,39 +52,6 @@ def main() -> None:
             for file in out.iterdir():
                 file.unlink()
     print(f"{options.kills} kills ({', '.join(f'{phase} {n}' for phase, n in done.items())}): all weights identical")
-
-
-def phases(folder: Path) -> dict[str, Callable[[Path], None]]:
-    """The three phases on toy data, each as a function of its output folder."""
-    data = toy_data(folder / "data")
-    (folder / "data").mkdir()
-    text = {language: data("text", language) for language in PRETRAIN["languages"]}
-    encoder, state = toy_encoder(data, folder / "encoder"), folder / "state"
-    several = spec(*SEVERAL) | {"phase": "intermediate"}
-    return {
-        "pretrain": lambda out: pretrain(PRETRAIN, text, {}, out, state),
-        "intermediate": lambda out: finetune(several, encoder, inputs(data, *SEVERAL), out, state),
-        "target": lambda out: finetune(spec("choice"), encoder, inputs(data, "choice"), out, state),
-    }
-
-
-def killed(job: Callable[[], None], seconds: float) -> bool:
-    """Run `job` in a fork and kill it after some time; True when it had ended before."""
-    child = os.fork()
-    if not child:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
-        try:
-            job()
-        finally:
-            os._exit(0)
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if os.waitpid(child, os.WNOHANG)[0]:
-            return True
-        time.sleep(0.001)
-    os.kill(child, signal.SIGKILL)
-    os.waitpid(child, 0)
-    return False
 
 
 if __name__ == "__main__":

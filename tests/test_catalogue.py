@@ -7,13 +7,15 @@ from pathlib import Path
 import pytest
 
 from intermezzo import sources, tasks
-from intermezzo.config.models import Overrides, RetrievalConfig
+from intermezzo.config.sections.targets import RetrievalConfig
+from intermezzo.config.sections.training import Overrides
 from intermezzo.errors import UserError
 from intermezzo.evaluation.metrics import METRICS
 from intermezzo.sources import files
 from intermezzo.sources.files.reading import File
 from intermezzo.tasks import TRAINED, load_task, task_names
 from intermezzo.world.generators import GENERATORS
+from toy_files import REVIEWS
 
 NAMES = task_names()
 PARTS = [
@@ -188,19 +190,16 @@ def test_every_relevant_candidate_of_lareqa_is_in_the_pool(root):
 
 # -- bad input: a task of one's own -------------------------------------------------------------------------------
 
-TASK = """\
-description: Is the review good?
-format: classification
-labels: [good, bad]
-metrics: [accuracy]
-licence: "reviews: CC0 1.0"
-citation: "made up for a test"
+TASK = (
+    REVIEWS
+    + """\
 sources:
   files:
     data:
       sw:
         test: [{reader: jsonl, path: r.jsonl, fields: {id: id, text: review, text_pair: null, label: verdict}}]
 """
+)
 ROW = '{"id": "1", "review": "fine", "verdict": "good"}\n'
 
 

@@ -12,6 +12,7 @@ import yaml
 
 from checkout import ROOT, Checkout
 from intermezzo.tasks import TRAINABLE, load_task, task_names
+from toy_files import REVIEWS
 
 WORLD = [name for name in task_names() if load_task(name).sources.world]
 TARGETS = [name for name in WORLD if load_task(name).metrics]
@@ -81,13 +82,9 @@ def test_every_format_runs_on_real_data(checkout):
     assert set(found["language"]) == {"en", "de", "sw", "zh"}
 
 
-TASK = """\
-description: Is the review good or bad?
-format: classification
-labels: [good, bad]
-metrics: [accuracy]
-licence: "reviews: CC0 1.0"
-citation: "made up for a test"
+TASK = (
+    REVIEWS
+    + """\
 sources:
   files:
     each:
@@ -99,6 +96,7 @@ sources:
           path: "reviews/{code}.{split}.jsonl"
           fields: {text: review, text_pair: null, label: verdict}
 """
+)
 
 
 def review(number: int) -> str:

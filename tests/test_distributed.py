@@ -32,21 +32,11 @@ from intermezzo.training.finetune import finetune
 from intermezzo.training.gradient import Gradient, balance
 from intermezzo.training.pretrain import pretrain
 from intermezzo.training.randomness import alike, own_stream
-from toy_training import PRETRAIN, SETTINGS, TASKS, inputs, rows, spec, toy_data, toy_encoder, weights
+from toy_training import PRETRAIN, SETTINGS, TASKS, inputs, rows, spec, weights
 
 FORMATS = ("colour", "choice", "tags", "where", "text", "find")
 SHORT = {"max_length": 10, "stride": 4}
 """The contexts of `where` are several windows."""
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory):
-    return toy_data(tmp_path_factory.mktemp("data"))
-
-
-@pytest.fixture(scope="module")
-def encoder(data, tmp_path_factory):
-    return toy_encoder(data, tmp_path_factory.mktemp("encoder"))
 
 
 @pytest.fixture(autouse=True)

@@ -1,9 +1,7 @@
 """The engine: the same mathematics packed or padded, whole or in parts; memory, divergence, states, logs, bad input."""
 
 import json
-import os
 import random
-import signal
 import subprocess
 import sys
 import time
@@ -26,20 +24,9 @@ from intermezzo.training import gradient, progress, states
 from intermezzo.training.batches import TaskBatches
 from intermezzo.training.finetune import finetune
 from intermezzo.training.gradient import Gradient, split
-from intermezzo.training.pretrain import pretrain
-from toy_training import PRETRAIN, SETTINGS, TASKS, inputs, rows, spec, toy_data, toy_encoder, weights
+from toy_training import SETTINGS, TASKS, inputs, killed, phases, rows, spec, weights
 
 FORMATS = ["colour", "choice", "tags", "where", "text", "find"]
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory):
-    return toy_data(tmp_path_factory.mktemp("data"))
-
-
-@pytest.fixture(scope="module")
-def encoder(data, tmp_path_factory):
-    return toy_encoder(data, tmp_path_factory.mktemp("encoder"))
 
 
 def batches(folder, name: str, *, dropout: float = 0.0, packs: bool = True) -> TaskBatches:
@@ -252,40 +239,12 @@ def test_the_log_has_a_line_for_each_hundredth_and_tensorboard_is_asked_for_by_n
         assert list((tmp_path / "board").glob("*/events*"))
 
 
-def killed(job, seconds: float) -> bool:
-    """Run `job` in a fork that is killed after some time; whether it was too late."""
-    child = os.fork()
-    if not child:
-        os.close(2)
-        try:
-            job()
-        finally:
-            os._exit(0)
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if os.waitpid(child, os.WNOHANG)[0]:
-            return True
-        time.sleep(0.001)
-    os.kill(child, signal.SIGKILL)
-    os.waitpid(child, 0)
-    return False
-
-
 def test_kills_at_any_time_in_any_phase_change_no_weight(data, encoder, tmp_path, monkeypatch):
     """A state after every step, so that a kill often hits the writing of one. benchmarks/resume.py does it 20 times."""
     monkeypatch.setattr(states, "SAVE_SECONDS", 0.0)
     monkeypatch.setattr(states, "SAVE_SHARE", float("inf"))
-    text = {language: data("text", language) for language in PRETRAIN["languages"]}
-    several = ("colour", "tags", "where", "text")
-    phases = {
-        "pretrain": lambda out: pretrain(PRETRAIN, text, {}, out, tmp_path / "state"),
-        "intermediate": lambda out: finetune(
-            spec(*several) | {"phase": "intermediate"}, encoder, inputs(data, *several), out, tmp_path / "state"
-        ),
-        "target": lambda out: finetune(spec("choice"), encoder, inputs(data, "choice"), out, tmp_path / "state"),
-    }
     drawn = random.Random(0)
-    for phase, job in phases.items():
+    for phase, job in phases(data, encoder, tmp_path / "state").items():
         began = time.monotonic()
         job(tmp_path / phase)
         took = time.monotonic() - began

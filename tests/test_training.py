@@ -18,17 +18,7 @@ from intermezzo.tasks.formats import table
 from intermezzo.training import states
 from intermezzo.training.finetune import finetune, plan
 from intermezzo.training.pretrain import pretrain
-from toy_training import ANIMALS, COLOURS, PRETRAIN, SETTINGS, TASKS, inputs, rows, spec, toy_data, toy_encoder, weights
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory):
-    return toy_data(tmp_path_factory.mktemp("data"))
-
-
-@pytest.fixture(scope="module")
-def encoder(data, tmp_path_factory):
-    return toy_encoder(data, tmp_path_factory.mktemp("encoder"))
+from toy_training import ANIMALS, COLOURS, PRETRAIN, SETTINGS, TASKS, inputs, rows, spec, weights
 
 
 @pytest.mark.parametrize("name", ["colour", "choice", "tags", "where"])

@@ -13,19 +13,9 @@ from intermezzo.modeling.packing import pack
 from intermezzo.modeling.vocabulary import Restricted, restrict
 from intermezzo.training import finetune as module
 from intermezzo.training.finetune import finetune
-from toy_training import inputs, spec, toy_data, toy_encoder
+from toy_training import inputs, spec
 
 ROWS = "embeddings.word_embeddings.weight"
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory):
-    return toy_data(tmp_path_factory.mktemp("data"))
-
-
-@pytest.fixture(scope="module")
-def encoder(data, tmp_path_factory):
-    return toy_encoder(data, tmp_path_factory.mktemp("encoder"))
 
 
 def test_only_rows_that_occur_are_trained_and_ids_stay_as_they_are(encoder):

@@ -56,6 +56,16 @@ VERSES = (
 )
 BIBLE = 'Book,Chapter,Verse,Text\nMatthew,1,1,One.\nMatthew,1,2,"Two, two."\nMatthew,1,4,Four.\nRomans,1,1,Five.\n'
 
+REVIEWS = """\
+description: Is the review good?
+format: classification
+labels: [good, bad]
+metrics: [accuracy]
+licence: "reviews: CC0 1.0"
+citation: "made up for a test"
+"""
+"""A task file but for its `sources`."""
+
 
 def read(root, monkeypatch, fmt, parts, contents, labels=None):
     """Write `contents` (name -> text, bytes or object) below `root` and read the parts as a task of that format."""

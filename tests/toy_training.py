@@ -1,14 +1,18 @@
-"""Toy tasks of every trained format that a toy encoder learns in seconds."""
+"""Toy tasks of every trained format that a toy encoder learns in seconds, and trainings on them that can be killed."""
 
 from __future__ import annotations
 
+import os
 import random
+import signal
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pyarrow.parquet as pq
 
 from intermezzo.tasks.formats import table
+from intermezzo.training.finetune import finetune
 from intermezzo.training.pretrain import pretrain
 
 COLOURS, ANIMALS = ["red", "green", "blue", "white"], ["cat", "dog", "bird", "fish"]
@@ -98,3 +102,34 @@ def inputs(data, *names: str) -> dict:
 
 def weights(folder) -> bytes:
     return (folder / "model.safetensors").read_bytes() + (folder / "heads.safetensors").read_bytes()
+
+
+def phases(data: Callable[..., Path], encoder: Path, state: Path) -> dict[str, Callable[[Path], object]]:
+    """The three phases of training, each as a function of its output folder; unfinished ones go on from `state`."""
+    text = {language: data("text", language) for language in PRETRAIN["languages"]}
+    several = ("colour", "tags", "where", "text")
+    multi = spec(*several) | {"phase": "intermediate"}
+    return {
+        "pretrain": lambda out: pretrain(PRETRAIN, text, {}, out, state),
+        "intermediate": lambda out: finetune(multi, encoder, inputs(data, *several), out, state),
+        "target": lambda out: finetune(spec("choice"), encoder, inputs(data, "choice"), out, state),
+    }
+
+
+def killed(job: Callable[[], object], seconds: float) -> bool:
+    """Run `job` in a fork and kill it after some time; True when it had ended before."""
+    child = os.fork()
+    if not child:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+        try:
+            job()
+        finally:
+            os._exit(0)
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if os.waitpid(child, os.WNOHANG)[0]:
+            return True
+        time.sleep(0.001)
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+    return False

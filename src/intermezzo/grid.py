@@ -28,7 +28,8 @@ from typing import Any, NamedTuple
 
 from intermezzo.config import catalogue, parse
 from intermezzo.config.checks import data_root
-from intermezzo.config.models import Config, ImportedEncoder, ScratchEncoder
+from intermezzo.config.models import Config
+from intermezzo.config.sections.encoders import ImportedEncoder, ScratchEncoder
 from intermezzo.config.settings import Phase, examples_of, resolve, training_tasks
 from intermezzo.environment import settle
 from intermezzo.errors import UserError

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from intermezzo.config.models import Section
+from intermezzo.config.sections.base import Section
 from intermezzo.config.settings import protocol_of
 from intermezzo.grid import Grid
 from intermezzo.tasks import load_task

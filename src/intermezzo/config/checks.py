@@ -8,7 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from intermezzo.config import catalogue
-from intermezzo.config.models import Config, ImportedEncoder, IntermediateConfig, ScratchEncoder
+from intermezzo.config.models import Config
+from intermezzo.config.sections.encoders import ImportedEncoder, ScratchEncoder
+from intermezzo.config.sections.intermediates import IntermediateConfig
 from intermezzo.config.settings import protocol_of, resolve, retrieval_of, training_tasks
 from intermezzo.errors import UserError, suggestion
 from intermezzo.mixing import allocate, allocate_tasks, shares

@@ -18,7 +18,9 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from intermezzo.config import checks
-from intermezzo.config.models import Config, ImportedEncoder, ScratchEncoder, Section
+from intermezzo.config.models import Config
+from intermezzo.config.sections.base import Section
+from intermezzo.config.sections.encoders import ImportedEncoder, ScratchEncoder
 from intermezzo.errors import UserError, suggestion
 
 DEFAULT = Path(__file__).resolve().parents[3] / "config" / "config.yaml"

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, Literal
 
-from intermezzo.config.models import Config, EncoderTraining, Section, TaskTraining
+from intermezzo.config.models import Config
+from intermezzo.config.sections.base import Section
+from intermezzo.config.sections.training import EncoderTraining, TaskTraining
 from intermezzo.tasks import Task, load_task
 
 Phase = Literal["intermediate", "target"]

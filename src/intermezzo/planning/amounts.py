@@ -13,7 +13,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from intermezzo.config.models import Config, ScratchEncoder
+from intermezzo.config.models import Config
+from intermezzo.config.sections.encoders import ScratchEncoder
 from intermezzo.tasks import RESOURCES, load_task
 
 TABLE = RESOURCES / "lengths.tsv"

@@ -8,7 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
-from intermezzo.config.models import Config, ScratchEncoder
+from intermezzo.config.models import Config
+from intermezzo.config.sections.encoders import ScratchEncoder
 from intermezzo.errors import UserError
 
 

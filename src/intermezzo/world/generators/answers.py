@@ -9,9 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from itertools import islice
 
-from intermezzo.world.generators.base import Row, Say, Wanted
+from intermezzo.world.generators.base import PATIENCE, Row, Say, Wanted
 from intermezzo.world.grammar import text_of
 from intermezzo.world.inventory import load_inventory
 from intermezzo.world.scenes import Question, Sampler, Scene
@@ -19,8 +18,6 @@ from intermezzo.world.seeds import share
 
 SENTENCES = 3
 QUESTIONS = 3
-PATIENCE = 2_000
-"""So many events in a row that cannot be used: there are no more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,10 +106,9 @@ def row(query: Query, say: Say, _: Say) -> Row:
 def candidates(wanted: Wanted) -> list[Row]:
     """All sentences, in one language, of the passages of the first `wanted.size` rows of dev and of test."""
     say = wanted.speakers[wanted.language]
-    queries = [query for split in ("dev", "test") for query in islice(wanted.meanings(split), wanted.size)]
     return [
         {"id": _id(wanted.language, passage, number), "text": text, "text_pair": None, "relevant": []}
-        for passage in dict.fromkeys(query.passage for query in queries)
+        for passage in dict.fromkeys(query.passage for query in wanted.queries(wanted.size))
         for number, text in enumerate(_texts(passage, say))
     ]
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 from intermezzo.world.grammar import Meaning, Token
@@ -12,6 +13,8 @@ from intermezzo.world.scenes import Sampler
 
 Say = Callable[[Meaning], list[Token]]
 Row = dict[str, Any]
+PATIENCE = 2_000
+"""So many draws in a row that cannot be used: there are no more."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +30,10 @@ class Wanted:
     """Every language of the world -> how it says a meaning."""
     rng: random.Random
     """In the same state for all languages."""
+
+    def queries(self, size: int) -> list[Any]:
+        """Meanings of the first `size` rows of development and of test data, which search the same candidates."""
+        return [meaning for split in ("dev", "test") for meaning in islice(self.meanings(split), size)]
 
 
 @dataclass(frozen=True)

@@ -12,15 +12,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 
-from intermezzo.world.generators.base import Row, Say, Wanted
+from intermezzo.world.generators.base import PATIENCE, Row, Say, Wanted
 from intermezzo.world.generators.texts import restated
 from intermezzo.world.grammar import text_of
 from intermezzo.world.scenes import Sampler, Scene
 
 NAMESAKES = 4
 FACTS = 2
-PATIENCE = 2_000
-"""So many names in a row that are taken: there are no more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,11 +98,10 @@ def candidates(wanted: Wanted) -> list[Row]:
     There are always enough of them for one in each language.
     """
     size = max(wanted.size, len(wanted.speakers) + NAMESAKES)
-    mentions = [mention for split in ("dev", "test") for mention in islice(wanted.meanings(split), size)]
     say = wanted.speakers[wanted.language]
     return [
         {"id": entity.id, "text": _description(entity, say), "text_pair": None, "relevant": []}
-        for entity in dict.fromkeys(entity for mention in mentions for entity in mention.namesakes)
+        for entity in dict.fromkeys(entity for mention in wanted.queries(size) for entity in mention.namesakes)
         if entity.language == wanted.language
     ]
 
