@@ -66,17 +66,18 @@ class Sources(_Strict):
         default=None, description="Published translations of the training data; parts as of `files` or `hub`."
     )
 
-    _merged: Data | None = PrivateAttr(None)
-    """The parts of `hub`, once they are put together."""
+    _merged: tuple[PublishedSource | None, PublishedSource | None, Data] | None = PrivateAttr(None)
+    """The parts of `hub`, once they are put together, and what from: a copy of a task may have other sections."""
 
     def parts(self, source: str) -> Data:
         """language -> split -> parts of `files` or `translated`, or of `hub` and, where that has nothing, `url`."""
         if source != "hub":
             section = getattr(self, source) if source in ("files", "translated") else None
             return section.data if section else {}
-        if self._merged is not None:
-            return self._merged
-        self._merged = merged = {}
+        if self._merged is not None and self._merged[0] is self.hub and self._merged[1] is self.url:
+            return self._merged[2]
+        merged: Data = {}
+        self._merged = (self.hub, self.url, merged)
         for section in filter(None, (self.hub, self.url)):
             for language, splits in section.data.items():
                 for split, parts in splits.items():
