@@ -312,9 +312,9 @@ CHANGES: dict[str, Row] = {
     # -- how it is run
     "resources, priority and message of a rule": Row(
         edit=several(
-            file("workflow/rules/target.smk", "4000", "5000"),
+            file("workflow/rules/target.smk", 'requests.memory("target")', "5000"),
             file("workflow/rules/target.smk", "priority: grid.target_priority", "priority: 7"),
-            file("workflow/rules/evaluate.smk", "runtime=240", "runtime=300"),
+            file("workflow/rules/evaluate.smk", 'requests.time("evaluation")', "300"),
         )
     ),
     "paths of logs and benchmarks": Row(

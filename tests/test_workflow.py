@@ -122,6 +122,7 @@ def test_another_seed_keeps_the_first(checkout):
 def test_another_language_is_the_only_one_predicted(checkout):
     languages = {"languages__evaluation": ["en", "nor", "fri", "mor", "qul"]}
     planned = checkout.planned(**languages)
+    assert planned == checkout.planned("results/summary.tsv", **languages)
     evaluations = {f"Evaluate {target} on tiny/{model}/seed0" for target in ("nli", "pos") for model in MODELS}
     evaluations |= {f"Evaluate retrieval on tiny/{model}" for model in ("nli/en/seed0", "nli/en+rare/seed0")}
     evaluations |= {"Evaluate retrieval on tiny/none/none/seednone"}

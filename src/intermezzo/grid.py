@@ -241,13 +241,7 @@ class Grid:
             for language in self.languages(target)
         ]
 
-    def evaluation_manifests(self, wildcards: Any = None) -> list[str]:
-        """One file per evaluation, which lists the results of all its languages."""
-        return [
-            f"results/eval/{run.path}/{target}/manifest.json" for target in self.targets for run in self.runs_of(target)
-        ]
-
-    def development_paths(self) -> list[str]:
+    def development_paths(self, wildcards: Any = None) -> list[str]:
         """Results on development data: what intermediates are chosen on."""
         return [
             evaluation_path(run, target, f"{language}.dev")

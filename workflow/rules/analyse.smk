@@ -4,11 +4,13 @@
 rule summarize_scores:
     """Bring all evaluation results together.
 
-    Input: the manifest of every evaluation, beside which is one JSON per language.
+    Input: one JSON per encoder, intermediate, mix, seed, target and language. All of them are named: Snakemake does not
+    look at the parameters of a job that has an output which is neither there nor asked for, such as a new language's.
     Output: scores.parquet (one row per value), summary.tsv (to be read), answer.md (in words).
     """
     input:
-        grid.evaluation_manifests,
+        results=grid.evaluation_paths,
+        development=grid.development_paths,
     output:
         scores="results/scores.parquet",
         summary="results/summary.tsv",

@@ -9,8 +9,8 @@ for evaluated_target in grid.targets:
         """Predict and score one model on one target in all its languages.
 
         Input: the manifest of the model, the data of every language, and what predictions need besides.
-        Output: one JSON per language ({language}.dev: on development data) and all predictions. A manifest, written
-        last, is what the analysis depends on: following every file would make planning slow.
+        Output: one JSON per language ({language}.dev: on development data), all predictions, and a manifest with the
+        SHA-256 of each JSON, written last.
         """
         name:
             f"evaluate_{evaluated_target}"
