@@ -77,7 +77,7 @@ def _ours(model: Any, examples: Examples, count: int) -> Any:
     @torch.inference_mode()
     def run() -> torch.Tensor:
         logits = torch.empty(count, len(examples.labels))
-        for batch, made in on_host(Batches({}).outputs(features, lambda packed: head(encoder(packed), packed).float())):
+        for batch, made in on_host(Batches().outputs(features, lambda packed: head(encoder(packed), packed).float())):
             logits[[rows[id(feature)] for feature in batch]] = made
         return logits.clone()
 

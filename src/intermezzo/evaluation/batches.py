@@ -27,8 +27,9 @@ class Batches:
     When a GPU's memory runs out, `tokens` is halved for all that follows, as in training.
     """
 
-    def __init__(self, spec: dict[str, Any]) -> None:
-        self.tokens = spec.get("predict_tokens") or TOKENS[device().type]
+    def __init__(self, tokens: int | None = None) -> None:
+        """tokens: None = as many as suit the device."""
+        self.tokens = tokens or TOKENS[device().type]
 
     def outputs(self, features: Sequence[Feature], compute: Callable[[Packed], Any]) -> Outputs:
         """What `compute` makes of each batch. Raises UserError when one feature alone is too much for the memory."""

@@ -41,8 +41,8 @@ def predictor(
     support: language -> Parquet. Mining tunes its threshold on that language's dev data; ranking searches in the
     candidates of all languages given, which are embedded once. cache: folder of tokenised rows; without it every call
     tokenises. spec: task, max_length, stride, threads, pooling (and layer, center), and optionally precision (as in
-    training) and predict_tokens (tokens per batch). What a prediction is depends on the format: a label,
-    the index of a choice or of a sentence, tags, an answer, the id of a translation or None, ids of candidates.
+    training). What a prediction is depends on the format: a label, the index of a choice or of a sentence, tags, an
+    answer, the id of a translation or None, ids of candidates.
     Raises UserError for a model without this task's head or labels, a layer that it lacks, and missing support.
     """
     use_threads(spec["threads"])
@@ -60,7 +60,7 @@ class _Headed:
         self.task, self.settings = _with_labels(spec["task"], model), spec | {"dropout": 0.0}
         self.module = format_module(self.task["format"])
         self.encoder, self.tokens = _read(spec, model), Tokens(model, cache)
-        self.batches = Batches(spec)
+        self.batches = Batches()
         self.head = self.module.Head(self.encoder.hidden_size, self.task, self.settings)
         prefix, weights = f"{self.task['name']}.", load_file(model / "heads.safetensors")
         own = {key.removeprefix(prefix): value for key, value in weights.items() if key.startswith(prefix)}
@@ -113,7 +113,7 @@ class _Sentences:
     def __init__(self, spec: dict[str, Any], model: Path, cache: Path | None = None) -> None:
         self.settings, self.module = spec, format_module(spec["task"]["format"])
         self.encoder, self.tokens = _read(spec, model), Tokens(model, cache)
-        self.batches = Batches(spec)
+        self.batches = Batches()
         layers = self.encoder.config.num_hidden_layers
         if not 0 <= spec["layer"] <= layers:
             raise UserError(
