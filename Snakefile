@@ -34,6 +34,7 @@ include: "workflow/rules/analyse.smk"
 
 
 onstart:
+    gc.freeze()  # the plan stays: nothing in it is garbage until the end
     gc.enable()
     startup.begin(workflow)
     weights.lease(workflow.dag.needrun_jobs(), grid.unkept)
