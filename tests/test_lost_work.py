@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
@@ -20,6 +21,7 @@ from checkout import TINY, Checkout
 from intermezzo import finished, runlock
 from intermezzo.artifacts import sha256, write_json
 from intermezzo.errors import UserError
+from intermezzo.training.states import state_folder
 
 MODEL = "results/target/tiny/none/none/seed0/pos"
 ENCODER = "results/encoders/tiny/manifest.json"
@@ -377,3 +379,16 @@ def test_an_input_that_vanishes_is_named(checkout):
     assert output.count("error: results/data/world/pos/en/train.parquet: no such file") == 1, output
     assert "Traceback" not in output, output
     checkout.run(f"{MODEL}/manifest.json")
+
+
+def test_without_locks_the_training_itself_says_so(tmp_path, monkeypatch):
+    """`finished` comes before the training's own lock, whose message is the one to see."""
+
+    def none(*_):
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr(finished.fcntl, "flock", none)
+    key = tmp_path / "states" / "key"
+    training = finished.once(tmp_path / "out", key)
+    with pytest.raises(UserError, match="its file system has no locks"), training, state_folder(key):
+        raise AssertionError("trained without a lock")

@@ -13,9 +13,9 @@ import os
 import shutil
 import sys
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from intermezzo.artifacts import atomic, digest, read_json, sha256, write_json
 from intermezzo.errors import UserError
@@ -94,19 +94,29 @@ def _folder(out: Path, states: Path) -> Path:
 
 @contextmanager
 def _alone(folder: Path) -> Iterator[None]:
-    """Hold the lock of a folder. Its file goes with it, so whoever waited looks whether it still counts."""
+    """Hold the lock of a folder. Where there can be none the training goes on to its own, which says what is wrong."""
     path = folder.with_suffix(".lock")
+    lock = _locked(path)
+    try:
+        yield
+    finally:
+        if lock is not None:
+            path.unlink(missing_ok=True)
+            lock.close()
+
+
+def _locked(path: Path) -> TextIO | None:
+    """The file goes with its lock, so whoever waited looks whether it still counts."""
     while True:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with open(path, "w") as lock:
+        with suppress(OSError), ExitStack() as stack:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            lock = stack.enter_context(open(path, "w"))
             fcntl.flock(lock, fcntl.LOCK_EX)
             if not _is(path, lock.fileno()):
                 continue
-            try:
-                yield
-            finally:
-                path.unlink(missing_ok=True)
-            return
+            stack.pop_all()
+            return lock
+        return None
 
 
 def _is(path: Path, descriptor: int) -> bool:
