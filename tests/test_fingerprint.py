@@ -33,7 +33,7 @@ def package(tmp_path):
 
 
 def stamp(package, root="pkg.stage", resources=()):
-    for cached in (fingerprint, module._imports, module._parse, module._tree_hash):
+    for cached in (fingerprint, module._imports, module._read):
         cached.cache_clear()
     return fingerprint((root,), tuple(resources), package)
 

@@ -37,7 +37,8 @@ def fingerprint(
     the top-level package. A resource counts by its content as data, so comments in it do not matter.
     versions: whether the versions of the libraries that the closure imports count too.
     """
-    parts = [(name, _tree_hash(_file(name, package))) for name in sorted(closure(roots, package))]
+    files = {name: _file(name, package) for name in sorted(closure(roots, package))}
+    parts = [(name, _read(path)[1] if path else "no module") for name, path in files.items()]
     parts += [(f"resource {path.name}", _data_hash(path)) for path in sorted(resources)]
     parts += [(f"library {name}", version) for name, version in libraries(roots, package).items()] if versions else []
     found = hashlib.sha256(canonical(parts).encode()).hexdigest()[:16]
@@ -76,10 +77,10 @@ def _imports(name: str, package: Path) -> set[str]:
         return set()
     is_package = path.name == "__init__.py"
     top, found = package.name, set()
-    for node in _walk(_parse(path)):
+    for node in _read(path)[0]:
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names if alias.name.split(".")[0] == top}
-        elif isinstance(node, ast.ImportFrom):
+        else:
             base = node.module or ""
             if node.level:
                 parts = name.split(".")
@@ -98,10 +99,10 @@ def _foreign(name: str, package: Path) -> set[str]:
     if path is None:
         return set()
     found: set[str] = set()
-    for node in _walk(_parse(path)):
+    for node in _read(path)[0]:
         if isinstance(node, ast.Import):
             found |= {alias.name.split(".")[0] for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and not node.level and node.module:
+        elif not node.level and node.module:
             found.add(node.module.split(".")[0])
     return found - sys.stdlib_module_names - {package.name}
 
@@ -132,16 +133,12 @@ def _file(name: str, package: Path) -> Path | None:
 
 
 @cache
-def _parse(path: Path) -> ast.Module:
-    return ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
-
-
-@cache
-def _tree_hash(path: Path | None) -> str:
-    if path is None:
-        return "no module"
-    tree = ast.dump(_WithoutWords().visit(ast.parse(path.read_text(encoding="utf-8"))), annotate_fields=False)
-    return hashlib.sha256(tree.encode()).hexdigest()
+def _read(path: Path) -> tuple[list[ast.Import | ast.ImportFrom], str]:
+    """The imports of a module, and the hash of its syntax tree."""
+    tree = ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
+    imports = [node for node in _walk(tree) if isinstance(node, ast.Import | ast.ImportFrom)]
+    dumped = ast.dump(_WithoutWords().visit(tree), annotate_fields=False)
+    return imports, hashlib.sha256(dumped.encode()).hexdigest()
 
 
 def _data_hash(path: Path) -> str:

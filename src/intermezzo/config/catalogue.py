@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 from intermezzo import languages
 from intermezzo.config.models import Config
 from intermezzo.mixing import ENGLISH, Portion, portions, shares
@@ -17,9 +19,14 @@ def source_languages(config: Config) -> tuple[str, ...]:
     """All languages that any task of the configured sources has."""
     if config.data.source == "world":
         return tuple(languages.table("world"))
+    return _of_tasks(tuple((name, config.data.source_of(name)) for name in task_names()))
+
+
+@cache
+def _of_tasks(sources: tuple[tuple[str, str], ...]) -> tuple[str, ...]:
     found: dict[str, None] = {}
-    for name in task_names():
-        found |= dict.fromkeys(load_task(name).sources.parts(config.data.source_of(name)))
+    for name, source in sources:
+        found |= dict.fromkeys(load_task(name).sources.parts(source))
     return tuple(sorted(found.keys() - {POOL}))
 
 
