@@ -16,6 +16,8 @@ from transformers import Trainer, TrainingArguments
 from intermezzo.evaluation.batches import Batches, on_host
 from intermezzo.modeling.classification import Head
 from intermezzo.modeling.encoder import Encoder
+from intermezzo.modeling.formats import Feature, reads
+from intermezzo.modeling.packing import Packed
 from intermezzo.training.loop import device, use_threads
 
 SYSTEMS = {"padmax": ("padmax", 32), "default": ("dynamic", 8)}
@@ -74,10 +76,13 @@ def _ours(model: Any, examples: Examples, count: int) -> Any:
     encoder, head = Encoder(model.roberta).to(device()).eval(), head.to(device()).eval()
     rows = {id(feature): i for i, feature in enumerate(features)}
 
+    def made_of(packed: Packed, batch: list[Feature]) -> torch.Tensor:
+        return head(encoder(packed, rows=reads(head, batch, packed)), packed).float()
+
     @torch.inference_mode()
     def run() -> torch.Tensor:
         logits = torch.empty(count, len(examples.labels))
-        for batch, made in on_host(Batches().outputs(features, lambda packed: head(encoder(packed), packed).float())):
+        for batch, made in on_host(Batches().outputs(features, made_of)):
             logits[[rows[id(feature)] for feature in batch]] = made
         return logits.clone()
 

@@ -259,7 +259,7 @@ def made_of(*lengths: int) -> list[Feature]:
     return [Feature(i, [[5] * length], [[0] * length]) for i, length in enumerate(lengths)]
 
 
-def batched(features: list[Feature], tokens_: int, compute=lambda packed: packed.lengths) -> list[list[int]]:
+def batched(features: list[Feature], tokens_: int, compute=lambda packed, _: packed.lengths) -> list[list[int]]:
     outputs = on_host(Batches(tokens_).outputs(features, compute))
     found = [([f.row for f in batch], lengths.tolist()) for batch, lengths in outputs]
     assert all([features[i].tokens for i in rows] == lengths for rows, lengths in found)
@@ -279,14 +279,14 @@ def test_batches_are_of_similar_length_and_pass_the_number_of_tokens_only_for_on
 
 def test_a_batch_is_decoded_once_the_next_one_is_under_way():
     told = []
-    compute = lambda packed: told.append(("computed", len(packed.tokens))) or packed.lengths  # noqa: E731
+    compute = lambda packed, _: told.append(("computed", len(packed.tokens))) or packed.lengths  # noqa: E731
     for batch, _ in on_host(Batches(4).outputs(made_of(4, 3, 2), compute)):
         told.append(("decoded", sum(f.tokens for f in batch)))
     assert told == [("computed", 2), ("computed", 3), ("decoded", 2), ("computed", 4), ("decoded", 3), ("decoded", 4)]
 
 
 def test_out_of_memory_halves_the_batches_and_loses_nothing(capsys):
-    def compute(packed):
+    def compute(packed, _):
         if len(packed.tokens) > 9:
             raise torch.OutOfMemoryError("CUDA out of memory")
         return packed.lengths

@@ -31,8 +31,11 @@ class Batches:
         """tokens: None = as many as suit the device."""
         self.tokens = tokens or TOKENS[device().type]
 
-    def outputs(self, features: Sequence[Feature], compute: Callable[[Packed], Any]) -> Outputs:
-        """What `compute` makes of each batch. Raises UserError when one feature alone is too much for the memory."""
+    def outputs(self, features: Sequence[Feature], compute: Callable[[Packed, list[Feature]], Any]) -> Outputs:
+        """What `compute` makes of each batch, given packed and as features.
+
+        Raises UserError when one feature alone is too much for the memory.
+        """
         lengths = sizes(features)
         order = np.argsort(lengths, kind="stable").tolist()
         at, lengths = 0, lengths[order].tolist()
@@ -43,7 +46,7 @@ class Batches:
                 end += 1
             batch = [features[i] for i in order[at:end]]
             try:
-                made = compute(together(batch))
+                made = compute(together(batch), batch)
             except torch.OutOfMemoryError:
                 made = None  # the exception holds the tensors of the failed attempt: it must be gone before the next
             if made is None:

@@ -20,9 +20,9 @@ from intermezzo.artifacts import read_json
 from intermezzo.errors import UserError
 from intermezzo.evaluation.batches import Batches, on_host
 from intermezzo.modeling.encoder import Encoder, load_encoder
-from intermezzo.modeling.formats import Feature, format_module, full, on
+from intermezzo.modeling.formats import Feature, format_module, full, on, reads
 from intermezzo.modeling.packing import Packed
-from intermezzo.modeling.pooling import pool
+from intermezzo.modeling.pooling import pool, pooled_tokens
 from intermezzo.modeling.tokens import Tokens
 from intermezzo.tasks.controls import remove_input
 from intermezzo.training.hardware import autocast, device, use_threads
@@ -82,14 +82,17 @@ class _Headed:
         shown = remove_input(rows, self.task["format"], removed) if removed else rows
         features = self.tokens.encode(self.module, shown, self.task | {"alone": bool(removed)}, self.settings)
         pieces: list[tuple[Feature, Any]] = []
-        outputs = self.batches.outputs(features, lambda packed: self.head(self._states(packed), packed))
+        outputs = self.batches.outputs(features, self._made)
         for batch, made in outputs if self.task["format"] == "ranking" else on_host(outputs):
             pieces += zip(batch, self.module.decode(self.head, made, batch), strict=True)
         return self.module.join(pieces, shown)
 
-    def _states(self, packed: Packed) -> torch.Tensor:
+    def _made(self, packed: Packed, features: list[Feature]) -> Any:
+        return self.head(self._states(packed, reads(self.head, features, packed)), packed)
+
+    def _states(self, packed: Packed, rows: torch.Tensor | None = None) -> torch.Tensor:
         with autocast(self.settings):
-            states = self.encoder(packed)
+            states = self.encoder(packed, rows=rows)
         return full(states)
 
 
@@ -134,10 +137,11 @@ class _Sentences:
             raise ValueError("no texts to embed")
         return vectors
 
-    def _pooled(self, packed: Packed) -> torch.Tensor:
+    def _pooled(self, packed: Packed, features: list[Feature]) -> torch.Tensor:
+        layer, pooling = self.settings["layer"], self.settings["pooling"]
         with autocast(self.settings):
-            states = self.encoder(packed, self.settings["layer"])
-        return pool(full(states), packed, self.settings["pooling"]).float()
+            states = self.encoder(packed, layer, pooled_tokens(packed, pooling))
+        return pool(full(states), packed, pooling).float()
 
 
 def _retrieval(spec: dict[str, Any], embed: Callable[[list[str]], torch.Tensor], support: dict[str, Path]) -> Predict:

@@ -12,7 +12,7 @@ from torch.nn.functional import cross_entropy
 from intermezzo.errors import UserError
 from intermezzo.modeling.formats import NUMBER, Feature, full, on
 from intermezzo.modeling.packing import Packed
-from intermezzo.modeling.pooling import WIDTH, pool
+from intermezzo.modeling.pooling import WIDTH, pool, pooled_tokens
 
 COLUMNS = {"target": NUMBER}
 
@@ -45,6 +45,9 @@ class Head(nn.Module):
         self.dense = nn.Linear(WIDTH[self.pooling] * hidden_size, hidden_size)
         self.dropout = nn.Dropout(settings["dropout"])
         self.out = nn.Linear(hidden_size, len(self.labels))
+
+    def reads(self, features: list[Feature], batch: Packed) -> torch.Tensor | None:
+        return pooled_tokens(batch, self.pooling)
 
     def forward(self, states: torch.Tensor, batch: Packed) -> torch.Tensor:
         """(T, H) -> logits (N, labels)."""

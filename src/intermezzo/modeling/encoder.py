@@ -10,6 +10,8 @@ import gc
 import importlib.util
 import platform
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 
@@ -38,7 +40,7 @@ gc.enable()
 from intermezzo.artifacts import read_json, sha256, write_json  # noqa: E402
 from intermezzo.errors import UserError  # noqa: E402
 from intermezzo.modeling.kernels import accelerate  # noqa: E402
-from intermezzo.modeling.packing import Packed, packed_attention  # noqa: E402
+from intermezzo.modeling.packing import Collect, Packed, Spread, packed_attention  # noqa: E402
 
 ALL_ATTENTION_FUNCTIONS.register("packed", packed_attention)
 transformers_logging.set_verbosity_error()
@@ -46,6 +48,8 @@ transformers_logging.disable_progress_bar()
 
 FIRST_POSITION = {"bert": lambda config: 0, "xlm-roberta": lambda config: config.pad_token_id + 1}
 """Model types that take packed batches -> the position id of a sequence's first token."""
+FEW = 0.75
+"""Up to this share of the tokens the last layer is computed for these alone; above it, it would spare too little."""
 
 
 class Encoder(nn.Module):
@@ -65,8 +69,13 @@ class Encoder(nn.Module):
     def hidden_size(self) -> int:
         return self.config.hidden_size
 
-    def forward(self, batch: Packed, layer: int | None = None) -> torch.Tensor:
-        """Hidden states (T, hidden size) after `layer` (0 = embeddings; None = the last one)."""
+    def forward(self, batch: Packed, layer: int | None = None, rows: torch.Tensor | None = None) -> torch.Tensor:
+        """Hidden states (T, hidden size) after `layer` (0 = embeddings; None = the last one).
+
+        rows: int64 (R,), all different, the tokens whose states will be read (None or empty = all of them): what
+        others have is not to be read. Layers after `layer` are not computed, nor, where `rows` are few, what the
+        last one does token by token at other tokens. States that are read, and gradients, are the same either way.
+        """
         if self.packs:
             inputs = {
                 "input_ids": batch.tokens[None],
@@ -77,18 +86,46 @@ class Encoder(nn.Module):
                 inputs["places"] = batch.places
             if self.typed:
                 inputs["token_type_ids"] = batch.types[None]
-            return self._states(inputs, layer)[0]
+            total = len(batch.tokens)
+            if rows is not None and (layer == 0 or not 0 < len(rows) <= FEW * total):
+                rows = None
+            with _only(self.model.encoder, layer, rows):
+                states = self.model(**inputs).last_hidden_state[0]
+            return states if rows is None else Spread.apply(states, rows, total)
         inputs = {"input_ids": batch.padded(batch.tokens) * batch.mask, "attention_mask": batch.mask.long()}
         if self.typed:
             inputs["token_type_ids"] = batch.padded(batch.types) * batch.mask
         flat = torch.empty(len(batch.tokens), self.hidden_size, dtype=torch.float32, device=batch.tokens.device)
-        states = self._states(inputs, layer)
+        if layer is None:
+            states = self.model(**inputs).last_hidden_state
+        else:
+            states = self.model(**inputs, output_hidden_states=True).hidden_states[layer]
         return flat.to(states.dtype).index_copy(0, batch.cells[batch.mask], states[batch.mask])
 
-    def _states(self, inputs: dict, layer: int | None) -> torch.Tensor:
-        if layer is None:
-            return self.model(**inputs).last_hidden_state
-        return self.model(**inputs, output_hidden_states=True).hidden_states[layer]
+
+@contextmanager
+def _only(stack: nn.Module, layer: int | None, rows: torch.Tensor | None) -> Iterator[None]:
+    """Within it BERT's `stack` of layers has the first `layer` ones alone, and the last of these gives just `rows`.
+
+    Keys and values are needed of every token; all that follows attention is computed token by token.
+    """
+    whole, hooks = stack.layer, []
+    try:
+        if layer is not None:
+            stack.layer = whole[:layer]
+        if rows is not None:
+            after = stack.layer[-1].attention.output  # of what attention gives, and of the states it was given
+            hooks.append(after.register_forward_pre_hook(lambda _, both: tuple(_rows(part, rows) for part in both)))
+        yield
+    finally:
+        stack.layer = whole
+        for hook in hooks:
+            hook.remove()
+
+
+def _rows(states: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
+    """(1, T, H) -> (1, R, H)"""
+    return Collect.apply(states[0], rows)[None]
 
 
 def load_encoder(folder: Path, *, dropout: float | None = None, max_length: int = 0) -> Encoder:

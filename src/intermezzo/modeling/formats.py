@@ -7,8 +7,9 @@ Each trained format is one module of this package, named like the format, with
 (over `count(features)` predictions, one per feature where a head has no `count`; a head with `joint = True` compares
 the features of a batch with each other, and its outputs are a tensor in their order),
 and `decode(head, outputs, features) -> one piece per feature`, which `join(pieces, rows)` turns into one prediction
-per row. A head may also have `attach(encoder, folder)`, called once when it is made, and `corrupt(features)`, which
-changes what the encoder sees in training (masked language modelling, which predicts nothing and has no `decode`).
+per row. A head may also have `reads(features, batch)`, the tokens whose states it reads, as `reads` below gives them;
+`attach(encoder, folder)`, called once when it is made; and `corrupt(features)`, which changes what the encoder sees in
+training (masked language modelling, which predicts nothing and has no `decode`).
 They are imported by name, so that a job's code fingerprint holds only the formats that it uses.
 """
 
@@ -22,7 +23,7 @@ from typing import Any
 import pyarrow as pa
 import torch
 
-from intermezzo.modeling.packing import Numbers
+from intermezzo.modeling.packing import Numbers, Packed
 
 NUMBER = pa.int32()
 NUMBERS = pa.list_(NUMBER)
@@ -60,6 +61,17 @@ def on(device: torch.device, values: Any) -> torch.Tensor:
     """Numbers as a tensor on `device`, without waiting for the work that a GPU has queued."""
     made = torch.tensor(values)
     return made if device.type == "cpu" else made.pin_memory().to(device, non_blocking=True)
+
+
+def reads(head: Any, features: list[Feature], batch: Packed) -> torch.Tensor | None:
+    """The tokens (R,) of the batch whose states `head` reads, each once; None = all, as where a head says nothing."""
+    return head.reads(features, batch) if hasattr(head, "reads") else None
+
+
+def targets(features: list[Feature], batch: Packed) -> torch.Tensor:
+    """The tokens (R,) that targets of (place, value) are at; of features with one sequence each."""
+    at = [start + place for start, f in zip(batch.begins, features, strict=True) for place, _ in f.target]
+    return on(batch.tokens.device, at)
 
 
 def format_module(name: str) -> ModuleType:

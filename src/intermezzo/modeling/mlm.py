@@ -19,7 +19,7 @@ from torch import nn
 from torch.nn.functional import cross_entropy, gelu, linear
 
 from intermezzo.modeling.encoder import Encoder
-from intermezzo.modeling.formats import NUMBER, NUMBERS, PAIRS, Feature, full, on
+from intermezzo.modeling.formats import NUMBER, NUMBERS, PAIRS, Feature, full, on, targets
 from intermezzo.modeling.packing import Packed
 from intermezzo.modeling.tokenizer import mask_token
 
@@ -76,6 +76,9 @@ class Head(nn.Module):
     def corrupt(self, features: list[Feature]) -> list[Feature]:
         """The same features with tokens masked; target: (place, right token) of what is to be predicted."""
         return [_masked(feature) for feature in features]
+
+    def reads(self, features: list[Feature], batch: Packed) -> torch.Tensor:
+        return targets(features, batch)
 
     def forward(self, states: torch.Tensor, batch: Packed) -> tuple[torch.Tensor, Sequence[int]]:
         """The states (T, H), and where each sequence starts (N,): logits are computed where a token was masked."""

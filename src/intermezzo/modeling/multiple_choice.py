@@ -11,7 +11,7 @@ from torch.nn.functional import cross_entropy
 
 from intermezzo.modeling.formats import NUMBER, Feature, full, on
 from intermezzo.modeling.packing import Packed
-from intermezzo.modeling.pooling import WIDTH, pool
+from intermezzo.modeling.pooling import WIDTH, pool, pooled_tokens
 
 COLUMNS = {"target": NUMBER}
 
@@ -37,6 +37,9 @@ class Head(nn.Module):
         self.dense = nn.Linear(WIDTH[self.pooling] * hidden_size, hidden_size)
         self.dropout = nn.Dropout(settings["dropout"])
         self.out = nn.Linear(hidden_size, 1)
+
+    def reads(self, features: list[Feature], batch: Packed) -> torch.Tensor | None:
+        return pooled_tokens(batch, self.pooling)
 
     def forward(self, states: torch.Tensor, batch: Packed) -> torch.Tensor:
         """(T, H) -> scores (N,), the choices of a row next to each other."""

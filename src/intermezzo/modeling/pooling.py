@@ -10,6 +10,11 @@ WIDTH = {"cls": 1, "mean": 1, "cls_mean_max": 3}
 """Pooling -> its width in hidden sizes."""
 
 
+def pooled_tokens(batch: Packed, how: str) -> torch.Tensor | None:
+    """The tokens that `pool` reads; None = all."""
+    return batch.starts if how == "cls" else None
+
+
 def pool(states: torch.Tensor, batch: Packed, how: str) -> torch.Tensor:
     """(T, H) -> (N, WIDTH[how] * H). Mean and maximum run over all tokens of a sequence, special ones included."""
     first = states[batch.starts]

@@ -17,7 +17,7 @@ from torch.nn.functional import cross_entropy, normalize
 
 from intermezzo.modeling.formats import Feature, full
 from intermezzo.modeling.packing import Packed
-from intermezzo.modeling.pooling import WIDTH, pool
+from intermezzo.modeling.pooling import WIDTH, pool, pooled_tokens
 from intermezzo.modeling.search import Vectors, search
 
 COLUMNS: dict = {}
@@ -49,6 +49,9 @@ class Head(nn.Module):
         self.dense = nn.Linear(WIDTH[self.pooling] * hidden_size, hidden_size)
         self.dropout = nn.Dropout(settings["dropout"])
         self.scale = nn.Parameter(torch.tensor([SCALE]))
+
+    def reads(self, features: list[Feature], batch: Packed) -> torch.Tensor | None:
+        return pooled_tokens(batch, self.pooling)
 
     def forward(self, states: torch.Tensor, batch: Packed) -> torch.Tensor:
         """(T, H) -> vectors of length 1 (N, H), one per sequence."""

@@ -16,7 +16,7 @@ from tokenizers import Encoding, Tokenizer
 from torch import nn
 from torch.nn.functional import cross_entropy
 
-from intermezzo.modeling.formats import NUMBER, PAIRS, Feature, full, on
+from intermezzo.modeling.formats import NUMBER, PAIRS, Feature, full, on, targets
 from intermezzo.modeling.packing import Packed
 
 COLUMNS = {"target": PAIRS, "start": NUMBER}
@@ -86,8 +86,11 @@ class Head(nn.Module):
         self.dropout = nn.Dropout(settings["dropout"])
         self.out = nn.Linear(hidden_size, len(self.labels))
 
+    def reads(self, features: list[Feature], batch: Packed) -> torch.Tensor:
+        return targets(features, batch)
+
     def forward(self, states: torch.Tensor, batch: Packed) -> tuple[torch.Tensor, Sequence[int]]:
-        """(T, H) -> logits (T, labels), and where each sequence starts (N,)."""
+        """(T, H) -> logits (T, labels), of use at words' first subwords, and where each sequence starts (N,)."""
         return self.out(self.dropout(states)), batch.begins
 
     def count(self, features: list[Feature]) -> int:

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from intermezzo.modeling.formats import Feature
+from intermezzo.modeling.formats import Feature, reads
 from intermezzo.modeling.packing import pack
 
 Batch = tuple[str, np.ndarray]
@@ -47,7 +47,8 @@ class TaskBatches:
 
     def outputs(self, step: int, items: Sequence[Feature]) -> Any:
         packed = pack([s for f in items for s in f.sequences], [t for f in items for t in f.types]).to(self.device)
-        return self._head(step)(self.system["encoder"](packed), packed)
+        head = self._head(step)
+        return head(self.system["encoder"](packed, rows=reads(head, items, packed)), packed)
 
     def loss(self, step: int, outputs: Any, items: Sequence[Feature]) -> torch.Tensor:
         return self._head(step).loss(outputs, items)

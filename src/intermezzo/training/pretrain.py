@@ -175,7 +175,7 @@ class _MaskedText:
         placed = zip(packed.begins, items, strict=True)
         places = sorted((start + at, token) for start, item in placed for at, token in item.target)
         at, gold = on(device(), places).T
-        return self.model.lm_head(self.encoder(packed.to(device()))[at]), gold
+        return self.model.lm_head(self.encoder(packed.to(device()), rows=at)[at]), gold
 
     def loss(self, step: int, outputs: tuple[torch.Tensor, torch.Tensor], items: Sequence[_Document]) -> torch.Tensor:
         logits, gold = outputs
