@@ -38,7 +38,7 @@ def main() -> None:
             job(folder / phase)
             took[phase] = time.monotonic() - began
         while sum(done.values()) < options.kills:
-            phase = drawn.choice(sorted(jobs))
+            phase = min(done, key=done.get)
             out = folder / f"{phase}-killed"
             kills = 0
             while kills < 3 and sum(done.values()) < options.kills:
