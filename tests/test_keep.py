@@ -191,3 +191,11 @@ def test_other_bits_are_refused(model, monkeypatch):
 )
 def test_what_is_kept(settings, unkept):
     assert Grid(load(settings)).unkept == unkept
+
+
+@pytest.mark.parametrize(("keep", "threads", "gpus"), [("all", 3, {}), ("none", 6, {"gpu": 2})])
+def test_an_evaluation_that_trains_again_has_what_the_training_had(keep, threads, gpus):
+    grid = Grid(load({"keep": {"target": keep}, "threads": 3, "processes": 2}))
+    assert grid.rebuilding[0] == threads
+    assert gpus.items() <= grid.rebuilding[1].items()
+    assert bool(grid.rebuilding[1]) == bool(gpus)

@@ -172,6 +172,11 @@ class Grid:
         gone = {"intermediate": kept.intermediate == "none" or (kept.intermediate == "final" and trained)}
         return {stage for stage, away in (gone | {"target": kept.target == "none"}).items() if away}
 
+    @property
+    def rebuilding(self) -> tuple[int, dict[str, int]]:
+        """(threads, GPUs) of an evaluation, which may have to train a model again whose weights are gone."""
+        return (self.threads * self.processes, self.gpus) if self.unkept else (self.threads, {})
+
     def _starts_from_intermediates(self, target: str) -> bool:
         return self.is_trained(target) and not self.config.target(target).baseline_only
 

@@ -37,8 +37,9 @@ for evaluated_target in grid.targets:
             None if grid.unkept else "evaluation"  # one that trains its model again is no small job
         conda:
             "../envs/train.yaml"
-        threads: grid.threads
+        threads: grid.rebuilding[0]
         resources:
+            **grid.rebuilding[1],
             mem_mb=requests.memory("evaluation"),
             runtime=requests.time("evaluation"),
         params:
