@@ -10,6 +10,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from types import SimpleNamespace
@@ -18,7 +19,7 @@ import psutil
 import pytest
 
 from checkout import TINY, Checkout
-from intermezzo import finished, runlock
+from intermezzo import finished, runlock, startup
 from intermezzo.artifacts import sha256, write_json
 from intermezzo.errors import UserError
 from intermezzo.training.states import state_folder
@@ -392,3 +393,28 @@ def test_without_locks_the_training_itself_says_so(tmp_path, monkeypatch):
     training = finished.once(tmp_path / "out", key)
     with pytest.raises(UserError, match="its file system has no locks"), training, state_folder(key):
         raise AssertionError("trained without a lock")
+
+
+class Scheduler:
+    """Snakemake's, as far as SIGTERM goes."""
+
+    def __init__(self) -> None:
+        self.lock, self.asked = threading.Lock(), threading.Event()
+
+    def exit_gracefully(self, *_) -> None:
+        if self.lock.acquire(timeout=10):  # Snakemake's waits without an end
+            self.asked.set()
+            self.lock.release()
+
+
+def test_a_run_that_is_asked_to_end_while_it_records_a_job_ends_after_it():
+    scheduler = Scheduler()
+    before = signal.signal(signal.SIGTERM, scheduler.exit_gracefully)
+    try:
+        startup.end_when_asked(scheduler)
+        with scheduler.lock:
+            os.kill(os.getpid(), signal.SIGTERM)
+            assert not scheduler.asked.wait(0.2)
+        assert scheduler.asked.wait(60)
+    finally:
+        signal.signal(signal.SIGTERM, before)

@@ -255,6 +255,13 @@ class Grid:
             for language in self.development(target)
         ]
 
+    def beside_results(self, wildcards: Any = None) -> list[str]:
+        """The manifests of all evaluations, where they must be brought to the analysis."""
+        evaluations = [
+            evaluation_path(run, target, "manifest") for target in self.targets for run in self.runs_of(target)
+        ]
+        return evaluations if self.staged else []
+
     def data_paths(self, wildcards: Any = None) -> list[str]:
         """Every data file that the experiment reads."""
         found: dict[str, None] = {}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import _thread
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -18,6 +20,7 @@ def begin(workflow: Any) -> None:
 
     Jobs of a cluster get no fork server: they run, and are limited and killed, where the scheduler has put them.
     """
+    end_when_asked(workflow.scheduler)
     if workflow.local_exec:
         forkserver.start()
         return
@@ -27,6 +30,17 @@ def begin(workflow: Any) -> None:
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         raise SystemExit(2) from None
+
+
+def end_when_asked(scheduler: Any) -> None:
+    """Let SIGTERM end the run in every moment.
+
+    Snakemake's handler waits for the scheduler's lock. The thread that it interrupts may be the one that holds it, as
+    when it records a finished job, and the run would hang for ever. So another thread waits for it.
+    """
+    if signal.getsignal(signal.SIGTERM) == scheduler.exit_gracefully:
+        # not threading's Thread, whose start takes locks of its own
+        signal.signal(signal.SIGTERM, lambda *_: _thread.start_new_thread(scheduler.exit_gracefully, ()))
 
 
 def check_partitions(file: Path) -> None:

@@ -11,6 +11,7 @@ rule summarize_scores:
     input:
         results=grid.evaluation_paths,
         development=grid.development_paths,
+        manifests=grid.beside_results,
     output:
         scores="results/scores.parquet",
         summary="results/summary.tsv",

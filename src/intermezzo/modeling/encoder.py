@@ -10,7 +10,7 @@ import gc
 import importlib.util
 import platform
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
@@ -64,6 +64,7 @@ class Encoder(nn.Module):
         if self.packs:
             model.set_attn_implementation("packed")
         accelerate(model)
+        self.graphs: Callable[[Packed], torch.Tensor] | None = None  # set by `intermezzo.modeling.graphs`
 
     @property
     def hidden_size(self) -> int:
@@ -76,6 +77,8 @@ class Encoder(nn.Module):
         others have is not to be read. Layers after `layer` are not computed, nor, where `rows` are few, what the
         last one does token by token at other tokens. States that are read, and gradients, are the same either way.
         """
+        if self.graphs is not None and self.training and layer is None:
+            return self.graphs(batch)
         if self.packs:
             inputs = {
                 "input_ids": batch.tokens[None],

@@ -20,14 +20,16 @@ from intermezzo.artifacts import read_json, sha256, write_json, write_text
 from intermezzo.errors import UserError
 from intermezzo.modeling.encoder import Encoder, environment, load_encoder, save_encoder
 from intermezzo.modeling.formats import Feature, format_module
+from intermezzo.modeling.graphs import use_graphs
 from intermezzo.modeling.stored import occurring
 from intermezzo.modeling.tokens import Tokens
 from intermezzo.modeling.vocabulary import restrict
 from intermezzo.tasks.controls import as_text, remove_input
 from intermezzo.training import selection
 from intermezzo.training.batches import Batch, TaskBatches
-from intermezzo.training.distributed import launch, leads
+from intermezzo.training.distributed import launch, leads, processes
 from intermezzo.training.loop import decay, device, state_folder, train, use_threads
+from intermezzo.training.progress import say
 
 
 def finetune(
@@ -89,6 +91,7 @@ def _finetune(
             encoder.model.get_input_embeddings().weight.requires_grad_(False)
         restore = _restrict(encoder, heads, features, settings)
         system = nn.ModuleDict({"encoder": encoder, "heads": heads}).to(device())
+        use_graphs(encoder, settings, say, processes())
         head_of = {task["name"]: task["head"] for task in spec["tasks"]}
         planned = stages({name: len(f) for name, f in features.items()}, spec)
         steps, left = 0, 1.0

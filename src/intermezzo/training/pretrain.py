@@ -20,11 +20,13 @@ from transformers import XLMRobertaConfig, XLMRobertaForMaskedLM
 from intermezzo.artifacts import sha256, write_json
 from intermezzo.modeling.encoder import Encoder, environment, save_encoder
 from intermezzo.modeling.formats import full, on
+from intermezzo.modeling.graphs import use_graphs
 from intermezzo.modeling.packing import Packed, pack
 from intermezzo.modeling.tokenizer import MASK, SPECIAL, load_tokenizer, train_tokenizer
 from intermezzo.training.cooccurrence import cooccurrence_embeddings
-from intermezzo.training.distributed import launch, leads, led
+from intermezzo.training.distributed import launch, leads, led, processes
 from intermezzo.training.loop import device, state_folder, train, use_threads
+from intermezzo.training.progress import say
 
 
 def pretrain(
@@ -58,6 +60,7 @@ def _pretrain(
         if steps := spec["training"]["steps"]:
             model.to(device())
             batches, state_file = _MaskedText(model, spec, rows, out), work / "state.pt"
+            use_graphs(batches.encoder, spec["training"], say, processes())
             loss = train(model, batches, steps, spec["training"], state=state_file, log=log, name="pretrain")
         if not leads():
             return
