@@ -5,11 +5,13 @@ import torch
 from torch import nn
 from torch.nn.functional import scaled_dot_product_attention
 
-from intermezzo.modeling import kernels
-from intermezzo.modeling.kernels import Attention, accelerate, kept
+from intermezzo.modeling import attention, kernels
+from intermezzo.modeling.attention import Attention
+from intermezzo.modeling.kernels import MANY, accelerate, kept
 
 RUNS = ((2, 3), (1, 5), (3, 8))
 TOKENS = 35
+HEADS = 3
 
 
 @pytest.mark.parametrize("bias", [True, False])
@@ -52,19 +54,51 @@ def test_dropout_drops_its_share_and_keeps_the_mean():
     assert torch.equal(one, model(values))
 
 
+@pytest.mark.parametrize("counts", [(MANY - 5, 1), (MANY // 2, 6, MANY // 2)])
+def test_what_stays_is_drawn_anew_each_time_and_by_the_seed(counts):
+    """Fewer than MANY by PyTorch's generator, more by numpy's."""
+
+    def draw() -> tuple[list[torch.Tensor], float]:
+        drawn, factor = kept(counts, 0.25)
+        return list(drawn), factor
+
+    torch.manual_seed(3)
+    (one, factor), (other, _) = draw(), draw()
+    assert [len(part) for part in one] == list(counts) and factor == 4 / 3
+    assert {int(value) for part in one for value in part.unique()} == {0, 1}
+    for part in (one[0], other[0]):
+        assert abs(float(part.float().mean()) - 0.75) < 0.01
+    assert not torch.equal(one[0], other[0]) and not torch.equal(one[0][:9999], one[0][9999:19998])
+    torch.manual_seed(3)
+    for drawn, expected in ((draw()[0], one), (draw()[0], other)):
+        assert all(map(torch.equal, drawn, expected))
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("block", [attention.BLOCK, 1, 9, 60])
 @pytest.mark.parametrize("rate", [1e-9, 0.3])
-def test_attention_with_dropout_is_that_of_each_sequence_with_the_same_draws(rate):
+def test_attention_with_dropout_is_that_of_each_sequence_with_the_same_draws(monkeypatch, rate, block, threads):
+    """In whole runs, a head of a sequence at a time, and in blocks that end within heads and within runs."""
+    monkeypatch.setattr(attention, "BLOCK", block)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
     torch.manual_seed(0)
-    states = [torch.randn(2, TOKENS, 4, dtype=torch.float64, requires_grad=True) for _ in range(3)]
-    weights = torch.randn(TOKENS, 2, 4, dtype=torch.float64)
+    states = [torch.randn(TOKENS, HEADS, 4, dtype=torch.float64).transpose(0, 1).requires_grad_() for _ in range(3)]
+    weights = torch.randn(TOKENS, HEADS, 4, dtype=torch.float64)
     torch.manual_seed(1)
     made = Attention.apply(*states, RUNS, 0.5, rate)
+    blocks = list(attention._blocks(HEADS, RUNS))
+    assert sum(block.numbers for block in blocks) == sum(HEADS * n * s * s for n, s in RUNS)
     torch.manual_seed(1)
-    stays, factor = kept((sum(2 * n * s * s for n, s in RUNS),), rate)
-    parts, drawn, at = [], 0, 0
-    for count, length in RUNS:
-        mask = stays[drawn : drawn + 2 * count * length**2].view(2, count, length, length)
-        drawn += mask.numel()
+    draws, factor = kept([block.numbers for block in blocks], rate)
+    masks = [torch.zeros(HEADS, n, s, s, dtype=torch.int8) for n, s in RUNS]
+    begins = [0, 6, 11]
+    for block, stays in zip(blocks, draws, strict=True):
+        heads, count, length = block.shape
+        run = [s for _, s in RUNS].index(length)
+        first = (block.tokens.start - begins[run]) // length
+        masks[run][block.heads, first : first + count] = stays.view(heads, count, length, length)
+    parts, at = [], 0
+    for (count, length), mask in zip(RUNS, masks, strict=True):
         for i in range(count):
             q, k, v = (part[:, at : at + length] for part in states)
             shares = torch.softmax(q @ k.transpose(1, 2) * 0.5, -1) * mask[:, i] * factor

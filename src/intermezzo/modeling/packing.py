@@ -19,7 +19,8 @@ import numpy as np
 import torch
 from torch.nn.functional import scaled_dot_product_attention
 
-from intermezzo.modeling.kernels import Attention, applies
+from intermezzo.modeling.attention import Attention
+from intermezzo.modeling.kernels import applies
 
 Numbers: TypeAlias = Sequence[int] | np.ndarray
 

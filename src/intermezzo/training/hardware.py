@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import ctypes
+import os
 from contextlib import AbstractContextManager
 from typing import Any
 
 import torch
+from threadpoolctl import threadpool_limits
 
 from intermezzo.errors import UserError
 
@@ -18,6 +20,8 @@ _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
 def use_threads(count: int) -> None:
     """Pin torch to `count` threads: results depend on it, and more threads than cores are many times slower."""
     torch.set_num_threads(count)
+    if count == 1 and os.environ.get("OPENBLAS_NUM_THREADS") != "1":  # as jobs have it; to ask each library costs 10 ms
+        threadpool_limits(1, "blas")  # numpy's products, which attention takes with one thread
     keep_memory()
     torch.use_deterministic_algorithms(True, warn_only=True)
     torch.utils.deterministic.fill_uninitialized_memory = False  # a check of PyTorch itself, 2 % of a step
