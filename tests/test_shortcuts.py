@@ -26,6 +26,23 @@ if sys.argv[1] == "long":
 assert shortcuts.take() == (sys.argv[1] == "short")
 cli.main(sys.argv[2:])
 """
+MAKERS = """
+import sys
+from snakemake import cli, dag
+
+planned = dag.DAG.init
+
+async def init(self, *arguments, **options):
+    await planned(self, *arguments, **options)
+    files = {str(file): job.rule for job in self.jobs for file in job.products()}
+    for file, rule in files.items():
+        makers = [other.name for other in self.workflow.rules if other.is_producer(file)]
+        assert makers == [rule.name], f"{file} is made by {makers}"
+    print(len(files), "files with one rule each")
+
+dag.DAG.init = init
+sys.exit(cli.main(sys.argv[1:]))
+"""
 TOY = """
 from pathlib import Path
 
@@ -116,6 +133,20 @@ def test_the_same_plans_of_a_workflow_with_all_kinds_of_files(tmp_path):
     assert "ProtectedOutputException" in said or os.geteuid() == 0
     (tmp_path / "Snakefile").write_text(TOY.replace('touch("out/{name}.done")', 'touch("made/{name}/y.done")'))
     assert "ChildIOException" in same(tmp_path, "--cores", "1", "made/a/y.done")
+
+
+@pytest.mark.parametrize(
+    "configuration",
+    [TINY, "config/config.yaml", "config/experiments/world_study.yaml", "config/experiments/world_controls.yaml"],
+)
+def test_no_two_rules_share_a_product(tmp_path, configuration):
+    """What the shortcuts rely on: a known job's product is asked of no other rule."""
+    checkout = Checkout.fresh(tmp_path / "grid")
+    command = [sys.executable, "-c", MAKERS, "-n", "--quiet", "all", "--configfile", configuration]
+    environment = os.environ | {"PYTHONPATH": str(checkout.folder / "src")}
+    done = subprocess.run(command, cwd=checkout.folder, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert int(re.search(r"(\d+) files with one rule each", done.stdout)[1]) > 100
 
 
 @pytest.mark.parametrize("version", ["9.2", "9.27.10", "10.0"])
