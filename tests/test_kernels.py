@@ -76,7 +76,7 @@ def test_what_stays_is_drawn_anew_each_time_and_by_the_seed(counts):
 
 @pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize("block", [attention.BLOCK, 1, 9, 60])
-@pytest.mark.parametrize("rate", [1e-9, 0.3])
+@pytest.mark.parametrize("rate", [0.0, 1e-9, 0.3])
 def test_attention_with_dropout_is_that_of_each_sequence_with_the_same_draws(monkeypatch, rate, block, threads):
     """In whole runs, a head of a sequence at a time, and in blocks that end within heads and within runs."""
     monkeypatch.setattr(attention, "BLOCK", block)

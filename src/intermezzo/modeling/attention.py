@@ -1,15 +1,16 @@
-"""Attention with dropout over a packed batch, in blocks that fit a CPU's cache.
+"""Attention of training over a packed batch on a CPU, in blocks that fit its cache.
 
-Long inputs write and read a number per pair of tokens and head many times: scores, shares, draws, and the gradient of
-each. A block is a few heads of a few sequences: what is made of its scores is used while it is in the cache, and kept
-for the backward pass are the shares (float32) and the draws (int8) alone. With one thread the matrix products are
-numpy's (OpenBLAS), which reads and writes the rows where they lie; PyTorch copies them into batches first, and its MKL
-takes a fifth longer for matrices as narrow as a head (docs/performance.md).
+Long inputs write and read a number per pair of tokens and head many times: scores, shares, draws of dropout, and the
+gradient of each. A block is a few heads of a few sequences: what is made of its scores is used while it is in the
+cache, and kept for the backward pass are the shares (float32) and the draws (int8) alone. With one thread the matrix
+products are numpy's (OpenBLAS), which reads and writes the rows where they lie; PyTorch copies them into batches first,
+and its MKL takes a fifth longer for matrices as narrow as a head (docs/performance.md).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import repeat
 
 import numpy as np
 import torch
@@ -21,7 +22,7 @@ BLOCK = 2**17
 
 
 class Attention(torch.autograd.Function):
-    """Attention with dropout within each sequence of a packed batch, as one node of the graph.
+    """Attention (with dropout, or 0) within each sequence of a packed batch, as one node of the graph.
 
     query, key, value: (heads, T, head size); runs: (count, length) of neighbours of equal length. Gives
     (T, heads, head size). There are as many scores as squares of lengths, so factors go to queries, outputs, gradients.
@@ -32,17 +33,18 @@ class Attention(torch.autograd.Function):
         heads, tokens, size = query.shape
         output = query.new_empty(tokens, heads, size)
         blocks = list(_blocks(heads, runs))
-        draws, factor = kept([block.numbers for block in blocks], dropout)
+        draws, factor = kept([block.numbers for block in blocks], dropout) if dropout else (repeat(None), 1.0)
         scratch = query.new_empty(max(block.numbers for block in blocks))
         ctx.states = [states.numpy() for states in (query * scale, key, value)]
         mixed = output.transpose(0, 1).numpy()
         ctx.blocks = []
-        for block, stays in zip(blocks, draws, strict=True):
+        for block, drawn in zip(blocks, draws, strict=False):
             q, k, v = map(block.rows, ctx.states)
-            scores, stays = block.scores(scratch), block.scores(stays)
+            scores, stays = block.scores(scratch), None if drawn is None else block.scores(drawn)
             _multiply(q, k.swapaxes(-1, -2), scores.numpy())
             shares = torch.softmax(scores, -1)
-            _multiply(torch.mul(shares, stays, out=scores).numpy(), v, block.rows(mixed))
+            left = shares if stays is None else torch.mul(shares, stays, out=scores)
+            _multiply(left.numpy(), v, block.rows(mixed))
             ctx.blocks.append((block, shares, stays))
         ctx.scale, ctx.factor = scale, factor
         return output.mul_(factor)
@@ -56,13 +58,13 @@ class Attention(torch.autograd.Function):
         for block, shares, stays in ctx.blocks:
             q, k, v = map(block.rows, ctx.states)
             given, to_q, to_k, to_v = map(block.rows, arrays)
-            left, to_scores = block.scores(one), block.scores(other)
-            array = left.numpy()
-            torch.mul(shares, stays, out=left)
-            _multiply(array.swapaxes(-1, -2), given, to_v)
-            _multiply(given, v.swapaxes(-1, -2), array)
-            left.mul_(stays)
-            torch._softmax_backward_data(left, shares, -1, shares.dtype, grad_input=to_scores)
+            to_left, to_scores = block.scores(one), block.scores(other)
+            left = shares if stays is None else torch.mul(shares, stays, out=to_left)
+            _multiply(left.numpy().swapaxes(-1, -2), given, to_v)
+            _multiply(given, v.swapaxes(-1, -2), to_left.numpy())
+            if stays is not None:
+                to_left.mul_(stays)
+            torch._softmax_backward_data(to_left, shares, -1, shares.dtype, grad_input=to_scores)
             array = to_scores.numpy()
             _multiply(array, k, to_q)
             _multiply(array.swapaxes(-1, -2), q, to_k)

@@ -3,7 +3,7 @@
 - Linear layers in float32 by oneDNN, where PyTorch takes MKL, which does not know all processors equally well.
 - Dropout from 16 random bits per number instead of one draw of the Mersenne twister each. The rate is thereby rounded
   to a multiple of 2**-16 (0.1 is 0.100006), and numbers that stay are scaled by exactly that rate.
-- Attention with dropout by `intermezzo.modeling.attention`.
+- Attention of training: `intermezzo.modeling.attention`.
 
 transformers' modules stay what they are: `accelerate` gives their linear and dropout layers a subclass, which computes
 as before wherever this is not about float32 on a CPU (another device or precision, autocast).

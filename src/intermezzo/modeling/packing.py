@@ -85,22 +85,21 @@ def pack(sequences: Sequence[Numbers], types: Sequence[Numbers]) -> Packed:
     """
     if not sequences or not all(map(len, sequences)):
         raise ValueError("a batch needs at least one sequence, and every sequence at least one token")
-    order = sorted(range(len(sequences)), key=lambda i: len(sequences[i]))
-    starts, at = [0] * len(sequences), 0
-    for i in order:
-        starts[i] = at
-        at += len(sequences[i])
-    sorted_lengths = [len(sequences[i]) for i in order]
-    runs = tuple((len(list(group)), length) for length, group in groupby(sorted_lengths))
+    lengths = np.array([len(sequence) for sequence in sequences])
+    order = np.argsort(lengths, kind="stable")
+    laid_out = lengths[order]
+    begins = np.cumsum(laid_out) - laid_out
+    starts = np.empty_like(lengths)
+    starts[order] = begins
     return Packed(
         tokens=_joined([sequences[i] for i in order]),
         types=_joined([types[i] for i in order]),
-        positions=torch.cat([torch.arange(length).repeat(count) for count, length in runs]),
-        starts=torch.tensor(starts),
-        lengths=torch.tensor([len(s) for s in sequences]),
-        owners=torch.tensor(order).repeat_interleave(torch.tensor(sorted_lengths)),
-        begins=tuple(starts),
-        runs=runs,
+        positions=torch.from_numpy(np.arange(laid_out.sum()) - np.repeat(begins, laid_out)),
+        starts=torch.from_numpy(starts),
+        lengths=torch.from_numpy(lengths),
+        owners=torch.from_numpy(np.repeat(order, laid_out)),
+        begins=tuple(starts.tolist()),
+        runs=tuple((len(list(group)), length) for length, group in groupby(laid_out.tolist())),
     )
 
 
@@ -133,7 +132,7 @@ def packed_attention(
         q, k, v = (part.unflatten(0, mask.shape).transpose(1, 2) for part in states)
         mixed = scaled_dot_product_attention(q, k, v, mask[:, None, None], dropout_p=dropout, scale=scaling)
         return Collect.apply(mixed.transpose(1, 2).flatten(0, 1), cells).unsqueeze(0), None
-    if dropout and scaling is not None and applies(query):
+    if (dropout or torch.is_grad_enabled()) and scaling is not None and applies(query):
         return Attention.apply(query[0], key[0], value[0], runs, scaling, dropout).unsqueeze(0), None
     sizes = [count * length for count, length in runs]
     outputs = []
