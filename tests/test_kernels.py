@@ -1,5 +1,9 @@
 """Our CPU kernels compute what PyTorch's do."""
 
+import os
+import subprocess
+import sys
+
 import pytest
 import torch
 from torch import nn
@@ -111,3 +115,14 @@ def test_attention_with_dropout_is_that_of_each_sequence_with_the_same_draws(mon
     torch.testing.assert_close(made, expected, rtol=0, atol=1e-12)
     ours, theirs = (torch.autograd.grad((out * weights).sum(), states) for out in (made, expected))
     torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("given", ["1", "2", None])
+def test_one_thread_is_one_in_numpys_products_too(given):
+    """Attention multiplies by numpy, whose library has threads of its own."""
+    program = "from intermezzo.training.hardware import use_threads; use_threads(1); import threadpoolctl; "
+    program += "print({p['num_threads'] for p in threadpoolctl.threadpool_info() if p['user_api'] == 'blas'})"
+    environment = {name: value for name, value in os.environ.items() if not name.endswith("_NUM_THREADS")}
+    environment |= {"OPENBLAS_NUM_THREADS": given} if given else {}
+    said = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True)
+    assert said.stdout.strip() == "{1}"
