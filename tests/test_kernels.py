@@ -9,7 +9,7 @@ import torch
 from torch import nn
 from torch.nn.functional import scaled_dot_product_attention
 
-from intermezzo.modeling import attention, kernels
+from intermezzo.modeling import attention, kernels, packing
 from intermezzo.modeling.attention import Attention
 from intermezzo.modeling.kernels import MANY, accelerate, kept
 
@@ -115,6 +115,26 @@ def test_attention_with_dropout_is_that_of_each_sequence_with_the_same_draws(mon
     torch.testing.assert_close(made, expected, rtol=0, atol=1e-12)
     ours, theirs = (torch.autograd.grad((out * weights).sum(), states) for out in (made, expected))
     torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("lengths", [(1,), (1, 1, 2), (3, 40, 40, 41), (400, 401)])
+@pytest.mark.parametrize("transposed", [True, False])
+def test_training_without_dropout_attends_as_pytorch_does(monkeypatch, lengths, transposed):
+    """Through the path that training takes, in float32, for rows that lie by token or by head."""
+    torch.manual_seed(0)
+    tokens, runs = sum(lengths), tuple((lengths.count(n), n) for n in sorted(set(lengths)))
+    made = [
+        torch.randn(tokens, HEADS, 4).transpose(0, 1) if transposed else torch.randn(HEADS, tokens, 4) for _ in "qkv"
+    ]
+    states = [part[None].requires_grad_() for part in made]
+    weights = torch.randn(1, tokens, HEADS, 4)
+    found = []
+    for ours in (True, False):
+        monkeypatch.setattr(packing, "applies", lambda _, ours=ours: ours)
+        mixed, _ = packing.packed_attention(None, *states, None, 0.0, 0.5, runs)
+        assert ("Attention" in mixed.grad_fn.next_functions[0][0].name()) == ours
+        found.append([mixed, *torch.autograd.grad(mixed, states, weights)])
+    torch.testing.assert_close(*found, rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("given", ["1", "2", None])

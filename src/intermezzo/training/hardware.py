@@ -18,7 +18,10 @@ _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
 
 
 def use_threads(count: int) -> None:
-    """Pin torch to `count` threads: results depend on it, and more threads than cores are many times slower."""
+    """Pin torch to `count` threads, numpy too if that is one.
+
+    Results depend on it, and more threads than cores are many times slower.
+    """
     torch.set_num_threads(count)
     if count == 1 and os.environ.get("OPENBLAS_NUM_THREADS") != "1":  # as jobs have it; to ask each library costs 10 ms
         threadpool_limits(1, "blas")  # numpy's products, which attention takes with one thread
