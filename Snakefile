@@ -5,7 +5,7 @@
 #   snakemake --cores 8 results/report.html                                          the report of it
 #   snakemake -n                                                                     what would run, and why
 #
-# An artefact's path holds exactly the keys that it depends on (src/intermezzo/grid.py):
+# An artefact's path holds exactly the keys that it depends on (src/intermezzo/dag/paths.py):
 #
 #   results/data/{source}/{task}/{language}/{split}.parquet                              rules/data.smk
 #   results/encoders/{encoder}/                                                          rules/encoder.smk
@@ -37,12 +37,12 @@ onstart:
     gc.freeze()  # the plan stays: nothing in it is garbage until the end
     gc.enable()
     startup.begin(workflow)
-    weights.lease(workflow.dag.needrun_jobs(), grid.unkept)
-    finished.clean(workflow.dag.needrun_jobs())
+    weight_leases.lease(workflow.dag.needrun_jobs(), grid.unkept)
+    adoption.clean(workflow.dag.needrun_jobs())
 
 
 onsuccess:
-    finished.clean()
+    adoption.clean()
 
 
 localrules:

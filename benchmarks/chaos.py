@@ -107,7 +107,7 @@ def stage(process: psutil.Process) -> str:
         words, parent = process.cmdline(), process.parent().cmdline()
     except psutil.Error:
         return ""
-    if "intermezzo.forkserver" in words:
+    if "intermezzo.execution.forkserver" in words:
         return "fork" if words == parent else "server"
     return words[words.index("intermezzo") + 1] if "intermezzo" in words[:-1] else ""
 

@@ -122,7 +122,7 @@ def evaluated(overlay: Path) -> tuple[dict[str, list[str]], dict[str, int]]:
     """Languages of every target, and how many evaluations and jobs there are."""
     sys.path.insert(0, str(ROOT / "src"))
     from intermezzo.config import load
-    from intermezzo.grid import Grid
+    from intermezzo.dag.experiment import Grid
 
     grid = Grid(load(ROOT / EXPERIMENT, overlay))
     jobs = sum(len(grid.runs_of(target)) for target in grid.targets) + len(grid.data_paths()) + len(grid.encoders)

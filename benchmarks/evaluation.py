@@ -14,9 +14,9 @@ from systems import Body, Stepper, build, collator, copy_head
 from transformers import Trainer, TrainingArguments
 
 from intermezzo.evaluation.batches import Batches, on_host
-from intermezzo.modeling.classification import Head
 from intermezzo.modeling.encoder import Encoder
-from intermezzo.modeling.formats import Feature, reads
+from intermezzo.modeling.heads import Feature, reads
+from intermezzo.modeling.heads.classification import Head
 from intermezzo.modeling.packing import Packed
 from intermezzo.training.loop import device, use_threads
 

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from tokenizers import Tokenizer
 
-from intermezzo.modeling.formats import Feature, format_module
+from intermezzo.modeling.heads import Feature, format_module
 from intermezzo.modeling.tokenizer import load_tokenizer, train_tokenizer
 
 PIECES = 16_000

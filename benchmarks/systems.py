@@ -35,8 +35,8 @@ from transformers import (
 )
 
 from intermezzo.modeling.encoder import Encoder
-from intermezzo.modeling.formats import format_module
 from intermezzo.modeling.graphs import use_graphs
+from intermezzo.modeling.heads import format_module
 from intermezzo.modeling.vocabulary import restrict
 from intermezzo.training.batches import TaskBatches
 from intermezzo.training.loop import decay, device, learning_rate, train

@@ -15,7 +15,7 @@ import pytest
 from intermezzo.analysis.design import Design
 from intermezzo.analysis.intervals import estimate
 from intermezzo.analysis.run import summarize
-from intermezzo.errors import UserError
+from intermezzo.core.errors import UserError
 
 LANGUAGES = ["en", "deu", "fri", "tul", "mor"]
 

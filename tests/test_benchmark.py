@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from intermezzo.artifacts import write_json
-from intermezzo.errors import UserError
+from intermezzo.core.artifacts import write_json
+from intermezzo.core.errors import UserError
 from intermezzo.evaluation.benchmark import load_benchmark, render, score_benchmark
 from intermezzo.evaluation.benchmark_files import file_of
 from intermezzo.tasks import RESOURCES, load_task, task_names

@@ -9,7 +9,7 @@ import pytest
 from intermezzo import sources, tasks
 from intermezzo.config.sections.targets import RetrievalConfig
 from intermezzo.config.sections.training import Overrides
-from intermezzo.errors import UserError
+from intermezzo.core.errors import UserError
 from intermezzo.evaluation.metrics import METRICS
 from intermezzo.sources import files
 from intermezzo.sources.files.reading import File

@@ -18,7 +18,7 @@ from datasets import ClassLabel, Dataset, Features, List, Value
 
 import hub_server
 from intermezzo import sources
-from intermezzo.errors import UserError
+from intermezzo.core.errors import UserError
 from intermezzo.sources import hub as hub_source
 from intermezzo.sources.hub.patterns import matching
 from intermezzo.tasks import PublishedSource, formats, load_task, task_names

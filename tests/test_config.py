@@ -11,11 +11,11 @@ import yaml
 from snakemake.utils import update_config
 
 from intermezzo import world
-from intermezzo.cli import main
+from intermezzo.cli.main import main
 from intermezzo.config import Config, load, merge, parse
 from intermezzo.config.docs import outdated
 from intermezzo.config.settings import examples_of, resolve
-from intermezzo.errors import UserError
+from intermezzo.core.errors import UserError
 
 ROOT = Path(__file__).resolve().parents[1]
 EXPERIMENTS = sorted((ROOT / "config" / "experiments").glob("*.yaml"))

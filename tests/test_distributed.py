@@ -21,9 +21,9 @@ import pytest
 import torch
 from torch import nn
 
-from intermezzo.errors import UserError
+from intermezzo.core.errors import UserError
 from intermezzo.modeling.encoder import load_encoder
-from intermezzo.modeling.formats import format_module
+from intermezzo.modeling.heads import format_module
 from intermezzo.modeling.tokenizer import load_tokenizer
 from intermezzo.training import distributed, loop, states
 from intermezzo.training.batches import TaskBatches

@@ -13,10 +13,10 @@ import torch
 from torch import nn
 from transformers import AutoConfig, AutoModel, XLMRobertaConfig, XLMRobertaForMaskedLM
 
-from intermezzo.artifacts import sha256, write_json
-from intermezzo.errors import UserError
+from intermezzo.core.artifacts import sha256, write_json
+from intermezzo.core.errors import UserError
 from intermezzo.modeling.encoder import import_encoder, load_encoder, save_encoder
-from intermezzo.modeling.formats import format_module
+from intermezzo.modeling.heads import format_module
 from intermezzo.modeling.packing import pack, packed_attention
 from intermezzo.modeling.tokenizer import load_tokenizer
 from intermezzo.tasks.formats import table

@@ -11,8 +11,8 @@ import yaml
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import AutoModel, AutoTokenizer, BertConfig, BertModel
 
-from intermezzo.artifacts import sha256
-from intermezzo.errors import UserError
+from intermezzo.core.artifacts import sha256
+from intermezzo.core.errors import UserError
 from intermezzo.report.export import export
 
 RUN = "small/nli/en+sw/seed0"

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from intermezzo import sources
-from intermezzo.errors import UserError
+from intermezzo.core.errors import UserError
 from toy_files import CONLLU, COPA, SQUAD, XCOPA, parquet_bytes, read
 
 NLI = {"reader": "nli_csv", "path": "f"}

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from intermezzo.errors import UserError
+from intermezzo.core.errors import UserError
 from intermezzo.sources import files
 from intermezzo.sources.files.answers import sentence_spans
 from intermezzo.sources.files.reading import File

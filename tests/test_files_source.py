@@ -3,7 +3,7 @@
 import pytest
 
 from intermezzo import sources
-from intermezzo.errors import UserError
+from intermezzo.core.errors import UserError
 from toy_files import BIBLE, CONLLU, COPA, SQUAD, UDHR, VERSES, XCOPA, parquet_bytes, read
 
 # -- readers ------------------------------------------------------------------------------------------------------

@@ -8,8 +8,8 @@ import sys
 
 import pytest
 
-from intermezzo import fingerprint as module
-from intermezzo.fingerprint import PACKAGE, closure, fingerprint
+from intermezzo.dag import fingerprint as module
+from intermezzo.dag.fingerprint import PACKAGE, closure, fingerprint
 
 FILES = {
     "__init__.py": '__version__ = "1"\n',
@@ -21,6 +21,9 @@ FILES = {
     "typed.py": "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from pkg import helper\n",
     "other.py": "x = 1\n",
 }
+
+
+HEADS = "intermezzo.modeling.heads"
 
 
 @pytest.fixture
@@ -99,7 +102,7 @@ def test_resources_count_as_data(package, tmp_path):
 
 def test_it_is_the_same_in_every_process(package):
     code = (
-        "from pathlib import Path; from intermezzo.fingerprint import fingerprint; "
+        "from pathlib import Path; from intermezzo.dag.fingerprint import fingerprint; "
         f"print(fingerprint(('pkg.stage',), (), Path({str(package)!r})))"
     )
     seen = {
@@ -118,15 +121,26 @@ def test_it_is_the_same_in_every_process(package):
 @pytest.mark.parametrize(
     ("root", "absent"),
     [
-        ("intermezzo.training.finetune", ["intermezzo.modeling.tagging", "intermezzo.modeling.span", "intermezzo.cli"]),
-        ("intermezzo.evaluation.predict", ["intermezzo.modeling.tagging", "intermezzo.evaluation.metrics.tagging"]),
-        ("intermezzo.evaluation.evaluate", ["intermezzo.evaluation.metrics.tagging", "intermezzo.stages"]),
+        (
+            "intermezzo.training.finetune",
+            [f"{HEADS}.tagging", f"{HEADS}.span", "intermezzo.cli.main"],
+        ),
+        (
+            "intermezzo.evaluation.predict",
+            [f"{HEADS}.tagging", "intermezzo.evaluation.metrics.tagging"],
+        ),
+        ("intermezzo.evaluation.evaluate", ["intermezzo.evaluation.metrics.tagging", "intermezzo.cli.stages"]),
         ("intermezzo.sources", ["intermezzo.sources.files", "intermezzo.world"]),
         ("intermezzo.analysis.run", ["intermezzo.training.loop", "intermezzo.modeling.encoder"]),
-        ("intermezzo.training.pretrain", ["intermezzo.modeling.classification", "intermezzo.evaluation.evaluate"]),
+        (
+            "intermezzo.training.pretrain",
+            [f"{HEADS}.classification", "intermezzo.evaluation.evaluate"],
+        ),
     ],
 )
 def test_stages_do_not_reach_the_formats_that_they_import_by_name(root, absent):
     reached = closure([root])
     assert not reached & set(absent)
-    assert {"intermezzo.grid", "intermezzo.config.models"}.isdisjoint(reached), "a configuration key would rerun all"
+    assert {"intermezzo.dag.experiment", "intermezzo.config.models"}.isdisjoint(reached), (
+        "a configuration key would rerun all"
+    )

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from intermezzo import forkserver
+from intermezzo.execution import forkserver
 
 SERVER = """
 import sys, time, os
 from pathlib import Path
-import intermezzo.cli
-from intermezzo import forkserver
+import intermezzo.cli.main
+from intermezzo.execution import forkserver
 
 def job(arguments):
     print("out", arguments[1], os.getcwd(), os.environ.get("COLOUR"))
@@ -30,7 +30,7 @@ def job(arguments):
     return 7
 
 forkserver._preload = lambda: None
-intermezzo.cli.main = job
+intermezzo.cli.main.main = job
 forkserver.serve(Path(sys.argv[1]))
 """
 

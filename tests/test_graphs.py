@@ -22,8 +22,8 @@ from intermezzo.config import load
 from intermezzo.config.settings import resolve
 from intermezzo.modeling import graphs
 from intermezzo.modeling.encoder import load_encoder
-from intermezzo.modeling.formats import format_module
 from intermezzo.modeling.graphs import Graphs, filled, use_graphs
+from intermezzo.modeling.heads import format_module
 from intermezzo.modeling.packing import Packed, pack
 from intermezzo.modeling.tokenizer import load_tokenizer
 from intermezzo.modeling.vocabulary import restrict

@@ -12,10 +12,10 @@ from types import SimpleNamespace
 import pytest
 
 from intermezzo.config import load
-from intermezzo.fingerprint import PACKAGE
-from intermezzo.grid import Grid, one_of
+from intermezzo.dag.experiment import Grid, one_of
+from intermezzo.dag.fingerprint import PACKAGE
+from intermezzo.dag.specs import Specs
 from intermezzo.mixing import shares
-from intermezzo.specs import Specs
 
 
 def grid_of(*overlays) -> Grid:
@@ -34,8 +34,8 @@ def specs() -> Specs:
 
 def test_nothing_heavy_is_imported():
     code = (
-        "import sys, intermezzo.grid, intermezzo.specs; from intermezzo.config import parse; "
-        "intermezzo.specs.Specs(intermezzo.grid.Grid(parse({}))).grid.evaluation_paths(); "
+        "import sys, intermezzo.dag.experiment, intermezzo.dag.specs; from intermezzo.config import parse; "
+        "intermezzo.dag.specs.Specs(intermezzo.dag.experiment.Grid(parse({}))).grid.evaluation_paths(); "
         "print(sorted({m.split('.')[0] for m in sys.modules} & "
         "{'torch', 'transformers', 'datasets', 'pandas', 'pyarrow', 'numpy', 'snakemake'}))"
     )

@@ -14,7 +14,7 @@ from datasets import ClassLabel, Dataset, Features, List, Value
 
 from hub_server import HubServer
 from intermezzo import sources
-from intermezzo.errors import UserError
+from intermezzo.core.errors import UserError
 from intermezzo.sources import hub as hub_source
 from intermezzo.tasks import Task, layout
 

@@ -9,10 +9,10 @@ from types import SimpleNamespace
 import pytest
 
 from checkout import Checkout
-from intermezzo import weights
 from intermezzo.config import load
-from intermezzo.errors import UserError
-from intermezzo.grid import Grid
+from intermezzo.core.errors import UserError
+from intermezzo.dag.experiment import Grid
+from intermezzo.execution import weight_leases
 
 SMALL = {"grid__mixes": ["en"], "grid__targets": ["pos", "retrieval"], "mixes__en+rare": None}
 NONE = {**SMALL, "keep__intermediate": "none", "keep__target": "none"}
@@ -118,7 +118,7 @@ def model(tmp_path, monkeypatch) -> Path:
     folder = Path("results/intermediate/e/i/m/seed0")
     folder.mkdir(parents=True)
     (folder / "manifest.json").write_text("{}")
-    (folder / weights.FILE).write_text("weights")
+    (folder / weight_leases.FILE).write_text("weights")
     return folder
 
 
@@ -127,37 +127,37 @@ def reader(name: str, model: Path) -> SimpleNamespace:
 
 
 def test_the_last_reader_deletes(model):
-    weights.lease([reader("a", model), reader("b", model)], {"intermediate"})
-    weights.release(model, Path("results/target/a"))
-    weights.release(model, Path("results/target/a"))
-    assert (model / weights.FILE).is_file()
-    weights.release(model, Path("results/target/b"))
-    assert not (model / weights.FILE).exists() and (model / "manifest.json").is_file()
+    weight_leases.lease([reader("a", model), reader("b", model)], {"intermediate"})
+    weight_leases.release(model, Path("results/target/a"))
+    weight_leases.release(model, Path("results/target/a"))
+    assert (model / weight_leases.FILE).is_file()
+    weight_leases.release(model, Path("results/target/b"))
+    assert not (model / weight_leases.FILE).exists() and (model / "manifest.json").is_file()
 
 
 def test_weights_that_are_kept_have_no_leases(model):
-    weights.lease([reader("a", model)], {"target"})
-    weights.release(model, Path("results/target/a"))
-    assert (model / weights.FILE).is_file()
+    weight_leases.lease([reader("a", model)], {"target"})
+    weight_leases.release(model, Path("results/target/a"))
+    assert (model / weight_leases.FILE).is_file()
 
 
 def test_leases_of_a_killed_run_are_void(model):
-    weights.lease([reader("a", model), reader("b", model)], {"intermediate"})
-    weights.lease([reader("a", model)], {"intermediate"})
-    weights.release(model, Path("results/target/a"))
-    assert not (model / weights.FILE).exists()
+    weight_leases.lease([reader("a", model), reader("b", model)], {"intermediate"})
+    weight_leases.lease([reader("a", model)], {"intermediate"})
+    weight_leases.release(model, Path("results/target/a"))
+    assert not (model / weight_leases.FILE).exists()
 
 
 def test_weights_whose_reader_is_no_longer_asked_for_go_when_the_next_run_starts(model):
-    weights.lease([reader("a", model)], {"intermediate"})
-    weights.lease([], {"intermediate"})
-    assert not (model / weights.FILE).exists()
+    weight_leases.lease([reader("a", model)], {"intermediate"})
+    weight_leases.lease([], {"intermediate"})
+    assert not (model / weight_leases.FILE).exists()
 
 
 def test_a_switch_to_keeping_deletes_nothing(model):
-    weights.lease([reader("a", model)], {"intermediate"})
-    weights.lease([reader("a", model)], set())
-    assert (model / weights.FILE).is_file()
+    weight_leases.lease([reader("a", model)], {"intermediate"})
+    weight_leases.lease([reader("a", model)], set())
+    assert (model / weight_leases.FILE).is_file()
 
 
 def test_other_bits_are_refused(model, monkeypatch):
@@ -167,16 +167,16 @@ def test_other_bits_are_refused(model, monkeypatch):
     manifest = {"spec": {}, "code": "", "made_with": environment(), "weights_sha256": "0" * 64, "data_sha256": {},
                 "made_from": {"model": str(start), "data": {}}}  # fmt: skip
     (model / "manifest.json").write_text(json.dumps(manifest))
-    (model / weights.FILE).unlink()
+    (model / weight_leases.FILE).unlink()
 
     def train(spec, start, data, out, state, code):
         out.mkdir(parents=True)
-        (out / weights.FILE).write_text("others")
+        (out / weight_leases.FILE).write_text("others")
         (out / "manifest.json").write_text(json.dumps({"weights_sha256": "1" * 64}))
 
     with pytest.raises(UserError, match=r"cannot be made again as they were: sha256 1+\.\.\., the manifest says 0+"):
-        weights.need(model, Path("results/target/a"), Path("results/.state"), train)
-    assert not (model / weights.FILE).exists() and not list(Path("results/.state").glob("*"))
+        weight_leases.need(model, Path("results/target/a"), Path("results/.state"), train)
+    assert not (model / weight_leases.FILE).exists() and not list(Path("results/.state").glob("*"))
 
 
 @pytest.mark.parametrize(

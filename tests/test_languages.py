@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from intermezzo import languages
-from intermezzo.errors import UserError
+from intermezzo.core.errors import UserError
 from intermezzo.tasks import RESOURCES, load_task, task_names
 
 

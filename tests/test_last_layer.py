@@ -6,7 +6,7 @@ from torch import nn
 
 from intermezzo.evaluation import predict
 from intermezzo.modeling.encoder import load_encoder
-from intermezzo.modeling.formats import format_module
+from intermezzo.modeling.heads import format_module
 from intermezzo.modeling.packing import Packed, pack
 from intermezzo.modeling.tokenizer import load_tokenizer
 from intermezzo.training import pretrain

@@ -19,9 +19,9 @@ import psutil
 import pytest
 
 from checkout import TINY, Checkout
-from intermezzo import finished, runlock, startup
-from intermezzo.artifacts import sha256, write_json
-from intermezzo.errors import UserError
+from intermezzo.core.artifacts import sha256, write_json
+from intermezzo.core.errors import UserError
+from intermezzo.execution import adoption, runlock, startup
 from intermezzo.training.states import state_folder
 
 MODEL = "results/target/tiny/none/none/seed0/pos"
@@ -93,7 +93,7 @@ def test_after_kill_9_the_same_command_goes_on(checkout):
 
 def test_a_partial_file_is_never_taken_for_whole(checkout):
     """A file at its final place, from a job that did not end: made again, also when it looks whole."""
-    slow(checkout, "stages.py", "table = formats.table(sources.read")
+    slow(checkout, "cli/stages.py", "table = formats.table(sources.read")
     path = "results/data/world/pos/en/train.parquet"
     run = started(checkout, path)
     assert until((checkout.folder / "waiting").exists), (checkout.folder / "output.txt").read_text()
@@ -108,7 +108,7 @@ def test_a_partial_file_is_never_taken_for_whole(checkout):
 
 
 def test_two_runs_in_one_folder_end_in_one_message(checkout):
-    slow(checkout, "stages.py", "table = formats.table(sources.read")
+    slow(checkout, "cli/stages.py", "table = formats.table(sources.read")
     run = started(checkout, "results/data/world/pos/en/train.parquet")
     assert until((checkout.folder / "waiting").exists), (checkout.folder / "output.txt").read_text()
     second = checkout.snakemake("results/data/world/nli/en/train.parquet")
@@ -150,7 +150,7 @@ def test_what_a_job_finished_after_its_run_was_killed_is_taken_over_unless_somet
     text = log.with_suffix(".log").read_text()
     assert "taken over" in text and "steps" not in text, text
     assert checkout.planned(f"{MODEL}/manifest.json") == set()
-    assert not list((checkout.folder / finished.STATES).glob("*")), "nothing is kept once it is recorded"
+    assert not list((checkout.folder / adoption.STATES).glob("*")), "nothing is kept once it is recorded"
 
 
 @pytest.fixture
@@ -160,7 +160,7 @@ def make(tmp_path, monkeypatch):
     trained = []
 
     def train(out: Path, key: str, fail: bool = False) -> int:
-        with finished.once(out, finished.STATES / key) as there:
+        with adoption.once(out, adoption.STATES / key) as there:
             if not there:
                 trained.append(key)
                 out.mkdir(parents=True, exist_ok=True)
@@ -173,7 +173,7 @@ def make(tmp_path, monkeypatch):
     return train
 
 
-OUT, KEPT = Path("results/target/model"), finished.STATES / "finished"
+OUT, KEPT = Path("results/target/model"), adoption.STATES / "finished"
 
 
 def test_a_finished_training_is_taken_over_whole_and_again_until_it_is_read(make):
@@ -182,7 +182,7 @@ def test_a_finished_training_is_taken_over_whole_and_again_until_it_is_read(make
         shutil.rmtree(OUT)
         assert make(OUT, "a") == 1
         assert (OUT / "model.safetensors").read_text() == "a" and (OUT / "manifest.json").is_file()
-    finished.forget(OUT, finished.STATES)
+    adoption.forget(OUT, adoption.STATES)
     shutil.rmtree(OUT)
     assert make(OUT, "a") == 2
 
@@ -192,7 +192,7 @@ def test_nothing_is_taken_over_that_is_not_exactly_right(make, damage):
     make(OUT, "a")
     shutil.rmtree(OUT)
     (kept,) = KEPT.iterdir()
-    weights, record = kept / "model.safetensors", kept / finished.RECORD
+    weights, record = kept / "model.safetensors", kept / adoption.RECORD
     {
         "other key": lambda: None,
         "changed": lambda: weights.write_text("b"),
@@ -216,7 +216,7 @@ def test_a_failed_training_leaves_nothing_to_take_over(make):
 def test_only_what_this_run_makes_again_is_kept_at_its_start(make):
     other = Path("results/target/other")
     make(OUT, "a"), make(other, "b")
-    finished.clean([SimpleNamespace(output=[str(OUT / "manifest.json")])])
+    adoption.clean([SimpleNamespace(output=[str(OUT / "manifest.json")])])
     shutil.rmtree(OUT), shutil.rmtree(other)
     assert make(OUT, "a") == 2
     assert make(other, "b") == 3
@@ -236,17 +236,17 @@ def test_a_second_process_waits_and_takes_over(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     script = """
 import pathlib, time
-from intermezzo import finished
-from intermezzo.artifacts import write_json
+from intermezzo.execution import adoption
+from intermezzo.core.artifacts import write_json
 out = pathlib.Path("results/target/model")
-with finished.once(out, finished.STATES / "a") as there:
+with adoption.once(out, adoption.STATES / "a") as there:
     print("took" if there else "trained", flush=True)
     if not there:
         time.sleep(1)
         out.mkdir(parents=True)
         write_json(out / "manifest.json", {})
 """
-    path = {"PYTHONPATH": str(Path(finished.__file__).parents[1])}
+    path = {"PYTHONPATH": str(Path(adoption.__file__).parents[2])}
     command = {"args": [sys.executable, "-c", script], "env": os.environ | path, "text": True}
     both = [subprocess.Popen(**command, stdout=subprocess.PIPE) for _ in range(2)]
     assert sorted(process.communicate()[0].strip() for process in both) == ["took", "trained"]
@@ -262,7 +262,7 @@ def lock_of(folder: Path) -> dict:
 
 def test_the_lock_says_who_was_killed_and_ends_with_its_process(tmp_path):
     held = f"with runlock.alone(pathlib.Path({str(tmp_path)!r})): os.kill(os.getpid(), 9)"
-    script = f"import os, pathlib\nfrom intermezzo import runlock\n{held}"
+    script = f"import os, pathlib\nfrom intermezzo.execution import runlock\n{held}"
     assert subprocess.run([sys.executable, "-c", script]).returncode == -signal.SIGKILL
     killed = lock_of(tmp_path)
     with runlock.alone(tmp_path) as found:
@@ -388,9 +388,9 @@ def test_without_locks_the_training_itself_says_so(tmp_path, monkeypatch):
     def none(*_):
         raise OSError(errno.ENOLCK, "No locks available")
 
-    monkeypatch.setattr(finished.fcntl, "flock", none)
+    monkeypatch.setattr(adoption.fcntl, "flock", none)
     key = tmp_path / "states" / "key"
-    training = finished.once(tmp_path / "out", key)
+    training = adoption.once(tmp_path / "out", key)
     with pytest.raises(UserError, match="its file system has no locks"), training, state_folder(key):
         raise AssertionError("trained without a lock")
 

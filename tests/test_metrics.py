@@ -8,7 +8,7 @@ from importlib.metadata import version
 
 import pytest
 
-from intermezzo.errors import UserError
+from intermezzo.core.errors import UserError
 from intermezzo.evaluation.metrics import METRICS, majority, score
 from intermezzo.evaluation.metrics.tagging import SEQEVAL, pos_f1, seqeval_scores, span_f1, spans
 

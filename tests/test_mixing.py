@@ -11,7 +11,7 @@ from fractions import Fraction
 import pytest
 
 from intermezzo import mixing
-from intermezzo.errors import UserError
+from intermezzo.core.errors import UserError
 from intermezzo.languages import Language
 from intermezzo.mixing import Cell, Portion, allocate, allocate_tasks, budget_of, portions, programme, shares
 

@@ -8,7 +8,7 @@ from tokenizers import Tokenizer
 from transformers import BertConfig, BertModel, XLMRobertaConfig, XLMRobertaModel
 
 from intermezzo.modeling.encoder import Encoder
-from intermezzo.modeling.formats import Feature, format_module
+from intermezzo.modeling.heads import Feature, format_module
 from intermezzo.modeling.packing import pack
 from intermezzo.modeling.pooling import pool
 from intermezzo.modeling.tokenizer import load_tokenizer, normalize, train_tokenizer

@@ -18,12 +18,12 @@ import yaml
 
 from checkout import ROOT
 from intermezzo import languages, sources
-from intermezzo.cli import main
+from intermezzo.cli.main import main
 from intermezzo.config import Config, load
-from intermezzo.grid import Grid
+from intermezzo.dag.experiment import Grid
+from intermezzo.dag.specs import Specs
 from intermezzo.planning.comparisons import Offer, choose
 from intermezzo.planning.jobs import jobs_of
-from intermezzo.specs import Specs
 from intermezzo.tasks import load_task
 
 PAPER_SCALE = ("phang2020", "rare_mix", "rare_native", "xtreme_r")

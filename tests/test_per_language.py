@@ -4,7 +4,7 @@ import pandas as pd
 import pytest
 
 from intermezzo.analysis.per_language import tables
-from intermezzo.errors import UserError
+from intermezzo.core.errors import UserError
 
 
 def row(target: str, language: str, seed: int, value: float, mix: str = "en", metric: str = "accuracy") -> dict:

@@ -13,10 +13,11 @@ import pytest
 import yaml
 
 from checkout import ROOT, TINY, Checkout
-from intermezzo.cli import main
+from intermezzo.cli.main import main
 from intermezzo.config import load
-from intermezzo.errors import UserError
-from intermezzo.grid import Grid
+from intermezzo.core.errors import UserError
+from intermezzo.dag.experiment import Grid
+from intermezzo.dag.requests import Requests
 from intermezzo.planning.amounts import Amounts, _cut
 from intermezzo.planning.comparisons import Choice, Offer, choose, price_of
 from intermezzo.planning.costs import Cost
@@ -25,7 +26,6 @@ from intermezzo.planning.jobs import Job, jobs_of
 from intermezzo.planning.offers import offer, overlay
 from intermezzo.planning.past import Past, Took
 from intermezzo.planning.rates import FIELDS, Line, Rates
-from intermezzo.planning.requests import Requests
 from intermezzo.planning.review import remember, review
 from intermezzo.planning.schedule import schedule, weights_at_most
 from intermezzo.planning.shapes import Shape, shape_of

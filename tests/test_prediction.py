@@ -10,14 +10,14 @@ import torch
 from safetensors.torch import save_file
 from transformers import XLMRobertaConfig, XLMRobertaModel
 
-from intermezzo.artifacts import read_json, write_json
-from intermezzo.errors import UserError
+from intermezzo.core.artifacts import read_json, write_json
+from intermezzo.core.errors import UserError
 from intermezzo.evaluation import predict
 from intermezzo.evaluation.batches import Batches, on_host
 from intermezzo.evaluation.predict import predictor
 from intermezzo.modeling import tokens
 from intermezzo.modeling.encoder import load_encoder, save_encoder
-from intermezzo.modeling.formats import Feature, format_module
+from intermezzo.modeling.heads import Feature, format_module
 from intermezzo.modeling.packing import pack
 from intermezzo.modeling.tokenizer import load_tokenizer, train_tokenizer
 from intermezzo.tasks.formats import table

@@ -21,7 +21,7 @@ from intermezzo.analysis import answer as answers
 from intermezzo.analysis import scores
 from intermezzo.analysis.comparisons import Comparisons
 from intermezzo.analysis.design import Design
-from intermezzo.errors import UserError
+from intermezzo.core.errors import UserError
 from intermezzo.report import build, palette
 from intermezzo.report.axis import Axis, around_zero, duration, short_number, signed
 from intermezzo.report.captions import CAPTIONS, MOST_LANGUAGES

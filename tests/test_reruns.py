@@ -287,7 +287,7 @@ CHANGES: dict[str, Row] = {
     # -- code
     "docstrings, comments and layout of code": Row(
         edit=several(
-            code("modeling/tagging.py", '"""', '"""An edited docstring. '),
+            code("modeling/heads/tagging.py", '"""', '"""An edited docstring. '),
             code("training/loop.py", "\nfrom __future__", "\n\n\n# an edited comment\nfrom __future__"),
             code("analysis/answer.py", "\nfrom __future__", "\n\n\n# an edited comment\nfrom __future__"),
         )
@@ -298,12 +298,17 @@ CHANGES: dict[str, Row] = {
         "Train|Evaluate (nli|pos)|Evaluate retrieval on tiny/nli|Summarize", edit=code("training/finetune.py")
     ),
     "code that all training imports (the loop's gradient)": Row(AFTER_ENCODER, edit=code("training/gradient.py")),
-    "code of one format's head": Row("Train target pos|Evaluate pos|Summarize", edit=code("modeling/tagging.py")),
+    "code of one format's head": Row("Train target pos|Evaluate pos|Summarize", edit=code("modeling/heads/tagging.py")),
     "code of prediction": Row("Evaluate|Summarize", edit=code("evaluation/predict.py")),
     "code of one format's metric": Row("Evaluate pos|Summarize", edit=code("evaluation/metrics/tagging.py")),
     "code of the analysis": Row("Summarize", edit=code("analysis/intervals.py")),
     "code that no stage computes with (command line, words of errors)": Row(
-        edit=several(code("cli.py"), code("errors.py"), code("forkserver.py"), code("commands/experiment.py"))
+        edit=several(
+            code("cli/main.py"),
+            code("core/errors.py"),
+            code("execution/forkserver.py"),
+            code("cli/commands/experiment.py"),
+        )
     ),
     "the command of a rule": Row(
         "Train target|Evaluate (nli|pos)|Summarize",

@@ -6,10 +6,10 @@ import torch
 from torch.nn.functional import cross_entropy, normalize
 
 from intermezzo.modeling import search as module
-from intermezzo.modeling.formats import Feature, format_module
-from intermezzo.modeling.mining import best_threshold, mine, mine_rows
+from intermezzo.modeling.heads import Feature, format_module
+from intermezzo.modeling.heads.mining import best_threshold, mine, mine_rows
+from intermezzo.modeling.heads.retrieval import nearest
 from intermezzo.modeling.packing import pack
-from intermezzo.modeling.retrieval import nearest
 from intermezzo.modeling.search import search
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from intermezzo.errors import UserError
+from intermezzo.core.errors import UserError
 from intermezzo.tasks.controls import as_text
 from intermezzo.tasks.formats import table
 from intermezzo.training.finetune import plan

@@ -20,7 +20,7 @@ import dag
 SNAKEMAKE = """
 import sys
 from snakemake import cli
-from intermezzo import shortcuts
+from intermezzo.execution import shortcuts
 if sys.argv[1] == "long":
     shortcuts.WRITTEN_FOR = ()
 assert shortcuts.take() == (sys.argv[1] == "short")
@@ -151,7 +151,7 @@ def test_no_two_rules_share_a_product(tmp_path, configuration):
 
 @pytest.mark.parametrize("version", ["9.2", "9.27.10", "10.0"])
 def test_only_with_the_versions_that_they_were_written_for(version):
-    program = f"import snakemake.cli; snakemake.__version__ = {version!r}; from intermezzo import shortcuts; "
+    program = f"import snakemake.cli; snakemake.__version__ = {version!r}; from intermezzo.execution import shortcuts; "
     program += "print(shortcuts.take(), shortcuts.take())"
     environment = os.environ | {"PYTHONPATH": str(ROOT / "src")}
     said = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True)

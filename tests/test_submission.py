@@ -10,8 +10,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
 
-from intermezzo.artifacts import sha256, write_json
-from intermezzo.errors import UserError
+from intermezzo.core.artifacts import sha256, write_json
+from intermezzo.core.errors import UserError
 from intermezzo.evaluation.benchmark import load_benchmark, score_benchmark
 from intermezzo.evaluation.evaluate import PREDICTIONS, _gold, write_predictions
 from intermezzo.evaluation.metrics import score

@@ -11,9 +11,9 @@ import pytest
 import torch
 from tokenizers import processors
 
-from intermezzo.errors import UserError
+from intermezzo.core.errors import UserError
 from intermezzo.modeling import stored, tokens
-from intermezzo.modeling.formats import Feature, format_module
+from intermezzo.modeling.heads import Feature, format_module
 from intermezzo.modeling.packing import pack
 from intermezzo.modeling.tokenizer import load_tokenizer, train_tokenizer
 from intermezzo.modeling.tokens import Tokens

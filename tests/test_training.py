@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from intermezzo.errors import UserError
+from intermezzo.core.errors import UserError
 from intermezzo.evaluation.evaluate import evaluate, read_predictions
 from intermezzo.modeling.encoder import import_encoder, load_encoder
 from intermezzo.tasks.formats import table

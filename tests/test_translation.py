@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from intermezzo.errors import UserError
+from intermezzo.core.errors import UserError
 from intermezzo.tasks import load_task
 from intermezzo.translation import hub, translate
 from intermezzo.translation.spans import marked, recovered, sentences

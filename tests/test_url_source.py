@@ -17,7 +17,7 @@ import yaml
 
 from hub_server import Handler, LocalServer
 from intermezzo import sources
-from intermezzo.errors import UserError
+from intermezzo.core.errors import UserError
 from intermezzo.sources import hub as hub_source
 from intermezzo.tasks import Task
 

@@ -93,10 +93,10 @@ def test_what_failed_after_a_change_is_not_taken_for_done(checkout):
     """The model of a failed job is gone, but evaluations of its predecessor are there: they must be made again."""
     fails = 'if "none/none" in str(getattr(options, "out", "")) and "states" in options:\n        return 3'
     parse = "options = _parser().parse_args(arguments)"
-    checkout.edit("cli.py", parse, f"{parse}\n    {fails}")
+    checkout.edit("cli/main.py", parse, f"{parse}\n    {fails}")
     changed = {"targets__pos__training__learning_rate": 0.002}
     assert checkout.snakemake("results/summary.tsv", **changed).returncode != 0
-    checkout.edit("cli.py", fails, "")
+    checkout.edit("cli/main.py", fails, "")
     assert {job for job in jobs_of("pos") if "none/none" in job} <= checkout.planned(**changed)
     other = checkout.planned("results/summary.tsv", **changed)
     assert {job for job in jobs_of("pos") if "none/none" in job} <= other
@@ -155,13 +155,13 @@ def test_a_result_that_is_gone_is_made_again_and_an_edited_one_is_not_summarized
 
 
 def test_docstrings_and_comments_rerun_nothing(checkout):
-    checkout.edit("modeling/tagging.py", '"""', '"""An edited docstring. ')
+    checkout.edit("modeling/heads/tagging.py", '"""', '"""An edited docstring. ')
     checkout.edit("training/loop.py", "\nfrom __future__", "\n# an edited comment\nfrom __future__")
     assert checkout.planned() == set()
 
 
 def test_the_tagging_head_reruns_what_uses_it(checkout):
-    checkout.edit("modeling/tagging.py", "class Head(", "EDITED = True\n\n\nclass Head(")
+    checkout.edit("modeling/heads/tagging.py", "class Head(", "EDITED = True\n\n\nclass Head(")
     assert checkout.planned() == {*jobs_of("pos"), SUMMARY}
 
 

@@ -12,7 +12,7 @@ import pytest
 from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.linear_model import LogisticRegression
 
-from intermezzo.errors import UserError
+from intermezzo.core.errors import UserError
 from intermezzo.sources.world import read
 from intermezzo.tasks import load_task, task_names
 from intermezzo.tasks.formats import table

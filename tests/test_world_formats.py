@@ -9,7 +9,7 @@ import pytest
 from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.linear_model import LogisticRegression
 
-from intermezzo.errors import UserError
+from intermezzo.core.errors import UserError
 from intermezzo.sources import world as source
 from intermezzo.tasks import Task
 from intermezzo.tasks.formats import table

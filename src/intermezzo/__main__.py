@@ -2,11 +2,11 @@
 
 import sys
 
-from intermezzo.forkserver import submit
+from intermezzo.execution.forkserver import submit
 
 status = submit(sys.argv[1:])
 if status is None:
-    from intermezzo.cli import main
+    from intermezzo.cli.main import main
 
     status = main()
 raise SystemExit(status)

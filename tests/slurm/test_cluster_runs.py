@@ -167,7 +167,7 @@ def test_the_grid_gives_the_bytes_of_a_local_run(cluster, start, tmp_path):
     checkout.edit("training/states.py", "SAVE_SECONDS = 60.0", "SAVE_SECONDS = 0.2")
     run, servers = Run(checkout), []
     while run.process.poll() is None:
-        servers += processes("intermezzo.forkserver", str(run.process.pid))
+        servers += processes("intermezzo.execution.forkserver", str(run.process.pid))
         time.sleep(0.5)
     output = run.wait()
     assert run.process.returncode == 0, output[-6000:]

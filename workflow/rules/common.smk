@@ -6,11 +6,11 @@ gc.disable()  # planning makes millions of objects that all stay: a quarter of i
 
 sys.path.insert(0, f"{workflow.basedir}/src")
 
-from intermezzo import finished, runlock, shortcuts, startup, weights
-from intermezzo.grid import MODEL, TRAINED_MODEL, Grid, one_of
-from intermezzo.lineage import Lineage
-from intermezzo.planning.requests import Requests
-from intermezzo.specs import Specs
+from intermezzo.execution import adoption, runlock, shortcuts, startup, weight_leases
+from intermezzo.dag.experiment import MODEL, TRAINED_MODEL, Grid, one_of
+from intermezzo.dag.lineage import Lineage
+from intermezzo.dag.requests import Requests
+from intermezzo.dag.specs import Specs
 
 grid = Grid.of_workflow(config, staged=workflow.storage_settings.default_storage_provider is not None)
 specs = Specs(grid)

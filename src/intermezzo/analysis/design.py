@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from intermezzo.errors import UserError
+from intermezzo.core.errors import UserError
 
 BASELINE = "none"
 """The intermediate that stands for: no intermediate training."""

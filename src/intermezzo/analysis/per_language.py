@@ -13,7 +13,7 @@ from pathlib import Path
 import pandas as pd
 import pyarrow.parquet as pq
 
-from intermezzo.errors import UserError
+from intermezzo.core.errors import UserError
 
 LABELS = ("encoder", "intermediate", "mix")
 

@@ -11,7 +11,7 @@ from intermezzo.analysis import scores as tidy
 from intermezzo.analysis import summary as summaries
 from intermezzo.analysis.comparisons import Comparisons
 from intermezzo.analysis.design import Design
-from intermezzo.artifacts import write_text
+from intermezzo.core.artifacts import write_text
 
 
 def summarize(

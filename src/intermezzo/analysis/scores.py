@@ -12,8 +12,8 @@ import pyarrow.parquet as pq
 from pydantic import BaseModel, Field, FiniteFloat, ValidationError
 
 from intermezzo.analysis.design import Cell, Design
-from intermezzo.artifacts import atomic, digest, read_json, sha256
-from intermezzo.errors import UserError
+from intermezzo.core.artifacts import atomic, digest, read_json, sha256
+from intermezzo.core.errors import UserError
 
 _PROVENANCE = ("weights_sha256", "data_sha256", "code", "spec")
 _Share = Annotated[FiniteFloat, Field(ge=0, le=1)]

@@ -28,7 +28,7 @@ from intermezzo.analysis.comparisons import Comparisons
 from intermezzo.analysis.design import Design, Group
 from intermezzo.analysis.intervals import estimate
 from intermezzo.analysis.significance import holm
-from intermezzo.artifacts import write_text
+from intermezzo.core.artifacts import write_text
 
 COLUMNS = (
     *("encoder", "intermediate", "mix", "target", "language_group", "seen_in", "metric", "n_languages", "n_seeds"),

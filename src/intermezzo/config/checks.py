@@ -12,7 +12,7 @@ from intermezzo.config.models import Config
 from intermezzo.config.sections.encoders import ImportedEncoder, ScratchEncoder
 from intermezzo.config.sections.intermediates import IntermediateConfig
 from intermezzo.config.settings import protocol_of, resolve, retrieval_of, training_tasks
-from intermezzo.errors import UserError, suggestion
+from intermezzo.core.errors import UserError, suggestion
 from intermezzo.mixing import allocate, allocate_tasks, shares
 from intermezzo.tasks import TRAINABLE, TRAINED, Task, load_task, task_names
 

@@ -17,13 +17,13 @@ from typing import Any
 
 from pydantic.fields import FieldInfo
 
-from intermezzo.artifacts import write_text
 from intermezzo.config.models import Config
 from intermezzo.config.sections.base import Section
 from intermezzo.config.sections.encoders import ImportedEncoder, ScratchEncoder
 from intermezzo.config.sections.intermediates import IntermediateConfig, MixConfig
 from intermezzo.config.sections.targets import TargetConfig
 from intermezzo.config.sections.training import Finetuning
+from intermezzo.core.artifacts import write_text
 from intermezzo.tasks import overview
 
 ROOT = Path(__file__).resolve().parents[3]

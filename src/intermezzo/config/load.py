@@ -21,7 +21,7 @@ from intermezzo.config import checks
 from intermezzo.config.models import Config
 from intermezzo.config.sections.base import Section
 from intermezzo.config.sections.encoders import ImportedEncoder, ScratchEncoder
-from intermezzo.errors import UserError, suggestion
+from intermezzo.core.errors import UserError, suggestion
 
 DEFAULT = Path(__file__).resolve().parents[3] / "config" / "config.yaml"
 _NAMED = ("encoders", "intermediates", "mixes", "targets")

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from intermezzo.errors import UserError
-from intermezzo.modeling.formats import Feature
+from intermezzo.core.errors import UserError
+from intermezzo.modeling.heads import Feature
 from intermezzo.modeling.packing import Packed, pack
 from intermezzo.modeling.stored import sizes
 from intermezzo.training.hardware import device

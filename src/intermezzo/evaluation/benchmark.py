@@ -26,7 +26,7 @@ from typing import Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict
 
-from intermezzo.errors import UserError, suggestion
+from intermezzo.core.errors import UserError, suggestion
 from intermezzo.evaluation.benchmark_files import Note, file_of, read
 from intermezzo.evaluation.metrics import mining, ranking, span, tagging
 from intermezzo.evaluation.metrics.accuracy import accuracy

@@ -22,7 +22,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from intermezzo.errors import UserError
+from intermezzo.core.errors import UserError
 
 SUFFIX = {
     "classification": "tsv",

@@ -14,7 +14,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from intermezzo.artifacts import atomic, digest, read_json, sha256, write_json
+from intermezzo.core.artifacts import atomic, digest, read_json, sha256, write_json
 from intermezzo.evaluation.metrics import majority, score
 from intermezzo.modeling.tokenizer import subwords_per_word
 

@@ -16,11 +16,11 @@ import pyarrow.parquet as pq
 import torch
 from safetensors.torch import load_file
 
-from intermezzo.artifacts import read_json
-from intermezzo.errors import UserError
+from intermezzo.core.artifacts import read_json
+from intermezzo.core.errors import UserError
 from intermezzo.evaluation.batches import Batches, on_host
 from intermezzo.modeling.encoder import Encoder, load_encoder
-from intermezzo.modeling.formats import Feature, format_module, full, on, reads
+from intermezzo.modeling.heads import Feature, format_module, full, on, reads
 from intermezzo.modeling.packing import Packed
 from intermezzo.modeling.pooling import pool, pooled_tokens
 from intermezzo.modeling.tokens import Tokens

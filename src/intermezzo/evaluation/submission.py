@@ -18,8 +18,8 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from intermezzo.artifacts import atomic, read_json, sha256
-from intermezzo.errors import UserError, suggestion
+from intermezzo.core.artifacts import atomic, read_json, sha256
+from intermezzo.core.errors import UserError, suggestion
 from intermezzo.evaluation.benchmark import BenchmarkTask, load_benchmark
 from intermezzo.evaluation.benchmark_files import file_of
 from intermezzo.evaluation.evaluate import PREDICTIONS, read_predictions

@@ -18,7 +18,7 @@ from collections.abc import Mapping
 from fractions import Fraction
 from typing import NamedTuple
 
-from intermezzo.errors import UserError, suggestion
+from intermezzo.core.errors import UserError, suggestion
 from intermezzo.mixing.groups import ENGLISH, REST, Portion, portions, shares
 from intermezzo.mixing.programme import together
 

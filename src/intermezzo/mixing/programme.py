@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Callable, Mapping
 from fractions import Fraction
 
-from intermezzo.errors import UserError
+from intermezzo.core.errors import UserError
 
 Counts = dict[str, dict[str, int]]
 

@@ -37,8 +37,8 @@ from transformers.utils import logging as transformers_logging  # noqa: E402
 gc.freeze()
 gc.enable()
 
-from intermezzo.artifacts import read_json, sha256, write_json  # noqa: E402
-from intermezzo.errors import UserError  # noqa: E402
+from intermezzo.core.artifacts import read_json, sha256, write_json  # noqa: E402
+from intermezzo.core.errors import UserError  # noqa: E402
 from intermezzo.modeling.kernels import accelerate  # noqa: E402
 from intermezzo.modeling.packing import Collect, Packed, Spread, packed_attention  # noqa: E402
 

@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from intermezzo.artifacts import atomic
-from intermezzo.modeling.formats import NUMBERS, Feature
+from intermezzo.core.artifacts import atomic
+from intermezzo.modeling.heads import NUMBERS, Feature
 
 DIGEST = 16
 """Bytes of a row's digest."""

@@ -17,8 +17,8 @@ from typing import Any
 import sentencepiece
 from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 
-from intermezzo.artifacts import write_json
-from intermezzo.errors import UserError
+from intermezzo.core.artifacts import write_json
+from intermezzo.core.errors import UserError
 
 SPECIAL = ("<s>", "<pad>", "</s>", "<unk>")
 MASK = "<mask>"

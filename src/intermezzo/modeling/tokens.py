@@ -24,9 +24,9 @@ import numpy as np
 import pyarrow as pa
 import tokenizers
 
-from intermezzo.artifacts import digest, sha256
+from intermezzo.core.artifacts import digest, sha256
 from intermezzo.modeling import stored
-from intermezzo.modeling.formats import Feature
+from intermezzo.modeling.heads import Feature
 from intermezzo.modeling.tokenizer import load_tokenizer
 
 LEAST = 500_000

@@ -13,7 +13,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from intermezzo.errors import UserError
+from intermezzo.core.errors import UserError
 from intermezzo.mixing import programme
 
 Comparison = tuple[str, str, str]

@@ -12,7 +12,7 @@ from typing import Any
 
 from intermezzo.config import catalogue
 from intermezzo.config.settings import Phase, examples_of, resolve
-from intermezzo.grid import BASELINE, Grid
+from intermezzo.dag.experiment import BASELINE, Grid
 from intermezzo.mixing import ENGLISH, budget_of, shares
 from intermezzo.planning.amounts import Amounts
 from intermezzo.planning.jobs import Job

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from intermezzo.config.models import Config
-from intermezzo.grid import Grid
+from intermezzo.dag.experiment import Grid
 from intermezzo.planning.amounts import Amounts
 from intermezzo.planning.costs import Cost, Costs
 from intermezzo.planning.jobs import STAGES, Job, Progress, jobs_of

@@ -14,9 +14,9 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from intermezzo.grid import BASELINE, Grid, Run, evaluation_path
-from intermezzo.lineage import Lineage
-from intermezzo.specs import Specs
+from intermezzo.dag.experiment import BASELINE, Grid, Run, evaluation_path
+from intermezzo.dag.lineage import Lineage
+from intermezzo.dag.specs import Specs
 
 STAGES = ("data", "encoder", "intermediate", "target", "evaluation", "summary")
 RECORDS = Path(".snakemake/metadata")

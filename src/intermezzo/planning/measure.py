@@ -19,8 +19,8 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 from transformers import XLMRobertaConfig, XLMRobertaModel
 
-from intermezzo.artifacts import atomic
 from intermezzo.config.models import Config
+from intermezzo.core.artifacts import atomic
 from intermezzo.modeling.encoder import Encoder
 from intermezzo.modeling.packing import Packed, pack
 from intermezzo.planning.rates import BATCH, CPU, FIELDS, MEASURED, Line, Rates

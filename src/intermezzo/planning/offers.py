@@ -7,8 +7,8 @@ from collections.abc import Mapping
 import yaml
 
 from intermezzo.config.catalogue import ENGLISH
-from intermezzo.errors import UserError, suggestion
-from intermezzo.grid import BASELINE
+from intermezzo.core.errors import UserError, suggestion
+from intermezzo.dag.experiment import BASELINE
 from intermezzo.planning.comparisons import Choice, Comparison, Offer
 from intermezzo.planning.costs import Cost
 from intermezzo.planning.estimate import Plan

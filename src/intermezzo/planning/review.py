@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from intermezzo.artifacts import read_json, write_json
-from intermezzo.errors import UserError
+from intermezzo.core.artifacts import read_json, write_json
+from intermezzo.core.errors import UserError
 from intermezzo.planning.estimate import Plan
 from intermezzo.planning.jobs import STAGES
 

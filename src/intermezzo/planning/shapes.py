@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from intermezzo.config.models import Config
 from intermezzo.config.sections.encoders import ScratchEncoder
-from intermezzo.errors import UserError
+from intermezzo.core.errors import UserError
 
 
 class Shape(NamedTuple):

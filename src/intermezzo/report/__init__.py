@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from intermezzo.artifacts import write_text
+from intermezzo.core.artifacts import write_text
 
 
 def build(spec: dict[str, Any], scores: Path, results: Path, out: Path, figures: Path, tables: Path) -> None:

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from intermezzo import __version__
-from intermezzo.artifacts import digest
-from intermezzo.errors import UserError
+from intermezzo.core.artifacts import digest
+from intermezzo.core.errors import UserError
 from intermezzo.tasks import load_task
 
 _WHAT = {

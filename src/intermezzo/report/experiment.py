@@ -23,8 +23,8 @@ from intermezzo.analysis.comparisons import Comparisons
 from intermezzo.analysis.design import BASELINE, Cell, Design
 from intermezzo.analysis.effects import mixes
 from intermezzo.analysis.scores import SCHEMA
-from intermezzo.artifacts import read_json
-from intermezzo.errors import UserError
+from intermezzo.core.artifacts import read_json
+from intermezzo.core.errors import UserError
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from intermezzo.artifacts import atomic, read_json, sha256
-from intermezzo.errors import UserError
+from intermezzo.core.artifacts import atomic, read_json, sha256
+from intermezzo.core.errors import UserError
 from intermezzo.report.card import Stage, card
 
 _NEEDED = ("manifest.json", "config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json")

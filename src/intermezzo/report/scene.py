@@ -13,7 +13,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from intermezzo.artifacts import atomic
+from intermezzo.core.artifacts import atomic
 from intermezzo.report.palette import LIGHT
 
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"

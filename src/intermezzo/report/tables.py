@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from intermezzo.artifacts import write_text
+from intermezzo.core.artifacts import write_text
 from intermezzo.report import accounts, differences
 from intermezzo.report.experiment import Experiment
 from intermezzo.report.figures import Tables

@@ -16,7 +16,7 @@ import hashlib
 from importlib import import_module
 from typing import Any
 
-from intermezzo.errors import UserError, suggestion
+from intermezzo.core.errors import UserError, suggestion
 
 SOURCES = ("world", "files", "hub")
 Row = dict[str, Any]

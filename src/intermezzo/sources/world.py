@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from intermezzo.errors import UserError
+from intermezzo.core.errors import UserError
 from intermezzo.tasks import Task, load_task
 from intermezzo.world import build
 

@@ -21,7 +21,7 @@ from typing import Any, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, model_validator
 
-from intermezzo.errors import UserError, suggestion
+from intermezzo.core.errors import UserError, suggestion
 from intermezzo.tasks.layout import Data, expand
 
 RESOURCES = Path(__file__).resolve().parents[3] / "resources"

@@ -22,7 +22,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from intermezzo.errors import UserError
+from intermezzo.core.errors import UserError
 
 _text, _texts = pa.string(), pa.list_(pa.string())
 

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from intermezzo.modeling.formats import Feature, reads
+from intermezzo.modeling.heads import Feature, reads
 from intermezzo.modeling.packing import pack
 
 Batch = tuple[str, np.ndarray]

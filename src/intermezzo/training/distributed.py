@@ -27,7 +27,7 @@ from typing import Any, TypeVar
 import torch
 import torch.distributed as dist
 
-from intermezzo.errors import UserError, in_words
+from intermezzo.core.errors import UserError, in_words
 
 PATIENCE = timedelta(days=1)
 """How long a process waits for the others: a dead one is seen at once, this is for one that hangs."""

@@ -16,11 +16,11 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from intermezzo.artifacts import read_json, sha256, write_json, write_text
-from intermezzo.errors import UserError
+from intermezzo.core.artifacts import read_json, sha256, write_json, write_text
+from intermezzo.core.errors import UserError
 from intermezzo.modeling.encoder import Encoder, environment, load_encoder, save_encoder
-from intermezzo.modeling.formats import Feature, format_module
 from intermezzo.modeling.graphs import use_graphs
+from intermezzo.modeling.heads import Feature, format_module
 from intermezzo.modeling.stored import occurring
 from intermezzo.modeling.tokens import Tokens
 from intermezzo.modeling.vocabulary import restrict

@@ -13,7 +13,7 @@ from typing import Any, Protocol, TypeVar
 
 import torch
 
-from intermezzo.errors import UserError
+from intermezzo.core.errors import UserError
 from intermezzo.training.distributed import gathered, highest, leads, processes, rank, sum_gradients
 from intermezzo.training.hardware import autocast, device
 from intermezzo.training.randomness import alike, random_state, set_random_state

@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from threadpoolctl import threadpool_limits
 
-from intermezzo.errors import UserError
+from intermezzo.core.errors import UserError
 
 PRECISIONS = ("auto", "float32", "bfloat16")
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3

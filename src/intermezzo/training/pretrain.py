@@ -17,10 +17,10 @@ import torch
 from torch.nn.functional import cross_entropy
 from transformers import XLMRobertaConfig, XLMRobertaForMaskedLM
 
-from intermezzo.artifacts import sha256, write_json
+from intermezzo.core.artifacts import sha256, write_json
 from intermezzo.modeling.encoder import Encoder, environment, save_encoder
-from intermezzo.modeling.formats import full, on
 from intermezzo.modeling.graphs import use_graphs
+from intermezzo.modeling.heads import full, on
 from intermezzo.modeling.packing import Packed, pack
 from intermezzo.modeling.tokenizer import MASK, SPECIAL, load_tokenizer, train_tokenizer
 from intermezzo.training.cooccurrence import cooccurrence_embeddings

@@ -17,7 +17,7 @@ from typing import Any
 
 import torch
 
-from intermezzo.errors import UserError
+from intermezzo.core.errors import UserError
 
 REPORT_SECONDS = 10.0
 """Seconds between two lines in a log; on a terminal the line is renewed at each look."""

@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 
-from intermezzo.artifacts import digest
+from intermezzo.core.artifacts import digest
 from intermezzo.training.distributed import processes, rank
 
 _batches: list[torch.Tensor] = []

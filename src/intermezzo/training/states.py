@@ -18,8 +18,8 @@ from typing import Any
 import torch
 from torch import nn
 
-from intermezzo.artifacts import atomic
-from intermezzo.errors import UserError, in_words
+from intermezzo.core.artifacts import atomic
+from intermezzo.core.errors import UserError, in_words
 from intermezzo.training.distributed import gathered, highest, leads, processes, rank, wait
 from intermezzo.training.randomness import random_state, set_random_state
 

@@ -16,7 +16,7 @@ import sys
 from importlib import import_module
 from typing import Any
 
-from intermezzo.errors import UserError, suggestion
+from intermezzo.core.errors import UserError, suggestion
 from intermezzo.sources import sample
 from intermezzo.tasks import load_task
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from intermezzo import sources
-from intermezzo.errors import UserError, suggestion
+from intermezzo.core.errors import UserError, suggestion
 from intermezzo.tasks import Task
 
 Row = dict[str, Any]

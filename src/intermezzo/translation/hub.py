@@ -15,8 +15,8 @@ from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
 
-from intermezzo.artifacts import digest
-from intermezzo.errors import UserError
+from intermezzo.core.artifacts import digest
+from intermezzo.core.errors import UserError
 from intermezzo.tasks import Task
 from intermezzo.translation.spans import marked, recovered, sentences
 

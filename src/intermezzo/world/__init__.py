@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import islice
 from typing import Any
 
-from intermezzo.errors import UserError, suggestion
+from intermezzo.core.errors import UserError, suggestion
 from intermezzo.world.anchors import code_mixing, translation_noise
 from intermezzo.world.generators import GENERATORS, Generator, Wanted
 from intermezzo.world.grammar import Grammar, Meaning, Substitute, Token

@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from intermezzo.errors import UserError
+from intermezzo.core.errors import UserError
 
 DESCRIPTION = Path(__file__).resolve().parents[3] / "resources" / "world.yaml"
 

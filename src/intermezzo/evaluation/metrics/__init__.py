@@ -23,7 +23,7 @@ import importlib
 from types import ModuleType
 from typing import Any
 
-from intermezzo.errors import UserError, suggestion
+from intermezzo.core.errors import UserError, suggestion
 
 METRICS: dict[str, tuple[str, ...]] = {
     "classification": ("accuracy",),

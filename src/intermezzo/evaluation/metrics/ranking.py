@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from intermezzo.errors import UserError
+from intermezzo.core.errors import UserError
 
 DEPTH = 20
 """Candidates of a query that count."""

@@ -24,7 +24,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from intermezzo.errors import UserError
+from intermezzo.core.errors import UserError
 from intermezzo.evaluation.metrics.accuracy import commonest
 
 ARTICLES = {

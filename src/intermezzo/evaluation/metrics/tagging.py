@@ -18,7 +18,7 @@ from collections.abc import Iterable, Sequence
 from itertools import chain
 from typing import Any
 
-from intermezzo.errors import UserError
+from intermezzo.core.errors import UserError
 from intermezzo.evaluation.metrics.accuracy import accuracy, commonest
 from intermezzo.evaluation.metrics.overlap import precision_recall_f1
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Any
 
-from intermezzo.errors import suggestion
+from intermezzo.core.errors import suggestion
 from intermezzo.sources.files.reading import File
 
 Row = dict[str, Any]

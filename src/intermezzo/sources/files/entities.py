@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from intermezzo.errors import suggestion
+from intermezzo.core.errors import suggestion
 from intermezzo.sources.files.reading import File
 
 Row = dict[str, Any]

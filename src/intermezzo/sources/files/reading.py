@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from intermezzo.errors import UserError
+from intermezzo.core.errors import UserError
 
 
 @dataclass(frozen=True)

@@ -27,8 +27,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from intermezzo.artifacts import canonical
-from intermezzo.errors import suggestion
+from intermezzo.core.artifacts import canonical
+from intermezzo.core.errors import suggestion
 from intermezzo.sources.files.reading import File
 from intermezzo.tasks.formats import SCHEMAS
 

@@ -23,7 +23,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from intermezzo.errors import UserError, suggestion
+from intermezzo.core.errors import UserError, suggestion
 from intermezzo.sources.files import read_part, task_file
 from intermezzo.sources.hub import address, repository
 from intermezzo.sources.hub.lock import Lock, nested

@@ -14,8 +14,8 @@ from urllib.parse import unquote, urlsplit
 
 from filelock import FileLock
 
-from intermezzo.artifacts import digest, sha256
-from intermezzo.errors import UserError
+from intermezzo.core.artifacts import digest, sha256
+from intermezzo.core.errors import UserError
 from intermezzo.sources.files.reading import File
 from intermezzo.sources.hub import archives
 from intermezzo.sources.hub.transfer import Wanted, download

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path, PureWindowsPath
 from typing import IO
 
-from intermezzo.errors import UserError
+from intermezzo.core.errors import UserError
 from intermezzo.sources.hub.patterns import matching
 
 COMPRESSED: dict[bytes, Callable[[Path], IO[bytes]]] = {

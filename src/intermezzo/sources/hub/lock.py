@@ -28,8 +28,8 @@ import yaml
 from filelock import FileLock
 from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
 
-from intermezzo.artifacts import write_text
-from intermezzo.errors import UserError
+from intermezzo.core.artifacts import write_text
+from intermezzo.core.errors import UserError
 
 HEADER = """\
 # What intermezzo downloaded: revisions, SHA-256 sums and numbers of rows (source `hub`). Keep it with the experiment:

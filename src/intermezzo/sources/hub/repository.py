@@ -15,8 +15,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from intermezzo.artifacts import sha256
-from intermezzo.errors import UserError
+from intermezzo.core.artifacts import sha256
+from intermezzo.core.errors import UserError
 from intermezzo.sources.files.reading import File
 from intermezzo.sources.hub.patterns import is_pattern, matching
 

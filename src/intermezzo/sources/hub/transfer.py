@@ -17,8 +17,8 @@ from urllib.parse import urlsplit
 from urllib.request import Request, urlopen
 
 from intermezzo import __version__
-from intermezzo.artifacts import sha256
-from intermezzo.errors import UserError
+from intermezzo.core.artifacts import sha256
+from intermezzo.core.errors import UserError
 
 ATTEMPTS = 3
 """How often an interrupted download is taken up again within one run."""

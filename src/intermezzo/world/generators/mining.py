@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import astuple
 from itertools import islice
 
-from intermezzo.errors import UserError
+from intermezzo.core.errors import UserError
 from intermezzo.world.generators.base import Row, Wanted
 from intermezzo.world.grammar import text_of
 from intermezzo.world.inventory import load_inventory

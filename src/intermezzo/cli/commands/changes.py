@@ -1,0 +1,131 @@
+"""Two specifications of a job, compared: which keys differ, and what they are called in the configuration."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+from intermezzo.config.sections.base import Section
+from intermezzo.config.settings import protocol_of
+from intermezzo.dag.experiment import Grid
+from intermezzo.tasks import load_task
+
+MISSING = object()
+"""Of a key that only one of the two has."""
+TOLD = 4
+"""Differences that are told of one job."""
+
+Change = tuple[str, Any, Any]
+"""Key path, value before, value now."""
+
+
+def differences(before: Any, now: Any, path: str = "") -> list[Change]:
+    """Where two JSON values differ. Dictionaries are compared by key, lists of named things by name."""
+    before, now = _by_name(before), _by_name(now)
+    if isinstance(before, dict) and isinstance(now, dict):
+        keys = [*now, *(key for key in before if key not in now)]
+        found = [
+            differences(before.get(key, MISSING), now.get(key, MISSING), f"{path}.{key}".strip(".")) for key in keys
+        ]
+        return [change for part in found for change in part]
+    return [] if before == now else [(path, before, now)]
+
+
+def _by_name(value: Any) -> Any:
+    named = isinstance(value, list) and value and all(isinstance(entry, dict) and "name" in entry for entry in value)
+    return {entry["name"]: entry for entry in value} if named else value
+
+
+class Naming:
+    """Calls keys of specifications what the configuration calls them."""
+
+    def __init__(self, grid: Grid) -> None:
+        self.grid, self.config = grid, grid.config
+
+    def words(self, job: Any, changes: list[Change]) -> Iterator[str]:
+        """One sentence per difference, at most a few."""
+        if job.rule.name == "summarize_scores":
+            paths = [path for path, *_ in changes]
+            more = f" and {len(paths) - TOLD} more" if len(paths) > TOLD else ""
+            yield f"the experiment is another one ({', '.join(paths[:TOLD])}{more})"
+            return
+        for path, before, now in changes[:TOLD]:
+            yield f"{self.key(job, path)} {sentence(before, now)}"
+        if len(changes) > TOLD:
+            yield f"{len(changes) - TOLD} more settings of it differ"
+
+    def key(self, job: Any, path: str) -> str:
+        """The key, or file, that a difference at `path` of a job's specification comes from."""
+        names, (first, *rest) = dict(job.wildcards.items()), path.split(".")
+        last = rest[-1] if rest else first
+        if job.rule.name in ("pretrain_encoder", "import_encoder"):
+            return "threads" if first == "threads" else f"encoders.{names['encoder']}.{path}"
+        if first in ("world", "threads"):
+            return path
+        if first in ("parts", "labels", "metrics", "made_by") or last in (
+            "labels",
+            "format",
+            "metrics",
+            "unanswerable",
+        ):
+            task = names.get("task") or (rest[0] if first == "tasks" else self.grid.task(names["target"]).name)
+            return f"resources/tasks/{task}.yaml ({last})"
+        if first in ("rows", "root", "downloads"):
+            return f"data.{first}"
+        if first in ("mix", "tasks") and last in ("portions", "budget", "repeats", "temperature") and "mix" in names:
+            return f"mixes.{names['mix']} ({last})"
+        if first in ("languages", "development"):
+            return {"languages": "languages.evaluation", "development": "languages.selection"}[first]
+        if first == "split":
+            return "data.evaluation_split"
+        if first == "training" or last in ("examples", "max_length", "stride", "pooling"):
+            return self._setting(job, names, last)
+        section = "targets" if "target" in names else "intermediates"
+        return f"{section}.{names.get('target') or names.get('intermediate')}.{path}"
+
+    def _setting(self, job: Any, names: dict[str, str], key: str) -> str:
+        """The section that a setting of fine-tuning comes from: the most special one that names it."""
+        phase = "intermediate" if job.rule.name == "train_intermediate" else "target"
+        name = names[phase]
+        tasks = self.config.intermediate(name).tasks if phase == "intermediate" else [self.grid.task(name).name]
+        own, special = self.config.encoders[names["encoder"]].finetuning, self.config.training.tasks
+        named = self.config.intermediate(name) if phase == "intermediate" else self.config.target(name)
+        alone = tasks[0] if len(tasks) == 1 else None
+        layers: list[tuple[str, Section | None]] = [(f"{phase}s.{name}.training", named.training)]
+        encoder = f"encoders.{names['encoder']}.finetuning"
+        if alone in own.tasks:
+            layers.append((f"{encoder}.tasks.{alone}.{phase}", getattr(own.tasks[alone], phase)))
+        layers.append((f"{encoder}.{phase}", getattr(own, phase)))
+        if alone in special:
+            layers.append((f"training.tasks.{alone}.{phase}", getattr(special[alone], phase)))
+        for place, section in layers:
+            if section is not None and key in section.model_fields_set:
+                return f"{place}.{key}"
+        protocol = protocol_of(self.config, name) if phase == "target" else None
+        if protocol and key in load_task(tasks[0]).protocol.settings.get(protocol, {}):
+            return f"{key} of the protocol {protocol}"
+        return f"training.{phase}.{key}"
+
+
+def sentence(before: Any, now: Any) -> str:
+    """What has become of a value."""
+    if before is MISSING:
+        return f"is new ({short(now)})"
+    if now is MISSING:
+        return f"is gone (was {short(before)})"
+    if _names(before) and _names(now):
+        gained, lost = [name for name in now if name not in before], [name for name in before if name not in now]
+        words = [f"{word} {short(names)}" for word, names in (("gained", gained), ("lost", lost)) if names]
+        return f"has {' and '.join(words)}" if words else f"has another order: {short(now)}"
+    return f"is {short(now)}, was {short(before)}"
+
+
+def _names(value: Any) -> bool:
+    return isinstance(value, list) and all(isinstance(entry, str) for entry in value)
+
+
+def short(value: Any) -> str:
+    text = (
+        ", ".join(value) if _names(value) and value else str(value).lower() if isinstance(value, bool) else str(value)
+    )
+    return text if len(text) <= 80 else f"{text[:77]}..."

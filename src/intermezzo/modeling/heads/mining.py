@@ -1,0 +1,99 @@
+"""Mining of translations in two lists of sentences (BUCC 2018), by margin.
+
+    score(x, y) = cos(x, y) / ((mean cos of x to its k nearest + mean cos of y to its k nearest) / 2)
+
+The ratio margin of Artetxe & Schwenk (2019, arXiv 1811.01136), k = 4, both directions: each sentence proposes its best
+neighbour, and proposals are taken from the best score down while both their sentences are free (LASER's "max").
+What is mined are the pairs above a threshold, the one with the best F1 on dev (Phang et al. and XTREME).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Hashable, Sequence
+
+import torch
+
+from intermezzo.modeling.heads.retrieval import COLUMNS as COLUMNS
+from intermezzo.modeling.heads.retrieval import directions
+from intermezzo.modeling.heads.retrieval import encode as encode  # sentences are read as in retrieval
+from intermezzo.modeling.search import search
+
+NEIGHBOURS = 4
+Pair = tuple[Hashable, Hashable]
+"""A foreign and an English sentence: their positions or ids."""
+
+
+def mine(foreign: torch.Tensor, english: torch.Tensor, k: int = NEIGHBOURS) -> tuple[list[float], list[Pair]]:
+    """Scores and pairs (index of a foreign vector, of an English one), best first, each vector in one pair at most.
+
+    foreign (n, d) and english (m, d): vectors of length 1.
+    """
+    forward, to_english = search(foreign, english, k)
+    backward, to_foreign = search(english, foreign, k)
+    forward, backward = forward.double(), backward.double()
+    near_foreign, near_english = forward.mean(1), backward.mean(1)
+    forward /= _positive((near_foreign[:, None] + near_english[to_english]) / 2)
+    backward /= _positive((near_english[:, None] + near_foreign[to_foreign]) / 2)
+    best_forward, best_backward = forward.max(1), backward.max(1)
+    scores = torch.cat([best_forward.values, best_backward.values])
+    of_foreign = to_english.gather(1, best_forward.indices[:, None])[:, 0].tolist()
+    of_english = to_foreign.gather(1, best_backward.indices[:, None])[:, 0].tolist()
+    proposals = [*enumerate(of_foreign), *((i, j) for j, i in enumerate(of_english))]
+    taken: tuple[set[int], set[int]] = set(), set()
+    kept, pairs = [], []
+    for at in scores.sort(descending=True, stable=True).indices.tolist():
+        i, j = proposals[at]
+        if i not in taken[0] and j not in taken[1]:
+            taken[0].add(i)
+            taken[1].add(j)
+            kept.append(float(scores[at]))
+            pairs.append((i, j))
+    return kept, pairs
+
+
+def _positive(means: torch.Tensor) -> torch.Tensor:
+    """Neighbours that are no nearer than chance, as after centring few sentences, must not turn a score's sign."""
+    return means.clamp_min(1e-6)
+
+
+def best_threshold(scores: Sequence[float], pairs: Sequence[Pair], gold: Collection[Pair]) -> float:
+    """The threshold with the best F1 of the pairs at or above it against `gold` (the highest one at a tie).
+
+    scores must be in descending order. The threshold lies halfway between the last pair that it keeps and the next,
+    as in LASER's BUCC script; it is infinite when no pair is right.
+    """
+    gold = set(gold)
+    best, threshold, right = 0.0, float("inf"), 0
+    for at, (score, pair) in enumerate(zip(scores, pairs, strict=True)):
+        right += pair in gold
+        following = scores[at + 1] if at + 1 < len(scores) else score
+        if at + 1 < len(scores) and following == score:
+            continue  # no threshold parts equal scores
+        f1 = 2 * right / (at + 1 + len(gold))
+        if f1 > best:
+            best, threshold = f1, (score + following) / 2
+    return threshold
+
+
+def mine_rows(
+    rows: list[dict], embed: Callable[[list[str]], torch.Tensor], *, center: bool
+) -> tuple[list[float], list[Pair]]:
+    """`mine` on rows of the mining format, with ids for indices. embed: texts -> vectors (n, d).
+
+    A text that its side holds more than once stands in the search once, and is in no pair: nobody can say which of
+    its ids is meant (so do LASER's and XTREME's scripts). Either side may be empty: then there are no pairs.
+    """
+    vectors, ids = [], []
+    for side in ("foreign", "english"):
+        found: dict[str, list[str]] = {}
+        for row in rows:
+            if row["side"] == side:
+                found.setdefault(row["text"], []).append(row["id"])
+        if not found:
+            return [], []
+        vectors.append(directions(embed(list(found)), center=center))
+        ids.append([one[0] if len(one) == 1 else None for one in found.values()])
+    scores, pairs = mine(*vectors)
+    named = [(score, (ids[0][i], ids[1][j])) for score, (i, j) in zip(scores, pairs, strict=True)]
+    certain = [(score, pair) for score, pair in named if None not in pair]
+    return [score for score, _ in certain], [pair for _, pair in certain]

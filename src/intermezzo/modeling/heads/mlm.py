@@ -1,0 +1,110 @@
+"""Masked language modelling as an intermediate task: continued pretraining on text (Phang et al. 2020).
+
+The head is the one that the encoder was pretrained with, where its folder has it; its output matrix is the encoder's
+word embeddings. Which tokens are masked is drawn anew each time a text is seen, from torch's random state, which
+training states hold: a resumed run masks what an undisturbed one would.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors import safe_open
+from tokenizers import Tokenizer
+from torch import nn
+from torch.nn.functional import cross_entropy, gelu, linear
+
+from intermezzo.modeling.encoder import Encoder
+from intermezzo.modeling.heads import NUMBER, NUMBERS, PAIRS, Feature, full, on, targets
+from intermezzo.modeling.packing import Packed
+from intermezzo.modeling.tokenizer import mask_token
+
+COLUMNS = {"target": PAIRS, "inside": NUMBERS, "mask": NUMBER, "vocabulary": NUMBER}
+MASK_RATE = 0.15
+"""Share of the tokens to be predicted (BERT, XLM-R); of these 80 % are masked, 10 % replaced, 10 % left."""
+_PRETRAINED = {
+    "dense": ("lm_head.dense", "cls.predictions.transform.dense"),
+    "norm": ("lm_head.layer_norm", "cls.predictions.transform.LayerNorm"),
+}
+"""Part of the head -> its name in checkpoints of XLM-R and of BERT."""
+_BIAS = ("lm_head.bias", "cls.predictions.bias")
+
+
+def encode(rows: list[dict], tokenizer: Tokenizer, task: dict, settings: dict) -> list[Feature]:
+    """Features of at most `max_length` tokens; a longer text gives several. extra: which tokens may be masked."""
+    tokenizer.enable_truncation(settings["max_length"], stride=0)
+    texts = [(row["text"], row["text_pair"]) if row["text_pair"] else row["text"] for row in rows]
+    mask, size = tokenizer.token_to_id(mask_token(tokenizer)), tokenizer.get_vocab_size()
+    features = []
+    for i, encoding in enumerate(tokenizer.encode_batch(texts)):
+        for piece in [encoding, *encoding.overflowing]:
+            inside = [at for at, special in enumerate(piece.special_tokens_mask) if not special]
+            if inside:
+                extra = {"inside": inside, "mask": mask, "vocabulary": size}
+                features.append(Feature(i, [piece.ids], [piece.type_ids], [], extra))
+    return features
+
+
+class Head(nn.Module):
+    """dense, GELU, layer norm, then the word embeddings as output matrix; `attach` it before use."""
+
+    def __init__(self, hidden_size: int, task: dict, settings: dict) -> None:
+        super().__init__()
+        self.dense = nn.Linear(hidden_size, hidden_size)
+        self.norm = nn.LayerNorm(hidden_size)
+
+    def attach(self, encoder: Encoder, folder: Path) -> None:
+        """Tie the output to the encoder's word embeddings, and take over the pretrained head that `folder` has."""
+        embeddings = encoder.model.get_input_embeddings().weight
+        self._embeddings = [embeddings]  # in a list: no parameter of the head
+        self.bias = nn.Parameter(torch.zeros(len(embeddings)))
+        self.norm.eps = encoder.config.layer_norm_eps
+        with safe_open(folder / "model.safetensors", "pt") as weights, torch.no_grad():
+            known = set(weights.keys())
+            for part, names in _PRETRAINED.items():
+                for name in (name for name in names if f"{name}.weight" in known):
+                    module = getattr(self, part)
+                    module.weight.copy_(weights.get_tensor(f"{name}.weight"))
+                    module.bias.copy_(weights.get_tensor(f"{name}.bias"))
+            for name in (name for name in _BIAS if name in known):
+                self.bias.copy_(weights.get_tensor(name))
+
+    def corrupt(self, features: list[Feature]) -> list[Feature]:
+        """The same features with tokens masked; target: (place, right token) of what is to be predicted."""
+        return [_masked(feature) for feature in features]
+
+    def reads(self, features: list[Feature], batch: Packed) -> torch.Tensor:
+        return targets(features, batch)
+
+    def forward(self, states: torch.Tensor, batch: Packed) -> tuple[torch.Tensor, Sequence[int]]:
+        """The states (T, H), and where each sequence starts (N,): logits are computed where a token was masked."""
+        return states, batch.begins
+
+    def count(self, features: list[Feature]) -> int:
+        """Masked tokens."""
+        return sum(len(feature.target) for feature in features)
+
+    def loss(self, outputs: tuple[torch.Tensor, Sequence[int]], features: list[Feature]) -> torch.Tensor:
+        """Mean over the masked tokens of the batch."""
+        states, starts = outputs
+        where = zip(starts, features, strict=True)
+        places = [(start + at, token) for start, feature in where for at, token in feature.target]
+        at, gold = on(states.device, places).T
+        hidden = self.norm(gelu(self.dense(states[at])))
+        return cross_entropy(full(linear(hidden, self._embeddings[0], self.bias)), gold)
+
+
+def _masked(feature: Feature) -> Feature:
+    tokens, inside = np.asarray(feature.sequences[0]).tolist(), feature.extra["inside"]
+    chosen = [inside[i] for i in torch.nonzero(torch.rand(len(inside)) < MASK_RATE)[:, 0].tolist()]
+    chosen = chosen or [inside[int(torch.randint(len(inside), ()))]]
+    target = [(at, tokens[at]) for at in chosen]
+    how = torch.rand(len(chosen)).tolist()
+    others = torch.randint(feature.extra["vocabulary"], (len(chosen),)).tolist()
+    for at, draw, other in zip(chosen, how, others, strict=True):
+        tokens[at] = feature.extra["mask"] if draw < 0.8 else other if draw < 0.9 else tokens[at]
+    return replace(feature, sequences=[tokens], target=target)
