@@ -18,12 +18,14 @@ from typing import Any, TextIO
 from intermezzo import __version__
 from intermezzo.core.environment import settle
 from intermezzo.core.errors import UserError, in_words
+from intermezzo.core.logs import configure
 from intermezzo.execution.usage import recorded
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one stage; returns the exit status (0, or 2 for a problem that the user can mend)."""
     options = _parser().parse_args(arguments)
+    configure()
     try:
         if "spec" in options:
             settle(options.spec.get("threads", 1), online=_needs_network(options.spec))

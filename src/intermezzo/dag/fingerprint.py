@@ -21,7 +21,7 @@ import yaml
 from intermezzo.core.artifacts import canonical
 
 PACKAGE = Path(__file__).resolve().parents[1]
-_EXEMPT = frozenset({"intermezzo.core.errors"})
+_EXEMPT = frozenset({"intermezzo.core.errors", "intermezzo.core.logs"})
 """Modules that cannot change a result: they only word what is said when there is none."""
 MADE_OF: dict[str, dict[str, str]] = {}
 """Fingerprint -> hash of each module and resource and version of each library behind it, so that changes have names."""
