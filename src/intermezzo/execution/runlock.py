@@ -18,7 +18,7 @@ from typing import Any, TextIO
 
 from intermezzo.core.artifacts import write_text
 from intermezzo.core.errors import UserError
-from intermezzo.dag.fingerprint import MADE_OF
+from intermezzo.dag.fingerprint import COMPONENTS
 
 LOCK = "intermezzo.lock"
 """In .snakemake: who is running here, or was when it was killed."""
@@ -112,8 +112,8 @@ def clean(results: Path, killed: dict[str, Any]) -> None:
 def note(folder: Path) -> None:
     """Keep what is behind the fingerprints of this run's code, so that a later change of it has a name."""
     known = noted(folder)
-    if MADE_OF.keys() - known.keys():
-        write_text(folder / CODE, json.dumps(known | MADE_OF))
+    if COMPONENTS.keys() - known.keys():
+        write_text(folder / CODE, json.dumps(known | COMPONENTS))
 
 
 def noted(folder: Path) -> dict[str, dict[str, str]]:

@@ -27,7 +27,7 @@ from typing import Any, TypeVar
 import torch
 import torch.distributed as dist
 
-from intermezzo.core.errors import UserError, in_words
+from intermezzo.core.errors import UserError, describe_os_error
 
 PATIENCE = timedelta(days=1)
 """How long a process waits for the others: a dead one is seen at once, this is for one that hangs."""
@@ -118,7 +118,7 @@ def _process(work: tuple[Callable[..., None], tuple]) -> None:
         job(*arguments)
         dist.destroy_process_group()
     except Exception as error:
-        if (message := in_words(error)) is None:
+        if (message := describe_os_error(error)) is None:
             raise
         raise UserError(message) from None
 

@@ -23,7 +23,7 @@ from typing import Any
 from intermezzo.cli.commands.changes import Naming, differences
 from intermezzo.config import load
 from intermezzo.core.errors import UserError
-from intermezzo.dag.fingerprint import MADE_OF, PACKAGE
+from intermezzo.dag.fingerprint import COMPONENTS, PACKAGE
 from intermezzo.execution.runlock import noted
 
 SHOWN = 10
@@ -119,7 +119,7 @@ class Causes:
     def __init__(self, workflow: Any) -> None:
         self.workflow, self.records = workflow, workflow.persistence
         self.naming = Naming(workflow.globals["grid"])
-        self.modules = noted(Path(self.records.path)) | MADE_OF
+        self.modules = noted(Path(self.records.path)) | COMPONENTS
 
     def of(self, job: Any) -> list[str]:
         """The causes of one job, in words that follow "because"."""
