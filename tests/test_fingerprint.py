@@ -150,7 +150,9 @@ def test_stages_do_not_reach_the_formats_that_they_import_by_name(root, absent):
 def test_the_syntax_tree_counts_as_every_version_of_python_reads_it():
     """Versions add fields that are empty (`type_params` in 3.12); what is written does not change."""
     plain = ast.parse("class A:\n    def f(self, x=1, **y): return {**y, 'a': x}")
-    later = ast.parse("class A:\n    '''Doc.'''\n    def f(self, x=1, **y):\n        'Doc.'\n        return {**y, 'a': x}")
+    later = ast.parse(
+        "class A:\n    '''Doc.'''\n    def f(self, x=1, **y):\n        'Doc.'\n        return {**y, 'a': x}"
+    )
     for node in ast.walk(later):
         if isinstance(node, ast.ClassDef | ast.FunctionDef):
             node._fields = tuple(dict.fromkeys((*node._fields, "type_params")))

@@ -7,14 +7,15 @@ from typing import Any, Literal
 
 from intermezzo.config.models import Config
 from intermezzo.config.sections.base import Section
-from intermezzo.config.sections.training import EncoderTraining, TaskTraining
+from intermezzo.config.sections.targets import RetrievalConfig
+from intermezzo.config.sections.training import EncoderTraining, Finetuning, TaskTraining
 from intermezzo.tasks import Task, load_task
 
 Phase = Literal["intermediate", "target"]
 
 
-def resolve(config: Config, encoder: str, phase: Phase, name: str, tasks: Sequence[str]) -> dict[str, Any]:
-    """All settings of one run as a plain dict, for the intermediate or target called `name`.
+def resolve(config: Config, encoder: str, phase: Phase, name: str, tasks: Sequence[str]) -> Finetuning:
+    """All settings of one run, for the intermediate or target called `name`.
 
     In rising order: `training.<phase>`, a target's published protocol, `training.tasks.<task>.<phase>`, the encoder's
     `finetuning.<phase>` and `finetuning.tasks.<task>.<phase>`, and the `training` of the intermediate or target
@@ -22,7 +23,7 @@ def resolve(config: Config, encoder: str, phase: Phase, name: str, tasks: Sequen
     """
     own = config.encoders[encoder].finetuning if encoder in config.encoders else EncoderTraining()
     named = config.intermediate(name) if phase == "intermediate" else config.target(name)
-    settings = getattr(config.training, phase).model_dump()
+    settings: dict[str, Any] = {}
     if phase == "target" and (protocol := protocol_of(config, name)):
         settings |= load_task(tasks[0]).protocol.settings.get(protocol, {})
     for layer in (
@@ -32,12 +33,12 @@ def resolve(config: Config, encoder: str, phase: Phase, name: str, tasks: Sequen
         named.training,
     ):
         settings |= {key: getattr(layer, key) for key in layer.model_fields_set}
-    return settings
+    return getattr(config.training, phase).model_copy(update=settings)
 
 
 def examples_of(config: Config, encoder: str, phase: Phase, name: str, task: str) -> int | None:
     """Training examples of one task of a run (of several tasks each has its own number)."""
-    return resolve(config, encoder, phase, name, [task])["examples"]
+    return resolve(config, encoder, phase, name, [task]).examples
 
 
 def protocol_of(config: Config, target: str) -> str | None:
@@ -51,11 +52,11 @@ def training_tasks(config: Config, target: str, task: Task) -> list[str]:
     return list(task.protocol.train) or [task.name] if chosen is None else chosen
 
 
-def retrieval_of(config: Config, target: str, task: Task) -> dict[str, Any]:
+def retrieval_of(config: Config, target: str, task: Task) -> RetrievalConfig:
     """How sentence vectors are read off an encoder: the target's own settings, else its protocol's, else defaults."""
     own = config.target(target).retrieval
     published = task.protocol.retrieval.get(protocol_of(config, target) or "", {})
-    return own.model_dump() | published | own.model_dump(include=own.model_fields_set)
+    return own.model_copy(update=published | own.model_dump(include=own.model_fields_set))
 
 
 def _of_task(sections: dict[str, TaskTraining], tasks: Sequence[str], phase: Phase) -> list[Section]:

@@ -23,7 +23,7 @@ import yaml
 from intermezzo.core.artifacts import canonical
 
 PACKAGE = Path(__file__).resolve().parents[1]
-_EXEMPT = frozenset({"intermezzo.core.errors", "intermezzo.core.logs"})
+_EXEMPT = frozenset({"intermezzo.core.errors", "intermezzo.core.logs", "intermezzo.core.validation"})
 """Modules that cannot change a result: they only word what is said when there is none."""
 COMPONENTS: dict[str, dict[str, str]] = {}
 """Fingerprint -> hash of each module and resource and version of each library behind it, so that changes have names."""

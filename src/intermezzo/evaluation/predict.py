@@ -91,7 +91,7 @@ class _Headed:
         return self.head(self._states(packed, reads(self.head, features, packed)), packed)
 
     def _states(self, packed: Packed, rows: torch.Tensor | None = None) -> torch.Tensor:
-        with autocast(self.settings):
+        with autocast(self.settings.get("precision", "auto")):
             states = self.encoder(packed, rows=rows)
         return full(states)
 
@@ -139,7 +139,7 @@ class _Sentences:
 
     def _pooled(self, packed: Packed, features: list[Feature]) -> torch.Tensor:
         layer, pooling = self.settings["layer"], self.settings["pooling"]
-        with autocast(self.settings):
+        with autocast(self.settings.get("precision", "auto")):
             states = self.encoder(packed, layer, pooled_tokens(packed, pooling))
         return pool(full(states), packed, pooling).float()
 

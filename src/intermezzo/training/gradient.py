@@ -14,6 +14,7 @@ from typing import Any, Protocol, TypeVar
 import torch
 
 from intermezzo.core.errors import UserError
+from intermezzo.specs.optimisation import Precision
 from intermezzo.training.distributed import gathered, highest, leads, processes, rank, sum_gradients
 from intermezzo.training.hardware import autocast, device
 from intermezzo.training.randomness import alike, random_state, set_random_state
@@ -84,12 +85,13 @@ class Gradient:
     def __init__(
         self,
         batches: Batches,
-        settings: dict[str, Any],
+        precision: Precision,
+        micro_tokens: int | None,
         say: Callable[[str], None],
         parameters: Sequence[torch.nn.Parameter] = (),
     ) -> None:
-        self.batches, self.settings, self.say, self.parameters = batches, settings, say, parameters
-        self.budget: int | None = settings.get("micro_tokens")
+        self.batches, self.precision, self.say, self.parameters = batches, precision, say, parameters
+        self.budget = micro_tokens
 
     def __call__(self, step: int, clear: Callable[[], None]) -> tuple[torch.Tensor, int]:
         """The batch's mean loss (detached) and its number of tokens. `clear` drops gradients of an attempt that failed.
@@ -137,7 +139,7 @@ class Gradient:
                 share = self.batches.weight(step, part) / whole if whole else 0.0
                 if not share:
                     continue  # the mean over nothing is not a number
-                with autocast(self.settings):
+                with autocast(self.precision):
                     loss = self.batches.loss(step, self.batches.outputs(step, part), part)
                 loss = loss if share == 1 else loss * share
                 loss.backward()
@@ -153,13 +155,13 @@ class Gradient:
             made = []
             for part in parts:
                 drawn.append(random_state())
-                with torch.no_grad(), autocast(self.settings):
+                with torch.no_grad(), autocast(self.precision):
                     made.append(self.batches.outputs(step, part))
             return made
 
         cached = _attempt(first)
         outputs = _in_order(torch.cat(cached) if cached else None, shares).requires_grad_()
-        with autocast(self.settings):
+        with autocast(self.precision):
             loss = self.batches.loss(step, outputs, items)
         if leads():
             loss.backward()
@@ -173,7 +175,7 @@ class Gradient:
             gradients = rows.split([len(made) for made in cached])
             for part, state, gradient in zip(parts, drawn, gradients, strict=True):
                 set_random_state(state)  # the same dropout as in the first pass
-                with autocast(self.settings):
+                with autocast(self.precision):
                     again = self.batches.outputs(step, part)
                 again.backward(gradient)
 

@@ -8,11 +8,11 @@ processes, on CPU). Processes that train together (`intermezzo.training.distribu
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import nn
 
+from intermezzo.specs.optimisation import Optimisation
 from intermezzo.training.distributed import copy_weights, leads, same
 from intermezzo.training.gradient import Batches, Gradient
 from intermezzo.training.hardware import device as device
@@ -27,7 +27,7 @@ def train(
     modules: nn.Module,
     batches: Batches,
     steps: int,
-    settings: dict[str, Any],
+    settings: Optimisation,
     *,
     state: Path,
     log: Path,
@@ -36,16 +36,13 @@ def train(
 ) -> float:
     """Run `steps` optimizer steps on the parameters of `modules` and return the mean loss of the last tenth.
 
-    settings: learning_rate, weight_decay (not on biases and layer norms), warmup (share of steps, then linear decay
-    to zero), clip (gradient norm, of the whole batch), and optionally betas, precision, micro_tokens (most tokens
-    computed at a time; the batch stays the same).
     state: file for resuming, written whole or not at all, removed by the caller once the model is saved. `keep`: write
     it at the end too, so that a run that is killed in a later stage does not train this one again.
     Raises UserError when the loss is not a number or diverges, naming step and batch; the last state is then good.
     """
     optimizer = _optimizer(modules, settings)
     parameters = [p for group in optimizer.param_groups for p in group["params"]]
-    gradient = Gradient(batches, settings, say, parameters)
+    gradient = Gradient(batches, settings.precision, settings.micro_tokens, say, parameters)
     size = sum(p.numel() for p in parameters)
     modules.train()
     with own_stream(name):
@@ -60,7 +57,7 @@ def train(
                 for group in optimizer.param_groups:
                     group["lr"] = learning_rate(step, steps, settings)
                 loss, tokens = gradient(step, optimizer.zero_grad)
-                norm = nn.utils.clip_grad_norm_(parameters, settings["clip"])
+                norm = nn.utils.clip_grad_norm_(parameters, settings.clip)
                 optimizer.step()
                 optimizer.zero_grad(set_to_none=True)
                 progress.add(step, loss, norm, tokens)
@@ -76,27 +73,26 @@ def train(
     return progress.loss()
 
 
-def _optimizer(modules: nn.Module, settings: dict[str, Any]) -> torch.optim.Optimizer:
+def _optimizer(modules: nn.Module, settings: Optimisation) -> torch.optim.Optimizer:
     """Fused AdamW; weight decay on matrices alone (BERT's and XLM-R's practice)."""
     trained = [p for p in modules.parameters() if p.requires_grad]
     groups = [
-        {"params": [p for p in trained if p.ndim > 1], "weight_decay": settings["weight_decay"]},
+        {"params": [p for p in trained if p.ndim > 1], "weight_decay": settings.weight_decay},
         {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0},
     ]
-    betas = tuple(settings.get("betas", (0.9, 0.999)))
-    return torch.optim.AdamW([g for g in groups if g["params"]], lr=0.0, betas=betas, eps=1e-8, fused=True)
+    return torch.optim.AdamW([g for g in groups if g["params"]], lr=0.0, betas=settings.betas, eps=1e-8, fused=True)
 
 
-def learning_rate(step: int, steps: int, settings: dict[str, Any]) -> float:
+def learning_rate(step: int, steps: int, settings: Optimisation) -> float:
     """Linear warm-up over a share of the steps, then linear decay."""
-    rising = max(1, round(steps * settings["warmup"]))
+    rising = max(1, round(steps * settings.warmup))
     share = (step + 1) / rising if step < rising else (steps - step) / max(1, steps - rising)
-    return settings["learning_rate"] * share
+    return settings.learning_rate * share
 
 
-def decay(steps: int, settings: dict[str, Any]) -> float:
+def decay(steps: int, settings: Optimisation) -> float:
     """What AdamW leaves of a matrix's weight that never has a gradient: the product of 1 - rate x weight decay."""
     left = 1.0
     for step in range(steps):
-        left *= 1 - learning_rate(step, steps, settings) * settings["weight_decay"]
+        left *= 1 - learning_rate(step, steps, settings) * settings.weight_decay
     return left
