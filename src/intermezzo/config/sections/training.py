@@ -49,7 +49,8 @@ class Finetuning(Training):
         description="Precision of the computation (weights are float32): `auto` = bfloat16 on GPUs that support it.",
     )
     micro_tokens: Count | None = Field(
-        None, description="Tokens that are computed at once; a larger batch is summed up in parts. null = no limit."
+        None,
+        description="Maximum tokens per forward pass; gradients of larger batches are accumulated. null = no limit.",
     )
     cuda_graphs: bool = Field(False, description=CUDA_GRAPHS)
 
