@@ -18,6 +18,9 @@ from intermezzo.config.sections.intermediates import IntermediateConfig, MixConf
 from intermezzo.config.sections.targets import TargetConfig
 from intermezzo.config.sections.training import TrainingConfig
 
+_TARGETS = "nli qa pos retrieval".split()  # noqa: SIM905
+"""The default targets, which are tasks of these names."""
+
 
 class GridConfig(Section):
     """What runs: the product of these lists. The baseline (no intermediate training) always runs."""
@@ -31,8 +34,7 @@ class GridConfig(Section):
         description="Names of `mixes`. Each intermediate is trained in every mix, or in those that it names itself.",
     )
     targets: list[Name] = Field(
-        ["nli", "qa", "pos", "retrieval"],
-        description="Names of `targets`, or of tasks (then with the default settings).",
+        _TARGETS, description="Names of `targets`, or of tasks (then with the default settings)."
     )
     seeds: list[Seed] = Field([0, 1], description="Seeds of intermediate and target training.")
 
@@ -78,7 +80,7 @@ class Config(Section):
     )
     translation: TranslationConfig = Field(TranslationConfig(), description=TranslationConfig.__doc__)
     targets: dict[Name, TargetConfig] = Field(
-        {name: TargetConfig(task=name) for name in ("nli", "qa", "pos", "retrieval")}, description="Targets by name."
+        {name: TargetConfig(task=name) for name in _TARGETS}, description="Targets by name."
     )
     training: TrainingConfig = Field(TrainingConfig(), description=TrainingConfig.__doc__)
     keep: KeepConfig = Field(KeepConfig(), description=KeepConfig.__doc__)
