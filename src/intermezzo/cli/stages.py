@@ -48,11 +48,11 @@ def translate(options: Namespace) -> None:
 
 
 def pretrain(options: Namespace) -> None:
+    from intermezzo.tasks import load_task
     from intermezzo.training.pretrain import pretrain
 
     text, parallel = _by_language(options.text), _by_language(options.parallel)
-    _check(options.text, {"text": "mlm"})
-    _check(options.parallel, {"parallel": "retrieval"})
+    _check([*options.text, *options.parallel], {name: load_task(name).format for name in ("text", "parallel")})
     state = _state(options, [*options.text, *options.parallel])
     with adoption.once(options.out, state) as there:
         if not there:
@@ -145,16 +145,17 @@ def _check(data: Iterable[Path], formats_of: dict[str, str]) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    from intermezzo.tasks.formats import SCHEMAS
+    from intermezzo.tasks.formats import load_format
 
     for path in data:
         fmt = formats_of[path.parts[-3]]
+        columns = list(load_format(fmt).columns)
         try:
             found = pq.read_schema(path).names
         except (OSError, pa.ArrowException) as error:
             raise UserError(f"{path}: not a readable Parquet file ({error}); delete it and run again") from None
-        if found != SCHEMAS[fmt].names:
-            raise UserError(f"{path}: columns {found}, {fmt} data has {SCHEMAS[fmt].names}; delete it and run again")
+        if found != columns:
+            raise UserError(f"{path}: columns {found}, {fmt} data has {columns}; delete it and run again")
 
 
 def _by_language(paths: list[Path]) -> dict[str, Path]:

@@ -92,9 +92,9 @@ def read_part(task: Task, part: dict[str, Any], files: list[File], where: str) -
     steps.check_types(rows, task.format, named, nulls=True)
     rows = _apply(steps.AFTER_TYPES, rows, chosen, named, where)
     steps.check_types(rows, task.format, named, nulls=False)
-    if task.format == "span":
-        _check_answers(task, rows, named)
-    else:
+    if problem := task.form.refused(rows, unanswerable=task.unanswerable):
+        raise named.fault(problem)
+    if task.form.normalised:
         rows = steps.nfc(rows)
     formats.table(rows, task.format, task.labels, origin=str(named))  # here, where the file's name is known
     return rows
@@ -153,13 +153,6 @@ def _apply(known: dict[str, steps.Step], rows: list[Row], chosen: dict[str, Any]
         except (AttributeError, KeyError, TypeError) as error:
             raise UserError(f"{where}: step {key}: {chosen[key]} does not fit these rows ({error})") from None
     return rows
-
-
-def _check_answers(task: Task, rows: list[Row], file: File) -> None:
-    empty = [] if task.unanswerable else [row["id"] for row in rows if not row["answers"]]
-    if empty:
-        mend = "set `unanswerable: true` in the task file, or leave them out with `drop: [unlocated]`"
-        raise file.fault(f"{len(empty)} questions have no answer (the first: {empty[0]!r}); {mend}")
 
 
 def _check_options(reader: Callable[..., list[Row]], options: dict[str, Any], where: str) -> None:
