@@ -10,10 +10,9 @@ from intermezzo import sources, tasks
 from intermezzo.config.sections.targets import RetrievalConfig
 from intermezzo.config.sections.training import Overrides
 from intermezzo.core.errors import UserError
-from intermezzo.evaluation.metrics import METRICS
 from intermezzo.sources import files
 from intermezzo.sources.files.reading import File
-from intermezzo.tasks import TRAINED, load_task, task_names
+from intermezzo.tasks import load_task, task_names
 from intermezzo.world.generators import GENERATORS
 from toy_files import REVIEWS
 
@@ -42,7 +41,7 @@ def test_a_task_file_is_complete(name):
     task = load_task(name)
     assert task.description.strip() and task.citation.strip() and task.licence.strip()
     assert task.sources.world or task.sources.parts("files") or task.sources.parts("hub")
-    assert set(task.metrics) <= set(METRICS.get(task.format, ()))
+    assert set(task.metrics) <= {metric.name for metric in task.form.metrics}
     if task.format in ("classification", "tagging"):
         assert task.labels == "from_data" or len(set(task.labels)) == len(task.labels) > 1
     else:
@@ -56,7 +55,7 @@ def test_a_task_file_is_complete(name):
 def test_a_protocol_can_be_followed(name):
     protocol = load_task(name).protocol
     for trained in protocol.train:
-        assert load_task(trained).format == load_task(name).format in TRAINED
+        assert load_task(trained).format == load_task(name).format and load_task(name).form.trained
         assert set(load_task(trained).labels) <= set(load_task(name).labels)
     for values in protocol.settings.values():
         assert Overrides.model_validate(values).model_fields_set == set(values)

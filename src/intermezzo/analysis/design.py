@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 from intermezzo.specs.summary import SummarySpec
+from intermezzo.tasks.formats import load_format
 
 BASELINE = "none"
 """The intermediate that stands for: no intermediate training."""
@@ -77,7 +78,7 @@ class Design(SummarySpec):
 
     def seeds_of(self, intermediate: str, target: str) -> tuple[int | None, ...]:
         """Seeds of a cell; retrieval and mining on the untouched encoder have none, so they are there once."""
-        untrained = intermediate == BASELINE and self.targets[target].format in ("retrieval", "mining")
+        untrained = intermediate == BASELINE and not load_format(self.targets[target].format).trained
         return (None,) if untrained else self.seeds
 
     def cells(self) -> Iterator[Cell]:

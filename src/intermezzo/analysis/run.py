@@ -8,8 +8,8 @@ from pathlib import Path
 from intermezzo.analysis import answer as answers
 from intermezzo.analysis import scores as tidy
 from intermezzo.analysis import summary as summaries
-from intermezzo.analysis.comparisons import Comparisons
 from intermezzo.analysis.design import Design
+from intermezzo.analysis.pairing import Comparisons
 from intermezzo.core.artifacts import write_text
 
 
@@ -28,8 +28,8 @@ def summarize(
     Equal results give equal bytes: nothing depends on time, machine or the order of the files.
     """
     frame = tidy.read(result_paths, design)
-    chosen_on = tidy.read(development_paths, design.on_development()).assign(split="dev")
+    development = tidy.read(development_paths, design.on_development()).assign(split="dev")
     comparisons = Comparisons(frame, design)
     tidy.write(frame, scores)
     summaries.write(summaries.table(comparisons), summary)
-    write_text(answer, answers.text(comparisons, None if chosen_on.empty else chosen_on))
+    write_text(answer, answers.text(comparisons, None if development.empty else development))

@@ -54,8 +54,9 @@ def check_columns(files: Iterable[Path], fmt: str) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    from intermezzo.tasks.formats import SCHEMAS
+    from intermezzo.tasks.formats import load_format
 
+    expected = list(load_format(fmt).columns)
     for path in files:
         if not path.is_file():
             raise UserError(f"{path}: no such file")
@@ -63,8 +64,8 @@ def check_columns(files: Iterable[Path], fmt: str) -> None:
             columns = pq.read_schema(path).names
         except (OSError, pa.ArrowException) as error:
             raise UserError(f"{path}: not a readable Parquet file ({error}); delete it and run again") from None
-        if columns != SCHEMAS[fmt].names:
-            raise UserError(f"{path}: columns {columns}, {fmt} data has {SCHEMAS[fmt].names}; delete it and run again")
+        if columns != expected:
+            raise UserError(f"{path}: columns {columns}, {fmt} data has {expected}; delete it and run again")
 
 
 def by_language(task: str, files: dict[str, Path]) -> dict[str, Path]:

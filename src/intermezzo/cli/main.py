@@ -8,6 +8,7 @@ is one message there and exit status 2.
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext, redirect_stderr
@@ -16,7 +17,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from intermezzo import __version__
-from intermezzo.core.environment import settle
+from intermezzo.core.environment import QUIET, settle
 from intermezzo.core.errors import UserError, describe_os_error
 from intermezzo.core.logs import configure
 from intermezzo.execution.usage import recorded
@@ -27,6 +28,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one stage; returns the exit status (0, or 2 for a problem that the user can mend)."""
     options = _parser().parse_args(arguments)
     configure()
+    os.environ.update(QUIET)
     try:
         if "spec" in options:
             options.spec = _spec(options)

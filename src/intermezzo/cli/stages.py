@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from intermezzo.cli.data_files import by_language, check_columns, named_files
 from intermezzo.core.artifacts import atomic, digest, sha256
+from intermezzo.core.environment import bulk_import
 from intermezzo.core.errors import UserError
 from intermezzo.execution import adoption, weight_leases
 
@@ -56,30 +57,35 @@ def translate(options: Namespace) -> None:
 
 
 def pretrain(options: Namespace) -> None:
-    """Pretrain an encoder, or take over the one that a killed run's job has made."""
-    from intermezzo.training.pretrain import pretrain
+    """Pretrain an encoder, or adopt the one that a killed run's job has made."""
+    from intermezzo.tasks import load_task
+
+    with bulk_import():
+        from intermezzo.training.pretrain import pretrain
 
     spec = options.spec
     text = named_files("--text", options.text, spec.languages, "LANGUAGE=PATH", whole=True)
     parallel = named_files("--parallel", options.parallel, spec.languages, "LANGUAGE=PATH")
-    check_columns(text.values(), "mlm")
-    check_columns(parallel.values(), "retrieval")
+    check_columns(text.values(), load_task("text").format)
+    check_columns(parallel.values(), load_task("parallel").format)
     state = _state(options, [*text.values(), *parallel.values()])
-    with adoption.once(options.out, state) as adopted:
+    with adoption.exclusive(options.out, state) as adopted:
         if not adopted:
             pretrain(spec, text, parallel, options.out, state, options.code)
 
 
 def import_encoder(options: Namespace) -> None:
     """Take an encoder from elsewhere."""
-    from intermezzo.modeling.encoder import import_encoder
+    with bulk_import():
+        from intermezzo.modeling.encoder import import_encoder
 
     import_encoder(options.spec, options.out, options.code)
 
 
 def finetune(options: Namespace) -> None:
-    """Fine-tune a model, or take over the one that a killed run's job has made."""
-    from intermezzo.training.finetune import finetune
+    """Fine-tune a model, or adopt the one that a killed run's job has made."""
+    with bulk_import():
+        from intermezzo.training.finetune import finetune
 
     spec = options.spec
     data = named_files("--data", options.data, spec.data_names, whole=True)
@@ -87,17 +93,18 @@ def finetune(options: Namespace) -> None:
         check_columns((path for name, path in data.items() if name.startswith(f"{task.name}/")), task.format)
     tokens = options.states.with_name(".cache") / "tokens"
     state, model = _state(options, [options.model, *data.values()]), options.model.parent
-    adoption.forget(model, options.states)
-    with adoption.once(options.out, state) as adopted:
+    adoption.discard(model, options.states)
+    with adoption.exclusive(options.out, state) as adopted:
         if not adopted:
-            weight_leases.need(model, options.out, options.states, _train_again(tokens))
+            weight_leases.ensure_weights(model, options.out, options.states, _train_again(tokens))
             finetune(spec, model, data, options.out, state, options.code, tokens)
     weight_leases.release(model, options.out)
 
 
 def evaluate(options: Namespace) -> None:
     """Predict and score one target in all its languages."""
-    from intermezzo.evaluation.evaluate import evaluate
+    with bulk_import():
+        from intermezzo.evaluation.evaluate import evaluate
     from intermezzo.specs.evaluation import CodeStamps, RunNames
 
     spec, names = options.spec, RunNames.read(options.names)
@@ -107,7 +114,7 @@ def evaluate(options: Namespace) -> None:
     check_columns([*data.values(), *support.values()], task.format)
     outputs = {name: options.out / f"{name}.json" for name in data}
     model, tokens = options.model.parent, options.cache / "tokens"
-    adoption.forget(model, options.states)
+    adoption.discard(model, options.states)
     evaluate(
         _as_before(spec),
         model,
@@ -117,7 +124,7 @@ def evaluate(options: Namespace) -> None:
         support=support,
         cache=options.cache,
         code=CodeStamps.read(options.code or "{}").model_dump(),
-        fetch=lambda: weight_leases.need(model, options.out, options.states, _train_again(tokens)),
+        fetch=lambda: weight_leases.ensure_weights(model, options.out, options.states, _train_again(tokens)),
     )
     weight_leases.release(model, options.out)
 

@@ -27,7 +27,7 @@ from intermezzo.core.environment import settle
 from intermezzo.core.errors import UserError
 from intermezzo.core.memoize import memoize
 from intermezzo.dag.paths import BASELINE, Run, one_of
-from intermezzo.tasks import TRAINED, Task, load_task
+from intermezzo.tasks import Task, load_task
 
 
 class Grid:
@@ -74,7 +74,7 @@ class Grid:
 
     def is_trained(self, target: str) -> bool:
         """Is the target fine-tuned? Retrieval and mining are evaluated directly."""
-        return self.task(target).format in TRAINED
+        return self.task(target).form.trained
 
     @cached_property
     def trained_targets(self) -> list[str]:

@@ -21,10 +21,18 @@ from typing import Any
 import yaml
 
 from intermezzo.core.artifacts import canonical
+from intermezzo.tasks.formats.base import Format
 
 PACKAGE = Path(__file__).resolve().parents[1]
-_EXEMPT = frozenset({"intermezzo.core.errors", "intermezzo.core.logs", "intermezzo.core.validation"})
-"""Modules that cannot change a result: they only word what is said when there is none."""
+_EXEMPT = frozenset(
+    {
+        "intermezzo.core.errors",
+        "intermezzo.core.logs",
+        "intermezzo.core.validation",
+        "intermezzo.tasks.submission_files",
+    }
+)
+"""Modules that cannot change a result: they only word what is said when there is none, or write submissions."""
 COMPONENTS: dict[str, dict[str, str]] = {}
 """Fingerprint -> hash of each module and resource and version of each library behind it, so that changes have names."""
 
@@ -153,21 +161,42 @@ def _data_hash(path: Path) -> str:
 def _canonical(value: Any) -> Any:
     """A syntax tree as nested tuples, the same for every version of Python that reads the same code.
 
-    Left out is what cannot change a result (docstrings, `pass`, the version number) and what versions differ in: fields
-    that are empty (`type_params` came with 3.12), and `ctx`, which the place of a name says already.
+    Left out is what cannot change a result (docstrings, `pass`, the version number, `Format.OUTSIDE_JOBS`) and what
+    versions differ in: fields that are empty (`type_params` came with 3.12), and `ctx`, which the place of a name says.
     """
     if isinstance(value, ast.AST):
-        fields = ((name, _canonical(part)) for name, part in ast.iter_fields(value) if name not in ("ctx", "kind"))
-        return (type(value).__name__, *((name, part) for name, part in fields if part not in (None, ())))
+        unused = _outside_jobs(value)
+        fields = ((name, part) for name, part in ast.iter_fields(value) if name not in ("ctx", "kind"))
+        parts = ((name, _canonical(_without(part, unused) if name == "body" else part)) for name, part in fields)
+        return (type(value).__name__, *((name, part) for name, part in parts if part not in (None, ())))
     if isinstance(value, list):
         return tuple(_canonical(part) for part in value if not _is_without_effect(part))
     return repr(value) if value is not None else None
+
+
+def _outside_jobs(node: ast.AST) -> frozenset[str]:
+    """The members of a class that no job uses: those of formats that plans, checks and submissions need."""
+    if not isinstance(node, ast.ClassDef):
+        return frozenset()
+    bases = {base.id for base in node.bases if isinstance(base, ast.Name)}
+    return Format.OUTSIDE_JOBS if Format.__name__ in {node.name, *bases} else frozenset()
+
+
+def _without(body: Any, names: frozenset[str]) -> Any:
+    """A class's body without the members of these names."""
+    return [member for member in body if not _names(member) & names] if names else body
 
 
 def _is_without_effect(node: Any) -> bool:
     """Is a statement a docstring, a `pass`, or the package's version number?"""
     if isinstance(node, ast.Expr):
         return isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
-    if isinstance(node, ast.Assign):
-        return [target.id for target in node.targets if isinstance(target, ast.Name)] == ["__version__"]
-    return isinstance(node, ast.Pass)
+    return isinstance(node, ast.Pass) or (isinstance(node, ast.Assign) and _names(node) == {"__version__"})
+
+
+def _names(node: ast.stmt) -> set[str]:
+    """The names that a definition or an assignment binds."""
+    if isinstance(node, ast.FunctionDef | ast.ClassDef):
+        return {node.name}
+    targets = node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []
+    return {target.id for target in targets if isinstance(target, ast.Name)}

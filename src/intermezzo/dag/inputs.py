@@ -203,7 +203,7 @@ class Inputs:
 
     def is_whole(self, task: str, split: str) -> bool:
         """Published data that a sample would break: candidates, and sides of mining whose pairs belong together."""
-        return split == "candidates" or load_task(task).format == "mining"
+        return load_task(task).form.is_whole(split)
 
     @memoize
     def text(self, encoder: str) -> Files:
@@ -267,12 +267,9 @@ class Inputs:
     def support_files(self, target: str) -> Files:
         """Language -> what predictions need besides: data to tune a threshold on, or candidates to search in."""
         task = self.grid.task(target)
-        if task.format == "mining":
-            return {code: self.data_path(task.name, code, "dev") for code in self.grid.languages(target)}
-        if task.format == "ranking":
-            pool = catalogue.languages_with(self.config, task, "candidates")
-            return {code: self.data_path(task.name, code, "candidates") for code in pool}
-        return {}
+        return {
+            code: self.data_path(task.name, code, split) for code, split in catalogue.support_data(self.config, task)
+        }
 
     def _training_path(self, task: str, language: str, mix: str) -> str:
         if self.config.mixes[mix].translated and language != catalogue.ENGLISH:

@@ -30,7 +30,8 @@ from intermezzo.specs.summary import Attributes, Intermediate, SummarySpec, Targ
 from intermezzo.specs.tasks import TaskSpec
 from intermezzo.specs.translation import FilesTranslation, HubTranslation, WorldTranslation
 from intermezzo.specs.world import WorldSettings
-from intermezzo.tasks import RESOURCES, TRAINED, Task, load_task
+from intermezzo.tasks import RESOURCES, Task, load_task
+from intermezzo.tasks.formats import MASKED_TEXT
 
 LOCK = "config/data.lock.yaml"
 """Which revisions and files the data came from; written by the first download, checked by all later ones."""
@@ -188,7 +189,7 @@ class Specs:
         name, entry, task = wildcards.target, self.config.target(wildcards.target), self.grid.task(wildcards.target)
         settings = resolve(self.config, wildcards.encoder, "target", name, [task.name])
         vectors: dict[str, Any] = {"pooling": settings.pooling}
-        if task.format not in TRAINED:
+        if not task.form.trained:
             retrieval = retrieval_of(self.config, name, task)
             vectors = {"layer": retrieval.layer, "pooling": retrieval.pooling, "center": retrieval.center}
         return EvaluateSpec(
@@ -231,17 +232,18 @@ class Specs:
 
     # -- fingerprints --------------------------------------------------------------------------------------------
 
-    @memoize_by("source")
+    @memoize_by("source", "task")
     def code_data(self, wildcards: Any) -> str:
         """Of the source of a data file, and of the check of its rows."""
-        source = wildcards.source
-        roots = ("intermezzo.sources", f"intermezzo.sources.{source}", "intermezzo.tasks.formats")
+        source, fmt = wildcards.source, load_task(wildcards.task).format
+        roots = ("intermezzo.sources", f"intermezzo.sources.{source}", f"intermezzo.tasks.formats.{fmt}")
         return self._fingerprint(roots, (RESOURCES / "world.yaml",) if source == "world" else ())
 
     def code_translate(self, wildcards: Any) -> str:
         """Of the backend of translations."""
         backend = self.config.translation.backend
-        roots = ("intermezzo.translation", f"intermezzo.translation.{backend}")
+        fmt = load_task(wildcards.task).format
+        roots = ("intermezzo.translation", f"intermezzo.translation.{backend}", f"intermezzo.tasks.formats.{fmt}")
         read = ("intermezzo.sources.files", "intermezzo.sources.hub") if backend == "files" else ()
         return self._fingerprint(roots + read, (RESOURCES / "world.yaml",) if backend == "world" else ())
 
@@ -257,7 +259,7 @@ class Specs:
     def code_intermediate(self, wildcards: Any) -> str:
         """Of fine-tuning with the heads of an intermediate's tasks."""
         entry = self.config.intermediate(wildcards.intermediate)
-        masked = {"mlm"} if entry.mlm.share or entry.as_text else set()
+        masked = {MASKED_TEXT} if entry.mlm.share or entry.as_text else set()
         return self._finetuning_code({task.format for task in map(load_task, entry.tasks)} | masked)
 
     @memoize_by("target")
@@ -269,22 +271,28 @@ class Specs:
     def code_evaluate(self, wildcards: Any) -> str:
         """What predicts, and what scores: a changed metric leaves the cached predictions valid."""
         fmt = self.grid.task(wildcards.target).format
-        predict = self._fingerprint(("intermezzo.evaluation.predict", f"intermezzo.modeling.heads.{fmt}"))
-        score = self._fingerprint(("intermezzo.evaluation.evaluate", f"intermezzo.evaluation.metrics.{fmt}"))
+        form = f"intermezzo.tasks.formats.{fmt}"
+        predict = self._fingerprint(("intermezzo.evaluation.predict", f"intermezzo.modeling.heads.{fmt}", form))
+        score = self._fingerprint(("intermezzo.evaluation.evaluate", f"intermezzo.evaluation.metrics.{fmt}", form))
         return CodeStamps(predict=predict, score=score).canonical()
 
     def code_summary(self, wildcards: Any = None) -> str:
         """Of the analysis."""
-        return self._fingerprint(("intermezzo.analysis.run",))
+        return self._fingerprint(("intermezzo.analysis.run", *self._target_formats()))
 
     def code_report(self, wildcards: Any = None) -> str:
         """Of the report."""
-        return self._fingerprint(("intermezzo.report",))
+        return self._fingerprint(("intermezzo.report", *self._target_formats()))
+
+    def _target_formats(self) -> list[str]:
+        """The modules of the formats that the grid's targets have."""
+        formats = sorted({self.grid.task(target).format for target in self.grid.targets})
+        return [f"intermezzo.tasks.formats.{fmt}" for fmt in formats]
 
     def _finetuning_code(self, formats: set[str]) -> str:
-        return self._fingerprint(
-            ("intermezzo.training.finetune", *(f"intermezzo.modeling.heads.{fmt}" for fmt in sorted(formats)))
-        )
+        rooms = ("intermezzo.modeling.heads", "intermezzo.tasks.formats")
+        roots = (f"{room}.{fmt}" for room in rooms for fmt in sorted(formats))
+        return self._fingerprint(("intermezzo.training.finetune", *roots))
 
     def _fingerprint(self, roots: tuple[str, ...], resources: tuple[Path, ...] = ()) -> str:
         return fingerprint(roots, resources, versions=self.config.track_versions)

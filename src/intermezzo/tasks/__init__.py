@@ -19,20 +19,16 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, field_validator, model_validator
 
 from intermezzo.core.errors import UserError, suggestion
+from intermezzo.tasks.formats import Format, format_names, load_format
 from intermezzo.tasks.layout import Data, expand
 
 RESOURCES = Path(__file__).resolve().parents[3] / "resources"
 FOLDERS = (RESOURCES / "tasks", Path("config/tasks"))
 """Where task files lie: the catalogue, and the working directory's own."""
-Format = Literal["classification", "multiple_choice", "tagging", "span", "retrieval", "mining", "ranking", "mlm"]
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-TRAINED: frozenset[str] = frozenset({"classification", "multiple_choice", "tagging", "span", "ranking"})
-"""Formats of targets that are fine-tuned with a head; retrieval and mining are read off the encoder."""
-TRAINABLE = TRAINED | {"mlm"}
-"""Formats of intermediate tasks."""
 
 
 class _Strict(BaseModel):
@@ -107,13 +103,13 @@ class Task(_Strict):
 
     name: str
     description: str
-    format: Format
+    format: str = Field(description="Name of a module of intermezzo.tasks.formats.")
     fields: dict[str, str] = Field(default={}, description="Column of the format -> what it holds in this task.")
     labels: tuple[str, ...] | Literal["from_data"] = Field(
         default=(),
         description="Closed label list of classification and tagging; from_data: those of its training data.",
     )
-    metrics: tuple[str, ...] = Field(default=(), description="Names in intermezzo.evaluation.metrics; main one first.")
+    metrics: tuple[str, ...] = Field(default=(), description="Metrics of the format; main one first.")
     unanswerable: bool = Field(default=False, description="Span: a question may have no answer in its context.")
     partial_input: str | None = Field(
         default=None, description="The field that the partial-input control removes (premise, question, context)."
@@ -122,6 +118,18 @@ class Task(_Strict):
     citation: str = Field(default="", description="Who made it, and where the files come from.")
     protocol: Protocol = Protocol()
     sources: Sources
+
+    @field_validator("format")
+    @classmethod
+    def _known_format(cls, name: str) -> str:
+        if name not in format_names():
+            raise ValueError(f"unknown format '{name}'; {suggestion(name, format_names())}")
+        return name
+
+    @property
+    def form(self) -> Format:
+        """What the task's format says."""
+        return load_format(self.format)
 
     def languages(self, source: str, split: str) -> tuple[str, ...] | None:
         """Languages that have `split` in `source`, in the task file's order; None: every one of the source's."""
@@ -157,7 +165,8 @@ def load_task(name: str) -> Task:
 def _problem(error: Any) -> str:
     key = ".".join(str(part) for part in error["loc"])
     hint = "; name the licence of the data, as its source states it" if key == "licence" else ""
-    return f"  {key}: {error['msg'][0].lower()}{error['msg'][1:]}{hint}"
+    message = error["msg"].removeprefix("Value error, ")
+    return f"  {key}: {message[0].lower()}{message[1:]}{hint}"
 
 
 @cache

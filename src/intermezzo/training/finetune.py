@@ -23,8 +23,10 @@ from intermezzo.modeling.heads import Feature, format_module
 from intermezzo.modeling.stored import occurring
 from intermezzo.modeling.tokens import Tokens
 from intermezzo.modeling.vocabulary import restrict
-from intermezzo.specs.finetuning import FinetuneSpec, TrainedTask, TrainingSettings
+from intermezzo.specs.finetuning import FinetuneSpec, TrainingSettings
 from intermezzo.tasks.controls import as_text, remove_input
+from intermezzo.tasks.formats import MASKED_TEXT, load_format
+from intermezzo.tasks.formats.base import FROM_DATA
 from intermezzo.training import selection
 from intermezzo.training.batches import Batch, TaskBatches
 from intermezzo.training.distributed import launch, leads, processes
@@ -69,19 +71,19 @@ def _finetune(
         heads, features, ids, observed = nn.ModuleDict(), {}, {}, {}
         selected, allocation = selection.select(spec, data)
         for task in spec.tasks:
-            rows = selected[task.name]
-            if task.labels == "from_data":
-                observed[task.head] = sorted({tag for row in rows for tag in row["tags"]})
+            rows, form = selected[task.name], load_format(task.format)
+            if task.labels == FROM_DATA:
+                observed[task.head] = sorted({label for row in rows for label in form.labels_of(row)})
                 task = task.replace(labels=tuple(observed[task.head]))
             if task.partial_input:
                 rows = remove_input(rows, task.format, task.partial_input)
             if task.as_text:
-                rows, task = as_text(rows, task.format), task.replace(format="mlm")
-            module = format_module(task.format)
-            described = task.as_json() | {"alone": task.format == "tagging" and bool(task.partial_input)}
+                rows = as_text(rows, task.format)
+            module = format_module(MASKED_TEXT if task.as_text else task.format)
+            described = task.as_json() | {"alone": bool(task.partial_input)}
             features[task.name] = tokenizer.encode(module, rows, described, settings.model_dump())
             ids[task.name] = [row["id"] for row in rows]
-            _check(features[task.name], task, ids[task.name])
+            _check(features[task.name], task.name, ids[task.name], labelled="target" in module.COLUMNS)
             if task.head not in heads:
                 heads[task.head] = head = module.Head(encoder.hidden_size, described, settings.model_dump())
                 if hasattr(head, "attach"):
@@ -137,13 +139,13 @@ def _restrict(
     return restrict(encoder, used.union(*map(occurring, features.values())))
 
 
-def _check(features: Sequence[Feature], task: TrainedTask, ids: list[str]) -> None:
-    """Raise UserError for what no loss can be taken of."""
+def _check(features: Sequence[Feature], task: str, ids: list[str], *, labelled: bool) -> None:
+    """Raise UserError for what no loss can be taken of. labelled: whether each feature needs a target."""
     for feature in features:
-        where = f"task '{task.name}', row '{ids[feature.row]}'"
+        where = f"task '{task}', row '{ids[feature.row]}'"
         if not all(map(len, feature.sequences)):
             raise UserError(f"{where}: the encoder's tokenizer leaves nothing of it; take the row out of the data")
-        if feature.target is None and task.format in ("classification", "multiple_choice"):
+        if labelled and feature.target is None:
             raise UserError(f"{where}: no label; training data need one in every row")
 
 

@@ -12,12 +12,12 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 
-from intermezzo.mixing import Cell, allocate_tasks, shares
+from intermezzo.mixing import LanguageAllocation, allocate_tasks, shares
 from intermezzo.specs.finetuning import FinetuneSpec, TrainedTask
 from intermezzo.specs.mixes import MATCHED, MixSettings
 from intermezzo.tasks.controls import shuffle_labels
 
-Allocation = dict[str, dict[str, Cell]]
+Allocation = dict[str, dict[str, LanguageAllocation]]
 """task -> language -> what it gives."""
 
 
@@ -49,7 +49,7 @@ def select(spec: FinetuneSpec, data: dict[str, Path]) -> tuple[dict[str, list[di
 
 def table(allocation: Allocation) -> str:
     """The allocation as tab-separated text, a line per task and language."""
-    lines = [("task", "language", *Cell._fields)]
+    lines = [("task", "language", *LanguageAllocation._fields)]
     lines += [(task, code, *cell) for task, cells in allocation.items() for code, cell in cells.items()]
     return "".join("\t".join(map(str, line)) + "\n" for line in lines)
 
@@ -69,7 +69,7 @@ def _shares(task: TrainedTask, supply: dict[str, int], mix: MixSettings) -> dict
     return shares(task.portions, supply if mix.budget != "english_repeated" else None, mix.temperature)
 
 
-def _draw(task: TrainedTask, files: dict[str, Path], cells: dict[str, Cell], seed: int) -> list[dict]:
+def _draw(task: TrainedTask, files: dict[str, Path], cells: dict[str, LanguageAllocation], seed: int) -> list[dict]:
     """The rows of one task, language after language, each drawn in an order that depends on seed, task and language."""
     rows: list[dict] = []
     order: list[np.ndarray] = []

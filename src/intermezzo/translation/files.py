@@ -17,16 +17,16 @@ def translate(rows: list[Row], task: Task, spec: dict[str, Any]) -> list[Row]:
 
     Raises UserError when nobody has published a translation into that language.
     """
-    known = task.sources.parts("translated")
+    parts = task.sources.parts("translated")
     language = spec["language"]
-    if "train" not in known.get(language, {}):
+    if "train" not in parts.get(language, {}):
         raise UserError(
-            f"task '{task.name}': no published translation into '{language}'; {suggestion(language, known)}; "
+            f"task '{task.name}': no published translation into '{language}'; {suggestion(language, parts)}; "
             "or set translation.backend to hub"
         )
-    parts = tuple(known[language]["train"])
+    published = tuple(parts[language]["train"])
     common = {"task": task.name, "format": task.format, "language": language, "split": "train"}
-    common |= {"rows": spec["examples"], "parts": parts, "section": "translated"}
-    if "path" in parts[0]:
+    common |= {"rows": spec["examples"], "parts": published, "section": "translated"}
+    if "path" in published[0]:
         return sources.read(FilesData(source="files", root=spec["root"], **common))
     return sources.read(HubData(source="hub", lock=spec["lock"], downloads=spec["downloads"], **common))

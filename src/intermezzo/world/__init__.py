@@ -1,7 +1,7 @@
 """The embedded multilingual world: one semantics, several languages, data of every task format.
 
     world = build({"seed": 13})
-    world.rows("nli", "fri", "test", 400)         # rows of the format "classification"
+    world.rows("nli", "fri", "test", 400)         # rows of the format classification
     world.translate(rows, "fri", noise=0.1)       # the same rows in another language
 
 Rows depend on (settings, generator, language, split) alone, never on what was asked for before, and the first n

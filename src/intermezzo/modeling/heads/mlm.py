@@ -19,7 +19,7 @@ from torch import nn
 from torch.nn.functional import cross_entropy, gelu, linear
 
 from intermezzo.modeling.encoder import Encoder
-from intermezzo.modeling.heads import NUMBER, NUMBERS, PAIRS, Feature, full, on, targets
+from intermezzo.modeling.heads import NUMBER, NUMBERS, PAIRS, Feature, targets, to_device, to_float32
 from intermezzo.modeling.packing import Packed
 from intermezzo.modeling.tokenizer import mask_token
 
@@ -42,7 +42,7 @@ def encode(rows: list[dict], tokenizer: Tokenizer, task: dict, settings: dict) -
     features = []
     for i, encoding in enumerate(tokenizer.encode_batch(texts)):
         for piece in [encoding, *encoding.overflowing]:
-            inside = [at for at, special in enumerate(piece.special_tokens_mask) if not special]
+            inside = [position for position, special in enumerate(piece.special_tokens_mask) if not special]
             if inside:
                 extra = {"inside": inside, "mask": mask, "vocabulary": size}
                 features.append(Feature(i, [piece.ids], [piece.type_ids], [], extra))
@@ -64,20 +64,20 @@ class Head(nn.Module):
         self.bias = nn.Parameter(torch.zeros(len(embeddings)))
         self.norm.eps = encoder.config.layer_norm_eps
         with safe_open(folder / "model.safetensors", "pt") as weights, torch.no_grad():
-            known = set(weights.keys())
+            stored = set(weights.keys())
             for part, names in _PRETRAINED.items():
-                for name in (name for name in names if f"{name}.weight" in known):
+                for name in (name for name in names if f"{name}.weight" in stored):
                     module = getattr(self, part)
                     module.weight.copy_(weights.get_tensor(f"{name}.weight"))
                     module.bias.copy_(weights.get_tensor(f"{name}.bias"))
-            for name in (name for name in _BIAS if name in known):
+            for name in (name for name in _BIAS if name in stored):
                 self.bias.copy_(weights.get_tensor(name))
 
     def corrupt(self, features: list[Feature]) -> list[Feature]:
         """The same features with tokens masked; target: (place, right token) of what is to be predicted."""
         return [_masked(feature) for feature in features]
 
-    def reads(self, features: list[Feature], batch: Packed) -> torch.Tensor:
+    def positions_needed(self, features: list[Feature], batch: Packed) -> torch.Tensor:
         return targets(features, batch)
 
     def forward(self, states: torch.Tensor, batch: Packed) -> tuple[torch.Tensor, Sequence[int]]:
@@ -91,20 +91,23 @@ class Head(nn.Module):
     def loss(self, outputs: tuple[torch.Tensor, Sequence[int]], features: list[Feature]) -> torch.Tensor:
         """Mean over the masked tokens of the batch."""
         states, starts = outputs
-        where = zip(starts, features, strict=True)
-        places = [(start + at, token) for start, feature in where for at, token in feature.target]
-        at, gold = on(states.device, places).T
-        hidden = self.norm(gelu(self.dense(states[at])))
-        return cross_entropy(full(linear(hidden, self._embeddings[0], self.bias)), gold)
+        targets_ = [
+            (start + position, token)
+            for start, feature in zip(starts, features, strict=True)
+            for position, token in feature.target
+        ]
+        positions, gold = to_device(states.device, targets_).T
+        hidden = self.norm(gelu(self.dense(states[positions])))
+        return cross_entropy(to_float32(linear(hidden, self._embeddings[0], self.bias)), gold)
 
 
 def _masked(feature: Feature) -> Feature:
     tokens, inside = np.asarray(feature.sequences[0]).tolist(), feature.extra["inside"]
     chosen = [inside[i] for i in torch.nonzero(torch.rand(len(inside)) < MASK_RATE)[:, 0].tolist()]
     chosen = chosen or [inside[int(torch.randint(len(inside), ()))]]
-    target = [(at, tokens[at]) for at in chosen]
-    how = torch.rand(len(chosen)).tolist()
-    others = torch.randint(feature.extra["vocabulary"], (len(chosen),)).tolist()
-    for at, draw, other in zip(chosen, how, others, strict=True):
-        tokens[at] = feature.extra["mask"] if draw < 0.8 else other if draw < 0.9 else tokens[at]
+    target = [(position, tokens[position]) for position in chosen]
+    draws = torch.rand(len(chosen)).tolist()
+    random_tokens = torch.randint(feature.extra["vocabulary"], (len(chosen),)).tolist()
+    for position, draw, random_token in zip(chosen, draws, random_tokens, strict=True):
+        tokens[position] = feature.extra["mask"] if draw < 0.8 else random_token if draw < 0.9 else tokens[position]
     return replace(feature, sequences=[tokens], target=target)

@@ -25,12 +25,10 @@ import unicodedata
 from collections.abc import Callable
 from typing import Any
 
-import pyarrow as pa
-
 from intermezzo.core.artifacts import canonical
 from intermezzo.core.errors import suggestion
 from intermezzo.sources.files.reading import File
-from intermezzo.tasks.formats import SCHEMAS
+from intermezzo.tasks.formats import load_format
 
 Row = dict[str, Any]
 log = logging.getLogger(__name__)
@@ -194,9 +192,9 @@ def check_types(rows: list[Row], fmt: str, file: File, *, nulls: bool) -> None:
 
     With `nulls` a missing value passes (a step may yet drop its row); those of NULLABLE always may.
     """
-    columns = [(field.name, pa.types.is_list(field.type), _element(field.type)) for field in SCHEMAS[fmt]]
+    columns = load_format(fmt).columns.items()
     for number, row in enumerate(rows):
-        for name, many, kind in columns:
+        for name, (kind, many) in columns:
             value = row.get(name)
             if value is None and (nulls or name in NULLABLE):
                 continue
@@ -204,8 +202,3 @@ def check_types(rows: list[Row], fmt: str, file: File, *, nulls: bool) -> None:
             if not fits:
                 wanted = f"{'a list of ' if many else ''}{'text' if kind is str else 'whole numbers'}"
                 raise file.fault(f"row {number} (id {row.get('id')!r}): {name} is {value!r:.80}, not {wanted}")
-
-
-def _element(column: pa.DataType) -> type:
-    """The Python type of a column's values, or of the items of a list column."""
-    return int if pa.int32() in (column, getattr(column, "value_type", None)) else str
