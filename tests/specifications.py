@@ -9,7 +9,6 @@ from intermezzo.specs.data import DataSpec
 from intermezzo.specs.finetuning import FinetuneSpec, TrainedTask, TrainingSettings
 from intermezzo.specs.mixes import Portion
 from intermezzo.specs.pretraining import PretrainSpec
-from intermezzo.tasks import load_task
 
 OPTIMISATION = {"batch_size": 8, "learning_rate": 3e-3, "weight_decay": 0.01, "warmup": 0.1, "clip": 1.0}
 SETTINGS = OPTIMISATION | {
@@ -56,10 +55,9 @@ def pretraining(**changes: Any) -> PretrainSpec:
 def data(source: str, task: str, language: str, split: str, **changes: Any) -> Any:
     """What a source is asked for. Values may be those of JSON."""
     fields: dict[str, Any] = {"source": source, "task": task, "language": language, "split": split, "rows": None}
-    fields |= {"format": load_task(task).format}
-    own = {
+    special = {
         "world": {"world": WORLD, "generator": None, "labels": {}},
         "files": {"root": None, "parts": []},
         "hub": {"lock": "config/data.lock.yaml", "downloads": "results/.downloads", "parts": []},
     }
-    return read(DataSpec, fields | own[source] | changes)
+    return read(DataSpec, fields | {"format": "classification"} | special[source] | changes)
