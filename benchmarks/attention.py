@@ -32,7 +32,7 @@ SECONDS = 8
 
 def main() -> None:
     use_threads(1)
-    ours = packing.applies
+    ours = packing.use_kernels
     for dropout in (0.1, 0.0):
         for name, (lengths, heads, size) in CASES.items():
             runs = tuple((len(list(group)), length) for length, group in groupby(sorted(lengths)))
@@ -41,7 +41,7 @@ def main() -> None:
             began = time.monotonic()
             while time.monotonic() - began < SECONDS or len(found[True]) < 5:
                 for mine in (False, True):
-                    packing.applies = ours if mine else lambda _: False
+                    packing.use_kernels = ours if mine else lambda _: False
                     found[mine].append(passes(states, runs, dropout))
             theirs, mine = (
                 " + ".join(f"{1e3 * statistics.median(times):.1f}" for times in zip(*found[which], strict=True))

@@ -13,7 +13,7 @@ from examples import Examples
 from systems import Body, Stepper, build, collator, copy_head
 from transformers import Trainer, TrainingArguments
 
-from intermezzo.evaluation.batches import Batches, on_host
+from intermezzo.evaluation.prediction_batches import PredictionBatches, on_host
 from intermezzo.modeling.encoder import Encoder
 from intermezzo.modeling.heads import Feature, reads
 from intermezzo.modeling.heads.classification import Head
@@ -82,7 +82,7 @@ def _ours(model: Any, examples: Examples, count: int) -> Any:
     @torch.inference_mode()
     def run() -> torch.Tensor:
         logits = torch.empty(count, len(examples.labels))
-        for batch, made in on_host(Batches().outputs(features, made_of)):
+        for batch, made in on_host(PredictionBatches().outputs(features, made_of)):
             logits[[rows[id(feature)] for feature in batch]] = made
         return logits.clone()
 

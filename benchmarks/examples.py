@@ -85,7 +85,9 @@ def _masked(features: list[Feature]) -> list[Feature]:
 
     with torch.random.fork_rng():
         torch.manual_seed(MASK_SEED)
-        return format_module("mlm").Head(4, {}, {}).corrupt(features)
+        head = format_module("mlm").Head(4, {}, {})
+        head.special = [0, 1, 2]  # of our own tokenizer
+        return head.corrupt(features)
 
 
 def _synthetic(kind: str, folder: Path, limit: int) -> Examples:

@@ -32,7 +32,6 @@ def gate(examples: Examples, shape: dict[str, int], folder: Path, options: argpa
         model = build(examples, size, 0.0)
         start = _flat(model.roberta)
         settings: dict[str, Any] = {"name": name, "dropout": 0.0, "precision": "float32"}
-        settings["cuda_graphs"] = options.cuda_graphs
         place = folder / f"gate-{examples.kind}-{name}"
         place.mkdir(exist_ok=True)
         if name == "ours":

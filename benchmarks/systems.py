@@ -35,7 +35,6 @@ from transformers import (
 )
 
 from intermezzo.modeling.encoder import Encoder
-from intermezzo.modeling.graphs import use_graphs
 from intermezzo.modeling.heads import format_module
 from intermezzo.modeling.vocabulary import restrict
 from intermezzo.training.batches import TaskBatches
@@ -151,7 +150,6 @@ def ours(
         restore = restrict(encoder, {token for feature in examples.features for token in feature.sequences[0]})
         options["restore"] = lambda: restore(decay(len(batches), OPTIMISATION))
     system = nn.ModuleDict({"encoder": encoder, "heads": nn.ModuleDict({kind: head})}).to(device())
-    use_graphs(encoder, options, print)
     log = folder / "log.jsonl"
 
     def body(pause: Callable[[], None]) -> None:

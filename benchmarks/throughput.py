@@ -104,7 +104,7 @@ def make(
 ) -> Body:
     """The body of a system, on a model with the same random weights for all; `found` will have its final loss."""
     found |= {"name": name, "dropout": options.dropout, "precision": options.precision}
-    found |= {"micro_tokens": options.micro_tokens, "cuda_graphs": options.cuda_graphs}
+    found["micro_tokens"] = options.micro_tokens
     model = build(examples, shape, options.dropout)
     place = folder / f"{examples.kind}-{name}"
     place.mkdir(exist_ok=True)
@@ -207,14 +207,11 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--precision", default=None, choices=["float32", "bfloat16"], help="bfloat16 on a GPU")
     parser.add_argument("--micro-tokens", type=int, help="tokens that ours computes at a time")
-    parser.add_argument("--cuda-graphs", action="store_true", help="ours by CUDA graphs (on a GPU)")
     parser.add_argument("--synthetic", action="store_true", help="random examples, even if there are real ones")
     parser.add_argument("--no-evaluation", dest="evaluation", action="store_false")
     parser.add_argument("--quick", action="store_true", help="a toy model and a few steps: does it run?")
     parser.add_argument("--json", metavar="FILE")
     options = parser.parse_args()
-    if options.cuda_graphs and device().type != "cuda":
-        parser.error("--cuda-graphs: there is no GPU here, and CUDA graphs are of a GPU's kernels")
     if options.quick:
         options.shape, options.vocabulary, options.examples, options.batch = "toy", 17_000, 200, 8
         options.steps, options.repetitions, options.gate_steps = 2, 2, 4

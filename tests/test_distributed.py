@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import json
+import logging
 import os
 import signal
 import subprocess
@@ -27,11 +28,11 @@ from intermezzo.modeling.heads import format_module
 from intermezzo.modeling.tokenizer import load_tokenizer
 from intermezzo.training import distributed, loop, states
 from intermezzo.training.batches import TaskBatches
-from intermezzo.training.distributed import gathered, launch, leads, rank
+from intermezzo.training.distributed import all_gather, is_main_process, launch, rank
 from intermezzo.training.finetune import finetune
 from intermezzo.training.gradient import Gradient, balance
 from intermezzo.training.pretrain import pretrain
-from intermezzo.training.randomness import alike, own_stream
+from intermezzo.training.randomness import per_rank_rng, shared_rng
 from toy_training import PRETRAIN, SETTINGS, TASKS, inputs, rows, spec, weights
 
 FORMATS = ("colour", "choice", "tags", "where", "text", "find")
@@ -94,8 +95,8 @@ def gradients(encoder: Path, out: Path) -> None:
             every = [(name, range(len(features) if count > 1 else 1))]
             work = TaskBatches(modules.double(), {name: name}, {name: features}, every, {name: ["?"] * count})
             settings = {"micro_tokens": budget, "precision": "float32"}
-            with own_stream(name):
-                gradient = Gradient(work, settings, print, list(modules.parameters()))
+            with per_rank_rng(name):
+                gradient = Gradient(work, settings, list(modules.parameters()))
                 loss, tokens = gradient(0, modules.zero_grad)
             found |= {
                 (name, count, budget, key): p.grad.clone() if p.grad is not None else None
@@ -149,13 +150,13 @@ def test_pretraining_by_two_is_that_by_one(data, tmp_path, exact):
 
 def draw(out: Path) -> None:
     torch.manual_seed(3)
-    with own_stream("a run"):
+    with per_rank_rng("a run"):
         own = torch.rand(3).tolist()
-        with alike():
+        with shared_rng():
             common = torch.rand(3).tolist()
         own += torch.rand(3).tolist()
-    drawn = gathered({"own": own, "common": common, "after": torch.rand(3).tolist()})
-    if leads():
+    drawn = all_gather({"own": own, "common": common, "after": torch.rand(3).tolist()})
+    if is_main_process():
         out.write_text(json.dumps(drawn))
 
 
@@ -216,8 +217,9 @@ def die(monkeypatch):
 
 @pytest.mark.parametrize("file", ["state0.pt", "state1.pt"])
 def test_a_killed_process_ends_the_training_which_then_resumes_to_the_same_weights(
-    data, encoder, tmp_path, die, file, capfd
+    data, encoder, tmp_path, die, file, capfd, caplog
 ):
+    caplog.set_level(logging.INFO, "intermezzo")  # the processes show what this one would
     job = in_turn()
     train(job, encoder, data, tmp_path / "whole")
     die(file, 5)
@@ -245,12 +247,12 @@ def test_masked_text_with_dropout_resumes_with_the_same_masks(data, encoder, tmp
     assert weights(tmp_path / "killed") == weights(tmp_path / "whole")
 
 
-def test_a_state_of_another_number_of_processes_is_not_used(data, encoder, tmp_path, die, capfd):
+def test_a_state_of_another_number_of_processes_is_not_used(data, encoder, tmp_path, die, caplog):
     die("state0.pt", 5)
     with pytest.raises(UserError, match="SIGKILL"):
         train(spec("colour"), encoder, data, tmp_path / "m")
     train(spec("colour"), encoder, data, tmp_path / "m", processes=1)
-    assert "of a training by 2 process(es), this one has 1), starting from step 0" in capfd.readouterr().err
+    assert "of a training by 2 process(es), this one has 1), starting from step 0" in caplog.text
     train(spec("colour"), encoder, data, tmp_path / "one", processes=1)
     assert weights(tmp_path / "m") == weights(tmp_path / "one")
 
@@ -259,7 +261,7 @@ def fail(error: BaseException, number: int) -> None:
     if rank() == number:
         raise error
     print("here is the first", file=sys.stderr, flush=True)
-    distributed.wait()
+    distributed.barrier()
 
 
 @pytest.mark.parametrize("number", [0, 1])
@@ -278,11 +280,11 @@ def test_an_error_of_any_process_is_the_error_of_the_job(number, capfd):
 
 
 def stay(folder: Path) -> None:
-    distributed.wait()
+    distributed.barrier()
     (folder / str(rank())).write_text(str(os.getpid()))
-    if leads():
+    if is_main_process():
         time.sleep(60)
-    distributed.wait()
+    distributed.barrier()
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])

@@ -53,7 +53,7 @@ def gradients(work: TaskBatches, micro_tokens: int | None = None) -> tuple[float
     """Loss and gradient of the batch."""
     torch.manual_seed(1)
     settings = {"micro_tokens": micro_tokens, "precision": "float32"}
-    loss, tokens = Gradient(work, settings, print)(0, work.system.zero_grad)
+    loss, tokens = Gradient(work, settings)(0, work.system.zero_grad)
     assert tokens == sum(f.tokens for f in work.features[work.batches[0][0]])
     return float(loss), {n: p.grad.clone() for n, p in work.system.named_parameters() if p.grad is not None}
 
@@ -125,7 +125,7 @@ def trained(folder) -> torch.Tensor:
     return torch.cat([value.flatten() for part in parts for _, value in sorted(part.items())])
 
 
-def test_out_of_memory_halves_the_parts_and_changes_nothing_else(data, encoder, tmp_path, monkeypatch, capsys):
+def test_out_of_memory_halves_the_parts_and_changes_nothing_else(data, encoder, tmp_path, monkeypatch, caplog):
     job = spec("tags", dropout=0.0)
     run(job, encoder, data, tmp_path, "whole")
     outputs = TaskBatches.outputs
@@ -138,8 +138,29 @@ def test_out_of_memory_halves_the_parts_and_changes_nothing_else(data, encoder, 
 
     monkeypatch.setattr(TaskBatches, "outputs", small)
     run(job, encoder, data, tmp_path, "parts")
-    assert "out of memory at step 4: batches now go in parts of at most" in capsys.readouterr().err
+    assert "out of memory at step 4: batches now go in parts of at most" in caplog.text
     torch.testing.assert_close(trained(tmp_path / "parts"), trained(tmp_path / "whole"), rtol=0, atol=2e-5)
+
+
+@pytest.mark.parametrize("name", ["tags", "find", "text"])
+def test_a_batch_that_ran_out_of_memory_is_computed_again_with_the_same_dropout(encoder, name):
+    """As if its parts had been that small from the start; random numbers that the failed attempt drew do not count."""
+    work = batches(encoder, name, dropout=0.3)
+    outputs = work.outputs
+
+    def small(step, items):
+        result = outputs(step, items)  # dropout draws before memory runs out
+        if sum(item.tokens for item in items) > 60:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return result
+
+    work.outputs = small
+    torch.manual_seed(1)
+    halved = Gradient(work, {"precision": "float32"})
+    loss, _ = halved(0, work.system.zero_grad)
+    grads = {key: p.grad for key, p in work.system.named_parameters() if p.grad is not None}
+    assert halved.budget < 60
+    assert_same((float(loss), grads), gradients(batches(encoder, name, dropout=0.3), halved.budget), 1e-15)
 
 
 def test_an_example_that_alone_is_too_much_is_one_message(data, encoder, tmp_path, monkeypatch):
@@ -207,7 +228,7 @@ def test_states_cost_a_bounded_share_of_the_time(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("what", ["another model", "no state", "cut"])
-def test_a_state_that_does_not_fit_is_not_used(data, encoder, tmp_path, what, capsys):
+def test_a_state_that_does_not_fit_is_not_used(data, encoder, tmp_path, what, caplog):
     run(spec("colour"), encoder, data, tmp_path, "whole")
     place = tmp_path / "again.s" / "state0.pt"
     place.parent.mkdir()
@@ -220,7 +241,7 @@ def test_a_state_that_does_not_fit_is_not_used(data, encoder, tmp_path, what, ca
     if what == "cut":
         place.write_bytes(place.read_bytes()[:-40])
     run(spec("colour"), encoder, data, tmp_path, "again")
-    assert "not a usable state" in capsys.readouterr().err
+    assert "not a usable state" in caplog.text
     assert weights(tmp_path / "again") == weights(tmp_path / "whole")
 
 

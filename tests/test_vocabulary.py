@@ -10,7 +10,7 @@ from transformers import AutoModel
 
 from intermezzo.modeling.encoder import load_encoder
 from intermezzo.modeling.packing import pack
-from intermezzo.modeling.vocabulary import Restricted, restrict
+from intermezzo.modeling.vocabulary import RestrictedEmbedding, restrict
 from intermezzo.training import finetune as module
 from intermezzo.training.finetune import finetune
 from toy_training import inputs, spec
@@ -82,6 +82,6 @@ def test_masked_language_modelling_and_frozen_embeddings_train_with_all_rows(dat
 
 def test_a_padding_row_stays_without_gradient():
     full = nn.Embedding(6, 2, padding_idx=1)
-    small = Restricted(full, torch.tensor([1, 4]))
+    small = RestrictedEmbedding(full, torch.tensor([1, 4]))
     small(torch.tensor([1, 4, 4])).sum().backward()
     assert small.weight.grad.tolist() == [[0, 0], [2, 2]]

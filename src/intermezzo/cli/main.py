@@ -7,6 +7,7 @@ that the user can mend is one message on stderr and exit status 2.
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import sys
 from collections.abc import Iterator, Sequence
@@ -29,6 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if "spec" in options:
             settle(options.spec.get("threads", 1), online=_needs_network(options.spec))
+            gc.set_threshold(100_000)  # torch and transformers make a million objects that stay: an eighth of an import
         with _labelled(options), recorded(options):
             options.run(options)
     except UserError as error:

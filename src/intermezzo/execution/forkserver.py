@@ -102,7 +102,7 @@ def serve(folder: Path, owner: int = 0) -> None:
 
 def _preload() -> None:
     """Import what the stages import, and keep the collector off it, so that forks share the memory."""
-
+    gc.disable()
     import intermezzo.analysis.run
     import intermezzo.evaluation.evaluate
     import intermezzo.evaluation.predict
@@ -113,6 +113,7 @@ def _preload() -> None:
 
     gc.collect()
     gc.freeze()
+    gc.enable()
 
 
 def _moved(descriptor: int) -> int:

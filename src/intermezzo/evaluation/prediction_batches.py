@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -15,13 +15,14 @@ from intermezzo.modeling.packing import Packed, pack
 from intermezzo.modeling.stored import sizes
 from intermezzo.training.hardware import device
 
+log = logging.getLogger(__name__)
 TOKENS = {"cpu": 2048, "cuda": 32768}
 """Tokens per batch: small ones of similar length beat big ones on a CPU (its cache); a GPU needs work for its cores."""
 Outputs = Iterator[tuple[list[Feature], Any]]
 """The features of a batch, and what was made of them."""
 
 
-class Batches:
+class PredictionBatches:
     """Batches of features by length, cut wherever the next one would pass `tokens`.
 
     When a GPU's memory runs out, `tokens` is halved for all that follows, as in training.
@@ -63,7 +64,7 @@ class Batches:
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
         self.tokens = used // 2
-        print(f"out of memory: predictions now in batches of at most {self.tokens} tokens", file=sys.stderr, flush=True)
+        log.warning("out of memory: predictions now in batches of at most %d tokens", self.tokens)
 
 
 def together(batch: list[Feature]) -> Packed:
