@@ -60,8 +60,8 @@ def exact(monkeypatch):
 
 
 def train(job: dict, encoder: Path, data, out: Path, processes: int = 2) -> Path:
-    given = inputs(data, *(task["name"] for task in job["tasks"]))
-    finetune(job | {"processes": processes}, encoder, given, out, out.parent / f"{out.name}.state")
+    paths = inputs(data, *(task["name"] for task in job["tasks"]))
+    finetune(job | {"processes": processes}, encoder, paths, out, out.parent / f"{out.name}.state")
     return out
 
 
@@ -81,7 +81,7 @@ def difference(one: Path, other: Path) -> float:
 
 def gradients(encoder: Path, out: Path) -> None:
     """Gradients of one batch of every format, in float64: large and small batches, whole and in parts."""
-    found = {}
+    results = {}
     for name in FORMATS:
         module, task = format_module(TASKS[name]["format"]), TASKS[name] | {"name": name}
         for count, budget in ((24, None), (24, 40), (3, None), (1, None)):
@@ -98,12 +98,12 @@ def gradients(encoder: Path, out: Path) -> None:
             with per_rank_rng(name):
                 gradient = Gradient(work, settings, list(modules.parameters()))
                 loss, tokens = gradient(0, modules.zero_grad)
-            found |= {
+            results |= {
                 (name, count, budget, key): p.grad.clone() if p.grad is not None else None
                 for key, p in modules.named_parameters()
             }
-            found |= {(name, count, budget, "loss"): loss, (name, count, budget, "tokens"): tokens}
-    mine = {"/".join(map(str, key)): value for key, value in found.items()}
+            results |= {(name, count, budget, "loss"): loss, (name, count, budget, "tokens"): tokens}
+    mine = {"/".join(map(str, key)): value for key, value in results.items()}
     torch.save(mine, out / f"{rank()}.pt")
 
 
@@ -115,8 +115,8 @@ def test_every_process_has_the_gradient_of_one(encoder, tmp_path):
     assert one.keys() == first.keys() and len(one) > 300
     for key, expected in one.items():
         assert (expected is None) == ("heads.idle" in key)
-        for found in (first[key], second[key]):
-            torch.testing.assert_close(found, expected, rtol=0, atol=1e-12, msg=key)
+        for grad in (first[key], second[key]):
+            torch.testing.assert_close(grad, expected, rtol=0, atol=1e-12, msg=key)
 
 
 def test_work_is_shared_by_tokens():
@@ -151,11 +151,11 @@ def test_pretraining_by_two_is_that_by_one(data, tmp_path, exact):
 def draw(out: Path) -> None:
     torch.manual_seed(3)
     with per_rank_rng("a run"):
-        own = torch.rand(3).tolist()
+        per_rank = torch.rand(3).tolist()
         with shared_rng():
             common = torch.rand(3).tolist()
-        own += torch.rand(3).tolist()
-    drawn = all_gather({"own": own, "common": common, "after": torch.rand(3).tolist()})
+        per_rank += torch.rand(3).tolist()
+    drawn = all_gather({"own": per_rank, "common": common, "after": torch.rand(3).tolist()})
     if is_main_process():
         out.write_text(json.dumps(drawn))
 
@@ -177,10 +177,10 @@ def test_memory_that_runs_out_in_one_process_halves_the_parts_of_all(
     outputs = TaskBatches.outputs
 
     def small(self, step, items):
-        made = outputs(self, step, items)  # something is computed before memory is out
+        result = outputs(self, step, items)  # something is computed before memory is out
         if rank() == 1 and step >= 3 and sum(item.tokens for item in items) > 40:
             raise torch.OutOfMemoryError("CUDA out of memory")
-        return made
+        return result
 
     monkeypatch.setattr(TaskBatches, "outputs", small)
     train(job, encoder, data, tmp_path / "two")
@@ -302,11 +302,11 @@ def test_a_signal_to_the_job_ends_its_processes_and_then_the_job(tmp_path, numbe
     end = time.monotonic() + 60
     while len(list(tmp_path.iterdir())) < 2 and time.monotonic() < end:
         time.sleep(0.05)
-    left = [psutil.Process(int(file.read_text())) for file in tmp_path.iterdir()]
-    assert len(left) == 2
+    remaining = [psutil.Process(int(file.read_text())) for file in tmp_path.iterdir()]
+    assert len(remaining) == 2
     os.kill(job, number)
     assert os.waitstatus_to_exitcode(os.waitpid(job, 0)[1]) == -number
-    alive = psutil.wait_procs(left, timeout=20 if number == signal.SIGKILL else 0)[1]
+    alive = psutil.wait_procs(remaining, timeout=20 if number == signal.SIGKILL else 0)[1]
     for process in alive:
         process.kill()
     assert not alive

@@ -35,8 +35,8 @@ def test_linear_layers_give_the_same_values_and_gradients(bias):
     results = []
     for layer in (plain, ours[0]):
         values = torch.linspace(-1, 1, 160 * 21).view(1, 21, 160).sin().requires_grad_()
-        made = layer(values)
-        results.append([made, *torch.autograd.grad(made.pow(2).sum(), [values, *layer.parameters()])])
+        out = layer(values)
+        results.append([out, *torch.autograd.grad(out.pow(2).sum(), [values, *layer.parameters()])])
     for one, other in zip(*results, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5)
     assert ours[0].double()(values.detach().double()).dtype == torch.float64
@@ -49,12 +49,12 @@ def test_dropout_drops_its_share_and_keeps_the_mean():
     model = nn.Sequential(nn.Dropout(0.1))
     accelerate(model)
     values = torch.ones(1000, 1001, requires_grad=True)
-    made = model(values)
-    dropped = (made == 0).float().mean()
-    assert abs(float(dropped) - 0.1) < 0.002 and abs(float(made.detach().mean()) - 1) < 0.002
-    made.sum().backward()
-    assert torch.equal(values.grad, made.detach())
-    rows = (made == 0).float()
+    out = model(values)
+    dropped = (out == 0).float().mean()
+    assert abs(float(dropped) - 0.1) < 0.002 and abs(float(out.detach().mean()) - 1) < 0.002
+    out.sum().backward()
+    assert torch.equal(values.grad, out.detach())
+    rows = (out == 0).float()
     assert float(rows.mean(0).std()) < 0.015 and float(rows.mean(1).std()) < 0.015
     assert torch.equal(model.eval()(values), values)
     torch.manual_seed(5)
@@ -94,7 +94,7 @@ def test_attention_with_dropout_is_that_of_each_sequence_with_the_same_draws(mon
     states = [torch.randn(TOKENS, HEADS, 4, dtype=torch.float64).transpose(0, 1).requires_grad_() for _ in range(3)]
     weights = torch.randn(TOKENS, HEADS, 4, dtype=torch.float64)
     torch.manual_seed(1)
-    made = Attention.apply(*states, RUNS, 0.5, rate)
+    out = Attention.apply(*states, RUNS, 0.5, rate)
     blocks = list(attention._blocks(HEADS, RUNS))
     assert sum(block.numel for block in blocks) == sum(HEADS * n * s * s for n, s in RUNS)
     torch.manual_seed(1)
@@ -117,8 +117,8 @@ def test_attention_with_dropout_is_that_of_each_sequence_with_the_same_draws(mon
                 torch.testing.assert_close(parts[-1], plain)
             at += length
     expected = torch.cat(parts)
-    torch.testing.assert_close(made, expected, rtol=0, atol=1e-12)
-    ours, theirs = (torch.autograd.grad((out * weights).sum(), states) for out in (made, expected))
+    torch.testing.assert_close(out, expected, rtol=0, atol=1e-12)
+    ours, theirs = (torch.autograd.grad((result * weights).sum(), states) for result in (out, expected))
     torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-12)
 
 
@@ -128,18 +128,18 @@ def test_training_without_dropout_attends_as_pytorch_does(monkeypatch, lengths, 
     """Through the path that training takes, in float32, for rows that lie by token or by head."""
     torch.manual_seed(0)
     tokens, runs = sum(lengths), tuple((lengths.count(n), n) for n in sorted(set(lengths)))
-    made = [
+    layouts = [
         torch.randn(tokens, HEADS, 4).transpose(0, 1) if transposed else torch.randn(HEADS, tokens, 4) for _ in "qkv"
     ]
-    states = [part[None].requires_grad_() for part in made]
+    states = [part[None].requires_grad_() for part in layouts]
     weights = torch.randn(1, tokens, HEADS, 4)
-    found = []
+    results = []
     for ours in (True, False):
         monkeypatch.setattr(packing, "use_kernels", lambda _, ours=ours: ours)
         mixed, _ = packing.packed_attention(None, *states, None, 0.0, 0.5, runs)
         assert ("Attention" in mixed.grad_fn.next_functions[0][0].name()) == ours
-        found.append([mixed, *torch.autograd.grad(mixed, states, weights)])
-    torch.testing.assert_close(*found, rtol=1e-4, atol=1e-5)
+        results.append([mixed, *torch.autograd.grad(mixed, states, weights)])
+    torch.testing.assert_close(*results, rtol=1e-4, atol=1e-5)
 
 
 def attention_inputs() -> list[torch.Tensor]:
@@ -254,12 +254,12 @@ def test_the_switch_changes_no_training_and_no_prediction_beyond_float_error(
     assert predictions == plain_predictions
 
 
-@pytest.mark.parametrize("given", ["1", "2", None])
-def test_one_thread_is_one_in_numpys_products_too(given):
+@pytest.mark.parametrize("threads_variable", ["1", "2", None])
+def test_one_thread_is_one_in_numpys_products_too(threads_variable):
     """Attention multiplies by numpy, whose library has threads of its own."""
     program = "from intermezzo.training.hardware import use_threads; use_threads(1); import threadpoolctl; "
     program += "print({p['num_threads'] for p in threadpoolctl.threadpool_info() if p['user_api'] == 'blas'})"
     environment = {name: value for name, value in os.environ.items() if not name.endswith("_NUM_THREADS")}
-    environment |= {"OPENBLAS_NUM_THREADS": given} if given else {}
+    environment |= {"OPENBLAS_NUM_THREADS": threads_variable} if threads_variable else {}
     said = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True)
     assert said.stdout.strip() == "{1}"
