@@ -20,10 +20,10 @@ from typing import Any
 from intermezzo.core.errors import UserError, suggestion
 from intermezzo.sources.files import (
     answers,
-    classlabels,
     documents,
     entities,
     mining,
+    parquet,
     questions,
     records,
     sentences,
@@ -83,9 +83,10 @@ def read_part(task: Task, part: dict[str, Any], files: list[File], where: str) -
     reader = READERS[name]
     chosen = {key: options.pop(key) for key in part if key in steps.STEPS}
     _check_options(reader, options, where)
-    if reader is records.parquet:
-        classlabels.check(files, options["fields"], chosen.get("map", {}))
-    read_rows = reader(files, **options) if _pools(reader) else [r for file in files for r in reader(file, **options)]
+    if _pools(reader):
+        read_rows = reader(files, **options)
+    else:
+        read_rows = [row for file in files for row in _read_file(task, reader, file, options, chosen)]
     named = files[0] if len(files) == 1 else File(files[0].root, f"{files[0].name} and {len(files) - 1} more")
     rows = _apply(steps.BEFORE_TYPES, read_rows, chosen, named, where)
     steps.check_types(rows, task.format, named, nulls=True)
@@ -96,6 +97,19 @@ def read_part(task: Task, part: dict[str, Any], files: list[File], where: str) -
     if task.form.normalised:
         rows = steps.nfc(rows)
     formats.table(rows, task.format, task.labels, origin=str(named))  # here, where the file's name is known
+    return rows
+
+
+def _read_file(
+    task: Task, reader: Callable[..., list[Row]], file: File, options: dict[str, Any], chosen: dict[str, Any]
+) -> list[Row]:
+    """The rows of one file; numbers for labels in Parquet get the names that the file has for them, or are compared."""
+    rows = reader(file, **options)
+    if reader is records.parquet and task.labels:
+        if "map" in chosen:
+            parquet.check_label_names(file, options["fields"], chosen["map"])
+        elif "replace" not in chosen:
+            rows = parquet.name_labels(rows, file, options["fields"])
     return rows
 
 

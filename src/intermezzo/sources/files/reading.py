@@ -13,6 +13,8 @@ from typing import Any
 
 from intermezzo.core.errors import UserError
 
+_EMPTY = "the file is empty; get it again from its source"
+
 
 @dataclass(frozen=True)
 class File:
@@ -32,13 +34,20 @@ class File:
         """The error to raise: file, line (counted from 1), problem."""
         return UserError(f"{self}{'' if line is None else f', line {line}'}: {problem}")
 
-    def bytes(self) -> bytes:
+    def path(self) -> Path:
+        """Where the file lies; it is there."""
         path = self.root / self.name
         if not path.is_file():
             raise self.fault(f"no such file; put the dataset below data.root ({self.root}), or change data.root")
-        data = path.read_bytes()
+        if not path.stat().st_size:
+            raise self.fault(_EMPTY)
+        return path
+
+    def bytes(self) -> bytes:
+        """The whole content, which is not blank."""
+        data = self.path().read_bytes()
         if not data.strip():
-            raise self.fault("the file is empty; get it again from its source")
+            raise self.fault(_EMPTY)
         return data
 
     def text(self) -> str:
