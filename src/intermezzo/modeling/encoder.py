@@ -6,7 +6,6 @@ through a padded batch elsewhere, with equal results.
 
 from __future__ import annotations
 
-import gc
 import importlib.util
 import platform
 import shutil
@@ -18,33 +17,19 @@ from pathlib import Path
 import torch
 from safetensors import SafetensorError
 from torch import nn
-
-gc.disable()  # importing transformers allocates a million objects that all stay: collecting in between is waste
-from transformers import (  # noqa: E402
-    AutoConfig,
-    AutoModel,
-    AutoModelForMaskedLM,
-    AutoTokenizer,
-    PreTrainedModel,
-)
-from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS  # noqa: E402
-from transformers.models.auto.modeling_auto import (  # noqa: E402
+from transformers import AutoConfig, AutoModel, AutoModelForMaskedLM, AutoTokenizer, PreTrainedModel
+from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
+from transformers.models.auto.modeling_auto import (
     MODEL_FOR_CAUSAL_LM_MAPPING_NAMES,
     MODEL_FOR_MASKED_LM_MAPPING_NAMES,
 )
-from transformers.utils import logging as transformers_logging  # noqa: E402
 
-gc.freeze()
-gc.enable()
-
-from intermezzo.core.artifacts import read_json, sha256, write_json  # noqa: E402
-from intermezzo.core.errors import UserError  # noqa: E402
-from intermezzo.modeling.kernels import accelerate  # noqa: E402
-from intermezzo.modeling.packing import Collect, Packed, Spread, packed_attention  # noqa: E402
+from intermezzo.core.artifacts import read_json, sha256, write_json
+from intermezzo.core.errors import UserError
+from intermezzo.modeling.kernels import accelerate
+from intermezzo.modeling.packing import Collect, Packed, Spread, packed_attention
 
 ALL_ATTENTION_FUNCTIONS.register("packed", packed_attention)
-transformers_logging.set_verbosity_error()
-transformers_logging.disable_progress_bar()
 
 FIRST_POSITION = {"bert": lambda config: 0, "xlm-roberta": lambda config: config.pad_token_id + 1}
 """Model types that take packed batches -> the position id of a sequence's first token."""
