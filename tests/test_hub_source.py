@@ -1,7 +1,6 @@
 """Source `hub`, dataset repositories: real column names against a stand-in of the hub, the lock file, bad input."""
 
 import json
-import json
 import os
 import subprocess
 import sys
