@@ -15,7 +15,7 @@ from transformers import Trainer, TrainingArguments
 
 from intermezzo.evaluation.prediction_batches import PredictionBatches, on_host
 from intermezzo.modeling.encoder import Encoder
-from intermezzo.modeling.heads import Feature, reads
+from intermezzo.modeling.heads import Feature, positions_needed
 from intermezzo.modeling.heads.classification import Head
 from intermezzo.modeling.packing import Packed
 from intermezzo.training.loop import device, use_threads
@@ -77,7 +77,7 @@ def _ours(model: Any, examples: Examples, count: int) -> Any:
     rows = {id(feature): i for i, feature in enumerate(features)}
 
     def made_of(packed: Packed, batch: list[Feature]) -> torch.Tensor:
-        return head(encoder(packed, rows=reads(head, batch, packed)), packed).float()
+        return head(encoder(packed, rows=positions_needed(head, batch, packed)), packed).float()
 
     @torch.inference_mode()
     def run() -> torch.Tensor:

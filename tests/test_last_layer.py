@@ -148,7 +148,7 @@ def test_predictions_are_those_of_a_whole_last_layer(data, encoder, tmp_path, na
         examples[0] |= {"tokens": [], "tags": []}  # a sentence of no words reads nothing
     seen = seen_by(headed.encoder.model.encoder.layer[-1].output)
     predictions = headed(examples)
-    monkeypatch.setattr(predict, "reads", lambda *_: None)
+    monkeypatch.setattr(predict, "positions_needed", lambda *_: None)
     whole = headed(examples)
     assert (seen[0] < seen[1]) == (name != "where")
     if name == "find":

@@ -18,7 +18,7 @@ from intermezzo.config import load
 from intermezzo.core.errors import UserError
 from intermezzo.dag.experiment import Grid
 from intermezzo.dag.requests import Requests
-from intermezzo.planning.amounts import Amounts, _cut
+from intermezzo.planning.amounts import Amounts, cut
 from intermezzo.planning.comparisons import Choice, Offer, choose, price_of
 from intermezzo.planning.costs import Cost
 from intermezzo.planning.estimate import make
@@ -30,6 +30,7 @@ from intermezzo.planning.review import remember, review
 from intermezzo.planning.schedule import schedule, weights_at_most
 from intermezzo.planning.shapes import Shape, shape_of
 from intermezzo.planning.show import render, render_review
+from intermezzo.tasks.formats import load_format
 
 LARGE_SCALE = ("phang2020", "xtreme_r")
 
@@ -132,12 +133,12 @@ def test_more_epochs_more_examples_and_other_budgets_are_more_tokens(empty):
 
 
 def test_contexts_are_read_in_windows():
-    assert _cut([(10, 50)], "span", 128, 64) == (1, 64)
+    assert cut(load_format("span"), [(10, 50)], 128, 64) == (1, 64)
     # 114 tokens of room, 42 of overlap (a third of the length): 72 new ones per further window
-    windows, tokens = _cut([(10, 200)], "span", 128, 64)
+    windows, tokens = cut(load_format("span"), [(10, 200)], 128, 64)
     assert (windows, tokens) == (3, 200 + 3 * 14 + 2 * 42)
-    assert _cut([(100, 100)], "classification", 128, 64) == (1, 128)
-    assert _cut([(10, 5)] * 4, "multiple_choice", 128, 64) == (4, 4 * 19)
+    assert cut(load_format("classification"), [(100, 100)], 128, 64) == (1, 128)
+    assert cut(load_format("multiple_choice"), [(10, 5)] * 4, 128, 64) == (4, 4 * 19)
 
 
 def test_rows_are_those_of_the_configuration_and_the_task_files(empty):

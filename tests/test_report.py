@@ -19,8 +19,8 @@ import pytest
 
 from intermezzo.analysis import answer as answers
 from intermezzo.analysis import scores
-from intermezzo.analysis.comparisons import Comparisons
 from intermezzo.analysis.design import Design
+from intermezzo.analysis.pairing import Comparisons
 from intermezzo.core.errors import UserError
 from intermezzo.report import build, palette
 from intermezzo.report.axis import Axis, around_zero, duration, short_number, signed

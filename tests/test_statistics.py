@@ -14,11 +14,11 @@ import pytest
 from scipy.stats import permutation_test, ttest_1samp
 
 from intermezzo.analysis import answer, breakdown, effects, summary
-from intermezzo.analysis.comparisons import Comparisons
+from intermezzo.analysis.best_intermediate import best_intermediate
 from intermezzo.analysis.design import Design
 from intermezzo.analysis.intervals import components, estimate
+from intermezzo.analysis.pairing import Comparisons
 from intermezzo.analysis.power import seeds_needed, visible, visible_effects
-from intermezzo.analysis.selection import best_intermediate
 from intermezzo.analysis.significance import flip_p, holm, smallest_p
 
 SCRIPT = Path(__file__).parents[1] / "benchmarks" / "calibration.py"

@@ -166,27 +166,31 @@ def test_a_diverging_loss_is_one_message(data, encoder, tmp_path):
     assert not (tmp_path / "m" / "manifest.json").exists()
 
 
-def test_only_new_languages_are_predicted_and_results_do_not_change(data, encoder, tmp_path, capsys):
+def test_only_new_languages_are_predicted_and_results_do_not_change(data, encoder, tmp_path, caplog):
     job = {"task": TASKS["pairs"] | {"name": "pairs", "partial_input": None}, "threads": 1, "layer": 0, "center": True}
     job |= SETTINGS | {"pooling": "mean"}
 
-    def run(*languages: str, **code: str) -> dict[str, str]:
+    def run(*languages: str, metrics: tuple[str, ...] = (), **code: str) -> dict[str, str]:
+        caplog.clear()
         outputs = {language: tmp_path / f"{language}.json" for language in languages}
         paths = {language: data("pairs", language) for language in languages}
         both = {"predict": "p", "score": "s"} | code
-        whole = job | {"languages": list(languages)}
-        evaluate(whole, encoder, paths, outputs, {}, support={}, cache=tmp_path / "c", code=both)
+        whole = job | {"languages": list(languages), "task": job["task"] | {"metrics": list(metrics)}}
+        with caplog.at_level("INFO", "intermezzo"):
+            evaluate(whole, encoder, paths, outputs, {}, support={}, cache=tmp_path / "c", code=both)
         return {language: path.read_text() for language, path in outputs.items()}
 
     first = run("xx")
-    assert "predicted: xx; from the cache: none" in capsys.readouterr().err
+    assert "predicted: xx; from the cache: none" in caplog.text
     second = run("xx", "yy")
-    assert "predicted: yy; from the cache: xx" in capsys.readouterr().err
+    assert "predicted: yy; from the cache: xx" in caplog.text
     assert second["xx"] == first["xx"] and json.loads(first["xx"])["metrics"]["accuracy"] > 0.3
     run("xx", score="other")
-    assert "predicted: none" in capsys.readouterr().err
+    assert "predicted: none" in caplog.text
+    run("xx", metrics=("accuracy",))
+    assert "predicted: none" in caplog.text
     run("xx", predict="other")
-    assert "predicted: xx" in capsys.readouterr().err
+    assert "predicted: xx" in caplog.text
 
 
 def test_cooccurrence_brings_translations_together(data, tmp_path):

@@ -9,8 +9,8 @@ from typing import Any
 from intermezzo.analysis import answer as answers
 from intermezzo.analysis import scores as tidy
 from intermezzo.analysis import summary as summaries
-from intermezzo.analysis.comparisons import Comparisons
 from intermezzo.analysis.design import Design
+from intermezzo.analysis.pairing import Comparisons
 from intermezzo.core.artifacts import write_text
 
 
@@ -30,8 +30,8 @@ def summarize(
     """
     design = Design.read(spec)
     frame = tidy.read(result_paths, design)
-    chosen_on = tidy.read(development_paths, design.on_development()).assign(split="dev")
+    development = tidy.read(development_paths, design.on_development()).assign(split="dev")
     comparisons = Comparisons(frame, design)
     tidy.write(frame, scores)
     summaries.write(summaries.table(comparisons), summary)
-    write_text(answer, answers.text(comparisons, None if chosen_on.empty else chosen_on))
+    write_text(answer, answers.text(comparisons, None if development.empty else development))

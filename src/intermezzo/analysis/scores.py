@@ -69,8 +69,8 @@ def read(paths: Iterable[str | Path], design: Design) -> pd.DataFrame:
             listed = "".join(f"\n  {_name(cell)}" for cell in sorted(cells, key=_order)[:10])
             more = f"\n  ... {len(cells)} in all" if len(cells) > 10 else ""
             raise UserError(f"results {what}:{listed}{more}\nrun the workflow again with this configuration")
-    mixes = {mix: at for at, mix in enumerate(design.in_order(cell.mix for cell in rows))}
-    ordered = sorted(rows, key=lambda cell: _order(cell._replace(mix=mixes[cell.mix])))
+    rank = {mix: number for number, mix in enumerate(design.in_order(cell.mix for cell in rows))}
+    ordered = sorted(rows, key=lambda cell: _order(cell._replace(mix=rank[cell.mix])))
     frame = pd.DataFrame([rows[cell] for cell in ordered], columns=SCHEMA.names)
     return frame.astype({"seed": "Int64", "fertility": float})
 

@@ -7,8 +7,8 @@ that the user can mend is one message on stderr and exit status 2.
 from __future__ import annotations
 
 import argparse
-import gc
 import json
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext, redirect_stderr
@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from intermezzo import __version__
-from intermezzo.core.environment import settle
+from intermezzo.core.environment import QUIET, settle
 from intermezzo.core.errors import UserError, in_words
 from intermezzo.core.logs import configure
 from intermezzo.execution.usage import recorded
@@ -27,10 +27,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one stage; returns the exit status (0, or 2 for a problem that the user can mend)."""
     options = _parser().parse_args(arguments)
     configure()
+    os.environ.update(QUIET)
     try:
         if "spec" in options:
             settle(options.spec.get("threads", 1), online=_needs_network(options.spec))
-            gc.set_threshold(100_000)  # torch and transformers make a million objects that stay: an eighth of an import
         with _labelled(options), recorded(options):
             options.run(options)
     except UserError as error:

@@ -19,9 +19,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from intermezzo import languages
-from intermezzo.analysis.comparisons import Comparisons
 from intermezzo.analysis.design import BASELINE, Cell, Design
 from intermezzo.analysis.effects import mixes
+from intermezzo.analysis.pairing import Comparisons
 from intermezzo.analysis.scores import SCHEMA
 from intermezzo.core.artifacts import read_json
 from intermezzo.core.errors import UserError

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from intermezzo.modeling.heads import Feature, reads
+from intermezzo.modeling.heads import Feature, positions_needed
 from intermezzo.modeling.packing import pack
 
 Batch = tuple[str, np.ndarray]
@@ -48,7 +48,7 @@ class TaskBatches:
     def outputs(self, step: int, items: Sequence[Feature]) -> Any:
         packed = pack([s for f in items for s in f.sequences], [t for f in items for t in f.types]).to(self.device)
         head = self._head(step)
-        return head(self.system["encoder"](packed, rows=reads(head, items, packed)), packed)
+        return head(self.system["encoder"](packed, rows=positions_needed(head, items, packed)), packed)
 
     def loss(self, step: int, outputs: Any, items: Sequence[Feature]) -> torch.Tensor:
         return self._head(step).loss(outputs, items)

@@ -24,6 +24,7 @@ from intermezzo.modeling.stored import occurring
 from intermezzo.modeling.tokens import Tokens
 from intermezzo.modeling.vocabulary import restrict
 from intermezzo.tasks.controls import as_text, remove_input
+from intermezzo.tasks.formats import MASKED_TEXT, load_format
 from intermezzo.training import selection
 from intermezzo.training.batches import Batch, TaskBatches
 from intermezzo.training.distributed import is_main_process, launch
@@ -71,16 +72,16 @@ def _finetune(
             name, module = task["name"], format_module(task["format"])
             rows = selected[name]
             if task["labels"] == "from_data":
-                task = task | {"labels": sorted({tag for row in rows for tag in row["tags"]})}
+                form = load_format(task["format"])
+                task = task | {"labels": sorted({label for row in rows for label in form.labels_of(row)})}
                 observed[task["head"]] = task["labels"]
             if task["partial_input"]:
                 rows = remove_input(rows, task["format"], task["partial_input"])
             if task.get("as_text"):
-                rows, task, module = as_text(rows, task["format"]), task | {"format": "mlm"}, format_module("mlm")
-            alone = task["format"] == "tagging" and bool(task["partial_input"])
-            features[name] = tokenizer.encode(module, rows, task | {"alone": alone}, settings)
+                rows, module = as_text(rows, task["format"]), format_module(MASKED_TEXT)
+            features[name] = tokenizer.encode(module, rows, task | {"alone": bool(task["partial_input"])}, settings)
             ids[name] = [row["id"] for row in rows]
-            _check(features[name], task, ids[name])
+            _check(features[name], task["name"], ids[name], labelled="target" in module.COLUMNS)
             if task["head"] not in heads:
                 heads[task["head"]] = head = module.Head(encoder.hidden_size, task, settings)
                 if hasattr(head, "attach"):
@@ -135,13 +136,13 @@ def _restrict(
     return restrict(encoder, used.union(*map(occurring, features.values())))
 
 
-def _check(features: Sequence[Feature], task: dict[str, Any], ids: list[str]) -> None:
-    """Raise UserError for what no loss can be taken of."""
+def _check(features: Sequence[Feature], task: str, ids: list[str], *, labelled: bool) -> None:
+    """Raise UserError for what no loss can be taken of. labelled: whether each feature needs a target."""
     for feature in features:
-        where = f"task '{task['name']}', row '{ids[feature.row]}'"
+        where = f"task '{task}', row '{ids[feature.row]}'"
         if not all(map(len, feature.sequences)):
             raise UserError(f"{where}: the encoder's tokenizer leaves nothing of it; take the row out of the data")
-        if feature.target is None and task["format"] in ("classification", "multiple_choice"):
+        if labelled and feature.target is None:
             raise UserError(f"{where}: no label; training data need one in every row")
 
 

@@ -19,7 +19,7 @@ from transformers import XLMRobertaConfig, XLMRobertaForMaskedLM
 
 from intermezzo.core.artifacts import sha256, write_json
 from intermezzo.modeling.encoder import Encoder, environment, save_encoder
-from intermezzo.modeling.heads import full, on
+from intermezzo.modeling.heads import to_device, to_float32
 from intermezzo.modeling.masking import mask_tokens
 from intermezzo.modeling.packing import Packed, pack
 from intermezzo.modeling.tokenizer import MASK, SPECIAL, load_tokenizer, train_tokenizer
@@ -170,12 +170,12 @@ class _MaskedText:
         packed = _packed([item.tokens for item in items])
         placed = zip(packed.begins, items, strict=True)
         places = sorted((start + at, token) for start, item in placed for at, token in item.target)
-        at, gold = on(device(), places).T
+        at, gold = to_device(device(), places).T
         return self.model.lm_head(self.encoder(packed.to(device()), rows=at)[at]), gold
 
     def loss(self, step: int, outputs: tuple[torch.Tensor, torch.Tensor], items: Sequence[_Document]) -> torch.Tensor:
         logits, gold = outputs
-        return cross_entropy(full(logits), gold)
+        return cross_entropy(to_float32(logits), gold)
 
     def joint(self, step: int) -> bool:
         return False

@@ -18,6 +18,7 @@ from typing import Any
 
 import torch
 
+from intermezzo.core.artifacts import write_text
 from intermezzo.core.errors import UserError
 
 REPORT_SECONDS = 10.0
@@ -47,9 +48,8 @@ class Progress:
         self.waiting: list[tuple[int, torch.Tensor, torch.Tensor]] = []
         self.every = max(1, steps // 100)
         self.began = self.reported = time.monotonic()
-        kept = _lines(log, name, first)
-        self.log = open(log, "w", encoding="utf-8")  # noqa: SIM115 - closed by close()
-        self.log.writelines(kept)
+        write_text(log, "".join(_lines(log, name, first)))  # now: the next report may come after the next kill
+        self.log = open(log, "a", encoding="utf-8")  # noqa: SIM115 - closed by close()
         self.board = _board(name)
 
     def add(self, step: int, loss: torch.Tensor, norm: torch.Tensor, tokens: int) -> None:

@@ -6,13 +6,11 @@ Of processes that train together, the first decides when and writes; a state hol
 from __future__ import annotations
 
 import errno
-import fcntl
 import logging
-import os
 import shutil
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +19,7 @@ from torch import nn
 
 from intermezzo.core.artifacts import atomic
 from intermezzo.core.errors import UserError, in_words
+from intermezzo.execution import locks
 from intermezzo.training.distributed import all_gather, all_reduce_max, barrier, is_main_process, rank, world_size
 from intermezzo.training.randomness import random_state, set_random_state
 
@@ -107,23 +106,17 @@ def state_folder(folder: Path) -> Iterator[Path]:
 
 @contextmanager
 def _locked(folder: Path) -> Iterator[None]:
-    path = folder.with_suffix(".lock")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = open(path, "w")  # noqa: SIM115 - closed below
-    except OSError as error:
-        raise UserError(_hopeless(folder, error)) from None
-    with lock:
+    with ExitStack() as stack:
         try:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            folder.mkdir(exist_ok=True)  # whoever had the lock has removed it
+            stack.enter_context(locks.acquire(folder.with_suffix(".lock"), "trains the same specification"))
+            folder.mkdir(exist_ok=True)
         except OSError as error:
-            raise UserError(_hopeless(folder, error)) from None
+            raise UserError(_lock_problem(folder, error)) from None
         yield
-        os.unlink(path)
 
 
-def _hopeless(folder: Path, error: OSError) -> str:
+def _lock_problem(folder: Path, error: OSError) -> str:
+    """Why a state cannot be kept in `folder`, and the mend where it has one."""
     if error.errno in _NO_LOCKS:
         return (
             f"{folder}: its file system has no locks ({error.strerror}), which keep two trainings off one state; "

@@ -10,7 +10,7 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 
 from intermezzo.core.errors import UserError
-from intermezzo.modeling.heads import NUMBER, Feature, full, on
+from intermezzo.modeling.heads import NUMBER, Feature, to_device, to_float32
 from intermezzo.modeling.packing import Packed
 from intermezzo.modeling.pooling import WIDTH, pool, pooled_tokens
 
@@ -46,7 +46,7 @@ class Head(nn.Module):
         self.dropout = nn.Dropout(settings["dropout"])
         self.out = nn.Linear(hidden_size, len(self.labels))
 
-    def reads(self, features: list[Feature], batch: Packed) -> torch.Tensor | None:
+    def positions_needed(self, features: list[Feature], batch: Packed) -> torch.Tensor | None:
         return pooled_tokens(batch, self.pooling)
 
     def forward(self, states: torch.Tensor, batch: Packed) -> torch.Tensor:
@@ -55,7 +55,7 @@ class Head(nn.Module):
         return self.out(self.dropout(torch.tanh(self.dense(pooled))))
 
     def loss(self, logits: torch.Tensor, features: list[Feature]) -> torch.Tensor:
-        return cross_entropy(full(logits), on(logits.device, [f.target for f in features]))
+        return cross_entropy(to_float32(logits), to_device(logits.device, [f.target for f in features]))
 
 
 def decode(head: Head, logits: torch.Tensor, features: list[Feature]) -> list[Any]:

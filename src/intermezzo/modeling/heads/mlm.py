@@ -19,7 +19,7 @@ from torch import nn
 from torch.nn.functional import cross_entropy, gelu, linear
 
 from intermezzo.modeling.encoder import Encoder
-from intermezzo.modeling.heads import NUMBER, NUMBERS, PAIRS, Feature, full, on, targets
+from intermezzo.modeling.heads import NUMBER, NUMBERS, PAIRS, Feature, targets, to_device, to_float32
 from intermezzo.modeling.masking import mask_tokens
 from intermezzo.modeling.packing import Packed
 from intermezzo.modeling.tokenizer import mask_token
@@ -43,7 +43,7 @@ def encode(rows: list[dict], tokenizer: Tokenizer, task: dict, settings: dict) -
     features = []
     for i, encoding in enumerate(tokenizer.encode_batch(texts)):
         for piece in [encoding, *encoding.overflowing]:
-            inside = [at for at, special in enumerate(piece.special_tokens_mask) if not special]
+            inside = [position for position, special in enumerate(piece.special_tokens_mask) if not special]
             if inside:
                 extra = {"inside": inside, "mask": mask, "vocabulary": size}
                 features.append(Feature(i, [piece.ids], [piece.type_ids], [], extra))
@@ -69,13 +69,13 @@ class Head(nn.Module):
         special = (getattr(encoder.config, f"{name}_token_id", None) for name in ("pad", "bos", "eos"))
         self.special = [token for token in special if token is not None]
         with safe_open(folder / "model.safetensors", "pt") as weights, torch.no_grad():
-            known = set(weights.keys())
+            stored = set(weights.keys())
             for part, names in _PRETRAINED.items():
-                for name in (name for name in names if f"{name}.weight" in known):
+                for name in (name for name in names if f"{name}.weight" in stored):
                     module = getattr(self, part)
                     module.weight.copy_(weights.get_tensor(f"{name}.weight"))
                     module.bias.copy_(weights.get_tensor(f"{name}.bias"))
-            for name in (name for name in _BIAS if name in known):
+            for name in (name for name in _BIAS if name in stored):
                 self.bias.copy_(weights.get_tensor(name))
 
     def corrupt(self, features: list[Feature]) -> list[Feature]:
@@ -86,7 +86,7 @@ class Head(nn.Module):
         rng = np.random.default_rng(int(torch.randint(2**62, ())))
         return [_masked(feature, self.replacements, rng) for feature in features]
 
-    def reads(self, features: list[Feature], batch: Packed) -> torch.Tensor:
+    def positions_needed(self, features: list[Feature], batch: Packed) -> torch.Tensor:
         return targets(features, batch)
 
     def forward(self, states: torch.Tensor, batch: Packed) -> tuple[torch.Tensor, Sequence[int]]:
@@ -100,11 +100,14 @@ class Head(nn.Module):
     def loss(self, outputs: tuple[torch.Tensor, Sequence[int]], features: list[Feature]) -> torch.Tensor:
         """Mean over the masked tokens of the batch."""
         states, starts = outputs
-        where = zip(starts, features, strict=True)
-        places = [(start + at, token) for start, feature in where for at, token in feature.target]
-        at, gold = on(states.device, places).T
-        hidden = self.norm(gelu(self.dense(states[at])))
-        return cross_entropy(full(linear(hidden, self._embeddings[0], self.bias)), gold)
+        targets_ = [
+            (start + position, token)
+            for start, feature in zip(starts, features, strict=True)
+            for position, token in feature.target
+        ]
+        positions, gold = to_device(states.device, targets_).T
+        hidden = self.norm(gelu(self.dense(states[positions])))
+        return cross_entropy(to_float32(linear(hidden, self._embeddings[0], self.bias)), gold)
 
 
 def _masked(feature: Feature, replacements: np.ndarray, rng: np.random.Generator) -> Feature:

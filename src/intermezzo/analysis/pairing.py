@@ -1,4 +1,4 @@
-"""Values and paired differences as seed x language matrices: the one place where two results are subtracted."""
+"""Paired differences: scores as seed x language matrices; the only place where two results are subtracted."""
 
 from __future__ import annotations
 
@@ -24,8 +24,7 @@ class Comparisons:
         self._values: dict[Key, pd.DataFrame] = {}
         self._majority: dict[Key, pd.Series] = {}
         self._rows: dict[Key, pd.Series] = {}
-        told = ["encoder", "language", "fertility"]
-        self._fertility = scores.reindex(columns=told).dropna()
+        self._fertility = scores.reindex(columns=["encoder", "language", "fertility"]).dropna()
         for key, part in scores.groupby(keys, sort=False):
             seeds = part["seed"].fillna(-1).astype(int)
             matrix = part.assign(seed=seeds).pivot(index="seed", columns="language", values="value")

@@ -1,11 +1,11 @@
-"""Which intermediate and mix suit a target best, chosen on development data; test results are only looked up for it."""
+"""The best intermediate and mix of each target, chosen on development data; test scores are only looked up for it."""
 
 from __future__ import annotations
 
 import pandas as pd
 
-from intermezzo.analysis.comparisons import Comparisons
 from intermezzo.analysis.design import BASELINE
+from intermezzo.analysis.pairing import Comparisons
 
 
 def best_intermediate(development: pd.DataFrame, comparisons: Comparisons) -> pd.DataFrame:
@@ -27,17 +27,20 @@ def best_intermediate(development: pd.DataFrame, comparisons: Comparisons) -> pd
         if encoder not in design.encoders or target not in design.targets:
             continue
         metric = design.targets[target].metrics[0]
-        kept = scores[(scores["metric"] == metric) & scores["intermediate"].isin(design.intermediates)]
-        table = kept.pivot_table(index=["intermediate", "mix"], columns="language", values="value").dropna(axis=1) * 100
+        candidates = scores[(scores["metric"] == metric) & scores["intermediate"].isin(design.intermediates)]
+        table = (
+            candidates.pivot_table(index=["intermediate", "mix"], columns="language", values="value").dropna(axis=1)
+            * 100
+        )
         if table.empty:
             continue
         means = table.mean(axis=1).sort_index().sort_values(ascending=False, kind="stable")
         intermediate, mix = means.index[0]
-        others = [code for code in design.targets[target].languages if code != design.english]
+        languages = [code for code in design.targets[target].languages if code != design.english]
         test = {
-            name: comparisons.values((encoder, *trained, target, metric))[others].to_numpy().mean()
-            for name, trained in (("test", (intermediate, mix)), ("test_baseline", _baseline(comparisons)))
-            if trained
+            name: comparisons.values((encoder, *training, target, metric))[languages].to_numpy().mean()
+            for name, training in (("test", (intermediate, mix)), ("test_baseline", _baseline(comparisons)))
+            if training
         }
         names = {"encoder": encoder, "target": target, "metric": metric, "languages": " ".join(table.columns)}
         names |= {"intermediate": intermediate, "mix": mix, "dev": means.iloc[0]}

@@ -1,22 +1,26 @@
-"""The part of the answer beyond the mean: tables of `breakdown` and `selection` as Markdown."""
+"""The part of the answer below its means: frames of `breakdown` and `best_intermediate` as Markdown tables."""
 
 from __future__ import annotations
 
 import pandas as pd
 
 from intermezzo.analysis import breakdown
-from intermezzo.analysis.comparisons import Comparisons
+from intermezzo.analysis.best_intermediate import best_intermediate
 from intermezzo.analysis.effects import GROUPS
-from intermezzo.analysis.selection import best_intermediate
-from intermezzo.analysis.wording import LEVEL, p_value, short, table
+from intermezzo.analysis.pairing import Comparisons
+from intermezzo.analysis.verdict import LEVEL, difference, p_value
+from intermezzo.core.markdown import table
 
 
 def blocks(comparisons: Comparisons, development: pd.DataFrame | None) -> list[str]:
-    """Markdown paragraphs; none where the design and results have nothing to break down by."""
-    found = _attributes(comparisons) + _fertility(comparisons) + _gap(comparisons)
+    """Markdown paragraphs; none where the design and results have nothing to break down by.
+
+    development: scores on development data (see `best_intermediate`), or None.
+    """
+    paragraphs = _attributes(comparisons) + _fertility(comparisons) + _gap(comparisons)
     if development is not None:
-        found += _selection(comparisons, development)
-    return ["## Beyond the mean", *found] if found else []
+        paragraphs += _best_intermediate(comparisons, development)
+    return ["## Beyond the mean", *paragraphs] if paragraphs else []
 
 
 def _attributes(comparisons: Comparisons) -> list[str]:
@@ -29,7 +33,7 @@ def _attributes(comparisons: Comparisons) -> list[str]:
             breakdown.ATTRIBUTES[line["attribute"]],
             _value(line["value"]),
             f"{line['languages'].replace(' ', ', ')} ({line['n_seen']} in the mix)",
-            short(line) + ("\\*" if line["p_holm"] < LEVEL else ""),
+            difference(line) + ("\\*" if line["p_holm"] < LEVEL else ""),
         ]
         for line in frame[frame["n_languages"] > 1].to_dict("records")
     ]
@@ -62,7 +66,7 @@ def _gap(comparisons: Comparisons) -> list[str]:
             f"`{line['mix']}`, `{line['encoder']}`",
             GROUPS[line["group"]],
             f"{line['before']:.1f} → {line['after']:.1f}",
-            short(line) + ("\\*" if line["p_holm"] < LEVEL else ""),
+            difference(line) + ("\\*" if line["p_holm"] < LEVEL else ""),
         ]
         for line in breakdown.transfer_gap(comparisons).to_dict("records")
     ]
@@ -75,7 +79,7 @@ def _gap(comparisons: Comparisons) -> list[str]:
     ]
 
 
-def _selection(comparisons: Comparisons, development: pd.DataFrame) -> list[str]:
+def _best_intermediate(comparisons: Comparisons, development: pd.DataFrame) -> list[str]:
     frame = best_intermediate(development, comparisons)
     rows = [
         [
