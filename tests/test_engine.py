@@ -206,6 +206,15 @@ def test_states_cost_a_bounded_share_of_the_time(tmp_path, monkeypatch):
     assert states.SAVE_SHARE < 0.02
 
 
+def test_a_kill_soon_after_a_resume_keeps_the_log(tmp_path):
+    """What was logged before the state that a run resumes from stays, whether or not the run comes to a report."""
+    log = tmp_path / "log.jsonl"
+    lines = [json.dumps({"run": run, "step": step}) for run in ("other", "toy") for step in (10, 20, 30)]
+    log.write_text("\n".join([*lines, '{"run": "toy", "st']))
+    progress.Progress("toy", 20, 1000, log, str, {})
+    assert log.read_text().splitlines() == lines[:-1]
+
+
 @pytest.mark.parametrize("what", ["another model", "no state", "cut"])
 def test_a_state_that_does_not_fit_is_not_used(data, encoder, tmp_path, what, capsys):
     run(spec("colour"), encoder, data, tmp_path, "whole")

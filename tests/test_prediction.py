@@ -121,7 +121,7 @@ def test_the_pool_is_embedded_once_in_parts_and_comes_out_the_same(ranker, pool,
     asked = []
     embed = predict._Headed.__call__
     monkeypatch.setattr(predict._Headed, "__call__", lambda self, given: asked.append(len(given)) or embed(self, given))
-    monkeypatch.setattr(predict, "ROWS", 8)
+    monkeypatch.setattr(format_module("ranking"), "ROWS", 8)
     monkeypatch.setattr("intermezzo.modeling.search.BLOCK", 6)
     ranked = predictor(RANKING, ranker, pool)
     assert ranked(rows[:5], "en") + ranked(rows[5:], "xx") == expected

@@ -31,7 +31,7 @@ from intermezzo.sources.files import (
     supertags,
 )
 from intermezzo.sources.files.reading import File
-from intermezzo.tasks import FOLDERS, Task, formats, load_task
+from intermezzo.tasks import Task, formats, load_task, task_file
 
 Row = dict[str, Any]
 READERS: dict[str, Callable[..., list[Row]]] = {
@@ -63,11 +63,6 @@ def read(spec: dict[str, Any]) -> list[Row]:
         options = dict(part)
         rows += read_part(task, options, _matching_files(root, str(options.pop("path", ""))), where)
     return rows
-
-
-def task_file(name: str) -> str:
-    """Where the task file of that name lies, for complaints about it."""
-    return next((str(path) for folder in FOLDERS if (path := folder / f"{name}.yaml").is_file()), f"{name}.yaml")
 
 
 def read_part(task: Task, part: dict[str, Any], files: list[File], where: str) -> list[Row]:

@@ -24,10 +24,10 @@ from pathlib import Path
 from typing import Any
 
 from intermezzo.core.errors import UserError, suggestion
-from intermezzo.sources.files import read_part, task_file
+from intermezzo.sources.files import read_part
 from intermezzo.sources.hub import address, repository
 from intermezzo.sources.hub.lock import Lock, nested
-from intermezzo.tasks import Task, load_task
+from intermezzo.tasks import Task, load_task, task_file
 
 Row = dict[str, Any]
 Part = dict[str, Any]
