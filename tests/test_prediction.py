@@ -285,7 +285,7 @@ def test_a_batch_is_decoded_once_the_next_one_is_under_way():
     assert told == [("computed", 2), ("computed", 3), ("decoded", 2), ("computed", 4), ("decoded", 3), ("decoded", 4)]
 
 
-def test_out_of_memory_halves_the_batches_and_loses_nothing(capsys):
+def test_out_of_memory_halves_the_batches_and_loses_nothing(caplog):
     def compute(packed, _):
         if len(packed.tokens) > 9:
             raise torch.OutOfMemoryError("CUDA out of memory")
@@ -294,7 +294,7 @@ def test_out_of_memory_halves_the_batches_and_loses_nothing(capsys):
     batches, features = Batches(32), made_of(5, 2, 9, 2, 5, 3, 8, 4)
     assert sorted(f.row for batch, _ in batches.outputs(features, compute) for f in batch) == list(range(8))
     assert batches.tokens == 5  # 28, 14 of which 11 were used, 5
-    assert "batches of at most 5 tokens" in capsys.readouterr().err
+    assert "batches of at most 5 tokens" in caplog.text
     with pytest.raises(UserError, match="one example of 12 tokens; lower max_length"):
         list(batches.outputs(made_of(3, 12), compute))
 
