@@ -356,7 +356,10 @@ def _unasked(results):
         (_twice, "is already in"),
         (_unasked, "not part of the experiment|missing"),
         (lambda r: r[0]["metrics"].update(accuracy=float("nan")), "metrics.accuracy.*finite.*delete the file"),
-        (lambda r: r[0]["metrics"].update(accuracy=61.0), "metrics.accuracy.*less than or equal to 1"),
+        (
+            lambda r: r[0]["metrics"].update(accuracy=61.0),
+            "metrics.accuracy: 61.0, but it must be from 0 to 1; delete the file",
+        ),
         (lambda r: r[0]["majority"].clear(), "majority lacks the metric 'accuracy'"),
         (lambda r: r[0].pop("code"), "code: Field required"),
     ],

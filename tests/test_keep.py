@@ -176,7 +176,7 @@ def test_other_bits_are_refused(model, monkeypatch):
         (out / "manifest.json").write_text(json.dumps({"weights_sha256": "1" * 64}))
 
     with pytest.raises(UserError, match=r"cannot be made again as they were: sha256 1+\.\.\., the manifest says 0+"):
-        weight_leases.need(model, Path("results/target/a"), Path("results/.state"), train)
+        weight_leases.ensure_weights(model, Path("results/target/a"), Path("results/.state"), train)
     assert not (model / weight_leases.FILE).exists() and not list(Path("results/.state").glob("*"))
 
 

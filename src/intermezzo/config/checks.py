@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from intermezzo.config import catalogue
+from intermezzo.config import catalogue, task_files
 from intermezzo.config.models import Config
 from intermezzo.config.sections.encoders import ImportedEncoder, ScratchEncoder
 from intermezzo.config.sections.intermediates import IntermediateConfig
@@ -26,14 +26,19 @@ def data_root(config: Config) -> Path | None:
 
 
 def problems(config: Config) -> list[str]:
-    """All problems of a configuration whose types are right, without repetitions."""
-    found: dict[str, None] = {}
+    """All problems of a configuration whose types are right, without repetitions; of task files first."""
+    try:
+        if misfits := list(task_files.problems()):
+            return misfits
+    except UserError as error:
+        return [str(error)]
+    lines: dict[str, None] = {}
     for check in (_names, _data, _languages, _encoders, _tasks, _translation, _intermediates, _targets, _mixes):
         try:
-            found |= dict.fromkeys(check(config))
+            lines |= dict.fromkeys(check(config))
         except UserError as error:
-            found[str(error)] = None
-    return list(found)
+            lines[str(error)] = None
+    return list(lines)
 
 
 def _names(config: Config) -> Iterator[str]:

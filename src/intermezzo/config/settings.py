@@ -8,7 +8,7 @@ from typing import Any, Literal
 from intermezzo.config.models import Config
 from intermezzo.config.sections.base import Section
 from intermezzo.config.sections.targets import RetrievalConfig
-from intermezzo.config.sections.training import EncoderTraining, Finetuning, TaskTraining
+from intermezzo.config.sections.training import EncoderTraining, Finetuning, Overrides, TaskTraining
 from intermezzo.tasks import Task, load_task
 
 Phase = Literal["intermediate", "target"]
@@ -25,9 +25,11 @@ def resolve(config: Config, encoder: str, phase: Phase, name: str, tasks: Sequen
     encoder_training = config.encoders[encoder].finetuning if encoder in config.encoders else EncoderTraining()
     entry = config.intermediate(name) if phase == "intermediate" else config.target(name)
     settings: dict[str, Any] = {}
+    published: list[Section] = []
     if phase == "target" and (protocol := protocol_of(config, name)):
-        settings |= load_task(tasks[0]).protocol.settings.get(protocol, {})
+        published = [Overrides.model_validate(load_task(tasks[0]).protocol.settings.get(protocol, {}))]
     for layer in (
+        *published,
         *_of_task(config.training.tasks, tasks, phase),
         getattr(encoder_training, phase),
         *_of_task(encoder_training.tasks, tasks, phase),
@@ -57,6 +59,7 @@ def retrieval_of(config: Config, target: str, task: Task) -> RetrievalConfig:
     """Settings of the extraction of sentence vectors: the target's own, then its protocol's, then the defaults."""
     settings = config.target(target).retrieval
     protocol = task.protocol.retrieval.get(protocol_of(config, target) or "", {})
+    protocol = RetrievalConfig.model_validate(protocol).model_dump(include={*protocol})
     return settings.model_copy(update=protocol | settings.model_dump(include=settings.model_fields_set))
 
 

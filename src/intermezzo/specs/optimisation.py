@@ -27,4 +27,3 @@ class Optimisation(Spec):
     """Most tokens that are computed at a time; None = no limit."""
     betas: tuple[float, float] = (0.9, 0.999)
     """Decay rates of AdamW's two moments."""
-    cuda_graphs: bool = False

@@ -37,6 +37,7 @@ def keep_memory() -> None:
 
 
 def device() -> torch.device:
+    """The GPU of this process where there is one, else the CPU."""
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 

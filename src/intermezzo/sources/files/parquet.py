@@ -45,34 +45,34 @@ def records(file: File, columns: Collection[str]) -> Iterator[tuple[int, Row]]:
         raise file.fault(f"not a readable Parquet file ({reason}); is it cut off?") from None
 
 
-def name_labels(rows: list[Row], file: File, fields: dict[str, Any]) -> list[Row]:
-    """Rows with the file's own names for the numbers in the columns `label` and `tags`, where it has names for them.
+def name_labels(rows: list[Row], column: str, file: File, path: str) -> list[Row]:
+    """Rows with the names that the file has for the numbers in `column`, which were read from its field at `path`.
 
-    fields: column -> field of the file. A number without a name (-1 stands for "not labelled") stays as it is.
+    A number without a name (-1 stands for "without a label") stays as it is.
     """
-    for column, path in _label_fields(fields).items():
-        names = dict(enumerate(class_names(file, path)))
-        if names:
-            rows = [row | {column: _named(row[column], names)} for row in rows]
-    return rows
+    names = dict(enumerate(class_names(file, path)))
+
+    def name(value: Any) -> Any:
+        return [names.get(item, item) for item in value] if isinstance(value, list) else names.get(value, value)
+
+    return [row | {column: name(row[column])} for row in rows] if names else rows
 
 
-def check_label_names(file: File, fields: dict[str, Any], names: dict[Any, Any]) -> None:
-    """Raise UserError when a file's own label names contradict `names` (its `map`: number -> name).
+def check_label_names(file: File, path: str, names: dict[Any, Any]) -> None:
+    """Raise UserError when a file's own names for the labels at `path` contradict `names` (its `map`: number -> name).
 
     They do when the same names stand at other numbers (ignoring case and punctuation). Names that only one side has
     prove nothing: a task may call its labels differently.
     """
     ours = {number: _plain(name) for number, name in names.items() if type(number) is int}
-    for path in _label_fields(fields).values() if ours else ():
-        theirs = class_names(file, path)
-        for number, name in enumerate(map(_plain, theirs)):
-            mapped = ours.get(number, name)
-            if mapped != name and (name in ours.values() or mapped in map(_plain, theirs)):
-                task_order = ", ".join(f"{n} = {names[n]}" for n in sorted(ours))
-                file_order = ", ".join(f"{n} = {given}" for n, given in enumerate(theirs))
-                mend = "correct `map` in the task file"
-                raise file.fault(f"its labels are {file_order}, but the task says {task_order}; {mend}")
+    theirs = class_names(file, path) if ours else []
+    for number, name in enumerate(map(_plain, theirs)):
+        mapped = ours.get(number, name)
+        if mapped != name and (name in ours.values() or mapped in map(_plain, theirs)):
+            task_order = ", ".join(f"{n} = {names[n]}" for n in sorted(ours))
+            file_order = ", ".join(f"{n} = {label}" for n, label in enumerate(theirs))
+            mend = "correct `map` in the task file"
+            raise file.fault(f"its labels are {file_order}, but the task says {task_order}; {mend}")
 
 
 def class_names(file: File, path: str) -> list[str]:
@@ -80,13 +80,13 @@ def class_names(file: File, path: str) -> list[str]:
     column, *inner = path.split(".")
     try:
         metadata = pq.read_schema(file.path(), memory_map=True).metadata or {}
-        described = json.loads(metadata.get(b"huggingface", b"{}"))["info"]["features"][column]
+        description = json.loads(metadata.get(b"huggingface", b"{}"))["info"]["features"][column]
     except (pa.ArrowException, OSError, ValueError, KeyError, TypeError):
         return []  # not of the hub, or broken: of that the reader complains
     import datasets  # half a second, which files without names need not pay
 
     try:
-        feature = datasets.Features.from_dict({column: described})[column]
+        feature = datasets.Features.from_dict({column: description})[column]
         for name in inner:
             feature = _item(feature)[name]
     except (ValueError, KeyError, TypeError):  # a kind of feature that this version does not know
@@ -100,15 +100,6 @@ def _item(feature: Any) -> Any:
     while isinstance(feature, list) or hasattr(feature, "feature"):
         feature = feature[0] if isinstance(feature, list) else feature.feature
     return feature
-
-
-def _label_fields(fields: dict[str, Any]) -> dict[str, str]:
-    """Label column of the format -> field of the file."""
-    return {column: fields[column] for column in ("label", "tags") if isinstance(fields.get(column), str)}
-
-
-def _named(value: Any, names: dict[int, str]) -> Any:
-    return [names.get(item, item) for item in value] if isinstance(value, list) else names.get(value, value)
 
 
 def _plain(name: Any) -> str:

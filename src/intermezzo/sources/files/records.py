@@ -68,7 +68,7 @@ def _rows(
             row: Row = {"id": f"{file.name}:{number}"}
             for column, path in fields.items():
                 paths = path if isinstance(path, list) else [path]
-                values = [_value(file, place, record, one, column) for one in paths]
+                values = [_value(file, place, record, source_path, column) for source_path in paths]
                 row[column] = values if isinstance(path, list) else values[0]
             rows.append(row | {"id": str(row["id"]) if row["id"] is not None else None})
     return rows
@@ -83,6 +83,6 @@ def _value(file: File, place: str, record: Any, path: str | None, column: str) -
         elif isinstance(value, dict) and step in value:
             value = value[step]
         else:
-            found = ", ".join(value) if isinstance(value, dict) else type(value).__name__
-            raise file.fault(f"{place} has no field '{path}' (wanted as {column}); found {found}")
+            fields = ", ".join(value) if isinstance(value, dict) else type(value).__name__
+            raise file.fault(f"{place} has no field '{path}' (wanted as {column}); found {fields}")
     return value
