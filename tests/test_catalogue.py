@@ -203,7 +203,8 @@ def own(tmp_path, monkeypatch):
             cached.cache_clear()
         (tmp_path / "config" / "tasks" / "reviews.yaml").write_text(text)
         (tmp_path / "r.jsonl").write_text(rows)
-        return sources.read(data("files", "reviews", "sw", "test", root=str(tmp_path), **changes))
+        fields = {"source": "files", "task": "reviews", "language": "sw", "split": "test", "root": str(tmp_path)}
+        return sources.read(data(**fields | changes))
 
     yield read
     for cached in caches:

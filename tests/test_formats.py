@@ -14,6 +14,7 @@ from intermezzo.evaluation.metrics import majority, score
 from intermezzo.modeling.heads import format_module
 from intermezzo.tasks.controls import as_text, remove_input, shuffle_labels
 from intermezzo.tasks.formats import MASKED_TEXT, format_names, load_format, table
+from specifications import task_spec
 
 NAMES = format_names()
 LABELS = ("a", "b")
@@ -86,8 +87,7 @@ def test_controls_take_something_away_and_keep_the_form(name):
 def test_a_guess_has_the_metrics_that_a_format_names_within_their_ranges(name):
     form = load_format(name)
     rows = [row | {"relevant": ["x"]} if name == "ranking" else row for row in ROWS[name]]
-    task = {"name": "t", "labels": LABELS, "metrics": []}
-    values = majority(name, rows, task, "en")
+    values = majority(task_spec({"format": name, "labels": LABELS}), rows, "en")
     assert set(values) <= {metric.name for metric in form.metrics} and form.metrics[0].name in values
     assert all(form.metric(metric).low <= value <= form.metric(metric).high for metric, value in values.items())
 
@@ -118,7 +118,7 @@ def test_f1_over_labels_is_that_of_scikit_learn(seed):
     gold, ours = (drawn.choices(labels, k=drawn.choice([1, 7, 40])) for _ in range(2))
     size = min(len(gold), len(ours))
     gold, ours = gold[:size], ours[:size]
-    values = score("classification", ours, gold, {"name": "t"}, "en")
+    values = score(task_spec({"format": "classification"}), ours, gold, "en")
     assert values["accuracy"] == accuracy_score(gold, ours)
     for average in ("macro", "micro", "weighted"):
         expected = f1_score(gold, ours, average=average, zero_division=0)

@@ -50,7 +50,7 @@ def translate(options: Namespace) -> None:
     task = load_task(spec.task)
     (path,) = named_files("--data", [options.data], [f"{task.name}/{ENGLISH}"]).values()
     check_columns([path], task.format)
-    rows = translate(spec.as_json(), pq.read_table(path).to_pylist())
+    rows = translate(spec, pq.read_table(path).to_pylist())
     origin = f"{task.name}, translated into {spec.language}"
     with atomic(options.out) as part:
         pq.write_table(formats.table(rows, task.format, task.labels, origin=origin), part, compression="zstd")
@@ -116,14 +116,14 @@ def evaluate(options: Namespace) -> None:
     model, tokens = options.model.parent, options.cache / "tokens"
     adoption.discard(model, options.states)
     evaluate(
-        _as_before(spec),
+        spec,
         model,
         data,
         outputs,
         names.as_json(),
         support=support,
         cache=options.cache,
-        code=CodeStamps.read(options.code or "{}").model_dump(),
+        code=CodeStamps.read(options.code or "{}"),
         fetch=lambda: weight_leases.ensure_weights(model, options.out, options.states, _train_again(tokens)),
     )
     weight_leases.release(model, options.out)
@@ -169,14 +169,6 @@ def _train_again(tokens: Path) -> weight_leases.Train:
         finetune(FinetuneSpec.read(spec), model, data, out, state, code, tokens)
 
     return train
-
-
-def _as_before(spec: Any) -> dict[str, Any]:
-    """The dictionary that `intermezzo.evaluation` takes."""
-    prediction = spec.prediction.model_dump()
-    task = prediction.pop("task")
-    names = {"languages": spec.languages, "development": spec.development, "split": spec.split}
-    return prediction | names | {"task": task | {"metrics": spec.metrics}}
 
 
 def _state(options: Namespace, inputs: list[Path]) -> Path:

@@ -21,10 +21,11 @@ from intermezzo.dag.fingerprint import fingerprint
 from intermezzo.dag.inputs import Inputs
 from intermezzo.dag.paths import BASELINE
 from intermezzo.specs.data import FilesData, HubData, WorldData
-from intermezzo.specs.evaluation import CodeStamps, EvaluateSpec, PredictionSpec, RunNames
+from intermezzo.specs.evaluation import CodeStamps, EvaluateSpec, RunNames
 from intermezzo.specs.finetuning import FinetuneSpec, TrainedTask, TrainingSettings
 from intermezzo.specs.importing import ImportSpec
 from intermezzo.specs.mixes import MixSettings, Portion
+from intermezzo.specs.prediction import PredictionSpec
 from intermezzo.specs.pretraining import Architecture, PretrainingSettings, PretrainSpec, TokenizerSettings
 from intermezzo.specs.summary import Attributes, Intermediate, SummarySpec, Target
 from intermezzo.specs.tasks import TaskSpec
