@@ -137,6 +137,7 @@ def test_training_without_dropout_attends_as_pytorch_does(monkeypatch, lengths, 
     torch.testing.assert_close(*found, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("given", ["1", "2", None])
 def test_one_thread_is_one_in_numpys_products_too(given):
     """Attention multiplies by numpy, whose library has threads of its own."""

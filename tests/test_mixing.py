@@ -278,6 +278,7 @@ def _random_mix(seed, tasks, languages, size, budgets=("matched",)):
     return (examples, weights, supply), {"budget": budget, "repeats": repeats}
 
 
+@pytest.mark.slow
 def test_a_thousand_random_mixes(monkeypatch):
     solved, minimise = set(), programme.minimise
     monkeypatch.setattr(programme, "minimise", lambda *programme: solved.add(seed) or minimise(*programme))
