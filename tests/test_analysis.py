@@ -328,6 +328,7 @@ def test_estimate_by_hand():
     assert (one_seed.error, one_seed.high) == (pytest.approx(3**-0.5), pytest.approx(2 + 4.303 * 3**-0.5, rel=1e-3))
 
 
+@pytest.mark.slow
 def test_noise_alone_is_seldom_called_an_effect(experiment):
     noise = random.Random(3)
     called = 0

@@ -37,6 +37,8 @@ from intermezzo.training.randomness import per_rank_rng, shared_rng
 from specifications import SETTINGS, encoding, head_spec
 from toy_training import PRETRAIN, TASKS, inputs, rows, spec, weights
 
+pytestmark = pytest.mark.slow
+
 FORMATS = ("colour", "choice", "tags", "where", "text", "find")
 SHORT = {"max_length": 10, "stride": 4}
 """The contexts of `where` are several windows."""

@@ -272,6 +272,7 @@ def test_the_log_has_a_line_for_each_hundredth_and_tensorboard_is_asked_for_by_n
         assert list((tmp_path / "board").glob("*/events*"))
 
 
+@pytest.mark.slow
 def test_kills_at_any_time_in_any_phase_change_no_weight(data, encoder, tmp_path, monkeypatch):
     """A state after every step, so that a kill often hits the writing of one. benchmarks/resume.py does it 20 times."""
     monkeypatch.setattr(states, "SAVE_SECONDS", 0.0)
@@ -310,6 +311,7 @@ def test_a_batch_larger_than_the_data_takes_all_of_it(encoder, tmp_path):
     assert manifest["steps"] >= 1 and manifest["loss"] > 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["colour", "choice", "tags", "where", "text", "find"])
 @pytest.mark.parametrize("kind", ["empty", "endless"])
 def test_empty_and_endless_texts_train(encoder, tmp_path, name, kind):
@@ -386,8 +388,8 @@ def test_random_states_come_back():
     assert torch.equal(numbers, torch.rand(3))
 
 
+@pytest.mark.slow
 def test_the_throughput_benchmark_runs_and_its_gate_holds(tmp_path):
-    pytest.importorskip("accelerate", reason="transformers' Trainer needs it")
     script = Path(__file__).resolve().parent.parent / "benchmarks" / "throughput.py"
     command = [sys.executable, str(script), "--quick", "--synthetic", "--kinds", "pairs", "--json", str(tmp_path / "j")]
     ran = subprocess.run(command, capture_output=True, text=True, timeout=300)

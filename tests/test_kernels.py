@@ -255,6 +255,7 @@ def test_the_switch_changes_no_training_and_no_prediction_beyond_float_error(
     assert predictions == plain_predictions
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("threads_variable", ["1", "2", None])
 def test_one_thread_is_one_in_numpys_products_too(threads_variable):
     """Attention multiplies by numpy, whose library has threads of its own."""

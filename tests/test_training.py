@@ -25,6 +25,7 @@ from specifications import SETTINGS, evaluation
 from toy_training import ANIMALS, COLOURS, PRETRAIN, TASKS, inputs, rows, spec, weights
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["colour", "choice", "tags", "where"])
 def test_every_format_learns_and_is_scored_per_language(data, encoder, tmp_path, name):
     finetune(spec(name, epochs=25), encoder, inputs(data, name), tmp_path / "m", tmp_path / "s")
@@ -139,6 +140,7 @@ def test_labels_from_data_are_in_the_manifest_and_predictions_use_them(data, enc
     assert json.loads(outputs["en"].read_text())["metrics"]["accuracy"] > 0.8
 
 
+@pytest.mark.slow
 def test_masked_text_is_an_intermediate_task_that_starts_from_the_pretrained_head(data, encoder, tmp_path):
     def loss(folder, name, **changes) -> float:
         finetune(spec("text", **changes), folder, inputs(data, "text"), tmp_path / name, tmp_path / "s")
@@ -267,6 +269,7 @@ def test_import_checks_the_folder_and_the_weights(encoder, tmp_path):
         import_encoder(imported(empty), tmp_path / "x")
 
 
+@pytest.mark.slow
 def test_a_hub_name_is_read_from_the_hubs_cache_layout(encoder, tmp_path):
     """As after a download: models--owner--name/{refs/main, snapshots/<commit>}, and no network."""
     commit = "0123456789abcdef0123456789abcdef01234567"
