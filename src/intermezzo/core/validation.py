@@ -89,7 +89,7 @@ def _place(location: Sequence[Any], kinds: list[Any]) -> tuple[list[str], list[A
         if part == "[key]":
             continue
         inner = [option for label, kind in here for option in _step(kind, part)]
-        branch = [(label, kind) for label, kind in here if label == part]
+        branch = [(label, kind) for label, kind in here if label == part] if len(here) > 1 else []
         is_last = number == len(location) - 1
         if branch or (not inner and not is_last and isinstance(part, str)) or _is_branch(part):
             here = branch or here
