@@ -68,12 +68,13 @@ def plain(features) -> list[tuple]:
 
 
 def colours(tokens_: Tokens, given: list[dict], **settings):
-    return tokens_.encode(format_module("classification"), given, TASKS["colour"] | {"name": "x"}, SETTINGS | settings)
+    spec = encoding(TASKS["colour"] | {"name": "x"}, SETTINGS | settings)
+    return tokens_.encode(format_module("classification"), given, spec)
 
 
 def expected(model: Path, given: list[dict], **settings) -> list[tuple]:
     task = TASKS["colour"] | {"name": "x"}
-    return plain(ENCODE(given, load_tokenizer(model), task, SETTINGS | settings))
+    return plain(ENCODE(given, load_tokenizer(model), encoding(task, SETTINGS | settings)))
 
 
 def cases() -> dict[str, tuple[str, list, dict]]:
@@ -230,15 +231,15 @@ def test_what_encode_reads_decides_which_files_are_read(model, tmp_path, asked):
         )
         assert len(asked) > 1
     asked.clear()
-    colours(Tokens(model, tmp_path / "cache"), given, pooling="cls", dropout=0.5)  # `encode` reads neither
+    colours(Tokens(model, tmp_path / "cache"), given)
     assert asked == []
 
 
 def test_encode_sees_nothing_that_the_cache_does_not_know(model, tmp_path, monkeypatch):
     module = format_module("classification")
-    monkeypatch.setattr(module, "encode", lambda rows, tokenizer, task, settings: settings["pooling"])
+    monkeypatch.setattr(module, "encode", lambda rows, tokenizer, spec: spec.pooling)
     for cache in (None, tmp_path):
-        with pytest.raises(KeyError, match="pooling"):
+        with pytest.raises(AttributeError, match="pooling"):
             colours(Tokens(model, cache), rows("colour", 3, 1))
     monkeypatch.setattr(module, "encode", ENCODE)
     with pytest.raises(UserError, match="row '0': label 'pink'"):
@@ -256,7 +257,7 @@ def test_few_rows_are_not_stored(model, tmp_path, monkeypatch):
 
 def test_masks_are_the_same_from_views(model, tmp_path):
     module, given = format_module("mlm"), rows("text", 30, 1)
-    encode = partial(Tokens(model, tmp_path).encode, module, given, {}, SETTINGS)
+    encode = partial(Tokens(model, tmp_path).encode, module, given, encoding({}, SETTINGS))
     results: list[list[Feature]] = []
     for features in (module.encode(given, load_tokenizer(model), encoding({}, SETTINGS)), encode(), encode()):
         torch.manual_seed(3)
