@@ -42,9 +42,8 @@ def select(spec: FinetuneSpec, data: dict[str, Path]) -> tuple[dict[str, list[di
             budget=mix.budget,
             repeats=mix.repeats,
         )
-    return {
-        task.name: _draw(task, files[task.name], allocation[task.name], spec.seed) for task in spec.tasks
-    }, allocation
+    rows = {task.name: _draw(task, files[task.name], allocation[task.name], spec.seed) for task in spec.tasks}
+    return rows, allocation
 
 
 def table(allocation: Allocation) -> str:
