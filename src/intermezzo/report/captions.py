@@ -1,4 +1,4 @@
-"""What stands beside each figure: how to read it, and what it leaves out."""
+"""Title and caption of each figure: how to read it, and what it leaves out."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ MOST_LANGUAGES = 40
 MOST_CURVES = 24
 """Trainings in a panel; where there are more, those of the first seed."""
 
-POINTS = "Points above or below no intermediate training; the baseline's row holds its scores."
 _INTERVALS = (
     "Lines are 95 % intervals; an arrow says that one goes on beyond the scale. An interval that crosses zero can show "
     "neither that there is a difference nor that there is none."
@@ -27,8 +26,8 @@ CAPTIONS = {
         "before any correction for their number. Rare: low-resource languages; seen: those that are in the mix."
     ),
     "heatmap": (
-        "Difference from the same target without intermediate training, in points of its main metric: blue is higher, "
-        "orange lower, on one scale for all tables of an encoder, beyond whose ends the colour stays. Bold: the 95 % "
+        "Difference from the same target without intermediate training, in points of its main metric: green is higher, "
+        "purple lower, on one scale for all tables of an encoder, beyond whose ends the colour stays. Bold: the 95 % "
         "interval over seeds and languages leaves out zero, before any correction for the number of cells. The "
         "baseline's row holds its scores. The mean is over a row's targets; controls are in none."
     ),
@@ -40,8 +39,9 @@ CAPTIONS = {
         "table."
     ),
     "learning": (
-        "Training loss as it was logged, each value a mean over some steps. A line is one training; with more than "
-        f"{MOST_CURVES} in a panel, those of the first seed."
+        "Training loss as it was logged, each value a mean over some steps. A line is one training, its colour the mix "
+        f"and its style the intermediate that it started from; with more than {MOST_CURVES} in a panel, those of the "
+        "first seed."
     ),
     "allocation": (
         "Training examples per task and language: grey is English, orange rare languages, blue others. A factor says "
@@ -52,7 +52,7 @@ CAPTIONS = {
         "it. Examples are those of one pass, tokens as many as were trained on."
     ),
 }
-NOTHING = {
+NO_DATA = {
     "rare": "No mix to set against an English-only one.",
     "heatmap": "Nothing to compare with a baseline.",
     "languages": "No mix to set against an English-only one.",
