@@ -139,14 +139,14 @@ def _draw(rows: Sequence[Sequence[Panel]], width: float, heading: str = "", *, l
             most = max(panel.rows for panel in row)
             for panel, ax in zip(row, row_axes, strict=False):
                 panel.draw(ax)
-                set_title(ax, panel.title)
+                set_title(ax, panel.title, panel.width)
                 if panel.rows:
                     ax.set_ylim(bottom=most - 0.5)  # equal distances of rows in panels beside each other
                 drawn.append(ax)
             for ax in row_axes[len(row) :]:
                 ax.set_visible(False)
         if legend:
-            lines = outside_legend(figure, drawn, columns=2 if width < PAGE_INCHES else 5)
+            lines = outside_legend(figure, drawn)
             figure.set_figheight(figure.get_figheight() + _LEGEND_INCHES * lines)
         return figure
 
@@ -175,11 +175,10 @@ def _heatmaps(frame: pd.DataFrame) -> Iterator[PanelGroup]:
         limit = heatmap.colour_limit(part)
         for group, lines in part.groupby("languages", sort=False):
             title = f"{differences.AVERAGED[group]}, encoder {encoder}"
-            width, whole_height = heatmap.size_of(lines)
-            height = heatmap.ROW_INCHES * len(lines.groupby(["intermediate", "mix"]))
+            width, height, frame_inches = heatmap.size_of(lines)
             words = f"Difference from no intermediate training for {title}: all numbers are in tables/heatmap.tsv."
             draw = partial(heatmap.plot_heatmap, lines, limit=limit)
-            panel = Panel(title, words, height, draw, frame=whole_height - height, width=width)
+            panel = Panel(title, words, height, draw, frame=frame_inches, width=width)
             yield PanelGroup("", [panel])
 
 

@@ -20,7 +20,7 @@ from intermezzo.report.plots.style import style
 _UNDATED = {"Date": None, "Creator": None, "Format": None, "Type": None}
 _VARIABLES = {colour: f"var(--{role.replace('_', '-')})" for role, colour in LIGHT.items()}
 _COLOUR = re.compile("|".join(LIGHT.values()))
-_FONT = re.compile(r"font: (?:(\w+) )?([\d.]+px) [^;\"]+")
+_FONT = re.compile(r"font: (?:(\w+) )?([\d.]+px) [^;\"]+|font-family: [^;\"]+;? ?")
 _STROKES = 'style="stroke-linejoin:round;stroke-linecap:butt"'
 
 
@@ -31,7 +31,7 @@ def inline(figure: Figure, name: str, title: str, description: str) -> str:
     """
     width, height, body = _parts(figure, name)
     body = _COLOUR.sub(lambda colour: _VARIABLES[colour[0]], body)
-    body = _FONT.sub(lambda font: f"font-size: {font[2]}" + (f"; font-weight: {font[1]}" if font[1] else ""), body)
+    body = _FONT.sub(_without_family, body)
     body = body.replace("xlink:href", "href")
     words = f'<title id="{name}-t">{escape(title)}</title><desc id="{name}-d">{escape(description)}</desc>'
     return (
@@ -54,6 +54,12 @@ def document(figures: Sequence[Figure], title: str, description: str) -> str:
         lines.append(f'<g transform="translate(0 {top:g})">{body}</g>')
         top += part_height
     return "\n".join([*lines, "</svg>"]) + "\n"
+
+
+def _without_family(font: re.Match[str]) -> str:
+    """Size and weight of a style's font; nothing for a family."""
+    weight, size = font.groups()
+    return (f"font-size: {size}" if size else "") + (f"; font-weight: {weight}" if weight else "")
 
 
 def _parts(figure: Figure, prefix: str) -> tuple[float, float, str]:

@@ -26,8 +26,8 @@ from intermezzo.report.plots.style import PAGE_INCHES, new_axes, require, style
 
 COLOURMAP = "PRGn"
 """ColorBrewer's purple (lower) to green (higher), safe for colour-blind readers."""
-ROW_INCHES = 0.19
-_CELL_INCHES, _LABEL_INCHES = 0.4, 2.2
+_ROW_INCHES, _LEAST_INCHES, _CELL_INCHES, _LABEL_INCHES = 0.19, 1.1, 0.4, 2.2
+_LABEL_LETTERS = 30
 _COLUMNS = ["intermediate", "mix", "target", "metric", "kind", "value", "low", "high"]
 
 
@@ -119,8 +119,8 @@ def plot_heatmap(df: pd.DataFrame, ax: Axes | None = None, *, limit: float | Non
     heatmap = heatmap_of(df, limit)
     if ax is None:
         with style():
-            width, height = size_of(df)
-            return plot_heatmap(df, new_axes(height, width), limit=limit)
+            width, height, frame = size_of(df)
+            return plot_heatmap(df, new_axes(height + frame, width), limit=limit)
     for y, (intermediate, mix, _) in enumerate(heatmap.rows):
         for x, (target, _, _) in enumerate(heatmap.columns):
             if cell := heatmap.cells.get((intermediate, mix, target)):
@@ -137,15 +137,17 @@ def plot_heatmap(df: pd.DataFrame, ax: Axes | None = None, *, limit: float | Non
     ax.spines[:].set_visible(False)
     scale = ScalarMappable(Normalize(-limit, limit), COLOURMAP)
     bar = ax.figure.colorbar(scale, ax=ax, fraction=0.025, pad=0.01, aspect=15, format=FuncFormatter(_scale_label))
-    bar.set_label("difference from\nno intermediate, points")
+    bar.set_label("points above\nno intermediate")
     bar.outline.set_visible(False)
     return ax
 
 
-def size_of(df: pd.DataFrame) -> tuple[float, float]:
-    """Width and height of a heat map, inches: as wide as a paper's page, wider only for more than 11 columns."""
+def size_of(df: pd.DataFrame) -> tuple[float, float, float]:
+    """Inches: width (a paper's page, more only for more than 11 columns), height of the cells, and of the rest."""
     columns, rows = df["target"].nunique(), len(df.groupby(["intermediate", "mix"]))
-    return max(PAGE_INCHES, _LABEL_INCHES + _CELL_INCHES * columns), 1.3 + ROW_INCHES * rows
+    letters = min(_LABEL_LETTERS, max(df["target"].str.len().max(), df["metric"].fillna("").str.len().max() + 11))
+    width = max(PAGE_INCHES, _LABEL_INCHES + _CELL_INCHES * columns)
+    return width, max(_LEAST_INCHES, _ROW_INCHES * rows), 0.5 + 0.036 * letters  # of names at 40 degrees
 
 
 def _draw(ax: Axes, cell: HeatmapCell, x: int, y: int) -> None:
@@ -178,7 +180,8 @@ def _scale_label(value: float, _: int) -> str:
 
 def _column_label(target: str, metric: str, control: bool) -> str:
     notes = [note for note in (metric, "control" if control else "") if note]
-    return f"{target} ({', '.join(notes)})" if notes else target
+    name = target if len(target) <= _LABEL_LETTERS else f"{target[: _LABEL_LETTERS - 1]}…"
+    return f"{name}\n({', '.join(notes)})" if notes else name
 
 
 def _row_label(intermediate: str, mix: str, control: bool) -> str:

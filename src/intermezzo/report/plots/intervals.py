@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from textwrap import fill
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -43,7 +44,7 @@ def difference_axis(ax: Axes, limits: Limits, mix: str, reference: str) -> None:
     ax.xaxis.set_major_formatter(FuncFormatter(_tick_label))
     ax.grid(axis="x")
     ax.axvline(0, color=LIGHT["axis"], linewidth=0.8, zorder=1)
-    ax.set_xlabel(f"difference, points ({mix} {MINUS} {reference})")
+    ax.set_xlabel(fill(f"difference, points ({mix} {MINUS} {reference})", 44))
     ax.spines["left"].set_visible(False)
     ax.tick_params(axis="y", length=0)
 

@@ -78,15 +78,21 @@ def new_axes(height: float, width: float = COLUMN_INCHES) -> Axes:
     return pyplot.subplots(figsize=(width, height), layout="constrained")[1]
 
 
-def outside_legend(figure: Figure, axes: Sequence[Axes], columns: int = 3) -> int:
-    """One legend below all axes, of whatever in them has a label, each label once; returns the number of its lines."""
+def outside_legend(figure: Figure, axes: Sequence[Axes]) -> int:
+    """One legend below all axes, of whatever in them has a label, each label once; returns the number of its lines.
+
+    It has as many columns as fit into the width of the figure.
+    """
     handles = {}
     for ax in axes:
         for handle, label in zip(*ax.get_legend_handles_labels(), strict=True):
             handles.setdefault(label, handle)
-    if handles:
-        figure.legend(handles.values(), handles, loc="outside lower left", ncols=min(columns, len(handles)))
-    return -(-len(handles) // columns)
+    for columns in range(len(handles), 0, -1):
+        legend = figure.legend(handles.values(), handles, loc="outside lower left", ncols=columns)
+        if columns == 1 or legend.get_window_extent().width <= figure.bbox.width:
+            return -(-len(handles) // columns)
+        legend.remove()
+    return 0
 
 
 def require(df: pd.DataFrame, plot: str, columns: Sequence[str], single: Sequence[str] = ()) -> None:
@@ -105,6 +111,6 @@ def require(df: pd.DataFrame, plot: str, columns: Sequence[str], single: Sequenc
             )
 
 
-def set_title(ax: Axes, title: str, letters: int = 30) -> None:
-    """A title above the left end of the axes, broken into lines of so many letters."""
-    ax.set_title(fill(title, letters), loc="left")
+def set_title(ax: Axes, title: str, width: float) -> None:
+    """A title above the left end of the axes, broken into lines that fit into a panel so many inches wide."""
+    ax.set_title(fill(title, int(7 * width)), loc="left")
