@@ -36,9 +36,7 @@ include: "workflow/rules/analyse.smk"
 onstart:
     gc.freeze()  # the plan stays: nothing in it is garbage until the end
     gc.enable()
-    startup.begin(workflow)
-    weight_leases.lease(workflow.dag.needrun_jobs(), grid.unkept)
-    adoption.clean(workflow.dag.needrun_jobs())
+    startup.begin(workflow, grid.unkept)
 
 
 onsuccess:

@@ -1,5 +1,6 @@
 """Source `hub`, dataset repositories: real column names against a stand-in of the hub, the lock file, bad input."""
 
+import json
 import os
 import subprocess
 import sys
@@ -340,6 +341,29 @@ def test_bad_input_is_one_message_and_leaves_nothing(fault, change, message, hub
     assert not Path("config/data.lock.yaml").exists()
 
 
+def test_an_error_of_the_program_is_no_problem_of_the_network(hub, read, monkeypatch):
+    """It ends in a traceback, which names the line, and not in advice about the network."""
+    hub.commit("facebook/xnli", {"sw/test-0.parquet": xnli([0, 1])})
+    monkeypatch.setattr("intermezzo.sources.hub.repository.matching", lambda names, pattern: names.no_such_attribute)
+    with pytest.raises(AttributeError, match="no_such_attribute"):
+        read([XNLI])
+
+
+@pytest.mark.parametrize("endpoint", ["hub.example.org", "https://hub.example.org:port"])
+def test_an_endpoint_that_is_no_address(endpoint, hub, read, monkeypatch):
+    monkeypatch.setenv("HF_ENDPOINT", endpoint)
+    with pytest.raises(UserError, match=f"HF_ENDPOINT: '{endpoint}' is no address"):
+        read([XNLI])
+
+
+def test_a_reply_that_is_no_json(hub, read, monkeypatch):
+    """A login page of the network answers in place of the hub."""
+    hub.commit("facebook/xnli", {"sw/test-0.parquet": xnli([0, 1])})
+    monkeypatch.setattr("huggingface_hub.HfApi.dataset_info", lambda *_, **__: json.loads("<html>"))
+    with pytest.raises(UserError, match=r"cannot be downloaded \(JSONDecodeError"):
+        read([XNLI])
+
+
 def test_reordered_labels_do_not_pass(hub, read):
     hub.commit("facebook/xnli", {"sw/test-0.parquet": xnli([0], names=("contradiction", "neutral", "entailment"))})
     with pytest.raises(
@@ -359,6 +383,7 @@ def test_a_broken_lock_file_is_named(text, hub, read):
         read([XNLI])
 
 
+@pytest.mark.slow
 def test_many_processes_lock_together(hub, tmp_path):
     """A process per language in the real environment: HF_ENDPOINT and HF_HOME, then HF_HUB_OFFLINE."""
     codes = ("sw", "fr", "ur")

@@ -6,6 +6,7 @@ import pytest
 
 from intermezzo.core.errors import UserError
 from intermezzo.tasks import load_task
+from intermezzo.tasks.formats import Passage, load_format
 from intermezzo.translation import hub, translate
 from intermezzo.translation.spans import marked, recovered, sentences
 from intermezzo.world import build
@@ -13,42 +14,52 @@ from intermezzo.world import build
 WORLD = {"backend": "world", "world": {}, "noise": 0.0}
 
 
-def span(context: str, answer: str, **changes) -> dict:
-    row = {"id": "1", "context": context, "question": "Where?", "answers": [answer]}
-    return row | {"answer_starts": [context.index(answer)]} | changes
+def passage(context: str, answer: str) -> Passage:
+    begin = context.index(answer)
+    return Passage(context, (begin, begin + len(answer)))
 
 
 # -- answers ---------------------------------------------------------------------------------------------------------
 
 
-def test_an_answer_is_found_between_its_marks():
-    row = span("Ana lives in Lima. She sings.", "Lima")
-    assert marked(row) == "Ana lives in [Lima]. She sings."
-    found = recovered(row, "Ana anaishi [ Lima ]. Anaimba.")
-    assert found["answers"] == ["Lima"] and found["context"] == "Ana anaishi  Lima . Anaimba."
-    assert found["context"][found["answer_starts"][0] :].startswith("Lima")
+def test_an_answer_is_recovered_between_its_marks():
+    text = passage("Ana lives in Lima. She sings.", "Lima")
+    assert marked(text) == "Ana lives in [Lima]. She sings."
+    translation = recovered(text, "Ana anaishi [ Lima ]. Anaimba.")
+    assert translation == Passage("Ana anaishi  Lima . Anaimba.", (13, 17))
+    row = {"id": "1", "context": text.text, "question": "Where?", "answers": ["Lima"], "answer_starts": [13]}
+    assert load_format("span").texts(row) == ["Where?", text]
+    carried = load_format("span").translated(row, ["Wapi?", translation])
+    assert carried == row | {
+        "question": "Wapi?",
+        "context": translation.text,
+        "answers": ["Lima"],
+        "answer_starts": [13],
+    }
 
 
 def test_other_marks_are_used_where_the_context_has_brackets():
-    assert marked(span("Note [1] says Lima.", "Lima")) == "Note [1] says {Lima}."
+    assert marked(passage("Note [1] says Lima.", "Lima")) == "Note [1] says {Lima}."
 
 
 @pytest.mark.parametrize(
     "lost", ["Ana anaishi Lima.", "Ana [anaishi] [Lima].", "Ana ]anaishi[ Lima.", "Ana anaishi []."]
 )
 def test_rows_whose_marks_were_lost_are_left_out(lost):
-    assert recovered(span("Ana lives in Lima.", "Lima"), lost) is None
+    assert recovered(passage("Ana lives in Lima.", "Lima"), lost) is None
 
 
 def test_a_question_without_answer_keeps_having_none():
-    row = span("Ana lives in Lima.", "Lima", answers=[], answer_starts=[])
-    assert marked(row) == row["context"]
-    assert recovered(row, "Ana anaishi Lima.")["answers"] == []
+    row = {"id": "1", "context": "Ana lives in Lima.", "question": "Who?", "answers": [], "answer_starts": []}
+    _, text = load_format("span").texts(row)
+    assert marked(text) == row["context"]
+    carried = load_format("span").translated(row, ["Nani?", recovered(text, "Ana anaishi Lima.")])
+    assert carried == row | {"question": "Nani?", "context": "Ana anaishi Lima."}
 
 
 def test_a_marked_answer_is_in_one_sentence():
-    row = span("She met Dr. No. He left. It rained.", "Dr. No. He")
-    assert sentences(marked(row)) == ["She met [Dr. No. He] left.", "It rained."]
+    text = passage("She met Dr. No. He left. It rained.", "Dr. No. He")
+    assert sentences(marked(text)) == ["She met [Dr. No. He] left.", "It rained."]
 
 
 # -- the world as translator -------------------------------------------------------------------------------------------
@@ -112,6 +123,7 @@ def rows(count: int) -> list[dict]:
     ]
 
 
+@pytest.mark.slow
 def test_an_interrupted_translation_goes_on_and_gives_the_same_rows(model, tmp_path, monkeypatch):
     whole = translate(spec(model, tmp_path / "whole"), rows(500))
     assert [row["label"] for row in whole] == [row["label"] for row in rows(500)]

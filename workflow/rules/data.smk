@@ -5,7 +5,7 @@ rule prepare_data:
     """Read one task in one language and split from its source and check every row.
 
     Input: the published files, as far as they are there (source `files`); none (source `world`).
-    Output: one Parquet file in the format's schema (src/intermezzo/tasks/formats.py).
+    Output: one Parquet file in the format's schema (src/intermezzo/tasks/formats).
     """
     input:
         grid.source_files,
@@ -43,7 +43,7 @@ rule download_data:
     nodes, and in processes of their own: the one that other jobs fork from is kept off the network.
 
     Input: none. What was downloaded is in config/data.lock.yaml.
-    Output: one Parquet file in the format's schema (src/intermezzo/tasks/formats.py).
+    Output: one Parquet file in the format's schema (src/intermezzo/tasks/formats).
     """
     output:
         "results/data/{source}/{task}/{language}/{split}.parquet",

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from intermezzo.core.errors import UserError
+from intermezzo.tasks.formats import load_format
 
 BASELINE = "none"
 """The intermediate that stands for: no intermediate training."""
@@ -142,7 +143,7 @@ class Design(_Strict):
 
     def seeds_of(self, intermediate: str, target: str) -> tuple[int | None, ...]:
         """Seeds of a cell; retrieval and mining on the untouched encoder have none, so they are there once."""
-        untrained = intermediate == BASELINE and self.targets[target].format in ("retrieval", "mining")
+        untrained = intermediate == BASELINE and not load_format(self.targets[target].format).trained
         return (None,) if untrained else self.seeds
 
     def cells(self) -> Iterator[Cell]:

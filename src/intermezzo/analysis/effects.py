@@ -26,6 +26,7 @@ from intermezzo.analysis.design import BASELINE, Design
 from intermezzo.analysis.intervals import components, estimate
 from intermezzo.analysis.pairing import Comparisons, Key
 from intermezzo.analysis.significance import flip_p, holm, smallest_p
+from intermezzo.tasks.formats import load_format
 
 GROUPS = {
     "rare_seen": "rare, seen in the mix",
@@ -78,8 +79,7 @@ def pairs(comparisons: Comparisons, encoder: str, mix: str) -> list[Pair]:
             delta, reference = comparisons.delta_english(key), comparisons.english(key)
             if delta is not None and reference is not None:
                 groups = {group.name: list(group.languages) for group in design.groups(intermediate, mix, name)}
-                other = "retrieval" if target.format == "retrieval" else "other task"
-                kind = "same task" if target.task in entry.tasks else other
+                kind = "same task" if target.task in entry.tasks else load_format(target.format).relation
                 compared.append(Pair(key, reference, delta, groups, kind))
     return compared
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext, redirect_stderr
@@ -16,7 +17,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from intermezzo import __version__
-from intermezzo.core.environment import settle
+from intermezzo.core.environment import QUIET, settle
 from intermezzo.core.errors import UserError, in_words
 from intermezzo.core.logs import configure
 from intermezzo.execution.usage import recorded
@@ -26,6 +27,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one stage; returns the exit status (0, or 2 for a problem that the user can mend)."""
     options = _parser().parse_args(arguments)
     configure()
+    os.environ.update(QUIET)
     try:
         if "spec" in options:
             settle(options.spec.get("threads", 1), online=_needs_network(options.spec))

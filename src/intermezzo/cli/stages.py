@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from intermezzo.core.artifacts import atomic, digest, sha256
+from intermezzo.core.environment import bulk_import
 from intermezzo.core.errors import UserError
 from intermezzo.execution import adoption, weight_leases
 
@@ -48,40 +49,45 @@ def translate(options: Namespace) -> None:
 
 
 def pretrain(options: Namespace) -> None:
-    from intermezzo.training.pretrain import pretrain
+    from intermezzo.tasks import load_task
+
+    with bulk_import():
+        from intermezzo.training.pretrain import pretrain
 
     text, parallel = _by_language(options.text), _by_language(options.parallel)
-    _check(options.text, {"text": "mlm"})
-    _check(options.parallel, {"parallel": "retrieval"})
+    _check([*options.text, *options.parallel], {name: load_task(name).format for name in ("text", "parallel")})
     state = _state(options, [*options.text, *options.parallel])
-    with adoption.once(options.out, state) as there:
-        if not there:
+    with adoption.exclusive(options.out, state) as adopted:
+        if not adopted:
             pretrain(options.spec, text, parallel, options.out, state, options.code)
 
 
 def import_encoder(options: Namespace) -> None:
-    from intermezzo.modeling.encoder import import_encoder
+    with bulk_import():
+        from intermezzo.modeling.encoder import import_encoder
 
     import_encoder(options.spec, options.out, options.code)
 
 
 def finetune(options: Namespace) -> None:
-    from intermezzo.training.finetune import finetune
+    with bulk_import():
+        from intermezzo.training.finetune import finetune
 
     data = {f"{path.parts[-3]}/{path.parts[-2]}": path for path in options.data}
     _check(options.data, {task["name"]: task["format"] for task in options.spec["tasks"]})
     state, model = _state(options, [options.model, *options.data]), options.model.parent
-    adoption.forget(model, options.states)
-    with adoption.once(options.out, state) as there:
-        if not there:
+    adoption.discard(model, options.states)
+    with adoption.exclusive(options.out, state) as adopted:
+        if not adopted:
             train = partial(finetune, tokens=options.states.with_name(".cache") / "tokens")
-            weight_leases.need(model, options.out, options.states, train)
+            weight_leases.ensure_weights(model, options.out, options.states, train)
             train(options.spec, model, data, options.out, state, options.code)
     weight_leases.release(model, options.out)
 
 
 def evaluate(options: Namespace) -> None:
-    from intermezzo.evaluation.evaluate import evaluate
+    with bulk_import():
+        from intermezzo.evaluation.evaluate import evaluate
 
     split = options.spec.get("split", "test")
     names = {path: f"{path.parts[-2]}{'' if path.stem == split else '.dev'}" for path in options.data}
@@ -90,12 +96,13 @@ def evaluate(options: Namespace) -> None:
     outputs = {name: options.out / f"{name}.json" for name in data}
     code = CODES | (json.loads(options.code) if options.code else {})
     support, model = _by_language(options.support), options.model.parent
-    adoption.forget(model, options.states)
+    adoption.discard(model, options.states)
 
     def fetch() -> None:
         from intermezzo.training.finetune import finetune
 
-        weight_leases.need(model, options.out, options.states, partial(finetune, tokens=options.cache / "tokens"))
+        train = partial(finetune, tokens=options.cache / "tokens")
+        weight_leases.ensure_weights(model, options.out, options.states, train)
 
     evaluate(
         options.spec,
@@ -145,16 +152,17 @@ def _check(data: Iterable[Path], formats_of: dict[str, str]) -> None:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    from intermezzo.tasks.formats import SCHEMAS
+    from intermezzo.tasks.formats import load_format
 
     for path in data:
         fmt = formats_of[path.parts[-3]]
+        columns = list(load_format(fmt).columns)
         try:
             found = pq.read_schema(path).names
         except (OSError, pa.ArrowException) as error:
             raise UserError(f"{path}: not a readable Parquet file ({error}); delete it and run again") from None
-        if found != SCHEMAS[fmt].names:
-            raise UserError(f"{path}: columns {found}, {fmt} data has {SCHEMAS[fmt].names}; delete it and run again")
+        if found != columns:
+            raise UserError(f"{path}: columns {found}, {fmt} data has {columns}; delete it and run again")
 
 
 def _by_language(paths: list[Path]) -> dict[str, Path]:

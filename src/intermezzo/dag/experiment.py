@@ -34,7 +34,7 @@ from intermezzo.config.settings import Phase, examples_of, resolve, training_tas
 from intermezzo.core.environment import settle
 from intermezzo.core.errors import UserError
 from intermezzo.core.memoize import remembered, remembered_by
-from intermezzo.tasks import TRAINED, Task, load_task
+from intermezzo.tasks import Task, load_task
 
 BASELINE = "none"
 MODEL = ("manifest.json", "config.json", "model.safetensors")
@@ -125,7 +125,7 @@ class Grid:
 
     def is_trained(self, target: str) -> bool:
         """Is the target fine-tuned? Retrieval and mining are evaluated directly."""
-        return self.task(target).format in TRAINED
+        return self.task(target).form.trained
 
     @remembered
     def languages(self, target: str) -> tuple[str, ...]:
@@ -425,9 +425,4 @@ class Grid:
     def _support_data(self, target: str) -> list[str]:
         """What predictions need besides the data to predict on: data to tune a threshold on, or what is searched."""
         task = self.task(target)
-        if task.format == "mining":
-            return [self.data_path(task.name, language, "dev") for language in self.languages(target)]
-        if task.format == "ranking":
-            pool = catalogue.languages_with(self.config, task, "candidates")
-            return [self.data_path(task.name, language, "candidates") for language in pool]
-        return []
+        return [self.data_path(task.name, *data) for data in catalogue.support_data(self.config, task)]

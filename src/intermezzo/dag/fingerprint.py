@@ -19,10 +19,11 @@ from pathlib import Path
 import yaml
 
 from intermezzo.core.artifacts import canonical
+from intermezzo.tasks.formats.base import Format
 
 PACKAGE = Path(__file__).resolve().parents[1]
-_EXEMPT = frozenset({"intermezzo.core.errors", "intermezzo.core.logs"})
-"""Modules that cannot change a result: they only word what is said when there is none."""
+_EXEMPT = frozenset({"intermezzo.core.errors", "intermezzo.core.logs", "intermezzo.tasks.submission_files"})
+"""Modules that cannot change a result: they only word what is said when there is none, or write submissions."""
 MADE_OF: dict[str, dict[str, str]] = {}
 """Fingerprint -> hash of each module and resource and version of each library behind it, so that changes have names."""
 
@@ -147,12 +148,25 @@ def _data_hash(path: Path) -> str:
 
 
 class _WithoutWords(ast.NodeTransformer):
-    """Takes out what cannot change a result: docstrings and the version number."""
+    """Takes out what cannot change a result: docstrings, the version number, and `Format.OUTSIDE_JOBS`."""
+
+    def visit_ClassDef(self, node: ast.ClassDef) -> ast.AST:
+        bases = {base.id for base in node.bases if isinstance(base, ast.Name)}
+        if Format.__name__ in {node.name, *bases}:
+            node.body = [member for member in node.body if not _names(member) & Format.OUTSIDE_JOBS] or [ast.Pass()]
+        return self.generic_visit(node)
 
     def visit_Expr(self, node: ast.Expr) -> ast.AST:
         is_text = isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
         return ast.Pass() if is_text else self.generic_visit(node)
 
     def visit_Assign(self, node: ast.Assign) -> ast.AST:
-        names = [target.id for target in node.targets if isinstance(target, ast.Name)]
-        return ast.Pass() if names == ["__version__"] else self.generic_visit(node)
+        return ast.Pass() if _names(node) == {"__version__"} else self.generic_visit(node)
+
+
+def _names(node: ast.stmt) -> set[str]:
+    """The names that a definition or an assignment binds."""
+    if isinstance(node, ast.FunctionDef | ast.ClassDef):
+        return {node.name}
+    targets = node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []
+    return {target.id for target in targets if isinstance(target, ast.Name)}

@@ -18,7 +18,8 @@ from intermezzo.core.artifacts import canonical
 from intermezzo.core.memoize import remembered_by
 from intermezzo.dag.experiment import BASELINE, Grid
 from intermezzo.dag.fingerprint import fingerprint
-from intermezzo.tasks import RESOURCES, TRAINED, Task, load_task
+from intermezzo.tasks import RESOURCES, Task, load_task
+from intermezzo.tasks.formats import MASKED_TEXT
 
 LOCK = "config/data.lock.yaml"
 """Which revisions and files the data came from; written by the first download, checked by all later ones."""
@@ -140,8 +141,7 @@ class Specs:
             "threads": self.grid.threads,
             "split": self.config.data.evaluation_split,
         }
-        trained = task.format in TRAINED
-        how = {"pooling": settings["pooling"]} if trained else retrieval_of(self.config, name, task)
+        how = {"pooling": settings["pooling"]} if task.form.trained else retrieval_of(self.config, name, task)
         return canonical(spec | how)
 
     def names_of_run(self, wildcards: Any) -> str:
@@ -195,15 +195,16 @@ class Specs:
 
     # -- fingerprints --------------------------------------------------------------------------------------------
 
-    @remembered_by("source")
+    @remembered_by("source", "task")
     def code_data(self, wildcards: Any) -> str:
-        source = wildcards.source
-        roots = ("intermezzo.sources", f"intermezzo.sources.{source}", "intermezzo.tasks.formats")
+        source, fmt = wildcards.source, load_task(wildcards.task).format
+        roots = ("intermezzo.sources", f"intermezzo.sources.{source}", f"intermezzo.tasks.formats.{fmt}")
         return self._fingerprint(roots, (RESOURCES / "world.yaml",) if source == "world" else ())
 
     def code_translate(self, wildcards: Any) -> str:
         backend = self.config.translation.backend
-        roots = ("intermezzo.translation", f"intermezzo.translation.{backend}")
+        fmt = load_task(wildcards.task).format
+        roots = ("intermezzo.translation", f"intermezzo.translation.{backend}", f"intermezzo.tasks.formats.{fmt}")
         read = ("intermezzo.sources.files", "intermezzo.sources.hub") if backend == "files" else ()
         return self._fingerprint(roots + read, (RESOURCES / "world.yaml",) if backend == "world" else ())
 
@@ -216,7 +217,7 @@ class Specs:
     @remembered_by("intermediate")
     def code_intermediate(self, wildcards: Any) -> str:
         entry = self.config.intermediate(wildcards.intermediate)
-        masked = {"mlm"} if entry.mlm.share or entry.as_text else set()
+        masked = {MASKED_TEXT} if entry.mlm.share or entry.as_text else set()
         return self._finetuning_code({task.format for task in map(load_task, entry.tasks)} | masked)
 
     @remembered_by("target")
@@ -227,20 +228,27 @@ class Specs:
     def code_evaluate(self, wildcards: Any) -> str:
         """What predicts, and what scores: a changed metric leaves the cached predictions valid."""
         fmt = self.grid.task(wildcards.target).format
-        predict = self._fingerprint(("intermezzo.evaluation.predict", f"intermezzo.modeling.heads.{fmt}"))
-        score = self._fingerprint(("intermezzo.evaluation.evaluate", f"intermezzo.evaluation.metrics.{fmt}"))
+        form = f"intermezzo.tasks.formats.{fmt}"
+        predict = self._fingerprint(("intermezzo.evaluation.predict", f"intermezzo.modeling.heads.{fmt}", form))
+        score = self._fingerprint(("intermezzo.evaluation.evaluate", f"intermezzo.evaluation.metrics.{fmt}", form))
         return canonical({"predict": predict, "score": score})
 
     def code_summary(self, wildcards: Any = None) -> str:
-        return self._fingerprint(("intermezzo.analysis.run",))
+        return self._fingerprint(("intermezzo.analysis.run", *self._target_formats()))
 
     def code_report(self, wildcards: Any = None) -> str:
-        return self._fingerprint(("intermezzo.report",))
+        return self._fingerprint(("intermezzo.report", *self._target_formats()))
+
+    def _target_formats(self) -> list[str]:
+        """The modules of the formats that the grid's targets have."""
+        return [
+            f"intermezzo.tasks.formats.{fmt}" for fmt in sorted({self.grid.task(t).format for t in self.grid.targets})
+        ]
 
     def _finetuning_code(self, formats: set[str]) -> str:
-        return self._fingerprint(
-            ("intermezzo.training.finetune", *(f"intermezzo.modeling.heads.{fmt}" for fmt in sorted(formats)))
-        )
+        rooms = ("intermezzo.modeling.heads", "intermezzo.tasks.formats")
+        roots = (f"{room}.{fmt}" for room in rooms for fmt in sorted(formats))
+        return self._fingerprint(("intermezzo.training.finetune", *roots))
 
     def _fingerprint(self, roots: tuple[str, ...], resources: tuple[Path, ...] = ()) -> str:
         return fingerprint(roots, resources, versions=self.config.track_versions)
@@ -268,7 +276,7 @@ class Specs:
 
     def _is_whole(self, wildcards: Any) -> bool:
         """Published data that a sample would break: candidates, and sides of mining whose pairs belong together."""
-        return wildcards.split == "candidates" or load_task(wildcards.task).format == "mining"
+        return load_task(wildcards.task).form.is_whole(wildcards.split)
 
     def _seen(self, intermediate: str, mix: str) -> list[str]:
         tasks = map(load_task, self.config.intermediate(intermediate).tasks)

@@ -1,12 +1,12 @@
 """Evaluate one model on one target in all its languages: predictions, then scores, one JSON per language.
 
 Predictions are kept in a cache keyed by what they depend on (weights, data, code, settings). Adding a language
-therefore predicts that language alone, and a changed metric predicts nothing.
+therefore predicts that language alone, and other metrics predict nothing.
 """
 
 from __future__ import annotations
 
-import sys
+import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,8 +17,10 @@ import pyarrow.parquet as pq
 from intermezzo.core.artifacts import atomic, digest, read_json, sha256, write_json
 from intermezzo.evaluation.metrics import majority, score
 from intermezzo.modeling.tokenizer import subwords_per_word
+from intermezzo.tasks.formats import Format, load_format
 
 PREDICTIONS = "predictions.parquet"
+log = logging.getLogger(__name__)
 
 
 def evaluate(
@@ -43,11 +45,11 @@ def evaluate(
     JSON. code: {"predict", "score"}: fingerprints of what makes predictions and of what scores them. fetch: called
     before the model's weights are read, which is only when there is something to predict.
     """
-    task = spec["task"]
+    task, form = spec["task"], load_format(spec["task"]["format"])
     manifest = read_json(model / "manifest.json")
     predictor = _Predictor(spec, model, support, cache / "tokens", fetch)
     support_sha256 = {language: sha256(path) for language, path in support.items()}
-    made, tables = [], {}
+    predicted, tables = [], {}
     for name, path in data.items():
         language = name.removesuffix(".dev")
         made_from = {
@@ -55,23 +57,23 @@ def evaluate(
             "heads_sha256": manifest.get("heads_sha256"),
             "data_sha256": sha256(path),
             "code": code["predict"],
-            "spec": {k: v for k, v in spec.items() if k not in ("languages", "development")},
+            "spec": {key: value for key, value in spec.items() if key not in ("languages", "development")},
         }
         if support:
-            own = {language: support_sha256.get(language)} if task["format"] == "mining" else support_sha256
-            made_from["support_sha256"] = own
+            per_language = form.support == "dev"
+            made_from["support_sha256"] = {language: support_sha256.get(language)} if per_language else support_sha256
         table = pq.read_table(path)
         rows = table.to_pylist()
-        stored = cache / f"{digest(made_from, 32)}.parquet"
+        stored = cache / f"{digest(made_from | {'spec': _predicted_with(spec)}, 32)}.parquet"
         if not stored.is_file():
-            made.append(name)
+            predicted.append(name)
             with atomic(stored) as part:
                 predictions = predictor(rows, language)
                 pq.write_table(pa.table({"id": table["id"], "prediction": predictions}), part, compression="zstd")
         tables[name] = pq.read_table(stored)
         predictions = tables[name]["prediction"].to_pylist()
         result = {
-            "metrics": score(task["format"], predictions, _gold(rows, task["format"]), task, language),
+            "metrics": score(task["format"], predictions, gold_of(rows, form), task, language),
             "majority": majority(task["format"], rows, task, language),
             "n": len(rows),
             "language": language,
@@ -85,8 +87,14 @@ def evaluate(
     folder = next(iter(outputs.values())).parent
     write_predictions(tables, folder / PREDICTIONS)
     write_json(folder / "manifest.json", provenance | {"spec": spec, "code": code, "results": results})
-    kept = [name for name in data if name not in made]
-    print(f"predicted: {', '.join(made) or 'none'}; from the cache: {', '.join(kept) or 'none'}", file=sys.stderr)
+    cached = [name for name in data if name not in predicted]
+    log.info("predicted: %s; from the cache: %s", ", ".join(predicted) or "none", ", ".join(cached) or "none")
+
+
+def _predicted_with(spec: dict[str, Any]) -> dict[str, Any]:
+    """The part of a specification that a prediction depends on: not which data there are, nor how they are scored."""
+    settings = {key: value for key, value in spec.items() if key not in ("languages", "development", "split")}
+    return settings | {"task": {key: value for key, value in spec["task"].items() if key != "metrics"}}
 
 
 def write_predictions(tables: dict[str, pa.Table], path: Path) -> None:
@@ -103,13 +111,9 @@ def read_predictions(result: Path) -> list[dict[str, Any]]:
     return table.drop_columns("name").to_pylist()
 
 
-_GOLD = {"span": "answers", "tagging": "tags", "mining": "pair", "ranking": "relevant"}
-
-
-def _gold(rows: list[dict], fmt: str) -> list[Any]:
-    if fmt == "retrieval":
-        return list(range(len(rows)))
-    return [row[_GOLD.get(fmt, "label")] for row in rows]
+def gold_of(rows: list[dict], form: Format) -> list[Any]:
+    """The right answers, one per row."""
+    return list(range(len(rows))) if form.gold is None else [row[form.gold] for row in rows]
 
 
 class _Predictor:

@@ -176,6 +176,6 @@ def _reader(array: pa.Array) -> Callable[[int], Any]:
         return lambda at: numbers[offsets[at] : offsets[at + 1]].tolist()
     numbers = array.fill_null(0).to_numpy()
     if not array.null_count:
-        return lambda at: int(numbers[at])
+        return lambda at: numbers[at].item()
     known = array.is_valid().to_pylist()
-    return lambda at: int(numbers[at]) if known[at] else None
+    return lambda at: numbers[at].item() if known[at] else None

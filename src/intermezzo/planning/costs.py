@@ -189,7 +189,7 @@ class Costs:
         }
         inputs = total * sum(sizes[code].inputs * part for code, part in read.items()) / whole
         tokens = total * sum(sizes[code].tokens * part for code, part in read.items()) / whole
-        if load_task(task).format in ("multiple_choice", "ranking"):  # an example is one feature, whatever it holds
+        if load_task(task).form.one_feature:
             inputs = float(total)
         basis = {f"lengths: {size.basis}" for size in sizes.values()} | {
             f"rows: {there.basis}" for there in rows.values()
@@ -217,10 +217,7 @@ class Costs:
         read = [(code, split) for code in self.grid.languages(target)]
         read += [(code, "dev") for code in self.grid.development(target)]
         own = list(read)
-        if task.format == "mining":
-            read += [(code, "dev") for code in self.grid.languages(target)]
-        if task.format == "ranking":
-            read += [(c, "candidates") for c in catalogue.languages_with(self.config, task, "candidates")]
+        read += catalogue.support_data(self.config, task)
         tokens, rows, basis = 0.0, 0, set[str]()
         for code, part in read:
             there = self.amounts.rows(task.name, code, part)

@@ -6,11 +6,10 @@ from typing import Any
 
 from intermezzo.core.errors import UserError
 from intermezzo.tasks import Task, load_task
+from intermezzo.tasks.formats import FROM_DATA
 from intermezzo.world import build
 
 Row = dict[str, Any]
-LABELS = {"classification": "label", "tagging": "tags"}
-"""Format -> the column that holds labels."""
 
 
 def read(spec: dict[str, Any]) -> list[Row]:
@@ -31,12 +30,9 @@ def read(spec: dict[str, Any]) -> list[Row]:
 def labelled(task: Task, rows: list[Row]) -> list[Row]:
     """Rows with the world's labels renamed as the task calls them; UserError for a label that it does not have."""
     names = task.sources.world.map
-    column = LABELS.get(task.format)
-    if column is None:
-        return rows
-    found = {label for row in rows for label in ([row[column]] if column == "label" else row[column])}
+    labels = {label for row in rows for label in task.form.labels_of(row)}
     strange = sorted(
-        label for label in found if task.labels != "from_data" and names.get(label, label) not in task.labels
+        label for label in labels if task.labels != FROM_DATA and names.get(label, label) not in task.labels
     )
     if strange:
         raise UserError(
@@ -45,8 +41,4 @@ def labelled(task: Task, rows: list[Row]) -> list[Row]:
             + f"is not one of the task's labels ({', '.join(task.labels)}); "
             f"name one of them for it in sources.world.map of the task's file"
         )
-    if not names:
-        return rows
-    if column == "label":
-        return [row | {"label": names.get(row["label"], row["label"])} for row in rows]
-    return [row | {"tags": [names.get(tag, tag) for tag in row["tags"]]} for row in rows]
+    return [task.form.renamed(row, names) for row in rows] if names else rows

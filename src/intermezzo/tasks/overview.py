@@ -21,14 +21,13 @@ def sources_of(task: Task) -> list[str]:
 def _row(task: Task) -> tuple[str, ...]:
     published = {language for source in ("files", "hub") for language in task.sources.parts(source)} - {"mul"}
     trained = ", then ".join(task.protocol.train) or ("itself" if task.metrics else "")
-    untrained = task.format in ("retrieval", "mining")
     protocols = dict.fromkeys([*task.protocol.settings, *task.protocol.retrieval])
     return (
         f"`{task.name}`",
         task.format,
         ", ".join(task.metrics),
         str(len(published) or "world's"),
-        "" if untrained else trained,
+        trained if task.form.trained else "",
         ", ".join(sources_of(task)),
         ", ".join(protocols),
     )

@@ -19,17 +19,16 @@ from torch import nn
 from intermezzo.core.artifacts import read_json, sha256, write_json, write_text
 from intermezzo.core.errors import UserError
 from intermezzo.modeling.encoder import Encoder, environment, load_encoder, save_encoder
-from intermezzo.modeling.graphs import use_graphs
 from intermezzo.modeling.heads import Feature, format_module
 from intermezzo.modeling.stored import occurring
 from intermezzo.modeling.tokens import Tokens
 from intermezzo.modeling.vocabulary import restrict
 from intermezzo.tasks.controls import as_text, remove_input
+from intermezzo.tasks.formats import MASKED_TEXT, load_format
 from intermezzo.training import selection
 from intermezzo.training.batches import Batch, TaskBatches
-from intermezzo.training.distributed import launch, leads, processes
+from intermezzo.training.distributed import is_main_process, launch
 from intermezzo.training.loop import decay, device, state_folder, train, use_threads
-from intermezzo.training.progress import say
 
 
 def finetune(
@@ -73,16 +72,16 @@ def _finetune(
             name, module = task["name"], format_module(task["format"])
             rows = selected[name]
             if task["labels"] == "from_data":
-                task = task | {"labels": sorted({tag for row in rows for tag in row["tags"]})}
+                form = load_format(task["format"])
+                task = task | {"labels": sorted({label for row in rows for label in form.labels_of(row)})}
                 observed[task["head"]] = task["labels"]
             if task["partial_input"]:
                 rows = remove_input(rows, task["format"], task["partial_input"])
             if task.get("as_text"):
-                rows, task, module = as_text(rows, task["format"]), task | {"format": "mlm"}, format_module("mlm")
-            alone = task["format"] == "tagging" and bool(task["partial_input"])
-            features[name] = tokenizer.encode(module, rows, task | {"alone": alone}, settings)
+                rows, module = as_text(rows, task["format"]), format_module(MASKED_TEXT)
+            features[name] = tokenizer.encode(module, rows, task | {"alone": bool(task["partial_input"])}, settings)
             ids[name] = [row["id"] for row in rows]
-            _check(features[name], task, ids[name])
+            _check(features[name], task["name"], ids[name], labelled="target" in module.COLUMNS)
             if task["head"] not in heads:
                 heads[task["head"]] = head = module.Head(encoder.hidden_size, task, settings)
                 if hasattr(head, "attach"):
@@ -91,7 +90,6 @@ def _finetune(
             encoder.model.get_input_embeddings().weight.requires_grad_(False)
         restore = _restrict(encoder, heads, features, settings)
         system = nn.ModuleDict({"encoder": encoder, "heads": heads}).to(device())
-        use_graphs(encoder, settings, say, processes())
         head_of = {task["name"]: task["head"] for task in spec["tasks"]}
         planned = stages({name: len(f) for name, f in features.items()}, spec)
         steps, left = 0, 1.0
@@ -103,7 +101,7 @@ def _finetune(
             steps += len(plan_)
             left *= decay(len(plan_), settings)
         restore(left)
-        if not leads():
+        if not is_main_process():
             return
         log.touch()
         weights = save_encoder(encoder.model.cpu(), model, out)
@@ -138,13 +136,13 @@ def _restrict(
     return restrict(encoder, used.union(*map(occurring, features.values())))
 
 
-def _check(features: Sequence[Feature], task: dict[str, Any], ids: list[str]) -> None:
-    """Raise UserError for what no loss can be taken of."""
+def _check(features: Sequence[Feature], task: str, ids: list[str], *, labelled: bool) -> None:
+    """Raise UserError for what no loss can be taken of. labelled: whether each feature needs a target."""
     for feature in features:
-        where = f"task '{task['name']}', row '{ids[feature.row]}'"
+        where = f"task '{task}', row '{ids[feature.row]}'"
         if not all(map(len, feature.sequences)):
             raise UserError(f"{where}: the encoder's tokenizer leaves nothing of it; take the row out of the data")
-        if feature.target is None and task["format"] in ("classification", "multiple_choice"):
+        if labelled and feature.target is None:
             raise UserError(f"{where}: no label; training data need one in every row")
 
 

@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 
-from intermezzo.mixing import Cell, allocate_tasks, shares
+from intermezzo.mixing import LanguageAllocation, allocate_tasks, shares
 from intermezzo.tasks.controls import shuffle_labels
 
-Allocation = dict[str, dict[str, Cell]]
+Allocation = dict[str, dict[str, LanguageAllocation]]
 """task -> language -> what it gives."""
 _MATCHED = {"budget": "matched", "repeats": 1, "temperature": None}
 
@@ -50,7 +50,7 @@ def select(spec: dict[str, Any], data: dict[str, Path]) -> tuple[dict[str, list[
 
 def table(allocation: Allocation) -> str:
     """The allocation as tab-separated text, a line per task and language."""
-    lines = [("task", "language", *Cell._fields)]
+    lines = [("task", "language", *LanguageAllocation._fields)]
     lines += [(task, code, *cell) for task, cells in allocation.items() for code, cell in cells.items()]
     return "".join("\t".join(map(str, line)) + "\n" for line in lines)
 

@@ -12,7 +12,7 @@ rows than it got (answers that cannot be found again), and says how many.
 
 from __future__ import annotations
 
-import sys
+import logging
 from importlib import import_module
 from typing import Any
 
@@ -22,6 +22,7 @@ from intermezzo.tasks import load_task
 
 BACKENDS = ("world", "hub", "files")
 Row = dict[str, Any]
+log = logging.getLogger(__name__)
 
 
 def translate(spec: dict[str, Any], rows: list[Row]) -> list[Row]:
@@ -37,7 +38,7 @@ def translate(spec: dict[str, Any], rows: list[Row]) -> list[Row]:
     translated = import_module(f"intermezzo.translation.{spec['backend']}").translate(rows, task, spec)
     if spec["backend"] != "files":
         lost = len(rows) - len(translated)
-        print(f"translated {len(translated)} of {len(rows)} rows ({lost} lost)", file=sys.stderr)
+        log.info("translated %d of %d rows (%d lost)", len(translated), len(rows), lost)
     if not translated:
         raise UserError(f"task '{task.name}', language '{spec['language']}': no row could be translated")
     return translated

@@ -16,12 +16,12 @@ def translate(rows: list[Row], task: Task, spec: dict[str, Any]) -> list[Row]:
 
     Raises UserError when nobody has published a translation into that language.
     """
-    known = task.sources.parts("translated")
+    parts = task.sources.parts("translated")
     language = spec["language"]
-    if "train" not in known.get(language, {}):
+    if "train" not in parts.get(language, {}):
         raise UserError(
-            f"task '{task.name}': no published translation into '{language}'; {suggestion(language, known)}; "
+            f"task '{task.name}': no published translation into '{language}'; {suggestion(language, parts)}; "
             "or set translation.backend to hub"
         )
-    source = "files" if "path" in known[language]["train"][0] else "hub"
+    source = "files" if "path" in parts[language]["train"][0] else "hub"
     return sources.read(spec | {"source": source, "split": "train", "section": "translated", "rows": spec["examples"]})

@@ -108,9 +108,9 @@ def _stored(task: Task, source: str, chosen: list[str] | None) -> Iterator[tuple
 
         known = tuple(languages.table("world")) if task.sources.world else ()
         _check_languages(chosen, known)
-        splits = ("train", "test", "candidates") if task.format == "ranking" else ("train", "test")
-        wanted = chosen or (("nor",) if task.format in ("retrieval", "mining") else ("en",))
-        yield from ((language, split) for language in wanted if known for split in splits)
+        languages_ = chosen or (("nor",) if task.form.paired_with_english else ("en",))
+        splits = [split for split in task.form.splits if split != "dev" or "train" not in task.form.splits]
+        yield from ((language, split) for language in languages_ if known for split in splits)
         return
     parts = task.sources.parts(source)
     for language, splits in parts.items():

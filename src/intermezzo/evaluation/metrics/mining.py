@@ -33,6 +33,13 @@ def majority(rows: list[dict[str, Any]], task: dict[str, Any], language: str = "
     return _named(*precision_recall_f1(right, foreign, pairs))
 
 
+def official_scores(
+    predictions: list[tuple[str, ...]], gold: list[tuple[str, ...]], *, seqeval: str = ""
+) -> dict[str, float]:
+    """Precision, recall and F1 (0..1) of mined pairs, as a benchmark's files have them."""
+    return dict(zip(("precision", "recall", "f1"), pair_scores(set(predictions), set(gold)), strict=True))
+
+
 def pair_scores(ours: AbstractSet[Hashable], theirs: AbstractSet[Hashable]) -> tuple[float, float, float]:
     """Precision, recall and F1 (0..1) of a set of pairs."""
     return precision_recall_f1(len(ours & theirs), len(ours), len(theirs))

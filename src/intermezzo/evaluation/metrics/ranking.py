@@ -47,9 +47,9 @@ def average_precision(ranked: Sequence[str], relevant: Collection[str]) -> float
     >>> average_precision(["a", "x", "b"], ["a", "b"])
     0.8333333333333333
     """
-    wanted, found, total = set(relevant), set(), 0.0
+    targets, hits, total = set(relevant), set(), 0.0
     for rank, candidate in enumerate(ranked[:DEPTH], start=1):
-        if candidate in wanted and candidate not in found:
-            found.add(candidate)
-            total += len(found) / rank
-    return total / min(len(wanted), DEPTH)
+        if candidate in targets and candidate not in hits:
+            hits.add(candidate)
+            total += len(hits) / rank
+    return total / min(len(targets), DEPTH)

@@ -76,8 +76,8 @@ def score(
 def majority(rows: list[dict[str, Any]], task: dict[str, Any], language: str = "") -> dict[str, float]:
     """The better, metric by metric, of guesses without a model: whole context, commonest answer, no answer."""
     gold = [row["answers"] for row in rows]
-    given = [" ".join(words(answer)) for answers in gold for answer in answers]
-    guesses = [[row["context"] for row in rows], [commonest(given) if given else ""] * len(rows)]
+    answers_ = [" ".join(words(answer)) for answers in gold for answer in answers]
+    guesses = [[row["context"] for row in rows], [commonest(answers_) if answers_ else ""] * len(rows)]
     if task.get("unanswerable"):
         guesses.append([""] * len(rows))
     scored = [score(guess, gold, task, language) for guess in guesses]

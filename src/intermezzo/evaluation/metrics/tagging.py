@@ -49,6 +49,13 @@ def majority(rows: list[dict[str, Any]], task: dict[str, Any], language: str = "
     return score([[tag] * len(tags) for tags in gold], gold, task, language)
 
 
+def official_scores(
+    predictions: list[list[str]], gold: list[list[str]], *, seqeval: str = SEQEVAL[0]
+) -> dict[str, float]:
+    """What the official program of a benchmark prints with a version of seqeval, values in 0..1."""
+    return dict(zip(("precision", "recall", "f1"), seqeval_scores(predictions, gold, seqeval), strict=True))
+
+
 def span_f1(predictions: Sequence[Sequence[str]], gold: Sequence[Sequence[str]]) -> float:
     """Micro-averaged F1 over entities, 0..1; a type with a hyphen is taken whole."""
     return seqeval_scores(predictions, gold, "1.2.2")[2]
@@ -78,17 +85,17 @@ def spans(sequences: Iterable[Sequence[str]], version: str) -> set[Span]:
     A span begins where the last begin was seen. With 1.2.2 a type can change without a begin (X after O), so that a
     span reaches back over what lies between, even into the sentence before; its scores have this in them.
     """
-    found: set[Span] = set()
+    complete: set[Span] = set()
     begin, before, kind = 0, "O", ""
     for position, tag in enumerate(chain.from_iterable([*tags, "O"] for tags in sequences)):
         letter, here = tag[0], _type(tag, version)
         changed = here != kind
         if before in "ES" or (before in "BI" and letter in "BSO") or (before not in "O." and changed):
-            found.add((begin, position, kind))
+            complete.add((begin, position, kind))
         if letter in "BS" or (before in "ESO" and letter in "EI") or (letter not in "O." and changed):
             begin = position
         before, kind = letter, here
-    return found
+    return complete
 
 
 def _type(tag: str, version: str) -> str:

@@ -10,7 +10,7 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 
 from intermezzo.core.errors import UserError
-from intermezzo.modeling.heads import NUMBER, Feature, full, on
+from intermezzo.modeling.heads import NUMBER, Feature, encode_texts, to_device, to_float32
 from intermezzo.modeling.packing import Packed
 from intermezzo.modeling.pooling import WIDTH, pool, pooled_tokens
 
@@ -22,17 +22,16 @@ def encode(rows: list[dict], tokenizer: Tokenizer, task: dict, settings: dict) -
 
     A row without a label (null) has no target. Raises UserError for a label that the task does not have.
     """
-    tokenizer.enable_truncation(settings["max_length"], strategy="longest_first")
-    texts = [(row["text"], row["text_pair"]) if row["text_pair"] is not None else row["text"] for row in rows]
     ids = {label: i for i, label in enumerate(task["labels"])} | {None: None}
     if unknown := [row for row in rows if row["label"] not in ids]:
         raise UserError(
             f"task '{task['name']}', row '{unknown[0]['id']}': label '{unknown[0]['label']}'; "
             f"allowed: {', '.join(task['labels'])}"
         )
+    encodings = encode_texts(rows, tokenizer, settings["max_length"])
     return [
         Feature(i, [encoding.ids], [encoding.type_ids], ids[row["label"]])
-        for i, (row, encoding) in enumerate(zip(rows, tokenizer.encode_batch(texts), strict=True))
+        for i, (row, encoding) in enumerate(zip(rows, encodings, strict=True))
     ]
 
 
@@ -46,7 +45,7 @@ class Head(nn.Module):
         self.dropout = nn.Dropout(settings["dropout"])
         self.out = nn.Linear(hidden_size, len(self.labels))
 
-    def reads(self, features: list[Feature], batch: Packed) -> torch.Tensor | None:
+    def positions_needed(self, features: list[Feature], batch: Packed) -> torch.Tensor | None:
         return pooled_tokens(batch, self.pooling)
 
     def forward(self, states: torch.Tensor, batch: Packed) -> torch.Tensor:
@@ -55,7 +54,7 @@ class Head(nn.Module):
         return self.out(self.dropout(torch.tanh(self.dense(pooled))))
 
     def loss(self, logits: torch.Tensor, features: list[Feature]) -> torch.Tensor:
-        return cross_entropy(full(logits), on(logits.device, [f.target for f in features]))
+        return cross_entropy(to_float32(logits), to_device(logits.device, [f.target for f in features]))
 
 
 def decode(head: Head, logits: torch.Tensor, features: list[Feature]) -> list[Any]:

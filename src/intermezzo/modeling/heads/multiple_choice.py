@@ -9,7 +9,7 @@ from tokenizers import Tokenizer
 from torch import nn
 from torch.nn.functional import cross_entropy
 
-from intermezzo.modeling.heads import NUMBER, Feature, full, on
+from intermezzo.modeling.heads import NUMBER, Feature, to_device, to_float32
 from intermezzo.modeling.packing import Packed
 from intermezzo.modeling.pooling import WIDTH, pool, pooled_tokens
 
@@ -38,7 +38,7 @@ class Head(nn.Module):
         self.dropout = nn.Dropout(settings["dropout"])
         self.out = nn.Linear(hidden_size, 1)
 
-    def reads(self, features: list[Feature], batch: Packed) -> torch.Tensor | None:
+    def positions_needed(self, features: list[Feature], batch: Packed) -> torch.Tensor | None:
         return pooled_tokens(batch, self.pooling)
 
     def forward(self, states: torch.Tensor, batch: Packed) -> torch.Tensor:
@@ -47,7 +47,9 @@ class Head(nn.Module):
         return self.out(self.dropout(torch.tanh(self.dense(pooled))))[:, 0]
 
     def loss(self, scores: torch.Tensor, features: list[Feature]) -> torch.Tensor:
-        return cross_entropy(full(_by_row(scores, features)), on(scores.device, [f.target for f in features]))
+        return cross_entropy(
+            to_float32(_by_row(scores, features)), to_device(scores.device, [f.target for f in features])
+        )
 
 
 def _by_row(scores: torch.Tensor, features: list[Feature]) -> torch.Tensor:

@@ -6,11 +6,15 @@ so both are settings: `layer` (0 = embeddings), `pooling` (`mean` over all token
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
 import torch
 from tokenizers import Tokenizer
 from torch.nn.functional import normalize
 
-from intermezzo.modeling.heads import Feature
+from intermezzo.modeling.heads import Feature, Predict
 from intermezzo.modeling.search import search
 
 COLUMNS: dict = {}
@@ -37,5 +41,15 @@ def nearest(queries: torch.Tensor, candidates: torch.Tensor, *, center: bool) ->
 
     queries (n, d), candidates (m, d). XTREME's direction: the queries are English, the candidates the language's.
     """
-    _, found = search(directions(queries, center=center), directions(candidates, center=center), 1)
-    return found[:, 0].tolist()
+    _, indices = search(directions(queries, center=center), directions(candidates, center=center), 1)
+    return indices[:, 0].tolist()
+
+
+def predictor(embed: Callable[[list[str]], torch.Tensor], spec: dict[str, Any], support: dict[str, Path]) -> Predict:
+    """For each English sentence (text_pair) the index of the nearest sentence of the language (XTREME's direction)."""
+
+    def predict(rows: list[dict], language: str) -> list[int]:
+        foreign, english = embed([row["text"] for row in rows]), embed([row["text_pair"] for row in rows])
+        return nearest(english, foreign, center=spec["center"])
+
+    return predict

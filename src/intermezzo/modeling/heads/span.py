@@ -16,7 +16,7 @@ from tokenizers import Tokenizer
 from torch import nn
 from torch.nn.functional import cross_entropy
 
-from intermezzo.modeling.heads import NUMBERS, PAIR, PAIRS, Feature, full, on
+from intermezzo.modeling.heads import NUMBERS, PAIR, PAIRS, Feature, to_device, to_float32
 from intermezzo.modeling.packing import Packed
 
 COLUMNS = {"target": PAIR, "inside": NUMBERS, "offsets": PAIRS}
@@ -39,8 +39,10 @@ def encode(rows: list[dict], tokenizer: Tokenizer, task: dict, settings: dict) -
         windows = [encoding, *encoding.overflowing]
         for number, window in enumerate(windows):
             every = window.offsets  # each look at it makes the whole list anew
-            inside = [at for at, part in enumerate(window.sequence_ids) if part == 1 and _shown(every[at])]
-            offsets = [every[at] for at in inside]
+            inside = [
+                position for position, part in enumerate(window.sequence_ids) if part == 1 and _shown(every[position])
+            ]
+            offsets = [every[position] for position in inside]
             # what the tokenizer drops at either end of the context belongs to the first and last window
             reach = (
                 0 if number == 0 or not inside else offsets[0][0],
@@ -65,8 +67,8 @@ def _target(row: dict, offsets: list[tuple[int, int]], inside: list[int], reach:
     end = begin + len(answer.strip())
     if reach[0] > begin or reach[1] < end:
         return 0, 0
-    first = next((at for at in inside if offsets[at][1] > begin), 0)
-    last = next((at for at in reversed(inside) if offsets[at][0] < end), 0)
+    first = next((position for position in inside if offsets[position][1] > begin), 0)
+    last = next((position for position in reversed(inside) if offsets[position][0] < end), 0)
     return (first, last) if 0 < first <= last else (0, 0)
 
 
@@ -81,10 +83,10 @@ class Head(nn.Module):
 
     def forward(self, states: torch.Tensor, batch: Packed) -> torch.Tensor:
         """(T, H) -> (N, S, 2), -inf where there is no token."""
-        return batch.padded(full(self.out(self.dropout(states)))).masked_fill(~batch.mask[..., None], -torch.inf)
+        return batch.padded(to_float32(self.out(self.dropout(states)))).masked_fill(~batch.mask[..., None], -torch.inf)
 
     def loss(self, scores: torch.Tensor, features: list[Feature]) -> torch.Tensor:
-        start, end = on(scores.device, [f.target for f in features]).T
+        start, end = to_device(scores.device, [f.target for f in features]).T
         return (cross_entropy(scores[..., 0], start) + cross_entropy(scores[..., 1], end)) / 2
 
 

@@ -16,7 +16,7 @@ from tokenizers import Encoding, Tokenizer
 from torch import nn
 from torch.nn.functional import cross_entropy
 
-from intermezzo.modeling.heads import NUMBER, PAIRS, Feature, full, on, targets
+from intermezzo.modeling.heads import NUMBER, PAIRS, Feature, targets, to_device, to_float32
 from intermezzo.modeling.packing import Packed
 
 COLUMNS = {"target": PAIRS, "start": NUMBER}
@@ -45,7 +45,7 @@ def encode(rows: list[dict], tokenizer: Tokenizer, task: dict, settings: dict) -
         words = encoding.word_ids  # each look at it makes the whole list anew
         first = [words.index(word) for word in range(b - a)]
         tags = rows[i]["tags"][a:b] if rows[i]["tags"] else [None] * (b - a)
-        target = [(at, ids.get(tag, IGNORED)) for at, tag in zip(first, tags, strict=True)]
+        target = [(position, ids.get(tag, IGNORED)) for position, tag in zip(first, tags, strict=True)]
         features.append(Feature(i, [encoding.ids], [encoding.type_ids], target, {"start": a}))
     return features
 
@@ -86,7 +86,7 @@ class Head(nn.Module):
         self.dropout = nn.Dropout(settings["dropout"])
         self.out = nn.Linear(hidden_size, len(self.labels))
 
-    def reads(self, features: list[Feature], batch: Packed) -> torch.Tensor:
+    def positions_needed(self, features: list[Feature], batch: Packed) -> torch.Tensor:
         return targets(features, batch)
 
     def forward(self, states: torch.Tensor, batch: Packed) -> tuple[torch.Tensor, Sequence[int]]:
@@ -100,9 +100,11 @@ class Head(nn.Module):
     def loss(self, outputs: tuple[torch.Tensor, Sequence[int]], features: list[Feature]) -> torch.Tensor:
         """Mean over the words of the batch."""
         logits, starts = outputs
-        places = [(start + at, tag) for start, f in zip(starts, features, strict=True) for at, tag in f.target]
-        at, gold = on(logits.device, places).T
-        return cross_entropy(full(logits[at]), gold, ignore_index=IGNORED)
+        places = [
+            (start + position, tag) for start, f in zip(starts, features, strict=True) for position, tag in f.target
+        ]
+        positions, gold = to_device(logits.device, places).T
+        return cross_entropy(to_float32(logits[positions]), gold, ignore_index=IGNORED)
 
 
 def decode(head: Head, outputs: tuple[torch.Tensor, Sequence[int]], features: list[Feature]) -> list[Any]:
@@ -110,7 +112,7 @@ def decode(head: Head, outputs: tuple[torch.Tensor, Sequence[int]], features: li
     logits, starts = outputs
     best = logits.argmax(-1).tolist()
     return [
-        [head.labels[best[start + at]] for at, _ in feature.target]
+        [head.labels[best[start + position]] for position, _ in feature.target]
         for start, feature in zip(starts, features, strict=True)
     ]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import sys
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -15,13 +15,15 @@ from intermezzo.modeling.packing import Packed, pack
 from intermezzo.modeling.stored import sizes
 from intermezzo.training.hardware import device
 
+log = logging.getLogger(__name__)
 TOKENS = {"cpu": 2048, "cuda": 32768}
 """Tokens per batch: small ones of similar length beat big ones on a CPU (its cache); a GPU needs work for its cores."""
+log = logging.getLogger(__name__)
 Outputs = Iterator[tuple[list[Feature], Any]]
 """The features of a batch, and what was made of them."""
 
 
-class Batches:
+class PredictionBatches:
     """Batches of features by length, cut wherever the next one would pass `tokens`.
 
     When a GPU's memory runs out, `tokens` is halved for all that follows, as in training.
@@ -38,22 +40,22 @@ class Batches:
         """
         lengths = sizes(features)
         order = np.argsort(lengths, kind="stable").tolist()
-        at, lengths = 0, lengths[order].tolist()
-        while at < len(order):
-            end, used = at + 1, lengths[at]
+        begin, lengths = 0, lengths[order].tolist()
+        while begin < len(order):
+            end, used = begin + 1, lengths[begin]
             while end < len(order) and used + lengths[end] <= self.tokens:
                 used += lengths[end]
                 end += 1
-            batch = [features[i] for i in order[at:end]]
+            batch = [features[i] for i in order[begin:end]]
             try:
-                made = compute(together(batch), batch)
+                output = compute(packed(batch), batch)
             except torch.OutOfMemoryError:
-                made = None  # the exception holds the tensors of the failed attempt: it must be gone before the next
-            if made is None:
-                self._halve(used, end - at)
+                output = None  # the exception holds the tensors of the failed attempt: it must be gone before the next
+            if output is None:
+                self._halve(used, end - begin)
                 continue
-            yield batch, made
-            at = end
+            yield batch, output
+            begin = end
 
     def _halve(self, used: int, count: int) -> None:
         if count == 1:
@@ -63,38 +65,38 @@ class Batches:
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
         self.tokens = used // 2
-        print(f"out of memory: predictions now in batches of at most {self.tokens} tokens", file=sys.stderr, flush=True)
+        log.warning("out of memory: predictions now in batches of at most %d tokens", self.tokens)
 
 
-def together(batch: list[Feature]) -> Packed:
+def packed(batch: list[Feature]) -> Packed:
     """The features as one packed batch on the device."""
     return pack([s for f in batch for s in f.sequences], [t for f in batch for t in f.types]).to(device())
 
 
 def on_host(outputs: Outputs) -> Outputs:
     """The same on the CPU: while a batch is waited for and decoded, the next one is already on its way."""
-    before: tuple[list[Feature], Any, torch.cuda.Event | None] | None = None
-    for batch, made in outputs:
-        now = (batch, *_sent(made))
-        if before is not None:
-            yield _arrived(*before)
-        before = now
-    if before is not None:
-        yield _arrived(*before)
+    previous: tuple[list[Feature], Any, torch.cuda.Event | None] | None = None
+    for batch, output in outputs:
+        current = (batch, *_send(output))
+        if previous is not None:
+            yield _receive(*previous)
+        previous = current
+    if previous is not None:
+        yield _receive(*previous)
 
 
-def _sent(made: Any) -> tuple[Any, torch.cuda.Event | None]:
-    """A tensor, or a tuple of one and Python values, on its way to the CPU, and what says when it is there."""
-    tensor, others = (made[0], made[1:]) if isinstance(made, tuple) else (made, None)
+def _send(output: Any) -> tuple[Any, torch.cuda.Event | None]:
+    """A tensor, or a tuple of one and Python values, on its way to the CPU, and the event of its arrival."""
+    tensor, others = (output[0], output[1:]) if isinstance(output, tuple) else (output, None)
     if not tensor.is_cuda:
-        return made, None
+        return output, None
     copy = torch.empty_like(tensor, device="cpu", pin_memory=True).copy_(tensor, non_blocking=True)
     event = torch.cuda.Event()
     event.record()
     return copy if others is None else (copy, *others), event
 
 
-def _arrived(batch: list[Feature], made: Any, event: torch.cuda.Event | None) -> tuple[list[Feature], Any]:
+def _receive(batch: list[Feature], output: Any, event: torch.cuda.Event | None) -> tuple[list[Feature], Any]:
     if event is not None:
         event.synchronize()
-    return batch, made
+    return batch, output

@@ -1,9 +1,8 @@
-"""What Snakemake works out anew for every file, worked out once: large grids are planned in half the time.
+"""Performance patches for Snakemake's DAG construction: large grids are planned in half the time.
 
 A grid of 50,000 results is 170,000 files for Snakemake, and it asks for each of them which of all rules makes it, by
-regular expressions. `take()` gives some of Snakemake's functions a short way to the answer that they would have found
-(tests/test_shortcuts.py compares whole plans); what is not plain (remote files, flags) goes the long way. They are
-taken with the versions of Snakemake that they were written for; with any other one planning is slower, no more.
+regular expressions. `install_patches` replaces some of its functions by ones that find the same answer once per job or
+pattern (tests/test_shortcuts.py compares whole plans); what is not plain (remote files, flags) goes the original way.
 """
 
 from __future__ import annotations
@@ -16,38 +15,45 @@ from functools import cache, wraps
 from hashlib import sha256
 from typing import Any
 
-WRITTEN_FOR = ("9.27",)
-"""Versions of Snakemake."""
+from intermezzo.execution.snakemake_internals.support import feature
+
 _LAST = "_intermezzo_last"
 """An attribute of Snakemake's records: the one that was read last."""
 
 
-def take() -> bool:
-    """Take the shortcuts, in this process, if Snakemake is of a version that they fit."""
-    from snakemake import __version__, common, dag, io, iocontainers, jobs, persistence, rules
+@feature("large grids are planned in twice the time")
+def install_patches() -> bool:
+    """Patch Snakemake in this process, with all patches or with none."""
+    from snakemake import common, dag, io, iocontainers, jobs, persistence, rules
     from snakemake.persistence.file import FilePersistence
 
-    if not any(f"{__version__}.".startswith(f"{version}.") for version in WRITTEN_FOR):
-        return False
     file, job, plan, base = io._IOFile, jobs.Job, dag.DAG, persistence.PersistenceBase
     if "__eq__" not in vars(file):
-        return True  # they were taken before
-    plan.file2jobs = _producers(plan.file2jobs)
-    plan.check_directory_outputs = _folders(plan.check_directory_outputs)
-    job.output_mintime = property(_oldest(job.output_mintime.fget))
-    job.check_protected_output = _protected(job.check_protected_output)
-    del file.__eq__, file.__hash__  # those of its text are left
-    file.is_storage = property(_remote(io.AnnotatedString))
-    file.get_inventory_parent = _parent(file.get_inventory_parent)
-    file.inventory = _inventory(file.inventory)
+        return True  # installed before
     shared: dict[tuple[str, str], Any] = {}
-    file.apply_wildcards = _filled(file.apply_wildcards, io, shared)
-    rules.IOFile = _shared(rules.IOFile, shared)
-    rules.get_function_params = common.get_function_params = _parameters(common.get_function_params)
-    iocontainers.AttributeGuard = _guard(iocontainers.AttributeGuard)
-    base._serialize_param_pandas = _written(base._serialize_param_pandas)
-    base.save_iocache = _saved(base.save_iocache)
-    FilePersistence._io_read = _records(FilePersistence._io_read)
+    parameters = _parameters(common.get_function_params)
+    patches = [  # all names are looked up here, before the first one is replaced
+        (plan, "file2jobs", _producers(plan.file2jobs)),
+        (plan, "check_directory_outputs", _folders(plan.check_directory_outputs)),
+        (job, "output_mintime", property(_oldest(job.output_mintime.fget))),
+        (job, "check_protected_output", _protected(job.check_protected_output)),
+        (file, "is_storage", property(_remote(io.AnnotatedString))),
+        (file, "get_inventory_parent", _parent(file.get_inventory_parent)),
+        (file, "inventory", _inventory(file.inventory)),
+        (file, "apply_wildcards", _filled(file.apply_wildcards, io, shared)),
+        (rules, "IOFile", _shared(rules.IOFile, shared)),
+        (rules, "get_function_params", parameters),
+        (common, "get_function_params", parameters),
+        (iocontainers, "AttributeGuard", _guard(iocontainers.AttributeGuard)),
+        (base, "_serialize_param_pandas", _written(base._serialize_param_pandas)),
+        (base, "save_iocache", _saved(base.save_iocache)),
+        (FilePersistence, "_io_read", _records(FilePersistence._io_read)),
+    ]
+    _ = (file.__hash__, file._local_inventory, io.WILDCARD_REGEX, io.IOFile)  # names that the patches themselves use
+    _ = (base._serialize_param_builtin, base._clear_cache, FilePersistence._record_path)
+    for owner, name, value in patches:
+        setattr(owner, name, value)
+    del file.__eq__, file.__hash__  # those of its text remain
     return True
 
 
@@ -59,12 +65,12 @@ def _producers(plain: Callable[..., Any]) -> Callable[..., Any]:
 
     @wraps(plain)
     async def file2jobs(plan: Any, targetfile: Any, wildcards_dict: Mapping[str, Any] | None = None) -> list[Any]:
-        known = plan.job_cache  # of (rule, file); Snakemake empties it when the plan is made
-        if (job := known.get(targetfile)) is not None:
+        cache = plan.job_cache  # of (rule, file); Snakemake empties it when the plan is made
+        if (job := cache.get(targetfile)) is not None:
             return [job]
         jobs = await plain(plan, targetfile, wildcards_dict=wildcards_dict)
         if len(jobs) == 1:
-            known |= dict.fromkeys(jobs[0].products(), jobs[0])
+            cache |= dict.fromkeys(jobs[0].products(), jobs[0])
         return jobs
 
     return file2jobs
@@ -89,27 +95,27 @@ def _folders(plain: Callable[..., None]) -> Callable[..., None]:
 
 def _parameters(plain: Callable[..., Any]) -> Callable[..., Any]:
     """The parameters of a function or method of the workflow."""
-    known: dict[Any, Any] = {}
+    results: dict[Any, Any] = {}
 
     @wraps(plain)
     def get_function_params(function: Callable[..., Any]) -> Any:
         key = (getattr(function, "__func__", function), hasattr(function, "__self__"))
-        if key not in known:
-            known[key] = plain(function)
-        return known[key]
+        if key not in results:
+            results[key] = plain(function)
+        return results[key]
 
     return get_function_params
 
 
 def _guard(plain: type) -> type:
     """What every list of wildcards, files and parameters has twice: a name that is not to be used."""
-    known: dict[str, Any] = {}
+    guards: dict[str, Any] = {}
 
     class AttributeGuard(plain):
         def __new__(cls, name: str) -> Any:
-            if name not in known:
-                known[name] = super().__new__(cls)
-            return known[name]
+            if name not in guards:
+                guards[name] = super().__new__(cls)
+            return guards[name]
 
     return AttributeGuard
 
@@ -142,8 +148,8 @@ def _protected(plain: Callable[..., Any]) -> Callable[..., Any]:
 
 def _remote(annotated: type) -> Callable[[Any], bool]:
     def is_storage(file: Any) -> bool:
-        own = file._file
-        return isinstance(own, annotated) and bool(own._flags.get("storage_object"))
+        text = file._file
+        return isinstance(text, annotated) and bool(text._flags.get("storage_object"))
 
     return is_storage
 
@@ -160,32 +166,33 @@ def _parent(plain: Callable[..., Any]) -> Callable[..., Any]:
 def _inventory(plain: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(plain)
     async def inventory(file: Any) -> None:
-        known = file.rule.workflow.iocache
+        cache = file.rule.workflow.iocache
         if file.is_storage or os.name != "posix":
             await plain(file)
-        elif known.active and file not in known.exists_local:
-            await file._local_inventory(known)
+        elif cache.active and file not in cache.exists_local:
+            await file._local_inventory(cache)
 
     return inventory
 
 
 def _filled(plain: Callable[..., Any], io: Any, shared: Mapping[tuple[str, str], Any]) -> Callable[..., Any]:
-    """A path with its wildcards filled in: a pattern is taken to pieces once, and a shared file has none."""
+    """A path with its wildcards filled in: a pattern is split once, and a shared file has no wildcards."""
 
     @cache
-    def taken_apart(pattern: str) -> tuple[list[str], list[str]]:
-        found = list(io.WILDCARD_REGEX.finditer(pattern))
-        edges = [0, *(at for match in found for at in match.span()), len(pattern)]
-        return [pattern[a:b] for a, b in zip(edges[::2], edges[1::2], strict=True)], [m.group("name") for m in found]
+    def split(pattern: str) -> tuple[list[str], list[str]]:
+        matches = list(io.WILDCARD_REGEX.finditer(pattern))
+        edges = [0, *(edge for match in matches for edge in match.span()), len(pattern)]
+        pieces = [pattern[a:b] for a, b in zip(edges[::2], edges[1::2], strict=True)]
+        return pieces, [match.group("name") for match in matches]
 
     @wraps(plain)
     def apply_wildcards(file: Any, wildcards: Mapping[str, Any]) -> Any:
-        own = file._file
-        if type(own) is str and "{" not in own and shared.get((own, file.rule.name)) is file:
+        text = file._file
+        if type(text) is str and "{" not in text and shared.get((text, file.rule.name)) is file:
             return file
-        if "{" not in own or file._is_callable or getattr(own, "flags", None):
+        if "{" not in text or file._is_callable or getattr(text, "flags", None):
             return plain(file, wildcards)
-        (first, *pieces), names = taken_apart(str(own))
+        (first, *pieces), names = split(str(text))
         if not wildcards.keys() >= set(names):
             return plain(file, wildcards)  # which says what is missing
         filled = [str(wildcards[name]) + piece for name, piece in zip(names, pieces, strict=True)]
@@ -203,7 +210,7 @@ def _shared(plain: Callable[..., Any], shared: dict[tuple[str, str], Any]) -> Ca
             return plain(file, rule)
         key = (file, rule.name)
         if key not in shared:
-            if any(getattr(asked, "flags", None) for asked in rule.input):
+            if any(getattr(file, "flags", None) for file in rule.input):
                 return plain(file, rule)
             shared[key] = plain(file, rule)
         return shared[key]
@@ -240,13 +247,13 @@ def _records(plain: Callable[..., Any]) -> Callable[..., Any]:
         end = text.find('"incomplete": ', start)  # quotes in words are written \\", so these are the names of fields
         if not 0 < start < end:
             return plain(records, subject, key)
-        own = json.loads("{" + text[start:end].rstrip(", ") + "}")
+        times = json.loads("{" + text[start:end].rstrip(", ") + "}")
         rest = sha256((text[:start] + text[end:]).encode()).digest()
         before, content = vars(records).get(_LAST, (None, {}))
         if rest != before:
             content = plain(records, subject, key)
             vars(records)[_LAST] = rest, content
-        return content | own if content else {}
+        return content | times if content else {}
 
     return _io_read
 
