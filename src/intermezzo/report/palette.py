@@ -23,6 +23,9 @@ LIGHT = {
     "series3": "#6f6e08",
     "series4": "#8a4bb5",
     "series5": "#3d4b5c",
+    "series6": "#7a3b10",
+    "series7": "#2e7d1f",
+    "series8": "#b01c1c",
 }
 DARK = {
     "page": "#12161c",
@@ -39,9 +42,12 @@ DARK = {
     "series3": "#c9c84e",
     "series4": "#d3a3f2",
     "series5": "#c3ccd8",
+    "series6": "#d9a27a",
+    "series7": "#8fd67f",
+    "series8": "#ff8a80",
 }
-SERIES = [LIGHT[f"series{number}"] for number in range(6)]
-"""Colours of mixes, in their order; a seventh mix has the first again."""
+SERIES = [colour for role, colour in LIGHT.items() if role.startswith("series")]
+"""Colours of mixes, in their order; a tenth mix has the first again."""
 GROUP_COLOURS = {group: LIGHT[group] for group in ("rare_seen", "rare_unseen", "other")} | {"english": LIGHT["muted"]}
 GROUP_MARKERS = {"rare_seen": "o", "rare_unseen": "o", "other": "s", "english": "D"}
 """matplotlib's marker of a group of languages; that of `rare_unseen` is hollow."""
