@@ -35,7 +35,6 @@ from transformers import (
 )
 
 from intermezzo.modeling.encoder import Encoder
-from intermezzo.modeling.graphs import use_graphs
 from intermezzo.modeling.heads import format_module
 from intermezzo.modeling.vocabulary import restrict
 from intermezzo.training.batches import TaskBatches
@@ -52,9 +51,9 @@ OPTIMISATION = {"learning_rate": 1e-4, "weight_decay": 0.01, "warmup": 0.1, "cli
 
 
 class Stepper:
-    """Runs a system in a fork: `make(found)` gives its `body(pause)`, which calls `pause()` before each step.
+    """Runs a system in a fork: `make(result)` gives its `body(pause)`, which calls `pause()` before each step.
 
-    found: a dictionary for what the body finds out, sent back at the end. `prepare` is called first, in the fork.
+    result: a dictionary for what the body finds out, sent back at the end. `prepare` is called first, in the fork.
     """
 
     def __init__(self, make: Callable[[dict], Body], prepare: Callable[[], None]) -> None:
@@ -67,10 +66,10 @@ class Stepper:
             try:
                 os.close(self._commands)
                 prepare()
-                found: dict[str, Any] = {}
-                make(found)(self._pause)
-                found["seconds"] = clock() - self._began
-                self._say(found | {"peak_mb": peak_memory()})
+                result: dict[str, Any] = {}
+                make(result)(self._pause)
+                result["seconds"] = clock() - self._began
+                self._say(result | {"peak_mb": peak_memory()})
                 status = 0
             except BaseException:
                 traceback.print_exc()
@@ -82,7 +81,7 @@ class Stepper:
         self._read()
 
     def step(self) -> dict[str, Any]:
-        """One step; {"seconds": CPU seconds, on a GPU seconds}, and in the last one what the system found."""
+        """One step; {"seconds": CPU seconds, on a GPU seconds}, and in the last one what the system found out."""
         os.write(self._commands, b"g")
         return self._read()
 
@@ -151,7 +150,6 @@ def ours(
         restore = restrict(encoder, {token for feature in examples.features for token in feature.sequences[0]})
         options["restore"] = lambda: restore(decay(len(batches), OPTIMISATION))
     system = nn.ModuleDict({"encoder": encoder, "heads": nn.ModuleDict({kind: head})}).to(device())
-    use_graphs(encoder, options, print)
     log = folder / "log.jsonl"
 
     def body(pause: Callable[[], None]) -> None:
@@ -217,8 +215,8 @@ def trainer(
     """transformers' Trainer, padding to a fixed length (`padmax`) or to the longest of each batch."""
     steps = len(batches)
     decayed = [p for p in model.parameters() if p.ndim > 1]
-    other = [p for p in model.parameters() if p.ndim <= 1]
-    groups = [{"params": decayed, "weight_decay": OPTIMISATION["weight_decay"]}, {"params": other, "weight_decay": 0.0}]
+    plain = [p for p in model.parameters() if p.ndim <= 1]
+    groups = [{"params": decayed, "weight_decay": OPTIMISATION["weight_decay"]}, {"params": plain, "weight_decay": 0.0}]
     model = model.to(device())
     optimizer = torch.optim.AdamW(groups, lr=OPTIMISATION["learning_rate"], fused=True)
     peak = OPTIMISATION["learning_rate"]

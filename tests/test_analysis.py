@@ -328,6 +328,7 @@ def test_estimate_by_hand():
     assert (one_seed.error, one_seed.high) == (pytest.approx(3**-0.5), pytest.approx(2 + 4.303 * 3**-0.5, rel=1e-3))
 
 
+@pytest.mark.slow
 def test_noise_alone_is_seldom_called_an_effect(experiment):
     noise = random.Random(3)
     called = 0
@@ -356,7 +357,10 @@ def _unasked(results):
         (_twice, "is already in"),
         (_unasked, "not part of the experiment|missing"),
         (lambda r: r[0]["metrics"].update(accuracy=float("nan")), "metrics.accuracy.*finite.*delete the file"),
-        (lambda r: r[0]["metrics"].update(accuracy=61.0), "metrics.accuracy.*less than or equal to 1"),
+        (
+            lambda r: r[0]["metrics"].update(accuracy=61.0),
+            "metrics.accuracy: 61.0, but it must be from 0 to 1; delete the file",
+        ),
         (lambda r: r[0]["majority"].clear(), "majority lacks the metric 'accuracy'"),
         (lambda r: r[0].pop("code"), "code: Field required"),
     ],

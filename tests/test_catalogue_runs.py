@@ -14,6 +14,8 @@ from checkout import ROOT, Checkout
 from intermezzo.tasks import load_task, task_names
 from toy_files import REVIEWS
 
+pytestmark = pytest.mark.workflow
+
 WORLD = [name for name in task_names() if load_task(name).sources.world]
 TARGETS = [name for name in WORLD if load_task(name).metrics]
 TEXTS = [name for name in WORLD if load_task(name).format == "mlm" and name != "text"]

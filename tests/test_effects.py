@@ -73,6 +73,7 @@ def scores(world, model) -> dict[str, tuple[float, float]]:
     return {k: (100 * r["metrics"]["accuracy"], 100 * r["majority"]["accuracy"]) for k, r in results.items()}
 
 
+@pytest.mark.slow
 def test_target_training_on_shuffled_labels_learns_nothing(world):
     encoder = world[0] / "encoder"
     true = scores(world, train(world, encoder, "true", shuffle=False, weights={"en": 1.0}, examples=300))
@@ -81,6 +82,7 @@ def test_target_training_on_shuffled_labels_learns_nothing(world):
     assert shuffled["en"][0] < shuffled["en"][1] + 5
 
 
+@pytest.mark.slow
 def test_the_mix_helps_rare_languages_and_shuffled_intermediate_labels_do_not(world):
     mixed, english = {"en": 0.5, "fri": 0.25, "qul": 0.25}, {"en": 1.0}
     rare = {}

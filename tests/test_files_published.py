@@ -37,6 +37,7 @@ def root():
     return path
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("task", "language"), sorted({(task, language) for task, language, *_ in PARTS}))
 def test_published_data_of_every_task_and_language(root, task, language):
     if task in LICENSED and not list(Path(root).glob(load_task(task).sources.files.data[language]["test"][0]["path"])):
@@ -73,6 +74,7 @@ def test_row_counts_are_those_of_the_datasets_own_tables(root):
     assert checked > 100
 
 
+@pytest.mark.slow
 def test_published_splits_do_not_share_what_they_must_not(root):
     def field(task, language, split, name):
         spec = {"source": "files", "task": task, "language": language, "split": split, "rows": None, "root": root}

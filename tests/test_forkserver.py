@@ -139,15 +139,18 @@ def test_a_job_with_another_interpreter_does_not_borrow_the_servers(server, with
     assert run("plain").returncode == 7, "the server's own interpreter is served"
 
 
-def test_a_rule_in_an_environment_of_its_own_fails_there(without_pyarrow, tmp_path, monkeypatch):
-    """A run with a deployment method: its jobs lack pyarrow, which the process of Snakemake has."""
+@pytest.mark.parametrize("method", [(), ("--software-deployment-method", "env-modules")], ids=["unsaid", "deployed"])
+def test_a_rule_in_an_environment_of_its_own_fails_there(without_pyarrow, tmp_path, method):
+    """Its jobs lack pyarrow, which the process of Snakemake has."""
     checkout, path = Checkout.fresh(tmp_path / "checkout"), "results/data/world/pos/en/train.parquet"
-    monkeypatch.setenv("PATH", without_pyarrow)
-    done = checkout.snakemake(path, "--software-deployment-method", "env-modules")
+    rules = (checkout.folder / "Snakefile").read_text()
+    activate = f"export PATH={without_pyarrow!r}; "  # as `conda activate` does at the start of a job
+    (checkout.folder / "Snakefile").write_text(f"{rules}\nshell.prefix({activate!r})\n")
+    done = checkout.snakemake(path, *method)
     output = done.stdout + done.stderr
     assert done.returncode != 0 and "pyarrow" in output and "ModuleNotFoundError" in output, output
-    monkeypatch.undo()
-    checkout.run(path)
+    (checkout.folder / "Snakefile").write_text(rules)
+    checkout.run(path, *method)
 
 
 def run_of(methods=(), local=True) -> SimpleNamespace:

@@ -383,6 +383,7 @@ def test_a_broken_lock_file_is_named(text, hub, read):
         read([XNLI])
 
 
+@pytest.mark.slow
 def test_many_processes_lock_together(hub, tmp_path):
     """A process per language in the real environment: HF_ENDPOINT and HF_HOME, then HF_HUB_OFFLINE."""
     codes = ("sw", "fr", "ur")

@@ -279,6 +279,7 @@ def _random_mix(seed, tasks, languages, size, budgets=("matched",)):
     return (examples, weights, supply), {"budget": budget, "repeats": repeats}
 
 
+@pytest.mark.slow
 def test_a_thousand_random_mixes(monkeypatch):
     solved, minimise = set(), ilp.minimise
     monkeypatch.setattr(ilp, "minimise", lambda *programme: solved.add(seed) or minimise(*programme))

@@ -60,9 +60,9 @@ def test_packed_states_and_gradients_equal_padded_ones(kind):
         results.append((states, [p.grad for p in system.parameters()]))
     (packed, packed_grads), (padded, padded_grads) = results
     torch.testing.assert_close(packed, padded, rtol=0, atol=1e-10)
-    for one, other in zip(packed_grads, padded_grads, strict=True):
-        if one is not None or other is not None:
-            torch.testing.assert_close(one, other, rtol=0, atol=1e-10)
+    for grad, padded_grad in zip(packed_grads, padded_grads, strict=True):
+        if grad is not None or padded_grad is not None:
+            torch.testing.assert_close(grad, padded_grad, rtol=0, atol=1e-10)
     torch.testing.assert_close(packed_encoder(batch, 1), padded_encoder(batch, 1), rtol=0, atol=1e-10)
 
 
@@ -197,10 +197,10 @@ def test_span_takes_the_best_window_of_a_long_context(tokenizer):
     row["answer_starts"] = [context.index("cat40")]
     module = format_module("span")
     features = module.encode([row], tokenizer, {}, SETTINGS)
-    found = [f for f in features if f.target != (0, 0)]
-    assert len(features) > 3 and found and all(f.tokens <= SETTINGS["max_length"] for f in features)
+    answered = [f for f in features if f.target != (0, 0)]
+    assert len(features) > 3 and answered and all(f.tokens <= SETTINGS["max_length"] for f in features)
     null = float("-inf")
-    pieces = [(f, (9.0, 7, 9, null) if f is found[0] else (0.0, 0, 5, null)) for f in reversed(features)]
+    pieces = [(f, (9.0, 7, 9, null) if f is answered[0] else (0.0, 0, 5, null)) for f in reversed(features)]
     assert module.join(pieces, [row]) == [context[7:9]]
 
 

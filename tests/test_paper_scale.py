@@ -108,6 +108,7 @@ def test_the_summary_knows_the_order_of_the_mixes(folder):
 # -- dry runs ------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.workflow
 @pytest.mark.parametrize("experiment", ASKED)
 def test_a_dry_run_over_stand_in_data_plans_the_jobs_of_the_grid(experiment, folder):
     """With every data file there, what is planned is the encoder and what follows it, as many as the price list has."""
@@ -141,6 +142,7 @@ def test_ccg_is_read_from_files_beside_a_hub(folder):
 # -- prices and parts ----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("experiment", PAPER_SCALE)
 def test_every_one_has_a_price(experiment, folder, capsys):
     assert main(["plan", "--configfile", str(file_of(experiment)), "--json", "plan.json"]) == 0

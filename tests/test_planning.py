@@ -60,6 +60,7 @@ def finished(tmp_path_factory) -> Checkout:
 # -- jobs ----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.workflow
 def test_jobs_are_those_of_the_workflow(tmp_path):
     """As many as Snakemake plans, each after what it needs."""
     jobs = jobs_of(Grid(load(ROOT / TINY)))
@@ -77,6 +78,7 @@ def test_translated_data_needs_the_english():
     assert made and all(job.needs == ("data/world/nli/en/train",) for job in made)
 
 
+@pytest.mark.workflow
 def test_after_a_run_all_is_done_and_a_change_undoes_what_snakemake_would(finished, monkeypatch):
     monkeypatch.chdir(finished.folder)
     assert make(load(ROOT / TINY)).todo == {}
@@ -88,6 +90,7 @@ def test_after_a_run_all_is_done_and_a_change_undoes_what_snakemake_would(finish
     assert len(make(load(ROOT / TINY, seeds)).todo) == len(finished.planned(grid__seeds=[0, 1]))
 
 
+@pytest.mark.workflow
 def test_a_deleted_model_is_to_be_made_with_all_that_follows(finished, tmp_path, monkeypatch):
     checkout = finished.copy(tmp_path / "checkout")
     monkeypatch.chdir(checkout.folder)
@@ -99,6 +102,7 @@ def test_a_deleted_model_is_to_be_made_with_all_that_follows(finished, tmp_path,
 # -- tokens --------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.workflow
 def test_tokens_are_those_of_the_trainings(finished, monkeypatch):
     """Prepared data is read with the encoder's tokenizer: estimates and logs differ by the sample alone."""
     monkeypatch.chdir(finished.folder)
@@ -110,6 +114,7 @@ def test_tokens_are_those_of_the_trainings(finished, monkeypatch):
         assert plan.costs[path].tokens == pytest.approx(last["tokens"], rel=0.15), path
 
 
+@pytest.mark.workflow
 def test_before_the_data_is_prepared_tokens_are_nearly_those(empty, finished):
     plan = make(load(ROOT / TINY))
     for path, job in plan.jobs.items():
@@ -152,6 +157,7 @@ def test_rows_are_those_of_the_configuration_and_the_task_files(empty):
 # -- rates ---------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_parameters_are_those_of_the_model():
     from transformers import XLMRobertaConfig, XLMRobertaModel
 
@@ -242,6 +248,7 @@ def test_past_jobs_correct_their_kind_and_no_other_encoder():
     assert on_gpu.alone(cost(1, "h200"), 1) == 60 and on_gpu.alone(cost(1), 2) == 60
 
 
+@pytest.mark.workflow
 def test_the_review_says_what_the_jobs_took(finished, monkeypatch):
     monkeypatch.chdir(finished.folder)
     plan = make(load(ROOT / TINY))
@@ -391,6 +398,7 @@ def test_values_change_the_choice_and_unknown_ones_are_named(empty):
         offer(plan, {"qa": -1})
 
 
+@pytest.mark.workflow
 def test_done_jobs_cost_nothing(finished, monkeypatch):
     monkeypatch.chdir(finished.folder)
     plan = make(load(ROOT / TINY, {"grid": {"intermediates": ["nli", "qa"]}}))
@@ -460,6 +468,7 @@ def test_bad_input_is_one_message(arguments, message, empty, capsys):
     assert capsys.readouterr().err.count(message) == 1
 
 
+@pytest.mark.workflow
 def test_words_fit_an_empty_and_a_finished_plan(finished, empty, monkeypatch):
     assert "Wall time on 3 workers" in render(make(load(), workers=3))
     monkeypatch.chdir(finished.folder)

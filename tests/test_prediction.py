@@ -13,8 +13,8 @@ from transformers import XLMRobertaConfig, XLMRobertaModel
 from intermezzo.core.artifacts import read_json, write_json
 from intermezzo.core.errors import UserError
 from intermezzo.evaluation import predict
-from intermezzo.evaluation.batches import Batches, on_host
 from intermezzo.evaluation.predict import predictor
+from intermezzo.evaluation.prediction_batches import PredictionBatches, on_host
 from intermezzo.modeling import tokens
 from intermezzo.modeling.encoder import load_encoder, save_encoder
 from intermezzo.modeling.heads import Feature, format_module
@@ -260,7 +260,7 @@ def made_of(*lengths: int) -> list[Feature]:
 
 
 def batched(features: list[Feature], tokens_: int, compute=lambda packed, _: packed.lengths) -> list[list[int]]:
-    outputs = on_host(Batches(tokens_).outputs(features, compute))
+    outputs = on_host(PredictionBatches(tokens_).outputs(features, compute))
     found = [([f.row for f in batch], lengths.tolist()) for batch, lengths in outputs]
     assert all([features[i].tokens for i in rows] == lengths for rows, lengths in found)
     return [rows for rows, _ in found]
@@ -274,27 +274,27 @@ def test_batches_are_of_similar_length_and_pass_the_number_of_tokens_only_for_on
     assert batched([], 10) == []
     many = made_of(*[3, 2] * 60)
     assert batched(many, 240) == [[*range(1, 120, 2), *range(0, 80, 2)], [*range(80, 120, 2)]]  # in order, if alike
-    assert Batches({}).tokens == 2048  # on a CPU
+    assert PredictionBatches({}).tokens == 2048  # on a CPU
 
 
 def test_a_batch_is_decoded_once_the_next_one_is_under_way():
     told = []
     compute = lambda packed, _: told.append(("computed", len(packed.tokens))) or packed.lengths  # noqa: E731
-    for batch, _ in on_host(Batches(4).outputs(made_of(4, 3, 2), compute)):
+    for batch, _ in on_host(PredictionBatches(4).outputs(made_of(4, 3, 2), compute)):
         told.append(("decoded", sum(f.tokens for f in batch)))
     assert told == [("computed", 2), ("computed", 3), ("decoded", 2), ("computed", 4), ("decoded", 3), ("decoded", 4)]
 
 
-def test_out_of_memory_halves_the_batches_and_loses_nothing(capsys):
+def test_out_of_memory_halves_the_batches_and_loses_nothing(caplog):
     def compute(packed, _):
         if len(packed.tokens) > 9:
             raise torch.OutOfMemoryError("CUDA out of memory")
         return packed.lengths
 
-    batches, features = Batches(32), made_of(5, 2, 9, 2, 5, 3, 8, 4)
+    batches, features = PredictionBatches(32), made_of(5, 2, 9, 2, 5, 3, 8, 4)
     assert sorted(f.row for batch, _ in batches.outputs(features, compute) for f in batch) == list(range(8))
     assert batches.tokens == 5  # 28, 14 of which 11 were used, 5
-    assert "batches of at most 5 tokens" in capsys.readouterr().err
+    assert "batches of at most 5 tokens" in caplog.text
     with pytest.raises(UserError, match="one example of 12 tokens; lower max_length"):
         list(batches.outputs(made_of(3, 12), compute))
 

@@ -147,6 +147,7 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
 
 
+@pytest.mark.slow
 def test_every_figure_and_table_in_every_format(made):
     expected = {"report.html"} | {f"figures/{name}.{kind}" for name in FIGURES for kind in ("svg", "pdf")}
     expected |= {f"tables/{name}.{kind}" for name in TABLES for kind in ("tsv", "md", "tex")}
@@ -158,11 +159,13 @@ def test_every_figure_and_table_in_every_format(made):
         assert pdf.startswith(b"%PDF") and b"CreationDate" not in pdf
 
 
+@pytest.mark.slow
 def test_equal_results_give_equal_bytes(results, made, tmp_path):
     elsewhere = shutil.copytree(results, tmp_path / "elsewhere")
     assert contents(report(elsewhere, tmp_path / "again")) == contents(made)
 
 
+@pytest.mark.slow
 def test_mixes_come_in_the_order_of_the_configuration(tmp_path):
     """On the page and in every table; an intermediate that a mix lacks has no line and no curve in it."""
     languages = {"en": ["en"], "a": ["en", "sw", "yo"], "b": ["en", "sw", "yo"]}
@@ -261,6 +264,7 @@ def test_provenance_reaches_every_checkpoint(results, made):
     assert {row["data_sha256"] for row in rows(made, "data", use="training", language="sw")} == {"7377" * 16}
 
 
+@pytest.mark.slow
 def test_hundreds_of_languages_stay_readable(tmp_path):
     codes = ["en", *(f"l{number:03d}" for number in range(200))]
     target = {"task": "nli", "format": "classification", "metrics": ["accuracy"], "languages": codes}
@@ -431,6 +435,7 @@ addEventListener("load", () => {
 """
 
 
+@pytest.mark.slow
 def test_browser_shows_every_figure_on_phone_and_desk(made, tmp_path):
     """Two frames of these widths hold the page; a script around them measures what is drawn."""
     names = ("chromium", "chromium-browser", "google-chrome", "chrome")

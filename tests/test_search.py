@@ -44,6 +44,7 @@ def sizes(monkeypatch):
     return set_to
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["random", "ties", "doubles", "alike", "rising", "lengths"])
 @pytest.mark.parametrize(("block", "chunk", "group"), [(8192, 2048, 128), (1024, 16, 64), (100, 7, 32), (3, 5, 1)])
 def test_search_equals_brute_force_in_any_blocks(kind, block, chunk, group, sizes):

@@ -64,7 +64,7 @@ SLOWER, UNLOCK = "large grids are planned in twice the time", "after a kill -9 S
     [
         ("persistence.PersistenceBase.cleanup_locks", [UNLOCK]),
         ("persistence.PersistenceBase", [UNLOCK, SLOWER]),
-        ("io.WILDCARD_REGEX", [SLOWER]),
+        ("io._IOFile._local_inventory", [SLOWER]),
         ("dag.DAG.check_directory_outputs", [SLOWER]),
         ("file.FilePersistence", [SLOWER]),
     ],

@@ -195,6 +195,7 @@ def test_headline_has_every_group_with_its_figures():
     assert found["p_holm"].tolist() == pytest.approx(holm(found["p"]).tolist())
 
 
+@pytest.mark.slow
 def test_a_planted_effect_is_found_and_none_is_not():
     plan = design(rare=["fri", "tul", "mor", "nor"])
     planted = Comparisons(frame(plan, lambda c: 25 if c.language in ("fri", "tul") else 0), plan)

@@ -271,6 +271,7 @@ def test_masks_are_the_same_from_views(model, tmp_path):
     assert any(f.target for f in results[0]) and plain(encode()) == plain(encode())  # nothing wrote into the views
 
 
+@pytest.mark.slow
 def test_a_training_is_the_same_with_and_without_stored_tokens(tmp_path, monkeypatch):
     data = toy_data(tmp_path)
     encoder = toy_encoder(data, tmp_path / "encoder")

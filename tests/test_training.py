@@ -21,6 +21,7 @@ from intermezzo.training.pretrain import pretrain
 from toy_training import ANIMALS, COLOURS, PRETRAIN, SETTINGS, TASKS, inputs, rows, spec, weights
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["colour", "choice", "tags", "where"])
 def test_every_format_learns_and_is_scored_per_language(data, encoder, tmp_path, name):
     finetune(spec(name, epochs=25), encoder, inputs(data, name), tmp_path / "m", tmp_path / "s")
@@ -71,7 +72,7 @@ def die(monkeypatch):
     monkeypatch.setattr(states, "SAVE_SHARE", float("inf"))
     save, written = states.State.save, []
 
-    def at(file: str, last: int) -> list[tuple[str, int]]:
+    def kill_after(file: str, last: int) -> list[tuple[str, int]]:
         def save_and_die(state, step, progress):
             save(state, step, progress)
             written.append((state.path.name, step))
@@ -81,17 +82,17 @@ def die(monkeypatch):
         monkeypatch.setattr(states.State, "save", save_and_die)
         return written
 
-    return at
+    return kill_after
 
 
 def test_a_killed_run_resumes_to_identical_weights(data, encoder, tmp_path, die):
-    job, given = spec("colour", "where"), inputs(data, "colour", "where")
-    finetune(job, encoder, given, tmp_path / "whole", tmp_path / "s")
+    job, paths = spec("colour", "where"), inputs(data, "colour", "where")
+    finetune(job, encoder, paths, tmp_path / "whole", tmp_path / "s")
     die("state0.pt", 5)
     with pytest.raises(KeyboardInterrupt):
-        finetune(job, encoder, given, tmp_path / "killed", tmp_path / "s")
+        finetune(job, encoder, paths, tmp_path / "killed", tmp_path / "s")
     assert not (tmp_path / "killed" / "manifest.json").exists()
-    finetune(job, encoder, given, tmp_path / "killed", tmp_path / "s")
+    finetune(job, encoder, paths, tmp_path / "killed", tmp_path / "s")
     assert weights(tmp_path / "killed") == weights(tmp_path / "whole")
     assert (tmp_path / "killed" / "manifest.json").read_text() == (tmp_path / "whole" / "manifest.json").read_text()
     logs = [
@@ -110,16 +111,16 @@ def in_turn() -> dict:
 def test_tasks_in_turn_share_a_head_and_resume_in_the_second_stage(data, encoder, tmp_path, die):
     from safetensors.torch import load_file
 
-    job, given = in_turn(), inputs(data, "colour", "shade")
-    finetune(job, encoder, given, tmp_path / "whole", tmp_path / "s")
+    job, paths = in_turn(), inputs(data, "colour", "shade")
+    finetune(job, encoder, paths, tmp_path / "whole", tmp_path / "s")
     heads = load_file(tmp_path / "whole" / "heads.safetensors")
     assert {key.split(".")[0] for key in heads} == {"colour"}
     assert json.loads((tmp_path / "whole" / "manifest.json").read_text())["steps"] == 24
     written = die("state1.pt", 5)
     with pytest.raises(KeyboardInterrupt):
-        finetune(job, encoder, given, tmp_path / "killed", tmp_path / "s")
+        finetune(job, encoder, paths, tmp_path / "killed", tmp_path / "s")
     written.clear()
-    finetune(job, encoder, given, tmp_path / "resumed", tmp_path / "s")
+    finetune(job, encoder, paths, tmp_path / "resumed", tmp_path / "s")
     assert written[0] == ("state1.pt", 6)
     assert weights(tmp_path / "resumed") == weights(tmp_path / "whole")
 
@@ -131,13 +132,14 @@ def test_labels_from_data_are_in_the_manifest_and_predictions_use_them(data, enc
     assert json.loads((tmp_path / "m" / "manifest.json").read_text())["labels"] == {"tags": ["A", "C", "X"]}
     task = TASKS["tags"] | {"name": "tags", "partial_input": None, "labels": "from_data"}
     job = {"task": task, "threads": 1, "languages": ["en"]} | SETTINGS
-    given, outputs = {"en": data("tags", "en")}, {"en": tmp_path / "en.json"}
+    paths, outputs = {"en": data("tags", "en")}, {"en": tmp_path / "en.json"}
     evaluate(
-        job, tmp_path / "m", given, outputs, {}, support={}, cache=tmp_path / "c", code={"predict": "", "score": ""}
+        job, tmp_path / "m", paths, outputs, {}, support={}, cache=tmp_path / "c", code={"predict": "", "score": ""}
     )
     assert json.loads(outputs["en"].read_text())["metrics"]["accuracy"] > 0.8
 
 
+@pytest.mark.slow
 def test_masked_text_is_an_intermediate_task_that_starts_from_the_pretrained_head(data, encoder, tmp_path):
     def loss(folder, name, **changes) -> float:
         finetune(spec("text", **changes), folder, inputs(data, "text"), tmp_path / name, tmp_path / "s")
@@ -173,11 +175,11 @@ def test_only_new_languages_are_predicted_and_results_do_not_change(data, encode
     def run(*languages: str, metrics: tuple[str, ...] = (), **code: str) -> dict[str, str]:
         caplog.clear()
         outputs = {language: tmp_path / f"{language}.json" for language in languages}
-        given = {language: data("pairs", language) for language in languages}
+        paths = {language: data("pairs", language) for language in languages}
         both = {"predict": "p", "score": "s"} | code
         whole = job | {"languages": list(languages), "task": job["task"] | {"metrics": list(metrics)}}
         with caplog.at_level("INFO", "intermezzo"):
-            evaluate(whole, encoder, given, outputs, {}, support={}, cache=tmp_path / "c", code=both)
+            evaluate(whole, encoder, paths, outputs, {}, support={}, cache=tmp_path / "c", code=both)
         return {language: path.read_text() for language, path in outputs.items()}
 
     first = run("xx")
@@ -200,13 +202,13 @@ def test_cooccurrence_brings_translations_together(data, tmp_path):
     translated = dict(
         zip([*COLOURS, *ANIMALS], ["rouge", "vert", "bleu", "blanc", "chat", "chien", "aile", "onde"], strict=True)
     )
-    made = rows("pairs", 200, 0)
-    for row in made:
+    examples = rows("pairs", 200, 0)
+    for row in examples:
         row["text"] = " ".join(translated.get(word, f"x{word}") for word in row["text_pair"].split())
-    pq.write_table(table(made, "retrieval"), tmp_path / "xx.parquet")
+    pq.write_table(table(examples, "retrieval"), tmp_path / "xx.parquet")
     from intermezzo.modeling.tokenizer import train_tokenizer
 
-    train_tokenizer([t for r in made for t in (r["text"], r["text_pair"])], tmp_path, vocab_size=150)
+    train_tokenizer([t for r in examples for t in (r["text"], r["text_pair"])], tmp_path, vocab_size=150)
     tokenizer = load_tokenizer(tmp_path)
     vectors = cooccurrence_embeddings({"xx": tmp_path / "xx.parquet"}, tokenizer, 16, 0)
     vectors = torch.nn.functional.normalize(vectors, dim=-1)
@@ -215,7 +217,7 @@ def test_cooccurrence_brings_translations_together(data, tmp_path):
         return vectors[tokenizer.encode(word, add_special_tokens=False).ids].mean(0)
 
     right = sum(
-        int(np.argmax([float(of(en) @ of(other)) for other in translated.values()])) == i
+        int(np.argmax([float(of(en) @ of(word)) for word in translated.values()])) == i
         for i, en in enumerate(translated)
     )
     assert right >= 7
@@ -268,6 +270,7 @@ def test_import_checks_the_folder_and_the_weights(encoder, tmp_path):
         import_encoder({"from": str(empty)}, tmp_path / "x")
 
 
+@pytest.mark.slow
 def test_a_hub_name_is_read_from_the_hubs_cache_layout(encoder, tmp_path):
     """As after a download: models--owner--name/{refs/main, snapshots/<commit>}, and no network."""
     commit = "0123456789abcdef0123456789abcdef01234567"
@@ -281,8 +284,8 @@ def test_a_hub_name_is_read_from_the_hubs_cache_layout(encoder, tmp_path):
     )
     offline = os.environ | {"HF_HUB_CACHE": str(tmp_path / "hub"), "HF_HUB_OFFLINE": "1"}
     subprocess.run([sys.executable, "-c", command], env=offline, check=True, timeout=120)
-    made = json.loads((tmp_path / "out" / "manifest.json").read_text())
-    assert made["spec"] == {"from": "owner/tiny", "revision": commit}
+    manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
+    assert manifest["spec"] == {"from": "owner/tiny", "revision": commit}
     assert load_encoder(tmp_path / "out").hidden_size == 16
     missing = command.replace("owner/tiny", "owner/tinny")
     failed = subprocess.run([sys.executable, "-c", missing], env=offline, capture_output=True, text=True, timeout=120)

@@ -123,6 +123,7 @@ def rows(count: int) -> list[dict]:
     ]
 
 
+@pytest.mark.slow
 def test_an_interrupted_translation_goes_on_and_gives_the_same_rows(model, tmp_path, monkeypatch):
     whole = translate(spec(model, tmp_path / "whole"), rows(500))
     assert [row["label"] for row in whole] == [row["label"] for row in rows(500)]

@@ -168,6 +168,7 @@ def test_a_local_copy_is_an_address_too(read, tmp_path):
         read({"url": "file:///no/such"})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ranges", [True, False])
 def test_a_lost_connection_is_taken_up_again(ranges, site, read):
     site.files["/a.txt"] = content = b"A line of text.\n" * 200_000
@@ -345,6 +346,7 @@ def test_a_damaged_copy_is_downloaded_again(site, read):
     assert len(site.requests) == 2
 
 
+@pytest.mark.slow
 def test_processes_that_need_the_same_archive_download_it_once(site, tmp_path):
     site.files["/a.tgz"] = tarred({f"top/{i}.txt": b"A.\n" * 10_000 for i in range(4)})
     site.delay = 2.0  # until all have started

@@ -125,6 +125,7 @@ def test_facts_and_names_belong_to_one_split(world):
     assert all(len(names[split]) >= 60 for split in SPLITS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "generator", ["nli", "paraphrase", "qa", "qa_unanswerable", "answer_retrieval", "entity_retrieval", "mining"]
 )
@@ -172,6 +173,7 @@ def _accuracy(train, test, field) -> float:
     return model.score(words.transform([row[field] for row in test]), [row["label"] for row in test])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("language", ["en", "kar"])
 @pytest.mark.parametrize("generator,chance", [("nli", 1 / 3), ("paraphrase", 1 / 2)])
 def test_one_side_of_a_pair_says_nothing(world, language, generator, chance):
@@ -267,6 +269,7 @@ def _words(settings, language) -> set[str]:
     return {word for word in text if word.isalpha()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("language", ["kar", "zha", "qul", "tiw"])
 def test_without_anchors_unrelated_languages_share_no_word_with_english(language):
     off = {"loanwords": 0, "code_mixed_documents": 0, "names_shared": False}

@@ -212,6 +212,7 @@ def pool_of(world: World, generator: str, n: int) -> dict[str, str]:
     return pool
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("generator", RANKING)
 @pytest.mark.parametrize("n", [1, 30, None])
 def test_candidates_cover_as_many_queries_of_development_and_test_data(world, generator, n):

@@ -40,11 +40,11 @@ TASKS = {
 
 def rows(name: str, n: int, seed: int) -> list[dict]:
     drawn = random.Random(f"{name}{seed}")
-    made = []
+    examples = []
     for i in range(n):
-        colour, animal, other = drawn.choice(COLOURS), drawn.choice(ANIMALS), drawn.choice(ANIMALS)
-        text = f"the {colour} {animal} sees a {other}"
-        made.append({"id": str(i)} | {
+        colour, animal, second = drawn.choice(COLOURS), drawn.choice(ANIMALS), drawn.choice(ANIMALS)
+        text = f"the {colour} {animal} sees a {second}"
+        examples.append({"id": str(i)} | {
             "colour": lambda t=text, c=colour: {"text": t, "text_pair": None, "label": c},
             "shade": lambda t=text, c=colour: {"text": t, "text_pair": None, "label": c},
             "choice": lambda t=text, c=colour: {
@@ -59,7 +59,7 @@ def rows(name: str, n: int, seed: int) -> list[dict]:
             "text": lambda t=text, a=animal: {"text": t, "text_pair": f"a {a} is seen"},
             "find": lambda t=text, c=colour, a=animal: {"text": t, "text_pair": f"a {c} {a} looks", "relevant": []},
         }[name]())  # fmt: skip
-    return made
+    return examples
 
 
 def toy_data(folder: Path) -> Callable[..., Path]:
@@ -69,8 +69,8 @@ def toy_data(folder: Path) -> Callable[..., Path]:
         place = folder / name / f"{language}{n}.parquet"
         if not place.exists():
             place.parent.mkdir(exist_ok=True)
-            made = rows(name, n, len(language) + ord(language[0]))
-            pq.write_table(table(made, TASKS[name]["format"], TASKS[name]["labels"]), place)
+            examples = rows(name, n, len(language) + ord(language[0]))
+            pq.write_table(table(examples, TASKS[name]["format"], TASKS[name]["labels"]), place)
         return place
 
     return path

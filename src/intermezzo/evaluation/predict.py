@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 
 from intermezzo.core.artifacts import read_json
 from intermezzo.core.errors import UserError
-from intermezzo.evaluation.batches import Batches, on_host
+from intermezzo.evaluation.prediction_batches import PredictionBatches, on_host
 from intermezzo.modeling.encoder import Encoder, load_encoder
 from intermezzo.modeling.heads import (
     Feature,
@@ -58,7 +58,7 @@ class _Headed:
         self.task, self.settings = _with_labels(spec["task"], model), spec | {"dropout": 0.0}
         self.module = format_module(self.task["format"])
         self.encoder, self.tokens = _load(spec, model), Tokens(model, cache)
-        self.batches = Batches()
+        self.batches = PredictionBatches()
         self.head = self.module.Head(self.encoder.hidden_size, self.task, self.settings)
         prefix, weights = f"{self.task['name']}.", load_file(model / "heads.safetensors")
         state = {key.removeprefix(prefix): value for key, value in weights.items() if key.startswith(prefix)}
@@ -114,7 +114,7 @@ class _Sentences:
     def __init__(self, spec: dict[str, Any], model: Path, cache: Path | None = None) -> None:
         self.settings, self.module = spec, format_module(spec["task"]["format"])
         self.encoder, self.tokens = _load(spec, model), Tokens(model, cache)
-        self.batches = Batches()
+        self.batches = PredictionBatches()
         layers = self.encoder.config.num_hidden_layers
         if not 0 <= spec["layer"] <= layers:
             raise UserError(

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from functools import partial
@@ -57,7 +58,9 @@ class Tokens:
         return store.features(rows, encode)
 
     def _key(self, module: ModuleType, visible: list[dict]) -> str:
-        code = [sha256(path) for path in sorted(Path(__file__).parent.rglob("*.py"))]  # all that `encode` calls
+        heads = (Feature.__module__, module.encode.__module__)
+        files = [*sorted(Path(__file__).parent.glob("*.py")), *(Path(sys.modules[name].__file__) for name in heads)]
+        code = [sha256(path) for path in files]  # all that `encode` is made of
         tokenizer = sha256(self.model / "tokenizer.json")
         return digest([tokenizer, tokenizers.__version__, module.encode.__module__, code, *visible], 32)
 

@@ -17,7 +17,7 @@ Batch = tuple[str, np.ndarray]
 
 
 class TaskBatches:
-    """`batches` over the features of tasks; `intermezzo.training.gradient.Batches` says what each method is.
+    """`batches` over the features of tasks; `intermezzo.training.gradient.TrainingBatches` says what each method is.
 
     system: {"encoder", "heads"}. heads: task -> name of its head. features: task -> features. ids: task -> the ids of
     its rows, which a message names.
@@ -35,8 +35,8 @@ class TaskBatches:
         self.device = next(system.parameters()).device
 
     def items(self, step: int) -> list[Feature]:
-        name, chosen = self.batches[step]
-        items, head = [self.features[name][i] for i in chosen], self._head(step)
+        name, indices = self.batches[step]
+        items, head = [self.features[name][i] for i in indices], self._head(step)
         return head.corrupt(items) if hasattr(head, "corrupt") else items
 
     def size(self, item: Feature) -> int:
@@ -57,8 +57,8 @@ class TaskBatches:
         return getattr(self._head(step), "joint", False)
 
     def names(self, step: int) -> str:
-        name, chosen = self.batches[step]
-        return f"of {name}: {', '.join(self.ids[name][self.features[name][i].row] for i in chosen)}"
+        name, indices = self.batches[step]
+        return f"of {name}: {', '.join(self.ids[name][self.features[name][i].row] for i in indices)}"
 
     def _head(self, step: int) -> Any:
         return self.system["heads"][self.heads[self.batches[step][0]]]

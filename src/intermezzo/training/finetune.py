@@ -19,7 +19,6 @@ from torch import nn
 from intermezzo.core.artifacts import read_json, sha256, write_json, write_text
 from intermezzo.core.errors import UserError
 from intermezzo.modeling.encoder import Encoder, environment, load_encoder, save_encoder
-from intermezzo.modeling.graphs import use_graphs
 from intermezzo.modeling.heads import Feature, format_module
 from intermezzo.modeling.stored import occurring
 from intermezzo.modeling.tokens import Tokens
@@ -28,9 +27,8 @@ from intermezzo.tasks.controls import as_text, remove_input
 from intermezzo.tasks.formats import MASKED_TEXT, load_format
 from intermezzo.training import selection
 from intermezzo.training.batches import Batch, TaskBatches
-from intermezzo.training.distributed import launch, leads, processes
+from intermezzo.training.distributed import is_main_process, launch
 from intermezzo.training.loop import decay, device, state_folder, train, use_threads
-from intermezzo.training.progress import say
 
 
 def finetune(
@@ -92,7 +90,6 @@ def _finetune(
             encoder.model.get_input_embeddings().weight.requires_grad_(False)
         restore = _restrict(encoder, heads, features, settings)
         system = nn.ModuleDict({"encoder": encoder, "heads": heads}).to(device())
-        use_graphs(encoder, settings, say, processes())
         head_of = {task["name"]: task["head"] for task in spec["tasks"]}
         planned = stages({name: len(f) for name, f in features.items()}, spec)
         steps, left = 0, 1.0
@@ -104,7 +101,7 @@ def _finetune(
             steps += len(plan_)
             left *= decay(len(plan_), settings)
         restore(left)
-        if not leads():
+        if not is_main_process():
             return
         log.touch()
         weights = save_encoder(encoder.model.cpu(), model, out)

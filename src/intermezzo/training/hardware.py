@@ -39,16 +39,18 @@ def keep_memory() -> None:
 
 
 def device() -> torch.device:
+    """The GPU of this process where there is one, else the CPU."""
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def autocast(settings: dict[str, Any]) -> AbstractContextManager:
     """The precision of forward and backward; weights, gradients and the optimizer stay float32.
 
-    settings: precision `auto` (bfloat16 on a GPU that has it, else float32), `float32` or `bfloat16`.
+    settings: precision `auto` (bfloat16 on a GPU that has it, else float32), `float32` or `bfloat16`. Raises UserError
+    for another one.
     """
-    wanted, where = settings.get("precision", "auto"), device()
-    if wanted not in PRECISIONS:
-        raise UserError(f"training precision: '{wanted}'; allowed: {', '.join(PRECISIONS)}")
-    low = wanted == "bfloat16" or (wanted == "auto" and where.type == "cuda" and torch.cuda.is_bf16_supported())
-    return torch.autocast(where.type, torch.bfloat16, enabled=low)
+    precision, kind = settings.get("precision", "auto"), device().type
+    if precision not in PRECISIONS:
+        raise UserError(f"training precision: '{precision}'; allowed: {', '.join(PRECISIONS)}")
+    low = precision == "bfloat16" or (precision == "auto" and kind == "cuda" and torch.cuda.is_bf16_supported())
+    return torch.autocast(kind, torch.bfloat16, enabled=low)

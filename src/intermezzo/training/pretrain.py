@@ -19,14 +19,13 @@ from transformers import XLMRobertaConfig, XLMRobertaForMaskedLM
 
 from intermezzo.core.artifacts import sha256, write_json
 from intermezzo.modeling.encoder import Encoder, environment, save_encoder
-from intermezzo.modeling.graphs import use_graphs
 from intermezzo.modeling.heads import to_device, to_float32
+from intermezzo.modeling.masking import mask_tokens
 from intermezzo.modeling.packing import Packed, pack
 from intermezzo.modeling.tokenizer import MASK, SPECIAL, load_tokenizer, train_tokenizer
 from intermezzo.training.cooccurrence import cooccurrence_embeddings
-from intermezzo.training.distributed import launch, leads, led, processes
+from intermezzo.training.distributed import broadcast_from_main, is_main_process, launch
 from intermezzo.training.loop import device, state_folder, train, use_threads
-from intermezzo.training.progress import say
 
 
 def pretrain(
@@ -50,9 +49,9 @@ def _pretrain(
         log = out / "log.jsonl"
         rows = {language: pq.read_table(path).to_pylist() for language, path in sorted(text.items())}
         segments = (s for part in rows.values() for row in part for s in (row["text"], row["text_pair"]) if s)
-        vocabulary = led(lambda: train_tokenizer(segments, out, **spec["tokenizer"]))
+        vocabulary = broadcast_from_main(lambda: train_tokenizer(segments, out, **spec["tokenizer"]))
         model = _model(spec, vocabulary)
-        if spec["initialisation"] == "cooccurrence" and leads():
+        if spec["initialisation"] == "cooccurrence" and is_main_process():
             vectors = cooccurrence_embeddings(parallel, load_tokenizer(out), spec["model"]["hidden_size"], spec["seed"])
             with torch.no_grad():
                 model.roberta.embeddings.word_embeddings.weight.copy_(vectors)
@@ -60,9 +59,8 @@ def _pretrain(
         if steps := spec["training"]["steps"]:
             model.to(device())
             batches, state_file = _MaskedText(model, spec, rows, out), work / "state.pt"
-            use_graphs(batches.encoder, spec["training"], say, processes())
             loss = train(model, batches, steps, spec["training"], state=state_file, log=log, name="pretrain")
-        if not leads():
+        if not is_main_process():
             return
         log.touch()
         weights = save_encoder(model.cpu(), out, out)
@@ -151,15 +149,10 @@ class _MaskedText:
         random = np.random.default_rng([self.spec["seed"], 2, step])
         batch = [self.ids[language][j] for language, j in self._batch(step)]
         packed, ordinary = _packed(batch), len(SPECIAL)
-        tokens = packed.tokens.numpy()
-        chosen = np.flatnonzero((tokens >= ordinary) & (random.random(len(tokens)) < self.spec["mask_rate"]))
-        if not len(chosen):
-            chosen = np.flatnonzero(tokens >= ordinary)[:1]
-        gold = dict(zip(chosen.tolist(), tokens[chosen].tolist(), strict=True))
-        how = random.random(len(chosen))
-        tokens[chosen[how < 0.8]] = self.mask
-        replaced = chosen[how >= 0.9]
-        tokens[replaced] = random.integers(ordinary, self.mask, len(replaced))
+        tokens, ids = packed.tokens.numpy(), packed.tokens.clone().numpy()
+        words, rate = np.arange(ordinary, self.mask), self.spec["mask_rate"]
+        positions = mask_tokens(tokens, tokens >= ordinary, rate=rate, mask=self.mask, replacements=words, rng=random)
+        gold = dict(zip(positions.tolist(), ids[positions].tolist(), strict=True))
         documents = []
         for start, document in zip(packed.begins, batch, strict=True):
             places = [(at, gold[start + at]) for at in range(len(document)) if start + at in gold]

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Discriminator, Field, Tag
 
 from intermezzo.config.sections.base import Count, Number, Positive, Section, Seed, Share
-from intermezzo.config.sections.training import CUDA_GRAPHS, EncoderTraining, Training
+from intermezzo.config.sections.training import EncoderTraining
 
 
 class TokenizerConfig(Section):
@@ -29,7 +29,7 @@ class ArchitectureConfig(Section):
     max_length: Annotated[int, Field(ge=8)] = Field(128, description="Maximum input length, in tokens.")
 
 
-class PretrainingConfig(Training):
+class PretrainingConfig(Section):
     """Optimisation of masked language modelling."""
 
     steps: Annotated[int, Field(ge=0)] = Field(
@@ -45,7 +45,6 @@ class PretrainingConfig(Training):
         description="Precision of the computation (weights are float32): `auto` = bfloat16 on GPUs that support it.",
     )
     micro_tokens: Count | None = Field(None, description="Tokens that are computed at once; null = no limit.")
-    cuda_graphs: bool = Field(False, description=CUDA_GRAPHS)
     betas: Annotated[list[Share], Field(min_length=2, max_length=2)] = Field(
         [0.9, 0.98], description="Decay rates of AdamW's two moments."
     )

@@ -4,22 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, SerializerFunctionWrapHandler, create_model, model_serializer
+from pydantic import Field, create_model
 
 from intermezzo.config.sections.base import Count, Number, Positive, Rows, Section, Share
 
-CUDA_GRAPHS = "Start a GPU's kernels by CUDA graphs (one process). Nobody has run this on a GPU yet."
 
-
-class Training(Section):
-    """Settings of a training; dumped with `cuda_graphs` only where it is on, as specifications had no such key."""
-
-    @model_serializer(mode="wrap")
-    def _dumped(self, dump: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        return {key: value for key, value in dump(self).items() if key != "cuda_graphs" or value}
-
-
-class Finetuning(Training):
+class Finetuning(Section):
     """Settings of one phase of fine-tuning."""
 
     examples: Rows = Field(
@@ -52,7 +42,6 @@ class Finetuning(Training):
         None,
         description="Maximum tokens per forward pass; gradients of larger batches are accumulated. null = no limit.",
     )
-    cuda_graphs: bool = Field(False, description=CUDA_GRAPHS)
 
 
 def _overrides(model: type[Section]) -> type[Section]:

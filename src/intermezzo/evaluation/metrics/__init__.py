@@ -1,13 +1,5 @@
 """Metrics per task format: one module per format, found by its name.
 
-| format | metrics (main one first) |
-|---|---|
-| classification, multiple_choice, retrieval | `accuracy` |
-| tagging | `accuracy` over tokens; `span_f1` over entities where the labels are IOB2, else `pos_f1` (XTREME's) |
-| span | `squad_f1`, `squad_em` (SQuAD's rules, for every language); `mlqa_f1`, `mlqa_em` (MLQA's, per language) |
-| mining | `mining_f1`, `mining_precision`, `mining_recall` over pairs |
-| ranking | `map_at_20` |
-
 A format names its metrics and their ranges (`Format.metrics`); its module here computes all of them, by two functions:
 
     score(predictions, gold, task, language) -> {metric: value}

@@ -36,14 +36,16 @@ from typing import Any
 
 import pyarrow as pa
 import torch
+from tokenizers import Encoding, Tokenizer
 
 from intermezzo.modeling.packing import Numbers, Packed
 
 NUMBER = pa.int32()
+REAL = pa.float64()
 NUMBERS = pa.list_(NUMBER)
 PAIR = pa.list_(NUMBER, 2)
 PAIRS = pa.list_(PAIR)
-"""Arrow types of `COLUMNS`: int or None, list of int, tuple of two, list of such tuples."""
+"""Arrow types of `COLUMNS`: int or None, float or None, list of int, tuple of two, list of such tuples."""
 Predict = Callable[[list[dict], str], list[Any]]
 """Predictions for rows and their language, one per row."""
 
@@ -67,6 +69,13 @@ class Feature:
     def tokens(self) -> int:
         """Tokens of all its sequences."""
         return sum(map(len, self.sequences))
+
+
+def encode_texts(rows: list[dict], tokenizer: Tokenizer, max_length: int) -> list[Encoding]:
+    """The text, or the pair of texts, of each row; pairs longer than `max_length` lose tokens of the longer text."""
+    tokenizer.enable_truncation(max_length, strategy="longest_first")
+    texts = [(row["text"], row["text_pair"]) if row["text_pair"] is not None else row["text"] for row in rows]
+    return tokenizer.encode_batch(texts)
 
 
 def to_float32(values: torch.Tensor) -> torch.Tensor:

@@ -10,7 +10,7 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 
 from intermezzo.core.errors import UserError
-from intermezzo.modeling.heads import NUMBER, Feature, to_device, to_float32
+from intermezzo.modeling.heads import NUMBER, Feature, encode_texts, to_device, to_float32
 from intermezzo.modeling.packing import Packed
 from intermezzo.modeling.pooling import WIDTH, pool, pooled_tokens
 
@@ -22,17 +22,16 @@ def encode(rows: list[dict], tokenizer: Tokenizer, task: dict, settings: dict) -
 
     A row without a label (null) has no target. Raises UserError for a label that the task does not have.
     """
-    tokenizer.enable_truncation(settings["max_length"], strategy="longest_first")
-    texts = [(row["text"], row["text_pair"]) if row["text_pair"] is not None else row["text"] for row in rows]
     ids = {label: i for i, label in enumerate(task["labels"])} | {None: None}
     if unknown := [row for row in rows if row["label"] not in ids]:
         raise UserError(
             f"task '{task['name']}', row '{unknown[0]['id']}': label '{unknown[0]['label']}'; "
             f"allowed: {', '.join(task['labels'])}"
         )
+    encodings = encode_texts(rows, tokenizer, settings["max_length"])
     return [
         Feature(i, [encoding.ids], [encoding.type_ids], ids[row["label"]])
-        for i, (row, encoding) in enumerate(zip(rows, tokenizer.encode_batch(texts), strict=True))
+        for i, (row, encoding) in enumerate(zip(rows, encodings, strict=True))
     ]
 
 

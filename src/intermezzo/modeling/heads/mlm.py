@@ -20,12 +20,13 @@ from torch.nn.functional import cross_entropy, gelu, linear
 
 from intermezzo.modeling.encoder import Encoder
 from intermezzo.modeling.heads import NUMBER, NUMBERS, PAIRS, Feature, targets, to_device, to_float32
+from intermezzo.modeling.masking import mask_tokens
 from intermezzo.modeling.packing import Packed
 from intermezzo.modeling.tokenizer import mask_token
 
 COLUMNS = {"target": PAIRS, "inside": NUMBERS, "mask": NUMBER, "vocabulary": NUMBER}
 MASK_RATE = 0.15
-"""Share of the tokens to be predicted (BERT, XLM-R); of these 80 % are masked, 10 % replaced, 10 % left."""
+"""Share of the tokens to be predicted (BERT, XLM-R)."""
 _PRETRAINED = {
     "dense": ("lm_head.dense", "cls.predictions.transform.dense"),
     "norm": ("lm_head.layer_norm", "cls.predictions.transform.LayerNorm"),
@@ -56,6 +57,8 @@ class Head(nn.Module):
         super().__init__()
         self.dense = nn.Linear(hidden_size, hidden_size)
         self.norm = nn.LayerNorm(hidden_size)
+        self.special: list[int] = []  # ids that stand in the place of no word
+        self.replacements: np.ndarray | None = None  # all other ids, from the first batch on
 
     def attach(self, encoder: Encoder, folder: Path) -> None:
         """Tie the output to the encoder's word embeddings, and take over the pretrained head that `folder` has."""
@@ -63,6 +66,8 @@ class Head(nn.Module):
         self._embeddings = [embeddings]  # in a list: no parameter of the head
         self.bias = nn.Parameter(torch.zeros(len(embeddings)))
         self.norm.eps = encoder.config.layer_norm_eps
+        special = (getattr(encoder.config, f"{name}_token_id", None) for name in ("pad", "bos", "eos"))
+        self.special = [token for token in special if token is not None]
         with safe_open(folder / "model.safetensors", "pt") as weights, torch.no_grad():
             stored = set(weights.keys())
             for part, names in _PRETRAINED.items():
@@ -75,7 +80,11 @@ class Head(nn.Module):
 
     def corrupt(self, features: list[Feature]) -> list[Feature]:
         """The same features with tokens masked; target: (place, right token) of what is to be predicted."""
-        return [_masked(feature) for feature in features]
+        if self.replacements is None:
+            extra = features[0].extra
+            self.replacements = np.setdiff1d(np.arange(extra["vocabulary"]), [*self.special, extra["mask"]])
+        rng = np.random.default_rng(int(torch.randint(2**62, ())))
+        return [_masked(feature, self.replacements, rng) for feature in features]
 
     def positions_needed(self, features: list[Feature], batch: Packed) -> torch.Tensor:
         return targets(features, batch)
@@ -101,13 +110,11 @@ class Head(nn.Module):
         return cross_entropy(to_float32(linear(hidden, self._embeddings[0], self.bias)), gold)
 
 
-def _masked(feature: Feature) -> Feature:
-    tokens, inside = np.asarray(feature.sequences[0]).tolist(), feature.extra["inside"]
-    chosen = [inside[i] for i in torch.nonzero(torch.rand(len(inside)) < MASK_RATE)[:, 0].tolist()]
-    chosen = chosen or [inside[int(torch.randint(len(inside), ()))]]
-    target = [(position, tokens[position]) for position in chosen]
-    draws = torch.rand(len(chosen)).tolist()
-    random_tokens = torch.randint(feature.extra["vocabulary"], (len(chosen),)).tolist()
-    for position, draw, random_token in zip(chosen, draws, random_tokens, strict=True):
-        tokens[position] = feature.extra["mask"] if draw < 0.8 else random_token if draw < 0.9 else tokens[position]
-    return replace(feature, sequences=[tokens], target=target)
+def _masked(feature: Feature, replacements: np.ndarray, rng: np.random.Generator) -> Feature:
+    ids, extra = np.asarray(feature.sequences[0], np.int64), feature.extra
+    tokens, maskable = ids.copy(), np.zeros(len(ids), bool)
+    maskable[extra["inside"]] = True
+    how = {"rate": MASK_RATE, "mask": extra["mask"], "replacements": replacements}
+    positions = mask_tokens(tokens, maskable, **how, rng=rng)
+    target = list(zip(positions.tolist(), ids[positions].tolist(), strict=True))
+    return replace(feature, sequences=[tokens.tolist()], target=target)

@@ -84,6 +84,7 @@ def read_part(task: Task, part: dict[str, Any], files: list[File], where: str) -
         read_rows = [row for file in files for row in _read_file(task, reader, file, options, step_options)]
     origin = files[0] if len(files) == 1 else File(files[0].root, f"{files[0].name} and {len(files) - 1} more")
     rows = _apply(steps.BEFORE_TYPES, read_rows, step_options, origin, where)
+    rows = steps.numbers(rows, task.format)
     steps.check_types(rows, task.format, origin, nulls=True)
     rows = _apply(steps.AFTER_TYPES, rows, step_options, origin, where)
     steps.check_types(rows, task.format, origin, nulls=False)

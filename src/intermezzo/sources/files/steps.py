@@ -29,11 +29,13 @@ from intermezzo.core.artifacts import canonical
 from intermezzo.core.errors import suggestion
 from intermezzo.sources.files.reading import File
 from intermezzo.tasks.formats import load_format
+from intermezzo.tasks.formats.base import NUMBER
 
 Row = dict[str, Any]
 log = logging.getLogger(__name__)
 NULLABLE = ("text_pair", "pair")
 """Columns that may be null in every format that has them."""
+_WORDS = {str: "text", int: "whole numbers", float: "a number"}
 
 
 def count(rows: list[Row], expected: int, file: File) -> list[Row]:
@@ -88,7 +90,7 @@ def drop(rows: list[Row], faults: list[str], file: File) -> list[Row]:
 
 def _empty(row: Row) -> bool:
     """A text of the row is blank or missing; those of NULLABLE may be missing."""
-    texts = {key: value for key, value in row.items() if not isinstance(value, (list, int))}
+    texts = {key: value for key, value in row.items() if not isinstance(value, (list, int, float))}
     return any(not value.strip() if value is not None else key not in NULLABLE for key, value in texts.items())
 
 
@@ -195,6 +197,19 @@ def nfc(rows: list[Row]) -> list[Row]:
     return [{name: composed(value) for name, value in row.items()} for row in rows]
 
 
+def numbers(rows: list[Row], fmt: str) -> list[Row]:
+    """Values of columns of numbers as such: a table holds them as text, and JSON may write 3 for 3.0."""
+    columns = [name for name, column in load_format(fmt).columns.items() if column == NUMBER]
+
+    def number(value: Any) -> Any:
+        try:
+            return value if value is None or isinstance(value, bool) else float(value)
+        except (TypeError, ValueError):
+            return value  # `check_types` says what is wrong with it
+
+    return [row | {name: number(row.get(name)) for name in columns} for row in rows] if columns else rows
+
+
 def check_types(rows: list[Row], fmt: str, file: File, *, nulls: bool) -> None:
     """Raise UserError for the first value that has not the type of its column.
 
@@ -208,5 +223,5 @@ def check_types(rows: list[Row], fmt: str, file: File, *, nulls: bool) -> None:
                 continue
             fits = type(value) is list and all(type(item) is kind for item in value) if many else type(value) is kind
             if not fits:
-                expected = f"{'a list of ' if many else ''}{'text' if kind is str else 'whole numbers'}"
+                expected = f"{'a list of ' if many else ''}{_WORDS[kind]}"
                 raise file.fault(f"row {number} (id {row.get('id')!r}): {name} is {value!r:.80}, not {expected}")

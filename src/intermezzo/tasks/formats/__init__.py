@@ -1,20 +1,10 @@
 """Task formats: what every source writes and every stage reads. One module per format; `base.Format` is the interface.
 
-| format | columns | gold |
-|---|---|---|
-| classification | id, text, text_pair (null for single texts) | label (one of the task's `labels`) |
-| multiple_choice | id, context, question, choices (list) | label (index into choices) |
-| tagging | id, tokens (list) | tags (list of the task's `labels`, one per token) |
-| span | id, context, question | answers (list of strings), answer_starts (list of character offsets) |
-| retrieval | id, text (the language), text_pair (English) | row i's pair is row i |
-| mining | id, text, side (foreign or english) | pair (id of the English translation; null for none and for English) |
-| ranking | id, text, text_pair (training: what the text should find) | relevant (ids of candidates; empty elsewhere) |
-| mlm | id, text, text_pair (second segment, null for one) | none |
-
     load_format("tagging").metrics
     table(rows, "tagging", ["O", "B-PER", "I-PER"])
 
-Formats are imported by name, so that the fingerprint of a job holds no format but its own.
+docs/catalogue.md has a table of the formats and their columns. Formats are imported by name, so that the fingerprint of
+a job holds no format but its own.
 """
 
 from __future__ import annotations

@@ -175,7 +175,9 @@ class Format:
     """The fields that the partial-input control can take away (`partial_input` of a task file)."""
 
     def without(self, row: Row, field: str) -> Row:
-        """The row without one of `removable`."""
+        """The row without one of `removable`; the `premise` of a pair is its first text."""
+        if field == "premise":
+            return row | {"text": row["text_pair"], "text_pair": None}
         return row | {field: ""}
 
     def shuffled(self, rows: list[Row], rng: random.Random) -> list[Row]:

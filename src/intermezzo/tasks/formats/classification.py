@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from intermezzo.tasks.formats.base import TEXT, Format, Metric, Row
+from intermezzo.tasks.formats.base import TEXT, Format, Metric
 
 
 class Classification(Format):
-    """`text_pair` is null for single texts. The premise of a pair is its first text."""
+    """`text_pair` is null for single texts. Without `premise`: the hypothesis, or one side of a paraphrase."""
 
     columns = {"id": TEXT, "text": TEXT, "text_pair": TEXT, "label": TEXT}
     label_column = "label"
     removable = ("premise",)
-    metrics = (Metric("accuracy"),)
-
-    def without(self, row: Row, field: str) -> Row:
-        """The second text alone: the hypothesis of inference, one side of a paraphrase."""
-        return row | {"text": row["text_pair"], "text_pair": None}
+    metrics = (Metric("accuracy"), Metric("macro_f1"), Metric("micro_f1"), Metric("weighted_f1"))
 
 
 FORMAT = Classification()

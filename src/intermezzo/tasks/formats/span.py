@@ -19,7 +19,7 @@ class Span(Format):
     columns = {"id": TEXT, "context": TEXT, "question": TEXT, "answers": TEXTS, "answer_starts": INTEGERS}
     gold = "answers"
     normalised = False
-    removable = ("question", "context")
+    removable = ("question",)
     metrics = (Metric("squad_f1"), Metric("squad_em"), Metric("mlqa_f1"), Metric("mlqa_em"))
     lengths = Lengths(14, 170, 1, 2000)
     suffix = "json"

@@ -15,6 +15,7 @@ from intermezzo.modeling.packing import Packed, pack
 from intermezzo.modeling.stored import sizes
 from intermezzo.training.hardware import device
 
+log = logging.getLogger(__name__)
 TOKENS = {"cpu": 2048, "cuda": 32768}
 """Tokens per batch: small ones of similar length beat big ones on a CPU (its cache); a GPU needs work for its cores."""
 log = logging.getLogger(__name__)
@@ -22,7 +23,7 @@ Outputs = Iterator[tuple[list[Feature], Any]]
 """The features of a batch, and what was made of them."""
 
 
-class Batches:
+class PredictionBatches:
     """Batches of features by length, cut wherever the next one would pass `tokens`.
 
     When a GPU's memory runs out, `tokens` is halved for all that follows, as in training.
