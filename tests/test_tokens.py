@@ -234,6 +234,13 @@ def test_what_encode_reads_decides_which_files_are_read(model, tmp_path, asked):
     assert asked == []
 
 
+def test_code_that_encode_runs_decides_too(model, tmp_path, monkeypatch):
+    paths = []
+    monkeypatch.setattr(tokens, "sha256", lambda path: paths.append(path) or str(path))
+    colours(Tokens(model, tmp_path), rows("colour", 30, 1))
+    assert {Path(ENCODE.__code__.co_filename), Path(tokens.__file__), model / "tokenizer.json"} <= {*paths}
+
+
 def test_encode_sees_nothing_that_the_cache_does_not_know(model, tmp_path, monkeypatch):
     module = format_module("classification")
     monkeypatch.setattr(module, "encode", lambda rows, tokenizer, task, settings: settings["pooling"])
