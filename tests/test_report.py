@@ -127,7 +127,14 @@ def model(folder: Path, sha: str, origin: str | None, mix: str | None = None) ->
 
 
 def report(results: Path, out: Path, spec=None) -> Path:
-    build(spec or design(), results / "scores.parquet", results, out / "report.html", out / "figures", out / "tables")
+    build(
+        Design.read(spec or design()),
+        results / "scores.parquet",
+        results,
+        out / "report.html",
+        out / "figures",
+        out / "tables",
+    )
     return out
 
 
@@ -354,7 +361,7 @@ def test_resumed_and_staged_trainings_are_counted_whole(tmp_path):
     names = ("run", "step", "loss", "tokens", "seconds")
     lines = [json.dumps(dict(zip(names, record, strict=True))) for record in records]
     (folder / "encoders" / "small" / "log.jsonl").write_text("\n".join(lines))
-    trained = ExperimentResults(design(), folder / "scores.parquet", folder).models[0]
+    trained = ExperimentResults(Design.read(design()), folder / "scores.parquet", folder).models[0]
     assert trained.curve == [(10, 3.0), (15, 2.8), (30, 2.0), (35, 1.0)]
     assert trained.tokens == 350 and trained.seconds == 10.0 + 15.0 + 4.0
 
