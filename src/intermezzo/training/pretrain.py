@@ -127,7 +127,7 @@ class _MaskedText:
         tokenizer = load_tokenizer(folder)
         tokenizer.enable_truncation(spec.model.max_length)
         self.ids = {lang: [e.ids for e in tokenizer.encode_batch(_texts(part))] for lang, part in rows.items()}
-        self.mask = tokenizer.token_to_id(MASK)
+        self.mask = tokenizer.get_vocab()[MASK]
         self.languages = sorted(self.ids)
         share = np.array([len(self.ids[language]) for language in self.languages], float) ** spec.language_alpha
         count = spec.training.steps * spec.training.batch_size
