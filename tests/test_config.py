@@ -293,7 +293,7 @@ def test_the_more_special_setting_wins():
         }
     )
     epochs = {
-        (encoder, target): resolve(config, encoder, "target", target, [target])["epochs"]
+        (encoder, target): resolve(config, encoder, "target", target, [target]).epochs
         for encoder in ("world", "small")
         for target in ("retrieval", "pos", "qa", "nli")
     }
@@ -307,7 +307,7 @@ def test_the_more_special_setting_wins():
         ("small", "qa"): 4,
         ("small", "nli"): 5,
     }
-    assert resolve(config, "world", "target", "pos", ["pos"])["learning_rate"] == 0.5
+    assert resolve(config, "world", "target", "pos", ["pos"]).learning_rate == 0.5
     assert examples_of(config, "world", "target", "pos", "pos") is None
     assert [examples_of(config, "world", "intermediate", "multi", task) for task in ("nli", "qa")] == [6000, 7]
 

@@ -5,11 +5,14 @@ import signal
 import subprocess
 import sys
 import time
+import venv
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from intermezzo.execution import forkserver
+from checkout import ROOT, Checkout
+from intermezzo.execution import forkserver, startup
 
 SERVER = """
 import sys, time, os
@@ -51,6 +54,7 @@ def server(tmp_path, monkeypatch):
     owner = subprocess.Popen([sys.executable, "-c", start])
     assert until((folder / "socket").exists)
     monkeypatch.setenv(forkserver.VARIABLE, str(folder / "socket"))
+    monkeypatch.setenv(forkserver.PREFIX, sys.prefix)
     yield owner
     owner.kill()
     owner.wait()
@@ -106,6 +110,67 @@ def test_without_a_server_jobs_run_where_they_are(monkeypatch, tmp_path):
     monkeypatch.delenv(forkserver.VARIABLE, raising=False)
     assert forkserver.submit(["finetune"]) is None
     monkeypatch.setenv(forkserver.VARIABLE, str(tmp_path / "gone"))
+    monkeypatch.setenv(forkserver.PREFIX, sys.prefix)
     assert forkserver.submit(["finetune"]) is None
     done = run("--spec", "{}")
     assert done.returncode == 2 and "--model" in done.stderr
+
+
+# -- software environments of their own -----------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def without_pyarrow(tmp_path_factory) -> str:
+    """PATH of an environment whose `python` has all packages of this one but pyarrow, as a rule's conda environment."""
+    folder = tmp_path_factory.mktemp("environment")
+    venv.create(folder, symlinks=True)
+    (packages,) = folder.glob("lib/python3*/site-packages")
+    (packages / "others.pth").write_text("\n".join(path for path in sys.path if path.endswith("site-packages")))
+    (packages / "without.pth").write_text("import sys; sys.modules['pyarrow'] = None\n")
+    return f"{folder / 'bin'}{os.pathsep}{os.environ['PATH']}"
+
+
+def test_a_job_with_another_interpreter_does_not_borrow_the_servers(server, without_pyarrow, tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", without_pyarrow)
+    monkeypatch.setenv("PYTHONPATH", str(ROOT / "src"))
+    options = {"cwd": tmp_path, "capture_output": True, "text": True}
+    done = subprocess.run(["python", "-m", "intermezzo", "finetune", "plain"], **options)
+    assert done.returncode == 2 and "usage" in done.stderr, "it did not run in its own interpreter"
+    assert run("plain").returncode == 7, "the server's own interpreter is served"
+
+
+@pytest.mark.parametrize("method", [(), ("--software-deployment-method", "env-modules")], ids=["unsaid", "deployed"])
+def test_a_rule_in_an_environment_of_its_own_fails_there(without_pyarrow, tmp_path, method):
+    """Its jobs lack pyarrow, which the process of Snakemake has."""
+    checkout, path = Checkout.fresh(tmp_path / "checkout"), "results/data/world/pos/en/train.parquet"
+    rules = (checkout.folder / "Snakefile").read_text()
+    activate = f"export PATH={without_pyarrow!r}; "  # as `conda activate` does at the start of a job
+    (checkout.folder / "Snakefile").write_text(f"{rules}\nshell.prefix({activate!r})\n")
+    done = checkout.snakemake(path, *method)
+    output = done.stdout + done.stderr
+    assert done.returncode != 0 and "pyarrow" in output and "ModuleNotFoundError" in output, output
+    (checkout.folder / "Snakefile").write_text(rules)
+    checkout.run(path, *method)
+
+
+def run_of(methods=(), local=True) -> SimpleNamespace:
+    """Snakemake's workflow, as far as the fork server goes."""
+    settings = SimpleNamespace(deployment_method=set(methods))
+    plugin = SimpleNamespace(common_settings=SimpleNamespace(local_exec=local))
+    return SimpleNamespace(deployment_settings=settings, executor_plugin=plugin)
+
+
+@pytest.mark.parametrize(
+    ("run", "platform", "forks"),
+    [
+        (run_of(), "linux", True),
+        (run_of(["conda"]), "linux", False),
+        (run_of(["apptainer"]), "linux", False),
+        (run_of(local=False), "linux", False),
+        (run_of(), "darwin", False),
+    ],
+    ids=["plain", "conda", "container", "cluster", "macOS"],
+)
+def test_when_jobs_are_forked(run, platform, forks, monkeypatch):
+    monkeypatch.setattr(sys, "platform", platform)
+    assert startup.use_forkserver(run) is forks

@@ -6,8 +6,10 @@ import errno
 import fcntl
 import json
 import os
+import re
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -21,7 +23,7 @@ import pytest
 from checkout import TINY, Checkout
 from intermezzo.core.artifacts import sha256, write_json
 from intermezzo.core.errors import UserError
-from intermezzo.execution import adoption, runlock, startup
+from intermezzo.execution import adoption, locks, runlock, snakemake_internals
 from intermezzo.training.states import state_folder
 
 MODEL = "results/target/tiny/none/none/seed0/pos"
@@ -69,6 +71,22 @@ def checkout(encoded, tmp_path) -> Checkout:
     return encoded.copy(tmp_path / "checkout")
 
 
+def program(script: str, folder: Path, *arguments: str) -> subprocess.Popen:
+    """A Python program that can import intermezzo, in a folder; its streams are pipes of text."""
+    environment = os.environ | {"PYTHONPATH": str(Path(adoption.__file__).parents[2])}
+    pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+    command = [sys.executable, "-c", script, *arguments]
+    return subprocess.Popen(command, cwd=folder, env=environment, text=True, **pipes)
+
+
+def begun(programs: list[subprocess.Popen]) -> list[subprocess.Popen]:
+    """Programs that wait for a line, which each gets now."""
+    for process in programs:
+        process.stdin.write("\n")
+        process.stdin.flush()
+    return programs
+
+
 # -- killed runs ---------------------------------------------------------------------------------------------------
 
 
@@ -78,7 +96,7 @@ def test_after_kill_9_the_same_command_goes_on(checkout):
     run = started(checkout, f"{MODEL}/manifest.json")
     assert until((checkout.folder / "waiting").exists), (checkout.folder / "output.txt").read_text()
     orphans = psutil.Process(run.pid).children(recursive=True)
-    part = checkout.folder / MODEL / f".model.safetensors.{orphans[-1].pid}.part"
+    part = checkout.folder / MODEL / f".model.safetensors.{socket.gethostname()}-{orphans[-1].pid}-0123abcd.part"
     part.write_text("half")
     run.kill()
     run.wait()
@@ -164,8 +182,8 @@ def make(tmp_path, monkeypatch):
     trained = []
 
     def train(out: Path, key: str, fail: bool = False) -> int:
-        with adoption.once(out, adoption.STATES / key) as there:
-            if not there:
+        with adoption.exclusive(out, adoption.STATES / key) as adopted:
+            if not adopted:
                 trained.append(key)
                 out.mkdir(parents=True, exist_ok=True)
                 (out / "model.safetensors").write_text(key)
@@ -186,7 +204,7 @@ def test_a_finished_training_is_taken_over_whole_and_again_until_it_is_read(make
         shutil.rmtree(OUT)
         assert make(OUT, "a") == 1
         assert (OUT / "model.safetensors").read_text() == "a" and (OUT / "manifest.json").is_file()
-    adoption.forget(OUT, adoption.STATES)
+    adoption.discard(OUT, adoption.STATES)
     shutil.rmtree(OUT)
     assert make(OUT, "a") == 2
 
@@ -244,9 +262,9 @@ import pathlib, time
 from intermezzo.execution import adoption
 from intermezzo.core.artifacts import write_json
 out = pathlib.Path("results/target/model")
-with adoption.once(out, adoption.STATES / "a") as there:
-    print("took" if there else "trained", flush=True)
-    if not there:
+with adoption.exclusive(out, adoption.STATES / "a") as adopted:
+    print("took" if adopted else "trained", flush=True)
+    if not adopted:
         time.sleep(1)
         out.mkdir(parents=True)
         write_json(out / "manifest.json", {})
@@ -258,21 +276,73 @@ with adoption.once(out, adoption.STATES / "a") as there:
     assert not list(KEPT.glob("*.lock"))
 
 
+def test_a_model_of_the_same_specification_is_copied(make):
+    """Two folders, one key: the second is no link to the first, whose times and weights are its own."""
+    other = Path("results/target/other")
+    assert make(OUT, "a") == 1
+    before = (OUT / "manifest.json").stat().st_mtime_ns
+    assert make(other, "a") == 1
+    assert (other / "model.safetensors").read_text() == "a"
+    assert not os.path.samefile(OUT / "model.safetensors", other / "model.safetensors")
+    assert (OUT / "manifest.json").stat().st_mtime_ns == before
+    adoption.discard(OUT, adoption.STATES)
+    shutil.rmtree(other)
+    assert make(other, "a") == 1, "what was copied counts as finished, too"
+
+
+def test_jobs_of_one_specification_train_once_and_the_others_say_that_they_wait(tmp_path):
+    script = """
+import logging, pathlib, sys, time
+from intermezzo.execution import adoption
+from intermezzo.core.artifacts import write_json
+logging.basicConfig(level=logging.INFO, format="%(message)s")
+out = pathlib.Path("results/target") / sys.argv[1]
+print(flush=True)
+sys.stdin.readline()
+with adoption.exclusive(out, adoption.STATES / "a") as adopted:
+    print("adopted" if adopted else "trained", flush=True)
+    if not adopted:
+        time.sleep(1)
+        out.mkdir(parents=True)
+        write_json(out / "manifest.json", {})
+"""
+    jobs = [program(script, tmp_path, name) for name in ("nli", "nli2", "nli3")]
+    for job in jobs:
+        job.stdout.readline()  # all are ready before one begins
+    results = {job.pid: job.communicate() for job in begun(jobs)}
+    assert sorted(output.strip() for output, _ in results.values()) == ["adopted", "adopted", "trained"]
+    (trainer,) = (pid for pid, (output, _) in results.items() if output.strip() == "trained")
+    said = [log for pid, (_, log) in results.items() if pid != trainer]
+    waits = r"waiting for process \d+, which trains the same specification\n.*copied from results/target/nli\d?, which"
+    assert all(re.search(waits, log) for log in said), said
+    assert any(f"process {trainer}," in log for log in said)
+
+
+def test_two_targets_of_one_specification_in_one_run_both_end_well(checkout):
+    settings = {"grid__targets": ["nli", "nli2"], "grid__intermediates": [], "targets__nli2": {"task": "nli"}}
+    settings |= {"languages__evaluation": ["en", "nor"]}
+    checkout.run("results/summary.tsv", **settings)
+    models = checkout.folder / "results/target/tiny/none/none/seed0"
+    assert len({sha256(path) for path in models.glob("nli*/model.safetensors")}) == 1
+    assert checkout.planned("results/summary.tsv", **settings) == set()
+    assert not list((checkout.folder / adoption.STATES).glob("*"))
+
+
 # -- the lock ------------------------------------------------------------------------------------------------------
 
 
-def lock_of(folder: Path) -> dict:
-    return json.loads((folder / runlock.LOCK).read_text() or "{}")
+def record_of(folder: Path) -> dict:
+    return json.loads((folder / runlock.RECORD).read_text())
 
 
 def test_the_lock_says_who_was_killed_and_ends_with_its_process(tmp_path):
-    held = f"with runlock.alone(pathlib.Path({str(tmp_path)!r})): os.kill(os.getpid(), 9)"
+    held = f"with runlock.exclusive(pathlib.Path({str(tmp_path)!r})): os.kill(os.getpid(), 9)"
     script = f"import os, pathlib\nfrom intermezzo.execution import runlock\n{held}"
     assert subprocess.run([sys.executable, "-c", script]).returncode == -signal.SIGKILL
-    killed = lock_of(tmp_path)
-    with runlock.alone(tmp_path) as found:
-        assert found == killed and found["process"] != os.getpid() == lock_of(tmp_path)["process"]
-    with runlock.alone(tmp_path) as found:
+    killed = record_of(tmp_path)
+    with runlock.exclusive(tmp_path) as found:
+        assert found == killed and found["process"] != os.getpid() == record_of(tmp_path)["process"]
+    with runlock.exclusive(tmp_path) as found:
         assert found is None, "a run that ended properly left nothing behind"
 
 
@@ -280,17 +350,20 @@ def test_a_lock_is_not_taken_from_a_machine_that_cannot_be_seen(tmp_path):
     (tmp_path / "locks").mkdir()
     (tmp_path / "locks" / "0.output.lock").write_text("results/summary.tsv\n")
     elsewhere = {"boot": "other", "host": "login7.example", "process": 11, "local": True}
-    (tmp_path / runlock.LOCK).write_text(json.dumps(elsewhere))
-    with pytest.raises(UserError, match=r"process 11 on login7\.example.*snakemake --unlock"), runlock.alone(tmp_path):
+    (tmp_path / runlock.RECORD).write_text(json.dumps(elsewhere))
+    with (
+        pytest.raises(UserError, match=r"process 11 on login7\.example.*snakemake --unlock"),
+        runlock.exclusive(tmp_path),
+    ):
         pass
-    assert lock_of(tmp_path) == elsewhere
+    assert record_of(tmp_path) == elsewhere
     (tmp_path / "locks" / "0.output.lock").unlink()
-    with runlock.alone(tmp_path) as found:
+    with runlock.exclusive(tmp_path) as found:
         assert found is None
 
 
 def test_names_locked_by_nobody_known_are_left_alone(tmp_path):
-    with runlock.alone(tmp_path) as found:
+    with runlock.exclusive(tmp_path) as found:
         assert found is None
 
 
@@ -299,22 +372,61 @@ def test_a_file_system_without_locks_leaves_it_to_snakemake(tmp_path, monkeypatc
         raise OSError(38, "Function not implemented")
 
     monkeypatch.setattr(fcntl, "flock", refuse)
-    with runlock.alone(tmp_path) as found:
+    with runlock.exclusive(tmp_path) as found:
         assert found is None
 
 
 def test_parts_are_cleaned_only_of_processes_that_are_gone(tmp_path):
     gone = subprocess.Popen(["true"])
     gone.wait()
-    left, kept = tmp_path / f".a.{gone.pid}.part", tmp_path / f".b.{os.getpid()}.part"
-    with runlock.alone(tmp_path):
-        killed = lock_of(tmp_path)
+    left, kept = (tmp_path / f".a.{socket.gethostname()}-{pid}-0123abcd.part" for pid in (gone.pid, os.getpid()))
+    elsewhere = tmp_path / f".a.pod7-{gone.pid}-0123abcd.part"
+    elsewhere.touch()
+    with runlock.exclusive(tmp_path):
+        killed = record_of(tmp_path)
     for other in (killed | {"local": False}, killed | {"boot": "other"}):
         left.touch(), kept.touch()
         runlock.clean(tmp_path, other)
         assert left.exists() and kept.exists()
     runlock.clean(tmp_path, killed)
-    assert not left.exists() and kept.exists()
+    assert not left.exists() and kept.exists() and elsewhere.exists()
+
+
+IN_TURN = """
+import pathlib, sys, time
+from intermezzo.execution import locks
+print(flush=True)
+sys.stdin.readline()
+for _ in range(20):
+    with locks.acquire(pathlib.Path("folder/a.lock")):
+        pathlib.Path("inside").touch(exist_ok=False)
+        time.sleep(0.01)
+        pathlib.Path("inside").unlink()
+"""
+
+
+def test_no_third_process_gets_in_beside_a_second(tmp_path):
+    """The file of a lock goes with it: who waited for the old file must not be in together with who made a new one."""
+    programs = [program(IN_TURN, tmp_path) for _ in range(4)]
+    for process in programs:
+        process.stdout.readline()
+    ends = [process.communicate()[1] for process in begun(programs)]
+    assert not any(process.returncode for process in programs), ends
+    assert not list((tmp_path / "folder").iterdir())
+
+
+def test_a_lock_ends_with_its_process(tmp_path):
+    script = "import os, pathlib\nfrom intermezzo.execution import locks\n"
+    script += "with locks.acquire(pathlib.Path('a.lock')): print(flush=True); input()"
+    holder = program(script, tmp_path)
+    holder.stdout.readline()
+    with pytest.raises(locks.AlreadyLocked) as refused, locks.acquire(tmp_path / "a.lock", wait=False):
+        pass
+    assert refused.value.holder["process"] == holder.pid
+    holder.kill()
+    holder.communicate()
+    with locks.acquire(tmp_path / "a.lock", wait=False):
+        assert (tmp_path / "a.lock").is_file()
 
 
 # -- a machine that fails ------------------------------------------------------------------------------------------
@@ -322,14 +434,14 @@ def test_parts_are_cleaned_only_of_processes_that_are_gone(tmp_path):
 
 def test_a_folder_that_cannot_be_written_to_is_named(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    runlock.usable()
+    runlock.check_writable()
     (tmp_path / "results").write_text("")
     with pytest.raises(UserError, match="results: not a folder"):
-        runlock.usable()
+        runlock.check_writable()
     (tmp_path / "results").unlink()
     monkeypatch.setattr(os, "access", lambda *_: False)
     with pytest.raises(UserError, match="not writable"):
-        runlock.usable()
+        runlock.check_writable()
 
 
 def mounting() -> bool:
@@ -391,14 +503,14 @@ def test_an_input_that_vanishes_is_named(checkout):
 
 
 def test_without_locks_the_training_itself_says_so(tmp_path, monkeypatch):
-    """`finished` comes before the training's own lock, whose message is the one to see."""
+    """Adoption comes before the training's own lock, whose message is the one to see."""
 
     def none(*_):
         raise OSError(errno.ENOLCK, "No locks available")
 
-    monkeypatch.setattr(adoption.fcntl, "flock", none)
+    monkeypatch.setattr(fcntl, "flock", none)
     key = tmp_path / "states" / "key"
-    training = adoption.once(tmp_path / "out", key)
+    training = adoption.exclusive(tmp_path / "out", key)
     with pytest.raises(UserError, match="its file system has no locks"), training, state_folder(key):
         raise AssertionError("trained without a lock")
 
@@ -419,7 +531,7 @@ def test_a_run_that_is_asked_to_end_while_it_records_a_job_ends_after_it():
     scheduler = Scheduler()
     before = signal.signal(signal.SIGTERM, scheduler.exit_gracefully)
     try:
-        startup.end_when_asked(scheduler)
+        assert snakemake_internals.install_sigterm_handler(SimpleNamespace(scheduler=scheduler))
         with scheduler.lock:
             os.kill(os.getpid(), signal.SIGTERM)
             assert not scheduler.asked.wait(0.2)

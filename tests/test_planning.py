@@ -16,9 +16,11 @@ from checkout import ROOT, TINY, Checkout
 from intermezzo.cli.main import main
 from intermezzo.config import load
 from intermezzo.core.errors import UserError
+from intermezzo.dag.encoder_size import Shape, shape_of
 from intermezzo.dag.experiment import Grid
+from intermezzo.dag.inputs import Inputs
 from intermezzo.dag.requests import Requests
-from intermezzo.planning.amounts import Amounts, _cut
+from intermezzo.planning.amounts import Amounts, cut
 from intermezzo.planning.comparisons import Choice, Offer, choose, price_of
 from intermezzo.planning.costs import Cost
 from intermezzo.planning.estimate import make
@@ -28,8 +30,8 @@ from intermezzo.planning.past import Past, Took
 from intermezzo.planning.rates import FIELDS, Line, Rates
 from intermezzo.planning.review import remember, review
 from intermezzo.planning.schedule import schedule, weights_at_most
-from intermezzo.planning.shapes import Shape, shape_of
 from intermezzo.planning.show import render, render_review
+from intermezzo.tasks.formats import load_format
 
 LARGE_SCALE = ("phang2020", "xtreme_r")
 
@@ -137,12 +139,12 @@ def test_more_epochs_more_examples_and_other_budgets_are_more_tokens(empty):
 
 
 def test_contexts_are_read_in_windows():
-    assert _cut([(10, 50)], "span", 128, 64) == (1, 64)
+    assert cut(load_format("span"), [(10, 50)], 128, 64) == (1, 64)
     # 114 tokens of room, 42 of overlap (a third of the length): 72 new ones per further window
-    windows, tokens = _cut([(10, 200)], "span", 128, 64)
+    windows, tokens = cut(load_format("span"), [(10, 200)], 128, 64)
     assert (windows, tokens) == (3, 200 + 3 * 14 + 2 * 42)
-    assert _cut([(100, 100)], "classification", 128, 64) == (1, 128)
-    assert _cut([(10, 5)] * 4, "multiple_choice", 128, 64) == (4, 4 * 19)
+    assert cut(load_format("classification"), [(100, 100)], 128, 64) == (1, 128)
+    assert cut(load_format("multiple_choice"), [(10, 5)] * 4, 128, 64) == (4, 4 * 19)
 
 
 def test_rows_are_those_of_the_configuration_and_the_task_files(empty):
@@ -548,7 +550,7 @@ def test_an_evaluation_that_trains_its_model_again_asks_for_that_too(empty):
 def test_requests_open_no_data(empty, monkeypatch):
     """Every job reads the Snakefile again: prepared data is not counted, the world not made."""
     grid = Grid(load(ROOT / TINY))
-    for path in map(Path, grid.data_paths()):
+    for path in map(Path, Inputs(grid).data_paths()):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("no Parquet")
     monkeypatch.setattr("intermezzo.world.build", lambda _: pytest.fail("made the world"))

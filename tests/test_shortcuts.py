@@ -1,4 +1,4 @@
-"""Shortcuts through Snakemake's planning: the same plans as without them, for the grid and for what it does not use."""
+"""Patches of Snakemake's planning: the same plans as without them, for the grid and for what it does not use."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ import dag
 pytestmark = pytest.mark.workflow
 
 SNAKEMAKE = """
-import sys
+import os, sys
 from snakemake import cli
-from intermezzo.execution import shortcuts
-if sys.argv[1] == "long":
-    shortcuts.WRITTEN_FOR = ()
-assert shortcuts.take() == (sys.argv[1] == "short")
+from intermezzo.execution import snakemake_internals
+if sys.argv[1] == "plain":
+    os.environ[snakemake_internals.PLAIN] = "1"
+assert snakemake_internals.install_patches() == (sys.argv[1] == "patched")
 cli.main(sys.argv[2:])
 """
 MAKERS = """
@@ -95,9 +95,9 @@ def plan(folder: Path, way: str, *arguments: str) -> list[str]:
 
 
 def same(folder: Path, *arguments: str) -> str:
-    short, long = (plan(folder, way, *arguments) for way in ("short", "long"))
-    assert short == long
-    return "\n".join(short)
+    patched, plain = (plan(folder, way, *arguments) for way in ("patched", "plain"))
+    assert patched == plain
+    return "\n".join(patched)
 
 
 def test_the_same_plans_of_the_grid_before_after_and_changed(tmp_path):
@@ -142,19 +142,10 @@ def test_the_same_plans_of_a_workflow_with_all_kinds_of_files(tmp_path):
     [TINY, "config/config.yaml", "config/experiments/world_study.yaml", "config/experiments/world_controls.yaml"],
 )
 def test_no_two_rules_share_a_product(tmp_path, configuration):
-    """What the shortcuts rely on: a known job's product is asked of no other rule."""
+    """What the patches rely on: a known job's product is asked of no other rule."""
     checkout = Checkout.fresh(tmp_path / "grid")
     command = [sys.executable, "-c", MAKERS, "-n", "--quiet", "all", "--configfile", configuration]
     environment = os.environ | {"PYTHONPATH": str(checkout.folder / "src")}
     done = subprocess.run(command, cwd=checkout.folder, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     assert int(re.search(r"(\d+) files with one rule each", done.stdout)[1]) > 100
-
-
-@pytest.mark.parametrize("version", ["9.2", "9.27.10", "10.0"])
-def test_only_with_the_versions_that_they_were_written_for(version):
-    program = f"import snakemake.cli; snakemake.__version__ = {version!r}; from intermezzo.execution import shortcuts; "
-    program += "print(shortcuts.take(), shortcuts.take())"
-    environment = os.environ | {"PYTHONPATH": str(ROOT / "src")}
-    said = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True)
-    assert said.stdout.split() == [str(version.startswith("9.27."))] * 2

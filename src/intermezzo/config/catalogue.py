@@ -51,10 +51,17 @@ def rare_languages(config: Config) -> tuple[str, ...]:
 def evaluation_languages(config: Config, task: Task) -> tuple[str, ...]:
     """Languages in which a target of this task is evaluated; of pairs with English, English is none."""
     found = languages_with(config, task, config.data.evaluation_split)
-    if task.format in ("retrieval", "mining"):
+    if task.form.paired_with_english:
         found = tuple(code for code in found if code != ENGLISH)
     chosen = config.languages.evaluation
     return found if chosen == "all" else tuple(code for code in found if code in chosen)
+
+
+def support_data(config: Config, task: Task) -> list[tuple[str, str]]:
+    """(language, split) of what the predictions of a target need beside its test data: see `Format.support`."""
+    if task.form.support == "candidates":
+        return [(code, "candidates") for code in languages_with(config, task, "candidates")]
+    return [(code, "dev") for code in evaluation_languages(config, task)] if task.form.support == "dev" else []
 
 
 def training_languages(config: Config, mix: str, task: Task) -> tuple[str, ...]:

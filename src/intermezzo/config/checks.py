@@ -7,14 +7,14 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from intermezzo.config import catalogue
+from intermezzo.config import catalogue, task_files
 from intermezzo.config.models import Config
 from intermezzo.config.sections.encoders import ImportedEncoder, ScratchEncoder
 from intermezzo.config.sections.intermediates import IntermediateConfig
 from intermezzo.config.settings import protocol_of, resolve, retrieval_of, training_tasks
 from intermezzo.core.errors import UserError, suggestion
 from intermezzo.mixing import allocate, allocate_tasks, shares
-from intermezzo.tasks import TRAINABLE, TRAINED, Task, load_task, task_names
+from intermezzo.tasks import Task, load_task, task_names
 
 ROOT_VARIABLE = "INTERMEZZO_REAL_DATA"
 
@@ -26,14 +26,19 @@ def data_root(config: Config) -> Path | None:
 
 
 def problems(config: Config) -> list[str]:
-    """All problems of a configuration whose types are right, without repetitions."""
-    found: dict[str, None] = {}
+    """All problems of a configuration whose types are right, without repetitions; of task files first."""
+    try:
+        if misfits := list(task_files.problems()):
+            return misfits
+    except UserError as error:
+        return [str(error)]
+    lines: dict[str, None] = {}
     for check in (_names, _data, _languages, _encoders, _tasks, _translation, _intermediates, _targets, _mixes):
         try:
-            found |= dict.fromkeys(check(config))
+            lines |= dict.fromkeys(check(config))
         except UserError as error:
-            found[str(error)] = None
-    return list(found)
+            lines[str(error)] = None
+    return list(lines)
 
 
 def _names(config: Config) -> Iterator[str]:
@@ -188,10 +193,10 @@ def _translation(config: Config) -> Iterator[str]:
     for name in config.grid.intermediates:
         for mix in _translated(config, config.mixes_of(name))[:1]:
             for task in _known_tasks(config.intermediate(name).tasks or []):
-                if task.format == "tagging":
+                if not task.form.translatable:
                     yield (
-                        f"{key}: a model cannot translate '{task.name}' (tagging), which '{name}' is trained on; leave "
-                        f"mix '{mix}' out of intermediates.{name}.mixes, or '{name}' out of the grid"
+                        f"{key}: a model cannot translate '{task.name}' ({task.format}), which '{name}' is trained on; "
+                        f"leave mix '{mix}' out of intermediates.{name}.mixes, or '{name}' out of the grid"
                     )
 
 
@@ -215,9 +220,9 @@ def _intermediates(config: Config) -> Iterator[str]:
         if entry.mlm.share:
             yield from _continued(config, key, entry)
         for task in _known_tasks(entry.tasks):
-            if task.format not in TRAINABLE:
+            if not task.form.intermediate:
                 yield f"{key}.tasks: '{task.name}' ({task.format}) cannot be trained on; {suggestion('', _trainable())}"
-            elif task.format == "mlm" and (entry.shuffle_labels or entry.as_text):
+            elif task.form.masked and (entry.shuffle_labels or entry.as_text):
                 yield f"{key}: '{task.name}' is text without labels; remove shuffle_labels and as_text"
             elif not catalogue.languages_with(config, task, "train"):
                 yield f"{key}.tasks: '{task.name}' has no training data in source '{_source(config, task)}'"
@@ -237,7 +242,7 @@ def _own_mixes(config: Config, key: str, name: str, entry: IntermediateConfig) -
 
 def _continued(config: Config, key: str, entry: IntermediateConfig) -> Iterator[str]:
     """The text that goes on beside the tasks of an intermediate."""
-    texts = [name for name in task_names() if load_task(name).format == "mlm"]
+    texts = [name for name in task_names() if load_task(name).form.masked]
     if entry.mlm.task not in texts:
         yield f"{key}.mlm.task: '{entry.mlm.task}' is no text to mask; {suggestion(entry.mlm.task, texts)}"
         return
@@ -252,7 +257,7 @@ def _continued(config: Config, key: str, entry: IntermediateConfig) -> Iterator[
 
 
 def _trainable() -> list[str]:
-    return [name for name in task_names() if load_task(name).format in TRAINABLE]
+    return [name for name in task_names() if load_task(name).form.intermediate]
 
 
 def _evaluated() -> list[str]:
@@ -277,15 +282,15 @@ def _targets(config: Config) -> Iterator[str]:
                 split = config.data.evaluation_split
                 source = _source(config, task)
                 yield f"{key}: task '{task.name}' has no {split} data in the evaluation languages (source '{source}')"
-            if task.format in TRAINED:
+            if task.form.trained:
                 yield from _trained_on(config, key, name, task)
             yield from _protocol(config, key, name, task)
             if entry.partial_input and task.partial_input is None:
                 yield f"{key}.partial_input: task '{task.name}' names no field that could be left out"
-            if task.format not in TRAINED:
+            if not task.form.trained:
                 if entry.partial_input or entry.shuffle_labels or entry.train:
                     yield f"{key}: {task.format} is not trained: remove train, partial_input and shuffle_labels"
-                yield from _layers(config, key, retrieval_of(config, name, task)["layer"])
+                yield from _layers(config, key, retrieval_of(config, name, task).layer)
     chosen = config.languages.evaluation
     for code in chosen if isinstance(chosen, list) else ():
         if code not in reached and code in catalogue.source_languages(config):
@@ -338,13 +343,13 @@ def _mixes(config: Config) -> Iterator[str]:
             continue
         for name in config.grid.intermediates:
             for task in _known_tasks(config.intermediate(name).tasks) if mix in config.mixes_of(name) else ():
-                if task.format in TRAINABLE and catalogue.languages_with(config, task, "train"):
+                if task.form.intermediate and catalogue.languages_with(config, task, "train"):
                     yield from _mix_of(config, mix, name, task)
     for name in config.grid.targets:
         for task in _known_tasks([config.target(name).task]):
-            if task.format in TRAINED:
+            if task.form.trained:
                 for encoder in config.grid.encoders:
-                    examples = resolve(config, encoder, "target", name, [task.name])["examples"]
+                    examples = resolve(config, encoder, "target", name, [task.name]).examples
                     for used in _known_tasks(training_tasks(config, name, task)):
                         yield from _enough(config, f"targets.{name}", used, {catalogue.ENGLISH: 1.0}, examples)
 
@@ -358,14 +363,14 @@ def _mix_of(config: Config, mix: str, intermediate: str, task: Task) -> Iterator
     key = f"intermediates.{intermediate} (mix '{mix}')"
     for encoder in config.grid.encoders:
         settings = resolve(config, encoder, "intermediate", intermediate, [task.name])
-        if settings["examples"] is None and len(config.mixes_of(intermediate)) > 1:
+        if settings.examples is None and len(config.mixes_of(intermediate)) > 1:
             yield f"intermediates.{intermediate}: examples null gives each mix another budget; write a number"
         rows = config.data.rows.of(task.name, "train")
-        if rows is None or settings["examples"] is None or config.mixes[mix].translated:
+        if rows is None or settings.examples is None or config.mixes[mix].translated:
             continue
         entry, supply = config.mixes[mix], dict.fromkeys({*weights, catalogue.ENGLISH}, rows)
         try:
-            wanted, given = {task.name: settings["examples"]}, {task.name: weights}
+            wanted, given = {task.name: settings.examples}, {task.name: weights}
             allocate_tasks(wanted, given, {task.name: supply}, budget=entry.budget, repeats=entry.repeats)
         except UserError as error:
             yield f"{key}: with data.rows.train {rows}: {error}"

@@ -5,13 +5,17 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
+import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from intermezzo.core.errors import UserError
+
+_TEMPORARY = re.compile(r".*\.(?P<host>[\w-]+)-(?P<process>\d+)-[0-9a-f]{8}\.part")
 
 
 def canonical(value: Any) -> str:
@@ -32,10 +36,14 @@ def sha256(path: str | Path) -> str:
 
 @contextmanager
 def atomic(path: str | Path) -> Iterator[Path]:
-    """Yield a temporary sibling of `path`, renamed onto `path` on success and removed on failure."""
+    """Yield a temporary sibling of `path`, renamed onto `path` on success and removed on failure.
+
+    Its name holds machine, process and a random number: pods on one volume may have equal process numbers. One that
+    a kill leaves behind is in nobody's way.
+    """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    temporary = path.with_name(f".{path.name}.{_host()}-{os.getpid()}-{os.urandom(4).hex()}.part")
     try:
         yield temporary
         os.replace(temporary, path)
@@ -46,7 +54,19 @@ def atomic(path: str | Path) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
 
 
+def abandoned(temporary: Path) -> bool:
+    """Whether a temporary file of `atomic` was left by a process of this machine that is gone (Linux)."""
+    writer = _TEMPORARY.fullmatch(temporary.name)
+    return bool(writer) and writer["host"] == _host() and not Path(f"/proc/{writer['process']}").exists()
+
+
+def _host() -> str:
+    """The machine's name, as it stands in names of files."""
+    return re.sub(r"[^A-Za-z0-9-]", "_", socket.gethostname())[:48]
+
+
 def write_text(path: str | Path, text: str) -> None:
+    """Write UTF-8 text atomically."""
     with atomic(path) as part:
         part.write_text(text, encoding="utf-8")
 

@@ -1,24 +1,27 @@
-"""Trainings that have finished and that nobody has recorded: jobs of a cluster outlive a run that was killed.
+"""Adopt models that another job has finished: one that outlived its killed run, or one of the same specification.
 
-Snakemake records a job when the job ends, and has nothing of one that ended later: the next run deletes its files and
-makes them again. So a finished training leaves hard links of its files here, with their SHA-256 and a key of all that
-they were made from. The job that comes again takes them over if all of that is right, and trains if anything is not.
-They go when the first job reads the model, as it is recorded by then, and with the run.
+Snakemake records a job when the job ends, and has no record of a cluster job that ended after its run was killed: the
+next run deletes the model's files and trains again. So a finished training leaves hard links of its files here, with
+their SHA-256 and a key of all that the model was made from. A job that is to make a model of the same key adopts the
+files if they are right, and trains otherwise. Jobs of equal keys run one after the other, so that what is equal is
+trained once. The links are discarded when the first job reads the model, as it is recorded by then, and with the run.
 """
 
 from __future__ import annotations
 
-import fcntl
+import logging
 import os
 import shutil
-import sys
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 from intermezzo.core.artifacts import atomic, digest, read_json, sha256, write_json
 from intermezzo.core.errors import UserError
+from intermezzo.execution import locks
+
+log = logging.getLogger(__name__)
 
 STATES = Path("results/.state")
 RECORD = "finished.json"
@@ -28,99 +31,108 @@ HASHED = {"model.safetensors": "weights_sha256", "heads.safetensors": "heads_sha
 
 
 @contextmanager
-def once(out: Path, state: Path) -> Iterator[bool]:
-    """Hold the right to make the model folder `out`; yields whether it is there now, taken over.
+def exclusive(out: Path, state: Path) -> Iterator[bool]:
+    """Hold the right to make the model folder `out`; yields whether it was adopted and need not be made.
 
     state: where the training keeps what it resumes; its name is a digest of all that the model is made from. Another
-    process that makes the model (an orphan of a killed run) is waited for.
+    process that writes the same folder (a job of a killed run), or trains the same specification for another folder,
+    is waited for, and the log says so.
     """
-    folder = _folder(out, state.parent)
-    with _alone(folder):
-        there = _take(out, folder, state.name)
-        if there:
-            print(f"{out}: taken over from a job of a run that was killed", file=sys.stderr)
-        yield there
-        if not there:
-            _keep(out, folder, state.name)
+    store, key = _store(state.parent), state.name
+    with (
+        _lock(store / f"{_name(out)}.lock", "makes the same model"),
+        _lock(store / f"{key}.lock", "trains the same specification"),
+    ):
+        record = _adopt(out, store, key)
+        yield record is not None
+        if record is None or record.name != _record_name(out, key):
+            _record(out, store, key)
 
 
-def forget(model: Path, states: Path) -> None:
-    """The model is recorded: whoever reads it knows."""
-    shutil.rmtree(_folder(model, states), ignore_errors=True)
+def discard(model: Path, states: Path) -> None:
+    """Remove the record of a finished model: Snakemake has recorded it by now, as somebody reads it."""
+    for record in _store(states).glob(f"{_name(model)}-*"):
+        shutil.rmtree(record, ignore_errors=True)
 
 
-def clean(jobs: Iterable[Any] = (), states: Path = STATES) -> None:
-    """Forget all but what these jobs (Snakemake's) write."""
-    kept = {_folder(Path(job.output[0]).parent, states) for job in jobs if job.output}
-    home = _folder(Path(), states).parent
-    for folder in home.glob("*"):
-        if folder.is_dir() and folder not in kept:
-            shutil.rmtree(folder, ignore_errors=True)
-    with suppress(OSError):  # locks of jobs that run on, what is kept
-        home.rmdir()
+def clean(jobs: Iterable[Any] | None = (), states: Path = STATES) -> None:
+    """Discard all records but those of models that `jobs` (Snakemake's) make; None = unknown jobs, nothing goes."""
+    if jobs is None:
+        return
+    names = {_name(Path(job.output[0]).parent) for job in jobs if job.output}
+    store = _store(states)
+    for record in store.glob("*-*"):
+        if record.name.partition("-")[0] not in names:
+            shutil.rmtree(record, ignore_errors=True)
+    with suppress(OSError):  # locks of running jobs and other records stay
+        store.rmdir()
 
 
-def _take(out: Path, folder: Path, key: str) -> bool:
+def _adopt(out: Path, store: Path, key: str) -> Path | None:
+    """Take the files of a finished model of this key into `out`; returns the record they came from, None without one.
+
+    A record of `out` itself comes first; one that is damaged or of another key is removed.
+    """
+    own_record = store / _record_name(out, key)
+    for record in store.glob(f"{_name(out)}-*"):
+        if record != own_record or not _is_whole(record):
+            shutil.rmtree(record, ignore_errors=True)
+    for record in [own_record, *sorted(store.glob(f"*-{key}"))]:
+        if not _is_whole(record):
+            continue
+        with suppress(OSError, UserError):  # discarded in this moment, or no hard links here: train
+            content = read_json(record / RECORD)
+            for name in sorted(content["sha256"], key=lambda name: name == MANIFEST):  # the manifest last
+                with atomic(out / name) as part:
+                    if record == own_record:
+                        os.link(record / name, part)
+                        os.utime(part)
+                    else:  # files of two models are never one: each has times of its own, and may be deleted
+                        shutil.copyfile(record / name, part)
+            if record == own_record:
+                log.info("%s: taken over from a job of a run that was killed", out)
+            else:
+                log.info("%s: copied from %s, which has the same specification", out, content["out"])
+            return record
+    return None
+
+
+def _is_whole(record: Path) -> bool:
+    """Whether a record is complete and all its files have the hashes that it names."""
     try:
-        record = read_json(folder / RECORD)
-        whole = record["key"] == key and all(sha256(folder / name) == is_ for name, is_ in record["sha256"].items())
+        return all(sha256(record / name) == value for name, value in read_json(record / RECORD)["sha256"].items())
     except (UserError, OSError, KeyError, TypeError, AttributeError):
-        whole = False
-    if not whole:
-        shutil.rmtree(folder, ignore_errors=True)
         return False
-    for name in sorted(record["sha256"], key=lambda name: name == MANIFEST):  # the manifest last
-        with atomic(out / name) as part:
-            os.link(folder / name, part)
-            os.utime(part)
-    return True
 
 
-def _keep(out: Path, folder: Path, key: str) -> None:
-    """Nothing is kept on a file system without hard links. The record is written last: without it nothing counts."""
-    known = read_json(out / MANIFEST)
+def _record(out: Path, store: Path, key: str) -> None:
+    """Link the files of a finished model; RECORD is written last. Without hard links nothing is recorded."""
+    manifest, record = read_json(out / MANIFEST), store / _record_name(out, key)
     files = [path for path in sorted(out.iterdir()) if path.is_file() and not path.name.startswith(".")]
-    hashes = {path.name: known.get(HASHED.get(path.name, "")) or sha256(path) for path in files}
+    hashes = {path.name: manifest.get(HASHED.get(path.name, "")) or sha256(path) for path in files}
     with suppress(OSError):
-        folder.mkdir()
+        record.mkdir(parents=True)
         for path in files:
-            os.link(path, folder / path.name)
-        write_json(folder / RECORD, {"out": str(out), "key": key, "sha256": hashes})
+            os.link(path, record / path.name)
+        write_json(record / RECORD, {"out": str(out), "key": key, "sha256": hashes})
 
 
-def _folder(out: Path, states: Path) -> Path:
-    return states / "finished" / digest(str(out), 32)
+def _store(states: Path) -> Path:
+    return states / "finished"
+
+
+def _name(model: Path) -> str:
+    return digest(str(model), 32)
+
+
+def _record_name(model: Path, key: str) -> str:
+    return f"{_name(model)}-{key}"
 
 
 @contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """Hold the lock of a folder. Where there can be none the training goes on to its own, which says what is wrong."""
-    path = folder.with_suffix(".lock")
-    lock = _locked(path)
-    try:
+def _lock(path: Path, activity: str) -> Iterator[None]:
+    """Hold a lock. Where there can be none the training goes on to its own lock, whose message is the one to see."""
+    with ExitStack() as stack:
+        with suppress(OSError):
+            stack.enter_context(locks.acquire(path, activity))
         yield
-    finally:
-        if lock is not None:
-            path.unlink(missing_ok=True)
-            lock.close()
-
-
-def _locked(path: Path) -> TextIO | None:
-    """The file goes with its lock, so whoever waited looks whether it still counts."""
-    while True:
-        with suppress(OSError), ExitStack() as stack:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            lock = stack.enter_context(open(path, "w"))
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            if not _is(path, lock.fileno()):
-                continue
-            stack.pop_all()
-            return lock
-        return None
-
-
-def _is(path: Path, descriptor: int) -> bool:
-    try:
-        return os.path.samestat(os.stat(path), os.fstat(descriptor))
-    except FileNotFoundError:
-        return False

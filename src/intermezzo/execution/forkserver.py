@@ -1,9 +1,10 @@
-"""One process that has imported what training needs, and forks for each job.
+"""A fork server: one process that has imported torch and transformers, and forks for each job.
 
-Importing torch and transformers costs five CPU-seconds, more than many small trainings. So a local run of the workflow
-starts one server, which imports them once; `python -m intermezzo finetune ...` hands its arguments, folder,
-environment and standard streams over a Unix socket to it and waits for the exit status of the fork that runs them.
-Without a server (on a cluster, by hand) the job simply runs where it was started. A fork computes the same bytes.
+Importing them costs five CPU-seconds, more than many small trainings. So a local run of the workflow starts one server;
+`python -m intermezzo finetune ...` hands its arguments, folder, environment and standard streams over a Unix socket to
+it and waits for the exit status of the fork that runs them. A fork computes the same bytes. Without a server (on a
+cluster, by hand, outside Linux) the job runs where it was started, and so does one whose interpreter is another than
+the server's: the packages of its own environment are the ones that it is to use.
 
 A job that is killed takes its fork with it: the fork watches the connection. Server and forks end with the process that
 started the server, however that ended: they see the other end of a pipe close, which it alone holds. So a killed
@@ -12,7 +13,6 @@ Snakemake leaves no training behind that a new run would have to wait for; the t
 
 from __future__ import annotations
 
-import gc
 import json
 import os
 import select
@@ -27,33 +27,38 @@ import traceback
 from collections.abc import Sequence
 from pathlib import Path
 
+from intermezzo.core.environment import QUIET, bulk_import
+
 VARIABLE = "INTERMEZZO_FORK_SERVER"
-"""Names the server's socket to the jobs."""
+"""Environment variable: the server's socket."""
+PREFIX = "INTERMEZZO_FORK_SERVER_PREFIX"
+"""Environment variable: `sys.prefix` of the server, which is that of the environment its packages come from."""
 STAGES = frozenset({"prepare", "pretrain", "import-encoder", "finetune", "evaluate", "summarize"})
 """Stages that import enough to gain from a fork."""
 _LENGTH = 8
 _server: subprocess.Popen[bytes] | None = None
-"""Kept, as its standard input is the pipe that says that we are there."""
+"""The server that this process has started: its standard input is the pipe that tells it that this process lives."""
 
 
 def start() -> None:
-    """Start a server for the jobs of this process and tell them where it is."""
+    """Start a server for the jobs of this process; environment variables tell them where it is."""
     global _server
     folder = Path(tempfile.mkdtemp(prefix="intermezzo-"))
     command = [sys.executable, "-m", "intermezzo.execution.forkserver", str(folder)]
-    single = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")  # threads and forks: no
+    # BLAS threads would not survive the forks
+    single = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
     _server = server = subprocess.Popen(
-        command, env=os.environ | single, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL
+        command, env=os.environ | QUIET | single, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL
     )
     while not (folder / "socket").exists() and server.poll() is None:
         time.sleep(0.01)
-    os.environ[VARIABLE] = str(folder / "socket")
+    os.environ[VARIABLE], os.environ[PREFIX] = str(folder / "socket"), sys.prefix
 
 
 def submit(arguments: Sequence[str]) -> int | None:
-    """Let the server run a command line; returns its exit status, or None when there is no server to run it."""
+    """Let the server run a command line; returns its exit status, or None when there is no server that fits."""
     path = os.environ.get(VARIABLE)
-    if not path or not arguments or arguments[0] not in STAGES:
+    if not path or os.environ.get(PREFIX) != sys.prefix or not arguments or arguments[0] not in STAGES:
         return None
     job = json.dumps({"arguments": list(arguments), "folder": os.getcwd(), "environment": dict(os.environ)}).encode()
     with socket.socket(socket.AF_UNIX) as connection:
@@ -101,18 +106,15 @@ def serve(folder: Path, owner: int = 0) -> None:
 
 
 def _preload() -> None:
-    """Import what the stages import, and keep the collector off it, so that forks share the memory."""
-
-    import intermezzo.analysis.run
-    import intermezzo.evaluation.evaluate
-    import intermezzo.evaluation.predict
-    import intermezzo.sources.world
-    import intermezzo.training.finetune
-    import intermezzo.training.pretrain
-    import intermezzo.world  # noqa: F401
-
-    gc.collect()
-    gc.freeze()
+    """Import what the stages import, without garbage collection, so that forks share the memory."""
+    with bulk_import():
+        import intermezzo.analysis.run
+        import intermezzo.evaluation.evaluate
+        import intermezzo.evaluation.predict
+        import intermezzo.sources.world
+        import intermezzo.training.finetune
+        import intermezzo.training.pretrain
+        import intermezzo.world  # noqa: F401
 
 
 def _moved(descriptor: int) -> int:

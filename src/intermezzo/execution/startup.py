@@ -1,46 +1,46 @@
-"""What a run does once, before its first job: a server for local jobs, a check of the partitions for Slurm's."""
+"""What a run does before its first job: fork server for local jobs, a check of Slurm's partitions, leases, clean-up."""
 
 from __future__ import annotations
 
-import _thread
-import signal
 import subprocess
 import sys
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from intermezzo.core.errors import UserError
-from intermezzo.execution import forkserver
+from intermezzo.execution import adoption, forkserver, snakemake_internals, weight_leases
 
 
-def begin(workflow: Any) -> None:
+def begin(workflow: Any, unkept: Collection[str]) -> None:
     """Called by the Snakefile's `onstart` with Snakemake's workflow; a bad profile ends the run with its message alone.
 
-    Jobs of a cluster get no fork server: they run, and are limited and killed, where the scheduler has put them.
+    unkept: stages whose weights are deleted after their last reader.
     """
-    end_when_asked(workflow.scheduler)
-    if workflow.local_exec:
+    snakemake_internals.install_sigterm_handler(workflow)
+    if use_forkserver(workflow):
         forkserver.start()
-        return
     try:
-        if chosen := getattr(workflow.executor_settings, "partition_config", None):
-            check_partitions(Path(chosen))
+        if partitions := snakemake_internals.partition_file(workflow):
+            check_partitions(Path(partitions))
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         raise SystemExit(2) from None
+    jobs = snakemake_internals.planned_jobs(workflow)
+    weight_leases.lease(jobs, unkept)
+    adoption.clean(jobs)
 
 
-def end_when_asked(scheduler: Any) -> None:
-    """Let SIGTERM end the run in every moment.
+def use_forkserver(workflow: Any) -> bool:
+    """Whether local jobs are forked from a server.
 
-    Snakemake's handler waits for the scheduler's lock. The thread that it interrupts may be the one that holds it, as
-    when it records a finished job, and the run would hang for ever. So another thread waits for it.
+    Not jobs of a cluster: they run, and are limited and killed, where the scheduler has put them. Not jobs in software
+    environments of their own (`--sdm conda`, containers): they use the packages of those. Not outside Linux, where a
+    process that has loaded torch and pyarrow cannot be forked safely.
     """
-    if signal.getsignal(signal.SIGTERM) == scheduler.exit_gracefully:
-        # not threading's Thread, whose start takes locks of its own
-        signal.signal(signal.SIGTERM, lambda *_: _thread.start_new_thread(scheduler.exit_gracefully, ()))
+    return sys.platform == "linux" and snakemake_internals.runs_in_own_environment(workflow)
 
 
 def check_partitions(file: Path) -> None:
@@ -48,15 +48,16 @@ def check_partitions(file: Path) -> None:
 
     Snakemake would submit, fail and retry every job, and for groups of jobs it does not pass on sbatch's reason.
     """
-    named = (yaml.safe_load(file.read_text(encoding="utf-8")) or {}).get("partitions", {})
-    words = ["sinfo", "--noheader", "--format=%R"]
+    names = (yaml.safe_load(file.read_text(encoding="utf-8")) or {}).get("partitions", {})
+    command = ["sinfo", "--noheader", "--format=%R"]
     try:
-        there = subprocess.run(words, capture_output=True, text=True, check=True, timeout=60).stdout.split()
+        result = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
     except (OSError, subprocess.SubprocessError) as error:
         reason = (getattr(error, "stderr", None) or str(error)).strip().splitlines()[-1]
         raise UserError(f"sinfo does not answer ({reason}); run snakemake where Slurm's commands work") from None
-    if unknown := [name for name in named if name not in there]:
+    partitions = set(result.stdout.split())
+    if unknown := [name for name in names if name not in partitions]:
         raise UserError(
             f"{file}: the cluster has no partition {', '.join(map(repr, unknown))}; "
-            f"it has {', '.join(sorted(set(there)))} (sinfo shows them)"
+            f"it has {', '.join(sorted(partitions))} (sinfo shows them)"
         )

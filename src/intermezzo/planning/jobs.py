@@ -6,22 +6,23 @@ in an order in which each stands after what it needs.
 
 from __future__ import annotations
 
-import json
-from base64 import urlsafe_b64encode
+import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from intermezzo.dag.experiment import BASELINE, Grid, Run, evaluation_path
+from intermezzo.dag.experiment import Grid
+from intermezzo.dag.inputs import Inputs
 from intermezzo.dag.lineage import Lineage
+from intermezzo.dag.paths import BASELINE, Run, evaluation_path
 from intermezzo.dag.specs import Specs
+from intermezzo.execution.snakemake_internals import read_records, unsupported
+
+log = logging.getLogger(__name__)
 
 STAGES = ("data", "encoder", "intermediate", "target", "evaluation", "summary")
-RECORDS = Path(".snakemake/metadata")
-_LONGEST = 254
-"""Characters of a file name among Snakemake's records; longer ones go on in folders."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,30 +50,31 @@ def jobs_of(grid: Grid) -> dict[str, Job]:
 
 
 def _jobs(grid: Grid) -> Iterator[Job]:
-    files = dict.fromkeys(grid.data_paths())
-    sources = {file: grid.translated_from(_data_keys(file)) for file in files if "/translated/" in file}
+    inputs = Inputs(grid)
+    files = dict.fromkeys(inputs.data_paths())
+    sources = {file: inputs.translated_from(_data_keys(file)) for file in files if "/translated/" in file}
     for file in dict.fromkeys([*sources.values(), *files]):
         needs = (_of_file(sources[file]),) if file in sources else ()
         yield Job(_of_file(file), "data", _data_keys(file), (file,), needs)
     for encoder in grid.encoders:
         keys = SimpleNamespace(encoder=encoder)
-        text = [*grid.text_files(keys), *grid.parallel_files(keys)] if encoder in grid.scratch else []
-        yield Job(f"encoders/{encoder}", "encoder", keys, (grid.encoder_of(keys),), tuple(map(_of_file, text)))
+        text = [*inputs.text_files(keys), *inputs.parallel_files(keys)] if encoder in grid.scratch else []
+        yield Job(f"encoders/{encoder}", "encoder", keys, (inputs.encoder_of(keys),), tuple(map(_of_file, text)))
     for run in grid.intermediate_runs:
         keys = SimpleNamespace(**run._asdict())
-        needs = (f"encoders/{run.encoder}", *map(_of_file, grid.intermediate_data(keys)))
+        needs = (f"encoders/{run.encoder}", *map(_of_file, inputs.intermediate_data(keys)))
         yield Job(_start(run), "intermediate", keys, (f"results/{_start(run)}/manifest.json",), needs)
     trained = [target for target in grid.targets if grid.is_trained(target)]
     for target in trained:
         for run in grid.runs_of(target):
             keys, path = SimpleNamespace(**run._asdict(), target=target), f"target/{run.path}/{target}"
-            needs = (_start(run), *map(_of_file, grid.target_data(keys)))
+            needs = (_start(run), *map(_of_file, inputs.target_data(keys)))
             yield Job(path, "target", keys, (f"results/{path}/manifest.json",), needs)
     for target in grid.targets:
         for run in grid.runs_of(target):
             keys = SimpleNamespace(**run._asdict(), target=target)
             model = f"target/{run.path}/{target}" if target in trained else _start(run)
-            data = map(_of_file, [*grid.evaluation_data(keys), *grid.support_data(keys)])
+            data = map(_of_file, [*inputs.evaluation_data(keys), *inputs.support_data(keys)])
             outputs = tuple(evaluation_path(run, target, name) for name in grid.results(target))
             yield Job(f"eval/{run.path}/{target}", "evaluation", keys, outputs, (model, *data))
     evaluated = tuple(f"eval/{run.path}/{target}" for target in grid.targets for run in grid.runs_of(target))
@@ -104,15 +106,26 @@ class Progress:
         """Paths of jobs whose files are there and were made with the present settings, whatever the code was."""
         self.done: set[str] = set()
         """Paths of jobs that need not run."""
+        records, unrecorded = read_records(), 0
         for path, job in jobs.items():
             if not all(Path(output).is_file() for output in job.outputs):
                 continue
-            recorded, tracked = _recorded(job.outputs[0]), [repr(made(job.keys)) for made in self._tracked(job)]
+            recorded, tracked = None, [repr(made(job.keys)) for made in self._tracked(job)]
+            if records is not None:
+                recorded = records.parameters(job.outputs[0])
+            unrecorded += recorded is None
             if recorded is None or tracked[0] in recorded:
                 self.there.add(path)
             made_from = (need for need in job.needs if jobs[need].stage != "data")
             if self.done.issuperset(made_from) and (recorded is None or recorded.issuperset(tracked)):
                 self.done.add(path)
+        if unrecorded:  # Snakemake, too, takes files without a record for done
+            reason = unsupported() or "made without Snakemake, or recorded with --persistence-backend-db-url"
+            log.warning(
+                "files of %d job(s) count as done whatever they were made with: no record of them can be read (%s)",
+                unrecorded,
+                reason,
+            )
         waited_for = {need for path, job in jobs.items() if path not in self.done for need in job.needs}
         self.done |= {path for path, job in jobs.items() if job.stage == "data" and path not in waited_for}
 
@@ -133,14 +146,3 @@ class Progress:
             "evaluation": (specs.spec_evaluate, specs.code_evaluate, lineage.of_evaluation),
             "summary": (specs.spec_summary, specs.code_summary, lineage.of_summary),
         }[job.stage]
-
-
-def _recorded(output: str) -> set[str] | None:
-    """The parameters that Snakemake has recorded for an output, as it writes them; None where it has no record."""
-    name = urlsafe_b64encode(output.encode()).decode()
-    parts = [name[at : at + _LONGEST] for at in range(0, len(name), _LONGEST)]
-    try:
-        record = json.loads(RECORDS.joinpath(*(f"@{part}" for part in parts[:-1]), parts[-1]).read_text())
-        return set(record["params"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return None

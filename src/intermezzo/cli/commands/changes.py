@@ -8,6 +8,7 @@ from typing import Any
 from intermezzo.config.sections.base import Section
 from intermezzo.config.settings import protocol_of
 from intermezzo.dag.experiment import Grid
+from intermezzo.execution.snakemake_internals import PlannedJob
 from intermezzo.tasks import load_task
 
 MISSING = object()
@@ -24,10 +25,10 @@ def differences(before: Any, now: Any, path: str = "") -> list[Change]:
     before, now = _by_name(before), _by_name(now)
     if isinstance(before, dict) and isinstance(now, dict):
         keys = [*now, *(key for key in before if key not in now)]
-        found = [
+        parts = [
             differences(before.get(key, MISSING), now.get(key, MISSING), f"{path}.{key}".strip(".")) for key in keys
         ]
-        return [change for part in found for change in part]
+        return [change for part in parts for change in part]
     return [] if before == now else [(path, before, now)]
 
 
@@ -42,9 +43,9 @@ class Naming:
     def __init__(self, grid: Grid) -> None:
         self.grid, self.config = grid, grid.config
 
-    def words(self, job: Any, changes: list[Change]) -> Iterator[str]:
+    def words(self, job: PlannedJob, changes: list[Change]) -> Iterator[str]:
         """One sentence per difference, at most a few."""
-        if job.rule.name == "summarize_scores":
+        if job.rule == "summarize_scores":
             paths = [path for path, *_ in changes]
             more = f" and {len(paths) - TOLD} more" if len(paths) > TOLD else ""
             yield f"the experiment is another one ({', '.join(paths[:TOLD])}{more})"
@@ -54,11 +55,11 @@ class Naming:
         if len(changes) > TOLD:
             yield f"{len(changes) - TOLD} more settings of it differ"
 
-    def key(self, job: Any, path: str) -> str:
+    def key(self, job: PlannedJob, path: str) -> str:
         """The key, or file, that a difference at `path` of a job's specification comes from."""
-        names, (first, *rest) = dict(job.wildcards.items()), path.split(".")
+        names, (first, *rest) = job.wildcards, path.split(".")
         last = rest[-1] if rest else first
-        if job.rule.name in ("pretrain_encoder", "import_encoder"):
+        if job.rule in ("pretrain_encoder", "import_encoder"):
             return "threads" if first == "threads" else f"encoders.{names['encoder']}.{path}"
         if first in ("world", "threads"):
             return path
@@ -83,9 +84,9 @@ class Naming:
         section = "targets" if "target" in names else "intermediates"
         return f"{section}.{names.get('target') or names.get('intermediate')}.{path}"
 
-    def _setting(self, job: Any, names: dict[str, str], key: str) -> str:
+    def _setting(self, job: PlannedJob, names: dict[str, str], key: str) -> str:
         """The section that a setting of fine-tuning comes from: the most special one that names it."""
-        phase = "intermediate" if job.rule.name == "train_intermediate" else "target"
+        phase = "intermediate" if job.rule == "train_intermediate" else "target"
         name = names[phase]
         tasks = self.config.intermediate(name).tasks if phase == "intermediate" else [self.grid.task(name).name]
         own, special = self.config.encoders[names["encoder"]].finetuning, self.config.training.tasks

@@ -1,0 +1,47 @@
+"""Everything that reads or patches what Snakemake does not promise to keep; whoever upgrades Snakemake looks here.
+
+| function | relies on | without it |
+|---|---|---|
+| `install_patches` | functions that build the DAG (`planning`) | large grids are planned in twice the time |
+| `install_lock` | locks and records of finished jobs (`folder_lock`) | after a kill -9 Snakemake asks for `--unlock` |
+| `install_sigterm_handler` | the scheduler's SIGTERM handler (`workflow`) | a SIGTERM at a bad time can hang the run |
+| `planned_jobs` | the jobs of the plan (`workflow`) | weights that `keep` gives up stay |
+| `runs_in_own_environment`, `partition_file` | run settings (`workflow`) | no fork server, no check of partitions |
+| `dry_run` | the plan and its reasons (`plan`) | `why` says that it cannot tell |
+| `read_records` | files and tables of records (`records`) | `plan` says that it cannot see changed settings |
+
+`support.SUPPORTED` is the range of versions that this was tested with. With another version, where a name is missing,
+or with the environment variable INTERMEZZO_PLAIN_SNAKEMAKE=1, a function returns the value of the last column's case
+and logs one warning (none for the variable, which was set on purpose).
+"""
+
+from intermezzo.execution.snakemake_internals.folder_lock import install_lock
+from intermezzo.execution.snakemake_internals.plan import PlannedJob, dry_run, register
+from intermezzo.execution.snakemake_internals.planning import install_patches
+from intermezzo.execution.snakemake_internals.records import Records, read_records
+from intermezzo.execution.snakemake_internals.support import PLAIN, SUPPORTED, unsupported
+from intermezzo.execution.snakemake_internals.workflow import (
+    install_sigterm_handler,
+    is_staged,
+    partition_file,
+    planned_jobs,
+    runs_in_own_environment,
+)
+
+__all__ = [
+    "PLAIN",
+    "SUPPORTED",
+    "PlannedJob",
+    "Records",
+    "dry_run",
+    "install_lock",
+    "install_patches",
+    "install_sigterm_handler",
+    "is_staged",
+    "partition_file",
+    "planned_jobs",
+    "read_records",
+    "register",
+    "runs_in_own_environment",
+    "unsupported",
+]
