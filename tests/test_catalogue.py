@@ -344,7 +344,7 @@ def test_numbers_of_a_protocol_are_read_as_those_of_a_configuration(own, tmp_pat
     own(TASK.replace("sources:", "protocol: {settings: {mine: {learning_rate: 1e-5, epochs: 3}}}\nsources:"))
     config = load({"training": {"protocol": "mine"}})
     settings = resolve(config, "world", "target", "reviews", ["reviews"])
-    assert settings["learning_rate"] == 1e-5 and settings["epochs"] == 3
+    assert settings.learning_rate == 1e-5 and settings.epochs == 3
 
 
 def test_a_name_of_the_catalogue_cannot_be_taken(own, tmp_path):

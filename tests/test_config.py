@@ -340,9 +340,3 @@ def test_the_plan_from_the_command_line(capsys):
     assert (status, error) == (0, "")
     assert "6  target trainings        nli, pos" in out
     assert "defined but not in grid.encoders: world" in out
-
-
-def test_a_bad_specification_is_refused(capsys):
-    with pytest.raises(SystemExit) as ended:
-        main(["prepare", "--spec", "[1]", "--out", "x"])
-    assert ended.value.code == 2 and "--spec" in capsys.readouterr().err

@@ -104,6 +104,7 @@ def texts(figure: Figure) -> list[Text]:
     return [text for text in figure.findobj(Text) if text.get_visible() and text.get_text().strip()]
 
 
+@pytest.mark.slow
 def test_importing_the_plots_changes_no_setting():
     read = "{key: matplotlib.rcParams[key] for key in matplotlib.rcParams if key != 'backend'}"
     code = f"import matplotlib, sys; before = {read}; import intermezzo.report.plots\n"
@@ -244,6 +245,7 @@ def test_many_languages_share_the_last_bar():
     assert ax.get_yticklabels()[-1].get_text() == "21 others" and ax.patches[-1].get_width() == 21 * 250
 
 
+@pytest.mark.slow
 @each_plot
 def test_equal_frames_give_equal_svg_and_pdf(plot, df, tmp_path):
     def drawn(name: str) -> tuple[str, bytes]:

@@ -140,7 +140,8 @@ def test_the_score_of_a_submission_is_our_own(tmp_path, name):
         notes = write(TASKS[name][0], tmp_path / "results", RUN, folder)
         assert any(note.startswith(f"{name}: no predictions of target '{name}' for ") for note in notes)
     scores = score_benchmark(TASKS[name][0], *folders)["ours"]["incomplete"][name]
-    for metric, value in metrics.items():
+    for metric in metrics.keys() & OFFICIAL.keys():
+        value = metrics[metric]
         assert 0 < value < 1
         assert scores[OFFICIAL[metric]][language_of(name)] == pytest.approx(100 * value, abs=1e-9)
 

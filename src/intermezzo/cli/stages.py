@@ -1,7 +1,7 @@
 """The stages behind the command line: arguments in, one call of the library. Heavy imports happen inside.
 
 `options.spec` is the stage's model (`intermezzo.specs`), which the command line has read; data files are named
-(`data_files`).
+(`arguments`).
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from argparse import Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from intermezzo.cli.data_files import by_language, check_columns, named_files
+from intermezzo.cli.arguments import by_language, check_columns, named_files, read_option
 from intermezzo.core.artifacts import atomic, digest, sha256
 from intermezzo.core.environment import bulk_import
 from intermezzo.core.errors import UserError
@@ -107,8 +107,9 @@ def evaluate(options: Namespace) -> None:
         from intermezzo.evaluation.evaluate import evaluate
     from intermezzo.specs.evaluation import CodeStamps, RunNames
 
-    spec, names = options.spec, RunNames.read(options.names)
-    task = spec.prediction.task
+    spec, task = options.spec, options.spec.prediction.task
+    names = read_option("--run", RunNames, options.names)
+    code = read_option("--code", CodeStamps, options.code or "{}")
     data = by_language(task.name, named_files("--data", options.data, spec.data_names))
     support = named_files("--support", options.support, form="LANGUAGE=PATH")
     check_columns([*data.values(), *support.values()], task.format)
@@ -123,7 +124,7 @@ def evaluate(options: Namespace) -> None:
         names.as_json(),
         support=support,
         cache=options.cache,
-        code=CodeStamps.read(options.code or "{}"),
+        code=code,
         fetch=lambda: weight_leases.ensure_weights(model, options.out, options.states, _train_again(tokens)),
     )
     weight_leases.release(model, options.out)

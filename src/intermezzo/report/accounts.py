@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from intermezzo.report.results import ExperimentResults, Model
+from intermezzo.report.results import ExperimentResults, TrainedModel
 
 _RUN = ["encoder", "intermediate", "mix", "seed", "target"]
 
@@ -53,7 +53,7 @@ def costs(results: ExperimentResults) -> pd.DataFrame:
 
     Seconds are those of the training loops alone. A number that no log has (zero steps, an imported model) is NaN.
     """
-    kinds: dict[tuple[str, ...], list[Model]] = {}
+    kinds: dict[tuple[str, ...], list[TrainedModel]] = {}
     for model in results.models:
         kinds.setdefault((model.encoder, model.phase, model.intermediate, model.mix), []).append(model)
     order = {phase: number for number, phase in enumerate(("pretraining", "intermediate", "target"))}
@@ -71,7 +71,7 @@ def costs(results: ExperimentResults) -> pd.DataFrame:
 _SUMS = ("examples", "steps", "tokens", "seconds")
 
 
-def _steps(model: Model) -> int | None:
+def _steps(model: TrainedModel) -> int | None:
     if model.phase == "pretraining":
         return model.manifest.get("spec", {}).get("training", {}).get("steps")
     return model.manifest.get("steps")

@@ -27,7 +27,7 @@ _DEPTH = {"encoders": 1, "intermediate": 4, "target": 5}
 
 
 @dataclass(frozen=True)
-class Origin:
+class ModelLocation:
     """Where a model lies in the results. names: encoder, intermediate, mix, seed, target, as many as its kind has."""
 
     results: Path
@@ -50,9 +50,9 @@ def export(model: Path, out: Path) -> None:
     actual, expected = sha256(model / "model.safetensors"), manifest.get("weights_sha256")
     if actual != expected:
         raise UserError(f"{model}/model.safetensors: sha256 {actual}, manifest.json says {expected}; train it again")
-    origin = origin_of(model)
-    names = origin.names if origin else (model.resolve().name,)
-    text = card(names, list(_trainings(model, manifest, origin)), list(_scores(origin, manifest)))
+    location = location_of(model)
+    names = location.names if location else (model.resolve().name,)
+    text = card(names, list(_trainings(model, manifest, location)), list(_scores(location, manifest)))
     with atomic(out) as part:
         part.mkdir()
         for name in (*_REQUIRED, *_OPTIONAL):
@@ -61,24 +61,24 @@ def export(model: Path, out: Path) -> None:
         (part / "README.md").write_text(text, encoding="utf-8")
 
 
-def origin_of(model: Path) -> Origin | None:
+def location_of(model: Path) -> ModelLocation | None:
     """The place of a model folder in the results, by its path; None where the path is another."""
     folder = model.resolve()
     for kind, depth in _DEPTH.items():
         if len(folder.parts) > depth + 1 and folder.parts[-depth - 1] == kind:
-            return Origin(folder.parents[depth], kind, folder.parts[-depth:])
+            return ModelLocation(folder.parents[depth], kind, folder.parts[-depth:])
     return None
 
 
-def _trainings(model: Path, manifest: dict[str, Any], origin: Origin | None) -> Iterator[TrainingRecord]:
+def _trainings(model: Path, manifest: dict[str, Any], location: ModelLocation | None) -> Iterator[TrainingRecord]:
     """The model's training, and those that it started from: the folders that hold the very weights it names."""
     yield TrainingRecord(manifest, _allocation(model))
-    if origin is None:
+    if location is None:
         return
     for kind, depth in (("intermediate", 4), ("encoders", 1)):
-        folder = (origin.results / kind).joinpath(*origin.names[:depth])
+        folder = (location.results / kind).joinpath(*location.names[:depth])
         path = folder / "manifest.json"
-        earlier = read_json(path) if len(origin.names) > depth and path.is_file() else {}
+        earlier = read_json(path) if len(location.names) > depth and path.is_file() else {}
         if earlier and earlier.get("weights_sha256") == manifest.get("from_sha256"):
             yield TrainingRecord(earlier, _allocation(folder))
             manifest = earlier
@@ -92,12 +92,12 @@ def _allocation(model: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(lines, delimiter="\t"))
 
 
-def _scores(origin: Origin | None, manifest: dict[str, Any]) -> Iterator[dict[str, Any]]:
+def _scores(location: ModelLocation | None, manifest: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """Result files, but on development data, whose predictions these very weights made, in order of their paths."""
-    if origin is None:
+    if location is None:
         return
-    names = origin.names if origin.kind != "encoders" else (*origin.names, "none", "none", "seednone")
-    for path in sorted((origin.results / "eval").joinpath(*names).rglob("*.json")):
+    names = location.names if location.kind != "encoders" else (*location.names, "none", "none", "seednone")
+    for path in sorted((location.results / "eval").joinpath(*names).rglob("*.json")):
         result = read_json(path) if "." not in path.stem else {}
         if result.get("weights_sha256") == manifest["weights_sha256"]:
             yield result

@@ -28,7 +28,7 @@ from intermezzo.core.errors import UserError
 
 
 @dataclass(frozen=True)
-class Model:
+class TrainedModel:
     """One model of the experiment. phase: pretraining, intermediate or target; what does not apply is empty."""
 
     phase: str
@@ -160,7 +160,7 @@ def _scores(path: Path, design: Design) -> pd.DataFrame:
     return frame
 
 
-def _models(design: Design, results: Path) -> Iterator[Model]:
+def _models(design: Design, results: Path) -> Iterator[TrainedModel]:
     for encoder in design.encoders:
         yield from _model("pretraining", (encoder, "", "", None, ""), results / "encoders" / encoder)
     for encoder in design.encoders:
@@ -176,7 +176,7 @@ def _models(design: Design, results: Path) -> Iterator[Model]:
                     yield from _model("target", (encoder, name, mix, seed, target), folder)
 
 
-def _model(phase: str, names: tuple[str, str, str, int | None, str], folder: Path) -> Iterable[Model]:
+def _model(phase: str, names: tuple[str, str, str, int | None, str], folder: Path) -> Iterable[TrainedModel]:
     """The model of a folder, if there is one: retrieval has no target models."""
     path = folder / "manifest.json"
-    return [Model(phase, *names, folder, read_json(path))] if path.is_file() else []
+    return [TrainedModel(phase, *names, folder, read_json(path))] if path.is_file() else []
