@@ -3,20 +3,23 @@
 
 PYTHON ?= python3
 CORES ?= all
+WORKERS ?= 2
 ARGS ?=
 
 venv := .venv
 run := PATH="$(CURDIR)/$(venv)/bin:$$PATH"
 
-.PHONY: help why env test test-slurm lint clean-env FORCE
+.PHONY: help why env test test-fast test-versions test-slurm lint clean-env FORCE
 
 help:
 	@echo "make results/summary.tsv   run the experiment of config/config.yaml (CORES=$(CORES); ARGS=... go to snakemake)"
 	@echo "make results/<file>        run what is needed for any other result"
 	@echo "make why                   what would run again, and because of which change (ARGS=... goes to it)"
-	@echo "make test                  run the tests"
+	@echo "make test                  run all tests, by WORKERS=$(WORKERS) processes (ARGS=... go to pytest)"
+	@echo "make test-fast             run those that take two minutes: no whole runs, nothing slow"
+	@echo "make test-versions         run the workflow's tests on the oldest and newest Snakemake and transformers"
 	@echo "make test-slurm            run the tests on a real Slurm, installed for it and removed again (as root)"
-	@echo "make lint                  check style, formats and the workflow"
+	@echo "make lint                  check style, types and the workflow"
 	@echo "make env                   make the environment in $(venv) (the others do it when needed)"
 	@echo "make clean-env             remove that environment"
 
@@ -26,8 +29,17 @@ results/%: $(venv)/.made FORCE
 why: $(venv)/.made
 	@$(run) python -m intermezzo why $(ARGS)
 
+# A file's tests stay together, in one process: they share the run that its first test makes.
+pytest := python -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder
+
 test: $(venv)/.made
-	@$(run) python -m pytest $(ARGS)
+	@$(run) $(pytest) $(ARGS)
+
+test-fast: $(venv)/.made
+	@$(run) $(pytest) -m "not workflow and not slow" $(ARGS)
+
+test-versions: $(venv)/.made
+	@$(run) tests/versions/run $(ARGS)
 
 test-slurm: $(venv)/.made
 	@$(venv)/bin/pip install --quiet -e '.[cluster]' -c constraints.txt
@@ -36,6 +48,7 @@ test-slurm: $(venv)/.made
 lint: $(venv)/.made
 	@$(run) ruff check .
 	@$(run) ruff format --check .
+	@$(run) mypy
 	@$(run) snakefmt --check Snakefile workflow
 	@$(run) snakemake --lint
 

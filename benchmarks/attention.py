@@ -32,19 +32,19 @@ SECONDS = 8
 
 def main() -> None:
     use_threads(1)
-    ours = packing.applies
+    ours = packing.use_kernels
     for dropout in (0.1, 0.0):
         for name, (lengths, heads, size) in CASES.items():
             runs = tuple((len(list(group)), length) for length, group in groupby(sorted(lengths)))
             states = [torch.randn(sum(lengths), heads, size).transpose(0, 1) for _ in range(3)]
-            found: dict[bool, list[tuple[float, float]]] = {False: [], True: []}
+            times: dict[bool, list[tuple[float, float]]] = {False: [], True: []}
             began = time.monotonic()
-            while time.monotonic() - began < SECONDS or len(found[True]) < 5:
+            while time.monotonic() - began < SECONDS or len(times[True]) < 5:
                 for mine in (False, True):
-                    packing.applies = ours if mine else lambda _: False
-                    found[mine].append(passes(states, runs, dropout))
+                    packing.use_kernels = ours if mine else lambda _: False
+                    times[mine].append(passes(states, runs, dropout))
             theirs, mine = (
-                " + ".join(f"{1e3 * statistics.median(times):.1f}" for times in zip(*found[which], strict=True))
+                " + ".join(f"{1e3 * statistics.median(values):.1f}" for values in zip(*times[which], strict=True))
                 for which in (False, True)
             )
             print(f"{name}, {heads} heads of {size}, dropout {dropout}: PyTorch {theirs}, ours {mine}", flush=True)
@@ -54,9 +54,9 @@ def passes(states: list[torch.Tensor], runs: tuple[tuple[int, int], ...], dropou
     """Seconds of the forward and of the backward pass."""
     query, key, value = (part.detach()[None].requires_grad_() for part in states)
     began = time.process_time()
-    made, _ = packing.packed_attention(None, query, key, value, None, dropout, query.shape[-1] ** -0.5, runs)
+    out, _ = packing.packed_attention(None, query, key, value, None, dropout, query.shape[-1] ** -0.5, runs)
     between = time.process_time()
-    made.backward(torch.ones_like(made))
+    out.backward(torch.ones_like(out))
     return between - began, time.process_time() - between
 
 

@@ -13,9 +13,9 @@ from examples import Examples
 from systems import Body, Stepper, build, collator, copy_head
 from transformers import Trainer, TrainingArguments
 
-from intermezzo.evaluation.batches import Batches, on_host
+from intermezzo.evaluation.prediction_batches import PredictionBatches, on_host
 from intermezzo.modeling.encoder import Encoder
-from intermezzo.modeling.heads import Feature, reads
+from intermezzo.modeling.heads import Feature, positions_needed
 from intermezzo.modeling.heads.classification import Head
 from intermezzo.modeling.packing import Packed
 from intermezzo.training.loop import device, use_threads
@@ -39,21 +39,21 @@ def evaluation(examples: Examples, shape: dict[str, int], folder: Path, options:
         for name, system in systems.items():
             times[name].append(system.step()["seconds"])
     logits = {name: torch.load(folder / f"{name}.logits") for name in systems}
-    times = {name: taken[1:] for name, taken in times.items()}
-    found: dict[str, Any] = {"examples": count, "ratios": {}}
-    found["seconds"] = {name: statistics.median(taken) for name, taken in times.items()}
+    times = {name: seconds[1:] for name, seconds in times.items()}
+    result: dict[str, Any] = {"examples": count, "ratios": {}}
+    result["seconds"] = {name: statistics.median(seconds) for name, seconds in times.items()}
     for name in SYSTEMS:
         difference = float((logits[name] - logits["ours"]).abs().max())
         if not difference < 1e-4:
             raise SystemExit(f"evaluation: logits of {name} differ by {difference:.1e}")
-        ratios = sorted(other / mine for mine, other in zip(times["ours"], times[name], strict=True))
-        found["ratios"][name] = [ratios[0], statistics.median(ratios), ratios[-1]]
-        print(f"evaluation, ours / {name}: {ratios[0]:.2f} to {ratios[-1]:.2f}, median {found['ratios'][name][1]:.2f}")
-    return found
+        ratios = sorted(their_time / mine for mine, their_time in zip(times["ours"], times[name], strict=True))
+        result["ratios"][name] = [ratios[0], statistics.median(ratios), ratios[-1]]
+        print(f"evaluation, ours / {name}: {ratios[0]:.2f} to {ratios[-1]:.2f}, median {result['ratios'][name][1]:.2f}")
+    return result
 
 
 def _make(
-    name: str, examples: Examples, shape: dict[str, int], folder: Path, count: int, repetitions: int, found: dict
+    name: str, examples: Examples, shape: dict[str, int], folder: Path, count: int, repetitions: int, result: dict
 ) -> Body:
     """Passes over the examples, one per step, the first of which writes the logits."""
     model = build(examples, shape, 0.0)
@@ -77,13 +77,13 @@ def _ours(model: Any, examples: Examples, count: int) -> Any:
     rows = {id(feature): i for i, feature in enumerate(features)}
 
     def made_of(packed: Packed, batch: list[Feature]) -> torch.Tensor:
-        return head(encoder(packed, rows=reads(head, batch, packed)), packed).float()
+        return head(encoder(packed, rows=positions_needed(head, batch, packed)), packed).float()
 
     @torch.inference_mode()
     def run() -> torch.Tensor:
         logits = torch.empty(count, len(examples.labels))
-        for batch, made in on_host(Batches().outputs(features, made_of)):
-            logits[[rows[id(feature)] for feature in batch]] = made
+        for batch, outputs in on_host(PredictionBatches().outputs(features, made_of)):
+            logits[[rows[id(feature)] for feature in batch]] = outputs
         return logits.clone()
 
     return run

@@ -18,6 +18,7 @@ from tokenizers import Tokenizer
 
 from intermezzo.modeling.heads import Feature, format_module
 from intermezzo.modeling.tokenizer import load_tokenizer, train_tokenizer
+from intermezzo.specs.encoding import EncodingSpec, HeadSpec
 
 PIECES = 16_000
 LENGTH = {"pairs": 128, "qa": 384, "tagging": 128, "mlm": 128}
@@ -41,9 +42,9 @@ class Examples:
     def lengths(self) -> list[int]:
         return [feature.tokens for feature in self.features]
 
-    def for_trainer(self, at: int) -> dict:
+    def for_trainer(self, i: int) -> dict:
         """An example as transformers' models take it."""
-        feature = self.features[at]
+        feature = self.features[i]
         ids = feature.sequences[0]
         if self.kind == "pairs":
             return {"input_ids": ids, "labels": feature.target}
@@ -70,9 +71,9 @@ def load(kinds: list[str], folder: Path, *, limit: int, synthetic: bool = False)
 def _encoded(kind: str, rows: list[dict], tokenizer: Tokenizer, folder: Path, limit: int) -> Examples:
     rows = [rows[i] for i in np.random.default_rng(0).permutation(len(rows))[:limit]]
     labels = sorted({tag for row in rows for tag in row["tags"]}) if kind == "tagging" else LABELS[kind]
-    settings = {"max_length": LENGTH[kind], "stride": 128}
     module = format_module(FORMAT[kind])
-    features = module.encode(rows, tokenizer, {"name": kind, "labels": labels}, settings)
+    spec = EncodingSpec(task=kind, labels=tuple(labels), max_length=LENGTH[kind], stride=128)
+    features = module.encode(rows, tokenizer, spec)
     if kind == "mlm":
         features = _masked(features)
     order = np.random.default_rng(1).permutation(len(features))[:limit]
@@ -85,7 +86,9 @@ def _masked(features: list[Feature]) -> list[Feature]:
 
     with torch.random.fork_rng():
         torch.manual_seed(MASK_SEED)
-        return format_module("mlm").Head(4, {}, {}).corrupt(features)
+        head = format_module("mlm").Head(4, HeadSpec(pooling="cls"))
+        head.special = [0, 1, 2]  # of our own tokenizer
+        return head.corrupt(features)
 
 
 def _synthetic(kind: str, folder: Path, limit: int) -> Examples:
@@ -96,8 +99,8 @@ def _synthetic(kind: str, folder: Path, limit: int) -> Examples:
     for i, length in enumerate(lengths.tolist()):
         ids = [0, *random.integers(4, 39, length - 2).tolist(), 2]
         places = sorted(random.choice(np.arange(1, length - 1), 3, replace=False).tolist())
-        target = {"pairs": i % 3, "qa": (places[0], places[1]), "tagging": [(at, at % 3) for at in places]}
-        target["mlm"] = [(at, 5) for at in places]
+        target = {"pairs": i % 3, "qa": (places[0], places[1]), "tagging": [(place, place % 3) for place in places]}
+        target["mlm"] = [(place, 5) for place in places]
         features.append(Feature(i, [ids], [[0] * length], target[kind]))
     return Examples(kind, features, LABELS.get(kind, ["A", "B", "C"]), folder, False)
 

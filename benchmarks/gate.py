@@ -32,7 +32,6 @@ def gate(examples: Examples, shape: dict[str, int], folder: Path, options: argpa
         model = build(examples, size, 0.0)
         start = _flat(model.roberta)
         settings: dict[str, Any] = {"name": name, "dropout": 0.0, "precision": "float32"}
-        settings["cuda_graphs"] = options.cuda_graphs
         place = folder / f"gate-{examples.kind}-{name}"
         place.mkdir(exist_ok=True)
         if name == "ours":
@@ -45,17 +44,17 @@ def gate(examples: Examples, shape: dict[str, int], folder: Path, options: argpa
             settings["losses"] = [json.loads(line)["loss"] for line in (place / "log.jsonl").open()]
         runs[name] = settings["losses"], _flat(model.roberta) - start
     losses, way = runs.pop("ours")
-    found = {}
-    for name, (other, theirs) in runs.items():
-        if len(losses) != len(other) or len(set(other)) < len(other) or not theirs.norm():
-            raise SystemExit(f"the gate compares nothing: {len(losses)} and {len(other)} losses of {name}")
-        found[f"{name}_loss"] = max(abs(a - b) for a, b in zip(losses, other, strict=True))
-        found[f"{name}_weights"] = float((way - theirs).norm() / theirs.norm())
-    print("gate: " + ", ".join(f"{name} {value:.1e}" for name, value in found.items()), flush=True)
-    bad = [name for name, value in found.items() if not value < (LOSS if name.endswith("loss") else WEIGHTS)]
+    differences = {}
+    for name, (their_losses, theirs) in runs.items():
+        if len(losses) != len(their_losses) or len(set(their_losses)) < len(their_losses) or not theirs.norm():
+            raise SystemExit(f"the gate compares nothing: {len(losses)} and {len(their_losses)} losses of {name}")
+        differences[f"{name}_loss"] = max(abs(a - b) for a, b in zip(losses, their_losses, strict=True))
+        differences[f"{name}_weights"] = float((way - theirs).norm() / theirs.norm())
+    print("gate: " + ", ".join(f"{name} {value:.1e}" for name, value in differences.items()), flush=True)
+    bad = [name for name, value in differences.items() if not value < (LOSS if name.endswith("loss") else WEIGHTS)]
     if bad:
         raise SystemExit(f"the systems do not compute the same: {bad}")
-    return found
+    return differences
 
 
 def _batches(examples: Examples, batch: int, steps: int) -> list[list[int]]:
@@ -66,7 +65,7 @@ def _batches(examples: Examples, batch: int, steps: int) -> list[list[int]]:
     else:
         common = max(set(lengths), key=lengths.count)
         order = [i for i, length in enumerate(lengths) if length == common] * 999
-    return [order[at * batch : (at + 1) * batch] for at in range(steps)]
+    return [order[step * batch : (step + 1) * batch] for step in range(steps)]
 
 
 def _flat(model: nn.Module) -> torch.Tensor:

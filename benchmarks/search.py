@@ -83,8 +83,8 @@ def _run(name: str, options: argparse.Namespace, folder: Path) -> dict:
 def _measure(options: argparse.Namespace) -> None:
     import numpy as np
 
-    made = _Vectors(options.seed, options.dim)
-    queries = np.concatenate(list(made(options.queries, 1)))
+    result = _Vectors(options.seed, options.dim)
+    queries = np.concatenate(list(result(options.queries, 1)))
     if options.only == "ours":
         import torch
 
@@ -92,10 +92,10 @@ def _measure(options: argparse.Namespace) -> None:
 
         torch.set_num_threads(options.threads)
         candidates = np.empty((options.candidates, options.dim), np.float32)
-        at = 0
-        for part in made(options.candidates, 0):
-            candidates[at : at + len(part)] = part
-            at += len(part)
+        start = 0
+        for part in result(options.candidates, 0):
+            candidates[start : start + len(part)] = part
+            start += len(part)
         began, cpu = time.perf_counter(), time.process_time()
         scores, indices = search(queries, candidates, options.k)
         seconds, cpu = time.perf_counter() - began, time.process_time() - cpu
@@ -105,7 +105,7 @@ def _measure(options: argparse.Namespace) -> None:
 
         faiss.omp_set_num_threads(options.threads)
         index = faiss.IndexFlatIP(options.dim)
-        for part in made(options.candidates, 0):
+        for part in result(options.candidates, 0):
             index.add(part)
         began, cpu = time.perf_counter(), time.process_time()
         scores, indices = index.search(queries, options.k)
@@ -126,8 +126,8 @@ class _Vectors:
         import numpy as np
 
         random = np.random.default_rng([self.seed, stream])
-        for at in range(0, count, PART):
-            part = random.standard_normal((min(PART, count - at), self.dim), np.float32)
+        for start in range(0, count, PART):
+            part = random.standard_normal((min(PART, count - start), self.dim), np.float32)
             part /= np.linalg.norm(part, axis=1, keepdims=True)
             yield part
 

@@ -35,9 +35,10 @@ from transformers import (
 )
 
 from intermezzo.modeling.encoder import Encoder
-from intermezzo.modeling.graphs import use_graphs
 from intermezzo.modeling.heads import format_module
 from intermezzo.modeling.vocabulary import restrict
+from intermezzo.specs.encoding import HeadSpec
+from intermezzo.specs.optimisation import Optimisation
 from intermezzo.training.batches import TaskBatches
 from intermezzo.training.loop import decay, device, learning_rate, train
 
@@ -51,10 +52,15 @@ Body = Callable[[Callable[[], None]], None]
 OPTIMISATION = {"learning_rate": 1e-4, "weight_decay": 0.01, "warmup": 0.1, "clip": 1.0}
 
 
-class Stepper:
-    """Runs a system in a fork: `make(found)` gives its `body(pause)`, which calls `pause()` before each step.
+def optimisation(**changes: Any) -> Optimisation:
+    """The settings of all systems; batches are the caller's."""
+    return Optimisation(**OPTIMISATION | {"batch_size": 1} | changes)
 
-    found: a dictionary for what the body finds out, sent back at the end. `prepare` is called first, in the fork.
+
+class Stepper:
+    """Runs a system in a fork: `make(result)` gives its `body(pause)`, which calls `pause()` before each step.
+
+    result: a dictionary for what the body finds out, sent back at the end. `prepare` is called first, in the fork.
     """
 
     def __init__(self, make: Callable[[dict], Body], prepare: Callable[[], None]) -> None:
@@ -67,10 +73,10 @@ class Stepper:
             try:
                 os.close(self._commands)
                 prepare()
-                found: dict[str, Any] = {}
-                make(found)(self._pause)
-                found["seconds"] = clock() - self._began
-                self._say(found | {"peak_mb": peak_memory()})
+                result: dict[str, Any] = {}
+                make(result)(self._pause)
+                result["seconds"] = clock() - self._began
+                self._say(result | {"peak_mb": peak_memory()})
                 status = 0
             except BaseException:
                 traceback.print_exc()
@@ -82,7 +88,7 @@ class Stepper:
         self._read()
 
     def step(self) -> dict[str, Any]:
-        """One step; {"seconds": CPU seconds, on a GPU seconds}, and in the last one what the system found."""
+        """One step; {"seconds": CPU seconds, on a GPU seconds}, and in the last one what the system found out."""
         os.write(self._commands, b"g")
         return self._read()
 
@@ -139,8 +145,8 @@ def ours(
 ) -> Body:
     """Our loop over transformers' encoder and our head with the model's weights."""
     encoder, kind = Encoder(model.roberta), examples.kind
-    settings = {"pooling": "cls", "dropout": options["dropout"]}
-    head = format_module(FORMAT[kind]).Head(encoder.hidden_size, {"labels": examples.labels}, settings)
+    spec = HeadSpec(labels=tuple(examples.labels), pooling="cls", dropout=options["dropout"])
+    head = format_module(FORMAT[kind]).Head(encoder.hidden_size, spec)
     copy_head(model, head, kind)
     if kind == "mlm":
         head.corrupt = lambda features: features  # masked before
@@ -149,9 +155,8 @@ def ours(
         options["restore"] = lambda: None
     else:
         restore = restrict(encoder, {token for feature in examples.features for token in feature.sequences[0]})
-        options["restore"] = lambda: restore(decay(len(batches), OPTIMISATION))
+        options["restore"] = lambda: restore(decay(len(batches), optimisation()))
     system = nn.ModuleDict({"encoder": encoder, "heads": nn.ModuleDict({kind: head})}).to(device())
-    use_graphs(encoder, options, print)
     log = folder / "log.jsonl"
 
     def body(pause: Callable[[], None]) -> None:
@@ -163,7 +168,7 @@ def ours(
             return items(step)
 
         work.items = paused
-        settings = OPTIMISATION | {"precision": options["precision"], "micro_tokens": options.get("micro_tokens")}
+        settings = optimisation(precision=options["precision"], micro_tokens=options.get("micro_tokens"))
         options["loss"] = train(
             system, work, len(batches), settings, state=folder / "no state", log=log, name=options["name"]
         )
@@ -217,13 +222,13 @@ def trainer(
     """transformers' Trainer, padding to a fixed length (`padmax`) or to the longest of each batch."""
     steps = len(batches)
     decayed = [p for p in model.parameters() if p.ndim > 1]
-    other = [p for p in model.parameters() if p.ndim <= 1]
-    groups = [{"params": decayed, "weight_decay": OPTIMISATION["weight_decay"]}, {"params": other, "weight_decay": 0.0}]
+    plain = [p for p in model.parameters() if p.ndim <= 1]
+    groups = [{"params": decayed, "weight_decay": OPTIMISATION["weight_decay"]}, {"params": plain, "weight_decay": 0.0}]
     model = model.to(device())
     optimizer = torch.optim.AdamW(groups, lr=OPTIMISATION["learning_rate"], fused=True)
     peak = OPTIMISATION["learning_rate"]
     rates = torch.optim.lr_scheduler.LambdaLR(
-        optimizer, lambda step: learning_rate(min(step, steps - 1), steps, OPTIMISATION) / peak
+        optimizer, lambda step: learning_rate(min(step, steps - 1), steps, optimisation()) / peak
     )
     arguments = TrainingArguments(
         output_dir=str(folder),

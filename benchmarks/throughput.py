@@ -77,15 +77,15 @@ def train_all(examples: Examples, shape: dict[str, int], folder: Path, options: 
         batches = grouped if name == "grouped" else plain
         systems[name] = Stepper(partial(make, name, examples, shape, batches, folder, options), prepared(name, options))
     rounds: dict[str, list[tuple[float, int, int]]] = {name: [] for name in systems}
-    found: dict[str, dict] = {}
+    result: dict[str, dict] = {}
     for step in range(len(plain)):
         for name in drawn.sample(sorted(systems), len(systems)):
             lengths = [examples.lengths[i] for i in (grouped if name == "grouped" else plain)[step]]
             computed = {"ours": sum(lengths), "padmax": LENGTH[examples.kind] * len(lengths)}
-            found[name] = systems[name].step()
+            result[name] = systems[name].step()
             padded = computed.get(name, max(lengths) * len(lengths))
-            rounds[name].append((found[name]["seconds"], sum(lengths), padded))
-    return report(rounds, found, batch, options)
+            rounds[name].append((result[name]["seconds"], sum(lengths), padded))
+    return report(rounds, result, batch, options)
 
 
 def prepared(name: str, options: argparse.Namespace) -> Callable[[], None]:
@@ -100,17 +100,17 @@ def make(
     batches: list[list[int]],
     folder: Path,
     options: argparse.Namespace,
-    found: dict[str, Any],
+    result: dict[str, Any],
 ) -> Body:
-    """The body of a system, on a model with the same random weights for all; `found` will have its final loss."""
-    found |= {"name": name, "dropout": options.dropout, "precision": options.precision}
-    found |= {"micro_tokens": options.micro_tokens, "cuda_graphs": options.cuda_graphs}
+    """The body of a system, on a model with the same random weights for all; `result` will have its final loss."""
+    result |= {"name": name, "dropout": options.dropout, "precision": options.precision}
+    result["micro_tokens"] = options.micro_tokens
     model = build(examples, shape, options.dropout)
     place = folder / f"{examples.kind}-{name}"
     place.mkdir(exist_ok=True)
     if name == "ours":
-        return ours(model, examples, batches, place, found)
-    return trainer(model, examples, batches, place, found, "padmax" if name == "padmax" else "dynamic")
+        return ours(model, examples, batches, place, result)
+    return trainer(model, examples, batches, place, result, "padmax" if name == "padmax" else "dynamic")
 
 
 def orders(lengths: list[int], batch: int, options: argparse.Namespace) -> tuple[list[list[int]], list[list[int]]]:
@@ -122,16 +122,16 @@ def orders(lengths: list[int], batch: int, options: argparse.Namespace) -> tuple
     steps, repetitions = options.steps, options.repetitions
     generator = torch.Generator().manual_seed(0)
     order = [i for _ in range(99) for i in torch.randperm(len(lengths), generator=generator).tolist()]
-    plain = [order[at * batch : (at + 1) * batch] for at in range(WARM_UP + steps * repetitions)]
+    plain = [order[start * batch : (start + 1) * batch] for start in range(WARM_UP + steps * repetitions)]
     indices = get_length_grouped_indices(lengths, batch, generator=generator)
-    cut = [indices[at : at + batch] for at in range(0, len(indices) - batch + 1, batch)]
+    cut = [indices[start : start + batch] for start in range(0, len(indices) - batch + 1, batch)]
     by_length = sorted(cut, key=lambda indices: sum(lengths[i] for i in indices))
     spread = [
         by_length[int((i + (r + 0.5) / repetitions) / steps * len(by_length))]
         for r in range(repetitions)
         for i in range(steps)
     ]
-    return plain, [cut[at % len(cut)] for at in range(WARM_UP)] + spread
+    return plain, [cut[start % len(cut)] for start in range(WARM_UP)] + spread
 
 
 def report(
@@ -139,14 +139,14 @@ def report(
 ) -> dict[str, Any]:
     """Speeds per system and ratios per repetition, printed and as a dictionary."""
     speeds: dict[str, list[float]] = {}
-    found: dict[str, Any] = {"systems": {}, "ratios": {}}
+    result: dict[str, Any] = {"systems": {}, "ratios": {}}
     for name, steps in rounds.items():
         counted = steps[WARM_UP:]
-        blocks = [counted[at : at + options.steps] for at in range(0, len(counted), options.steps)]
+        blocks = [counted[start : start + options.steps] for start in range(0, len(counted), options.steps)]
         speeds[name] = [sum(s[1] for s in block) / sum(s[0] for s in block) for block in blocks]
         seconds, real, computed = (sum(s[i] for s in counted) for i in range(3))
         times = sorted(s[0] for s in counted)
-        found["systems"][name] = {
+        result["systems"][name] = {
             "tokens_per_second": real / seconds,
             "examples_per_second": len(counted) * batch / seconds,
             "seconds_per_step": [times[0], statistics.median(times), times[-1]],
@@ -160,13 +160,13 @@ def report(
         print(f"{line}, peak {last[name]['peak_mb']:.0f} MB")
     for name in options.systems:
         ratios = sorted(mine / theirs for mine, theirs in zip(speeds["ours"], speeds[name], strict=True))
-        found["ratios"][name] = [ratios[0], statistics.median(ratios), ratios[-1]]
+        result["ratios"][name] = [ratios[0], statistics.median(ratios), ratios[-1]]
         print(f"ours / {name}: {ratios[0]:.2f} to {ratios[-1]:.2f}, median {statistics.median(ratios):.2f}", flush=True)
     if device().type == "cuda":
-        speed = found["systems"]["ours"]["tokens_per_second"]
-        found["mfu"] = speed * _flops(options.shape) / _matrix_peak(options)
-        print(f"MFU of ours: {found['mfu']:.1%} of the measured matrix peak")
-    return found
+        speed = result["systems"]["ours"]["tokens_per_second"]
+        result["mfu"] = speed * _flops(options.shape) / _matrix_peak(options)
+        print(f"MFU of ours: {result['mfu']:.1%} of the measured matrix peak")
+    return result
 
 
 def _flops(shape: str) -> float:
@@ -179,12 +179,12 @@ def _flops(shape: str) -> float:
 def _matrix_peak(options: argparse.Namespace) -> float:
     """FLOP/s of a large matrix product in the precision of the run."""
     kind = torch.bfloat16 if options.precision == "bfloat16" else torch.float32
-    one = torch.randn(8192, 8192, device=device(), dtype=kind)
+    matrix = torch.randn(8192, 8192, device=device(), dtype=kind)
     for _ in range(3):
-        one @ one
+        matrix @ matrix
     began = clock()
     for _ in range(20):
-        one @ one
+        matrix @ matrix
     return 2 * 8192**3 * 20 / (clock() - began)
 
 
@@ -207,14 +207,11 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--precision", default=None, choices=["float32", "bfloat16"], help="bfloat16 on a GPU")
     parser.add_argument("--micro-tokens", type=int, help="tokens that ours computes at a time")
-    parser.add_argument("--cuda-graphs", action="store_true", help="ours by CUDA graphs (on a GPU)")
     parser.add_argument("--synthetic", action="store_true", help="random examples, even if there are real ones")
     parser.add_argument("--no-evaluation", dest="evaluation", action="store_false")
     parser.add_argument("--quick", action="store_true", help="a toy model and a few steps: does it run?")
     parser.add_argument("--json", metavar="FILE")
     options = parser.parse_args()
-    if options.cuda_graphs and device().type != "cuda":
-        parser.error("--cuda-graphs: there is no GPU here, and CUDA graphs are of a GPU's kernels")
     if options.quick:
         options.shape, options.vocabulary, options.examples, options.batch = "toy", 17_000, 200, 8
         options.steps, options.repetitions, options.gate_steps = 2, 2, 4

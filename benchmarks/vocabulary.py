@@ -31,17 +31,17 @@ def main() -> None:
     options = _arguments()
     torch.set_num_threads(options.threads)
     OPTIMISATION["learning_rate"] = 2e-5
-    found: dict[str, Any] = {"all": [], "occurring": []}
+    result: dict[str, Any] = {"all": [], "occurring": []}
     with tempfile.TemporaryDirectory(dir=options.folder) as name:
         folder = Path(name)
         examples = load(["pairs"], folder, limit=20_000)["pairs"]
         for _ in range(options.repetitions):
-            for variant, runs in found.items():
+            for variant, runs in result.items():
                 runs.append(_run(variant, examples, folder, options))
                 print(variant, runs[-1], flush=True)
-        states = {variant: _states(folder / variant, examples) for variant in found}
+        states = {variant: _states(folder / variant, examples) for variant in result}
     result: dict[str, Any] = {"settings": vars(options)}
-    for variant, runs in found.items():
+    for variant, runs in result.items():
         seconds = sorted(s for run in runs for s in run["seconds"])
         result[variant] = {
             "seconds_per_step": [seconds[0], statistics.median(seconds), seconds[-1]],
@@ -61,17 +61,17 @@ def _run(variant: str, examples: Examples, folder: Path, options: argparse.Names
     return {"seconds": [step["seconds"] for step in steps], "peak_mb": saved["peak"]}
 
 
-def _make(variant: str, examples: Examples, folder: Path, options: argparse.Namespace, found: dict) -> Body:
+def _make(variant: str, examples: Examples, folder: Path, options: argparse.Namespace, result: dict) -> Body:
     model = build(examples, SHAPES[options.shape] | {"vocab_size": options.vocabulary}, 0.0)
     batches = [list(range(i * options.batch, (i + 1) * options.batch)) for i in range(options.steps + 1)]
-    found |= {"name": variant, "dropout": 0.0, "precision": "float32", "restrict": variant == "occurring"}
-    train = ours(model, examples, batches, folder, found)
+    result |= {"name": variant, "dropout": 0.0, "precision": "float32", "restrict": variant == "occurring"}
+    train = ours(model, examples, batches, folder, result)
 
     def body(pause: Any) -> None:
         train(pause)
         pause()  # saving is no part of the last step
-        found["peak"] = peak_memory()
-        found.pop("restore")()
+        result["peak"] = peak_memory()
+        result.pop("restore")()
         save_encoder(model.roberta.cpu(), examples.tokenizer, folder / variant)
 
     return body
@@ -82,8 +82,8 @@ def _states(folder: Path, examples: Examples) -> torch.Tensor:
     model = AutoModel.from_pretrained(folder).eval()
     model.set_attn_implementation("sdpa")
     with torch.inference_mode():
-        made = [model(torch.tensor(f.sequences)).last_hidden_state[0] for f in examples.features[-8:]]
-    return torch.cat(made)
+        output = [model(torch.tensor(f.sequences)).last_hidden_state[0] for f in examples.features[-8:]]
+    return torch.cat(output)
 
 
 def _arguments() -> argparse.Namespace:

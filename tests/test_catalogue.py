@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 
 from intermezzo import sources, tasks
-from intermezzo.config.sections.targets import RetrievalConfig
-from intermezzo.config.sections.training import Overrides
+from intermezzo.cli.main import main
+from intermezzo.config import load, task_files
+from intermezzo.config.settings import resolve
 from intermezzo.core.errors import UserError
-from intermezzo.evaluation.metrics import METRICS
 from intermezzo.sources import files
 from intermezzo.sources.files.reading import File
-from intermezzo.tasks import TRAINED, load_task, task_names
-from intermezzo.world.generators import GENERATORS
+from intermezzo.tasks import load_task, task_names
+from specifications import data
 from toy_files import REVIEWS
 
 NAMES = task_names()
@@ -42,26 +42,15 @@ def test_a_task_file_is_complete(name):
     task = load_task(name)
     assert task.description.strip() and task.citation.strip() and task.licence.strip()
     assert task.sources.world or task.sources.parts("files") or task.sources.parts("hub")
-    assert set(task.metrics) <= set(METRICS.get(task.format, ()))
-    if task.format in ("classification", "tagging"):
-        assert task.labels == "from_data" or len(set(task.labels)) == len(task.labels) > 1
-    else:
-        assert task.labels == ()
-    if task.sources.world:
-        assert task.sources.world.generator in GENERATORS
-        assert set(task.sources.world.map.values()) <= set(task.labels)
+    assert not [*task_files.problems_of(task)]
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_protocol_can_be_followed(name):
     protocol = load_task(name).protocol
     for trained in protocol.train:
-        assert load_task(trained).format == load_task(name).format in TRAINED
+        assert load_task(name).form.trained
         assert set(load_task(trained).labels) <= set(load_task(name).labels)
-    for values in protocol.settings.values():
-        assert Overrides.model_validate(values).model_fields_set == set(values)
-    for values in protocol.retrieval.values():
-        RetrievalConfig.model_validate(values)
     assert not protocol.retrieval or protocol.direction
 
 
@@ -176,8 +165,7 @@ def test_every_published_dataset_is_reached_with_the_row_counts_of_its_table(roo
 
 def test_every_relevant_candidate_of_lareqa_is_in_the_pool(root):
     def rows(language, split):
-        spec = {"source": "files", "task": "lareqa", "language": language, "split": split, "rows": None}
-        return sources.read(spec | {"root": str(root)})
+        return sources.read(data("files", "lareqa", language, split, root=str(root)))
 
     pool = [row["id"] for code in ("de", "en", "es", "zh") for row in rows(code, "candidates")]
     queries = rows("zh", "test") + rows("en", "dev")
@@ -210,13 +198,13 @@ def own(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "config" / "tasks").mkdir(parents=True)
 
-    def read(text=TASK, data=ROW, **changes):
+    def read(text=TASK, rows=ROW, **changes):
         for cached in caches:
             cached.cache_clear()
         (tmp_path / "config" / "tasks" / "reviews.yaml").write_text(text)
-        (tmp_path / "r.jsonl").write_text(data)
-        spec = {"source": "files", "task": "reviews", "language": "sw", "split": "test", "rows": None}
-        return sources.read(spec | {"root": str(tmp_path)} | changes)
+        (tmp_path / "r.jsonl").write_text(rows)
+        fields = {"source": "files", "task": "reviews", "language": "sw", "split": "test", "root": str(tmp_path)}
+        return sources.read(data(**fields | changes))
 
     yield read
     for cached in caches:
@@ -231,9 +219,9 @@ def test_a_task_of_ones_own_is_read(own):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"data": ROW.replace("good", "fair")}, r"r\.jsonl: .*\n.*label 'fair'; allowed: good, bad"),
-        ({"data": ROW + ROW}, r"r\.jsonl: .*\n.*id '1' occurs more than once"),
-        ({"data": "\n"}, r"r\.jsonl: the file is empty"),
+        ({"rows": ROW.replace("good", "fair")}, r"r\.jsonl: .*\n.*label 'fair'; allowed: good, bad"),
+        ({"rows": ROW + ROW}, r"r\.jsonl: .*\n.*id '1' occurs more than once"),
+        ({"rows": "\n"}, r"r\.jsonl: the file is empty"),
         ({"text": TASK.replace("}}]", '}, only: {verdict: "^no$"}}]')}, r"r\.jsonl: no rows"),
         ({"language": "yo"}, r"'reviews' has no files for language 'yo'; allowed: sw"),
         ({"split": "dev"}, r"'reviews' has no files for split 'dev' of language 'sw'; allowed: test"),
@@ -253,6 +241,110 @@ def test_what_is_wrong_with_a_task_or_its_data_is_one_message(own, changes, mess
     with pytest.raises(UserError, match=message) as caught:
         own(**changes)
     assert len(str(caught.value).splitlines()) <= 2
+
+
+RETRIEVAL = """\
+description: Which sentence translates which?
+format: retrieval
+metrics: [accuracy]
+licence: "sentences: CC0 1.0"
+sources: {world: {generator: retrieval}}
+"""
+MISFITS = {  # a task file, what is changed in it, key and message
+    "an unknown metric": (
+        TASK,
+        "[accuracy]",
+        "[acuracy]",
+        "metrics: unknown metric 'acuracy' .*did you mean 'accuracy'?",
+    ),
+    "a field that cannot be taken away": (
+        TASK,
+        "metrics:",
+        "partial_input: premis\nmetrics:",
+        "partial_input: 'premis' cannot be taken away .*did you mean 'premise'?",
+    ),
+    "no labels": (TASK, "labels: [good, bad]\n", "", "labels: missing; format classification needs a list"),
+    "one label": (TASK, "[good, bad]", "[good]", "labels: found good; format classification needs a list"),
+    "a label twice": (TASK, "[good, bad]", "[good, bad, good]", "labels: 'good' is listed more than once"),
+    "labels of a format without": (
+        RETRIEVAL,
+        "metrics:",
+        "labels: [a, b]\nmetrics:",
+        "labels: format retrieval has no labels",
+    ),
+    "a column of another format": (
+        TASK,
+        "metrics:",
+        "fields: {txt: x}\nmetrics:",
+        "fields: unknown column 'txt' .*'text'?",
+    ),
+    "a label that the map makes up": (
+        TASK,
+        "sources:\n",
+        "sources:\n  world: {generator: nli, map: {entailment: god}}\n",
+        "sources.world.map.entailment: 'god' is no label of the task; did you mean 'good'?",
+    ),
+    "an unknown generator": (
+        TASK,
+        "sources:\n",
+        "sources:\n  world: {generator: nly, map: {entailment: good}}\n",
+        "sources.world.generator: unknown generator 'nly'; did you mean 'nli'?",
+    ),
+    "an unknown setting": (
+        TASK,
+        "sources:",
+        "protocol: {settings: {mine: {epoch: 3}}}\nsources:",
+        "protocol.settings.mine: unknown key 'epoch'; did you mean 'epochs'?",
+    ),
+    "a setting of another type": (
+        TASK,
+        "sources:",
+        "protocol: {settings: {mine: {batch_size: sixteen}}}\nsources:",
+        "protocol.settings.mine.batch_size: must be a valid integer; found 'sixteen'",
+    ),
+    "an unknown setting of retrieval": (
+        RETRIEVAL,
+        "sources:",
+        "protocol: {retrieval: {mine: {layers: 7}}}\nsources:",
+        "protocol.retrieval.mine: unknown key 'layers'; did you mean 'layer'?",
+    ),
+    "a training task that is none": (
+        TASK,
+        "sources:",
+        "protocol: {train: [mnly]}\nsources:",
+        "protocol.train: unknown task 'mnly'; did you mean 'mnli'?",
+    ),
+    "a training task of another format": (
+        TASK,
+        "sources:",
+        "protocol: {train: [squad_v1]}\nsources:",
+        "protocol.train: 'squad_v1' is span; tasks of format classification are needed",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", MISFITS)
+def test_a_task_file_is_checked_as_strictly_as_a_configuration(own, tmp_path, capsys, case):
+    text, old, new, message = MISFITS[case]
+    assert old in text
+    own()
+    (tmp_path / "config" / "tasks" / "reviews.yaml").write_text(text.replace(old, new, 1))
+    for cached in (tasks.task_names, tasks.load_task, tasks._files):
+        cached.cache_clear()
+    assert main(["config", "check"]) == 2
+    output = capsys.readouterr().err
+    assert re.search(
+        r"config/tasks/reviews\.yaml: (not a valid task file:\n +)?" + message.replace("?", "."), output
+    ), output
+    assert "1 problem:" in output
+
+
+def test_numbers_of_a_protocol_are_read_as_those_of_a_configuration(own, tmp_path):
+    """YAML reads 1e-5 as text."""
+    own(TASK.replace("sources:", "protocol: {settings: {mine: {learning_rate: 1e-5, epochs: 3}}}\nsources:"))
+    config = load({"training": {"protocol": "mine"}})
+    settings = resolve(config, "world", "target", "reviews", ["reviews"])
+    assert settings.learning_rate == 1e-5 and settings.epochs == 3
 
 
 def test_a_name_of_the_catalogue_cannot_be_taken(own, tmp_path):

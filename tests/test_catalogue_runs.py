@@ -11,8 +11,10 @@ import pytest
 import yaml
 
 from checkout import ROOT, Checkout
-from intermezzo.tasks import TRAINABLE, load_task, task_names
+from intermezzo.tasks import load_task, task_names
 from toy_files import REVIEWS
+
+pytestmark = pytest.mark.workflow
 
 WORLD = [name for name in task_names() if load_task(name).sources.world]
 TARGETS = [name for name in WORLD if load_task(name).metrics]
@@ -149,4 +151,4 @@ def make_encoder(folder):
 def test_only_trainable_tasks_are_offered_as_intermediates(checkout):
     done = checkout.snakemake("-n", grid__intermediates=["tatoeba"])
     assert done.returncode != 0 and "grid.intermediates: unknown name 'tatoeba'" in done.stderr + done.stdout
-    assert load_task("tatoeba").format not in TRAINABLE
+    assert not load_task("tatoeba").form.intermediate

@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import json
+import logging
 import os
 import signal
 import subprocess
@@ -25,14 +26,18 @@ from intermezzo.core.errors import UserError
 from intermezzo.modeling.encoder import load_encoder
 from intermezzo.modeling.heads import format_module
 from intermezzo.modeling.tokenizer import load_tokenizer
+from intermezzo.specs.finetuning import FinetuneSpec
 from intermezzo.training import distributed, loop, states
 from intermezzo.training.batches import TaskBatches
-from intermezzo.training.distributed import gathered, launch, leads, rank
+from intermezzo.training.distributed import all_gather, is_main_process, launch, rank
 from intermezzo.training.finetune import finetune
 from intermezzo.training.gradient import Gradient, balance
 from intermezzo.training.pretrain import pretrain
-from intermezzo.training.randomness import alike, own_stream
-from toy_training import PRETRAIN, SETTINGS, TASKS, inputs, rows, spec, weights
+from intermezzo.training.randomness import per_rank_rng, shared_rng
+from specifications import SETTINGS, encoding, head_spec
+from toy_training import PRETRAIN, TASKS, inputs, rows, spec, weights
+
+pytestmark = pytest.mark.slow
 
 FORMATS = ("colour", "choice", "tags", "where", "text", "find")
 SHORT = {"max_length": 10, "stride": 4}
@@ -58,9 +63,9 @@ def exact(monkeypatch):
         monkeypatch.setattr(f"intermezzo.training.{user}.train", double)
 
 
-def train(job: dict, encoder: Path, data, out: Path, processes: int = 2) -> Path:
-    given = inputs(data, *(task["name"] for task in job["tasks"]))
-    finetune(job | {"processes": processes}, encoder, given, out, out.parent / f"{out.name}.state")
+def train(job: FinetuneSpec, encoder: Path, data, out: Path, processes: int = 2) -> Path:
+    paths = inputs(data, *(task.name for task in job.tasks))
+    finetune(job.replace(processes=processes), encoder, paths, out, out.parent / f"{out.name}.state")
     return out
 
 
@@ -80,29 +85,28 @@ def difference(one: Path, other: Path) -> float:
 
 def gradients(encoder: Path, out: Path) -> None:
     """Gradients of one batch of every format, in float64: large and small batches, whole and in parts."""
-    found = {}
+    results = {}
     for name in FORMATS:
         module, task = format_module(TASKS[name]["format"]), TASKS[name] | {"name": name}
         for count, budget in ((24, None), (24, 40), (3, None), (1, None)):
             system = load_encoder(encoder, dropout=0.0)
             torch.manual_seed(0)
-            head = module.Head(system.hidden_size, task, SETTINGS | {"dropout": 0.0})
+            head = module.Head(system.hidden_size, head_spec(task, SETTINGS | {"dropout": 0.0}))
             if hasattr(head, "attach"):
                 head.attach(system, encoder)
-            features = module.encode(rows(name, count, 1), load_tokenizer(encoder), task, SETTINGS | SHORT)
+            features = module.encode(rows(name, count, 1), load_tokenizer(encoder), encoding(task, SETTINGS | SHORT))
             modules = nn.ModuleDict({"encoder": system, "heads": nn.ModuleDict({name: head, "idle": nn.Linear(2, 2)})})
             every = [(name, range(len(features) if count > 1 else 1))]
             work = TaskBatches(modules.double(), {name: name}, {name: features}, every, {name: ["?"] * count})
-            settings = {"micro_tokens": budget, "precision": "float32"}
-            with own_stream(name):
-                gradient = Gradient(work, settings, print, list(modules.parameters()))
+            with per_rank_rng(name):
+                gradient = Gradient(work, "float32", budget, list(modules.parameters()))
                 loss, tokens = gradient(0, modules.zero_grad)
-            found |= {
+            results |= {
                 (name, count, budget, key): p.grad.clone() if p.grad is not None else None
                 for key, p in modules.named_parameters()
             }
-            found |= {(name, count, budget, "loss"): loss, (name, count, budget, "tokens"): tokens}
-    mine = {"/".join(map(str, key)): value for key, value in found.items()}
+            results |= {(name, count, budget, "loss"): loss, (name, count, budget, "tokens"): tokens}
+    mine = {"/".join(map(str, key)): value for key, value in results.items()}
     torch.save(mine, out / f"{rank()}.pt")
 
 
@@ -114,8 +118,8 @@ def test_every_process_has_the_gradient_of_one(encoder, tmp_path):
     assert one.keys() == first.keys() and len(one) > 300
     for key, expected in one.items():
         assert (expected is None) == ("heads.idle" in key)
-        for found in (first[key], second[key]):
-            torch.testing.assert_close(found, expected, rtol=0, atol=1e-12, msg=key)
+        for grad in (first[key], second[key]):
+            torch.testing.assert_close(grad, expected, rtol=0, atol=1e-12, msg=key)
 
 
 def test_work_is_shared_by_tokens():
@@ -129,7 +133,7 @@ def test_several_tasks_and_masked_text_train_to_the_weights_of_one_process(data,
     job = spec("colour", "where", "tags", "text", epochs=1, dropout=0.0, **SHORT)
     train(job, encoder, data, tmp_path / "one", processes=1)
     train(job, encoder, data, tmp_path / "two")
-    train(job | {"seed": 2}, encoder, data, tmp_path / "other", processes=1)
+    train(job.replace(seed=2), encoder, data, tmp_path / "other", processes=1)
     assert difference(tmp_path / "one", tmp_path / "other") > 1e-2
     assert difference(tmp_path / "one", tmp_path / "two") < 1e-6
     manifests = [json.loads((tmp_path / name / "manifest.json").read_text()) for name in ("one", "two")]
@@ -149,13 +153,13 @@ def test_pretraining_by_two_is_that_by_one(data, tmp_path, exact):
 
 def draw(out: Path) -> None:
     torch.manual_seed(3)
-    with own_stream("a run"):
-        own = torch.rand(3).tolist()
-        with alike():
+    with per_rank_rng("a run"):
+        per_rank = torch.rand(3).tolist()
+        with shared_rng():
             common = torch.rand(3).tolist()
-        own += torch.rand(3).tolist()
-    drawn = gathered({"own": own, "common": common, "after": torch.rand(3).tolist()})
-    if leads():
+        per_rank += torch.rand(3).tolist()
+    drawn = all_gather({"own": per_rank, "common": common, "after": torch.rand(3).tolist()})
+    if is_main_process():
         out.write_text(json.dumps(drawn))
 
 
@@ -176,10 +180,10 @@ def test_memory_that_runs_out_in_one_process_halves_the_parts_of_all(
     outputs = TaskBatches.outputs
 
     def small(self, step, items):
-        made = outputs(self, step, items)  # something is computed before memory is out
+        result = outputs(self, step, items)  # something is computed before memory is out
         if rank() == 1 and step >= 3 and sum(item.tokens for item in items) > 40:
             raise torch.OutOfMemoryError("CUDA out of memory")
-        return made
+        return result
 
     monkeypatch.setattr(TaskBatches, "outputs", small)
     train(job, encoder, data, tmp_path / "two")
@@ -190,10 +194,10 @@ def test_memory_that_runs_out_in_one_process_halves_the_parts_of_all(
 # -- failures ------------------------------------------------------------------------------------------------------
 
 
-def in_turn() -> dict:
+def in_turn() -> FinetuneSpec:
     """Two stages with dropout and one head."""
-    job = spec("colour", "shade") | {"sampling": "in_turn"}
-    return job | {"tasks": [task | {"head": "colour"} for task in job["tasks"]]}
+    job = spec("colour", "shade")
+    return job.replace(sampling="in_turn", tasks=tuple(task.replace(head="colour") for task in job.tasks))
 
 
 @pytest.fixture
@@ -216,8 +220,9 @@ def die(monkeypatch):
 
 @pytest.mark.parametrize("file", ["state0.pt", "state1.pt"])
 def test_a_killed_process_ends_the_training_which_then_resumes_to_the_same_weights(
-    data, encoder, tmp_path, die, file, capfd
+    data, encoder, tmp_path, die, file, capfd, caplog
 ):
+    caplog.set_level(logging.INFO, "intermezzo")  # the processes show what this one would
     job = in_turn()
     train(job, encoder, data, tmp_path / "whole")
     die(file, 5)
@@ -245,12 +250,12 @@ def test_masked_text_with_dropout_resumes_with_the_same_masks(data, encoder, tmp
     assert weights(tmp_path / "killed") == weights(tmp_path / "whole")
 
 
-def test_a_state_of_another_number_of_processes_is_not_used(data, encoder, tmp_path, die, capfd):
+def test_a_state_of_another_number_of_processes_is_not_used(data, encoder, tmp_path, die, caplog):
     die("state0.pt", 5)
     with pytest.raises(UserError, match="SIGKILL"):
         train(spec("colour"), encoder, data, tmp_path / "m")
     train(spec("colour"), encoder, data, tmp_path / "m", processes=1)
-    assert "of a training by 2 process(es), this one has 1), starting from step 0" in capfd.readouterr().err
+    assert "of a training by 2 process(es), this one has 1), starting from step 0" in caplog.text
     train(spec("colour"), encoder, data, tmp_path / "one", processes=1)
     assert weights(tmp_path / "m") == weights(tmp_path / "one")
 
@@ -259,7 +264,7 @@ def fail(error: BaseException, number: int) -> None:
     if rank() == number:
         raise error
     print("here is the first", file=sys.stderr, flush=True)
-    distributed.wait()
+    distributed.barrier()
 
 
 @pytest.mark.parametrize("number", [0, 1])
@@ -278,11 +283,11 @@ def test_an_error_of_any_process_is_the_error_of_the_job(number, capfd):
 
 
 def stay(folder: Path) -> None:
-    distributed.wait()
+    distributed.barrier()
     (folder / str(rank())).write_text(str(os.getpid()))
-    if leads():
+    if is_main_process():
         time.sleep(60)
-    distributed.wait()
+    distributed.barrier()
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGKILL])
@@ -300,11 +305,11 @@ def test_a_signal_to_the_job_ends_its_processes_and_then_the_job(tmp_path, numbe
     end = time.monotonic() + 60
     while len(list(tmp_path.iterdir())) < 2 and time.monotonic() < end:
         time.sleep(0.05)
-    left = [psutil.Process(int(file.read_text())) for file in tmp_path.iterdir()]
-    assert len(left) == 2
+    remaining = [psutil.Process(int(file.read_text())) for file in tmp_path.iterdir()]
+    assert len(remaining) == 2
     os.kill(job, number)
     assert os.waitstatus_to_exitcode(os.waitpid(job, 0)[1]) == -number
-    alive = psutil.wait_procs(left, timeout=20 if number == signal.SIGKILL else 0)[1]
+    alive = psutil.wait_procs(remaining, timeout=20 if number == signal.SIGKILL else 0)[1]
     for process in alive:
         process.kill()
     assert not alive
@@ -350,22 +355,17 @@ def test_a_folder_that_cannot_be_made_is_one_message(tmp_path):
 # -- as users start it ---------------------------------------------------------------------------------------------
 
 
-def command(job: dict, encoder: Path, data, out: Path) -> list[str]:
-    """Data lie where the workflow would have them: .../{task}/{language}/train.parquet."""
-    files = []
-    for task, language in ((task["name"], code) for task in job["tasks"] for code in ("en", "xx")):
-        files.append(out.parent / "data" / task / language / "train.parquet")
-        files[-1].parent.mkdir(parents=True, exist_ok=True)
-        files[-1].write_bytes(data(task, language).read_bytes())
+def command(job: FinetuneSpec, encoder: Path, data, out: Path) -> list[str]:
+    files = [f"{name}={path}" for name, path in inputs(data, *(task.name for task in job.tasks)).items()]
     return [
-        *(sys.executable, "-m", "intermezzo", "finetune", "--spec", json.dumps(job)),
-        *("--model", str(encoder / "manifest.json"), "--data", *map(str, files)),
+        *(sys.executable, "-m", "intermezzo", "finetune", "--spec", job.canonical()),
+        *("--model", str(encoder / "manifest.json"), "--data", *files),
         *("--out", str(out), "--states", str(out.parent / "states")),
     ]
 
 
 def test_the_command_trains(data, encoder, tmp_path):
-    job = spec("colour") | {"processes": 2}
+    job = spec("colour").replace(processes=2)
     done = subprocess.run(command(job, encoder, data, tmp_path / "m"), capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     lines = done.stderr.splitlines()

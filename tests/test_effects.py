@@ -11,11 +11,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from intermezzo.evaluation.evaluate import evaluate
+from intermezzo.specs.evaluation import CodeStamps
 from intermezzo.tasks import load_task
 from intermezzo.tasks.formats import table
 from intermezzo.training.finetune import finetune
 from intermezzo.training.pretrain import pretrain
 from intermezzo.world import build
+from specifications import OPTIMISATION, evaluation, finetuning, pretraining, task
 
 RARE = ["fri", "qul"]
 LANGUAGES = ["en", *RARE]
@@ -24,14 +26,12 @@ SETTINGS = {
     "epochs": 4, "batch_size": 16, "learning_rate": 3e-3, "weight_decay": 0.01, "warmup": 0.1, "clip": 1.0,
     "max_length": 64, "stride": 16, "dropout": 0.0, "pooling": "cls", "freeze_embeddings": False,
 }  # fmt: skip
-ENCODER = {
-    "seed": 0, "threads": 1, "languages": LANGUAGES, "tokenizer": {"vocab_size": 1000},
-    "model": {"hidden_size": 32, "layers": 1, "heads": 2, "intermediate_size": 64, "max_length": 64},
-    "initialisation": "random", "language_alpha": 0.5, "mask_rate": 0.3,
-    "training": {
-        "steps": 300, "batch_size": 32, "learning_rate": 5e-3, "weight_decay": 0.01, "warmup": 0.1, "clip": 1.0,
-    },
-}  # fmt: skip
+ENCODER = pretraining(
+    languages=LANGUAGES,
+    tokenizer={"vocab_size": 1000},
+    model={"hidden_size": 32, "layers": 1, "heads": 2, "intermediate_size": 64, "max_length": 64},
+    training=OPTIMISATION | {"steps": 300, "batch_size": 32, "learning_rate": 5e-3},
+)
 
 
 @pytest.fixture(scope="module")
@@ -54,25 +54,24 @@ def world(tmp_path_factory):
 
 def train(world, model, name: str, *, shuffle: bool, weights: dict[str, float], examples: int):
     folder, data, _ = world
-    task = {"name": "pos", "format": TASK.format, "labels": list(TASK.labels), "partial_input": None}
     portions = [[code, weight, [code]] for code, weight in weights.items()]
-    task |= {"head": task["name"], "shuffle_labels": shuffle, "examples": examples, "portions": portions}
-    spec = {"phase": "target", "seed": 0, "threads": 1, "tasks": [task], "sampling": "proportional", "cap": None}
-    finetune(spec | {"temperature": 1.0, "training": SETTINGS}, model, data, folder / name, folder / "state")
+    entry = task("pos", TASK.format, TASK.labels, shuffle_labels=shuffle, examples=examples, portions=portions)
+    finetune(finetuning(entry, seed=0, settings=SETTINGS), model, data, folder / name, folder / "state")
     return folder / name
 
 
 def scores(world, model) -> dict[str, tuple[float, float]]:
     """Language -> (accuracy, accuracy of the most frequent tag), in points."""
     _, _, test = world
-    task = {"name": "pos", "format": TASK.format, "labels": list(TASK.labels), "metrics": ["accuracy"]}
-    spec = {"task": task | {"partial_input": None}, "languages": LANGUAGES, "threads": 1} | SETTINGS
+    values = {"name": "pos", "format": TASK.format, "labels": TASK.labels, "metrics": ["accuracy"]}
+    spec = evaluation(values, SETTINGS, LANGUAGES)
     outputs = {language: model / f"{language}.json" for language in LANGUAGES}
-    evaluate(spec, model, test, outputs, {}, support={}, cache=model / "cache", code={"predict": "", "score": ""})
+    evaluate(spec, model, test, outputs, {}, support={}, cache=model / "cache", code=CodeStamps())
     results = {language: json.loads(path.read_text()) for language, path in outputs.items()}
     return {k: (100 * r["metrics"]["accuracy"], 100 * r["majority"]["accuracy"]) for k, r in results.items()}
 
 
+@pytest.mark.slow
 def test_target_training_on_shuffled_labels_learns_nothing(world):
     encoder = world[0] / "encoder"
     true = scores(world, train(world, encoder, "true", shuffle=False, weights={"en": 1.0}, examples=300))
@@ -81,6 +80,7 @@ def test_target_training_on_shuffled_labels_learns_nothing(world):
     assert shuffled["en"][0] < shuffled["en"][1] + 5
 
 
+@pytest.mark.slow
 def test_the_mix_helps_rare_languages_and_shuffled_intermediate_labels_do_not(world):
     mixed, english = {"en": 0.5, "fri": 0.25, "qul": 0.25}, {"en": 1.0}
     rare = {}

@@ -1,14 +1,20 @@
 """Readers of retrieval, mining, supertags and unanswerable questions, on hand-written files; several files per part."""
 
+import io
 import json
 import logging
+import os
+import subprocess
+import sys
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from datasets import ClassLabel, Dataset, Features, List, Value
 
 from intermezzo.core.errors import UserError
 from intermezzo.sources import files
+from intermezzo.sources.files import parquet
 from intermezzo.sources.files.answers import sentence_spans
 from intermezzo.sources.files.reading import File
 from intermezzo.tasks import Task
@@ -400,3 +406,61 @@ def test_tag_names_are_checked_in_every_form_that_lists_are_written_in(feature, 
     pq.write_table(table, sink)
     with pytest.raises(UserError, match="its labels are 0 = O, 1 = I-PER"):
         read(tmp_path, monkeypatch, "tagging", [part], {"f": sink.getvalue().to_pybytes()})
+
+
+def test_labels_without_a_map_get_the_names_of_the_file(tmp_path, monkeypatch):
+    part = {"reader": "parquet", "path": "f", "fields": {"text": "p", "text_pair": None, "label": "label"}}
+    content = {"f": labelled(["entailment", "neutral", "contradiction"], [2, 0])}
+    rows = read(tmp_path, monkeypatch, "classification", [part], content)
+    assert [row["label"] for row in rows] == ["contradiction", "entailment"]
+    with pytest.raises(UserError, match=r"row 1 .*label is -1, not text"):  # how the hub marks rows without a label
+        read(tmp_path, monkeypatch, "classification", [part], {"f": labelled(["entailment"], [0, -1])})
+    for content in (labelled([], [0]), labelled(None, [0], {"_type": "FeatureOfTheFuture"})):
+        with pytest.raises(UserError, match="label is 0, not text"):
+            read(tmp_path, monkeypatch, "classification", [part], {"f": content})
+
+
+@pytest.mark.parametrize("field", ["label", "inner.label", "items.label"])
+def test_names_of_tags_are_found_in_nested_fields(field, tmp_path, monkeypatch):
+    names = ClassLabel(names=["O", "B-PER"])
+    record = {
+        "label": {"tokens": ["a", "b"], "label": [1, 0]},
+        "inner.label": {"tokens": ["a", "b"], "inner": {"label": [1, 0]}},
+        "items.label": {"tokens": ["a", "b"], "items": [{"label": 1}, {"label": 0}]},
+    }[field]
+    feature = {
+        "label": {"label": List(names)},
+        "inner.label": {"inner": {"label": List(names)}},
+        "items.label": {"items": List({"label": names})},
+    }[field]
+    sink = io.BytesIO()
+    Dataset.from_list([record], features=Features(feature | {"tokens": List(Value("string"))})).to_parquet(sink)
+    part = {"reader": "parquet", "path": "f", "fields": {"tokens": "tokens", "tags": field}}
+    (row,) = read(tmp_path, monkeypatch, "tagging", [part], {"f": sink.getvalue()})
+    assert row["tags"] == ["B-PER", "O"]
+
+
+def test_large_parquet_is_read_in_parts(tmp_path, monkeypatch):
+    monkeypatch.setattr(parquet, "BATCH_ROWS", 3)
+    part = {"reader": "parquet", "path": "f", "fields": {"text": "a", "text_pair": None}}
+    content = parquet_bytes([{"a": f"text {number}", "b": number} for number in range(10)])
+    rows = read(tmp_path, monkeypatch, "mlm", [part], {"f": content})
+    assert [(row["id"], row["text"]) for row in rows] == [(f"f:{number}", f"text {number}") for number in range(10)]
+
+
+def test_reading_parquet_leaves_no_cache_and_asks_no_network(tmp_path, monkeypatch):
+    """`datasets` reads the features of a file in memory; its cache and the hub are never touched."""
+    (tmp_path / "f").write_bytes(labelled(["entailment"], [0]))
+    program = (
+        "import sys; from pathlib import Path; from intermezzo.sources.files.reading import File\n"
+        "from intermezzo.sources.files import parquet\n"
+        "assert 'datasets' not in sys.modules\n"
+        "print(parquet.class_names(File(Path(sys.argv[1]), 'f'), 'label'))"
+    )
+    home = tmp_path / "home"
+    environment = {"HOME": str(home), "PATH": os.environ["PATH"], "HF_HUB_OFFLINE": "1"}
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(tmp_path)], env=environment, capture_output=True, text=True
+    )
+    assert done.stdout == "['entailment']\n", done.stderr
+    assert not home.exists()

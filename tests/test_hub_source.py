@@ -1,5 +1,6 @@
 """Source `hub`, dataset repositories: real column names against a stand-in of the hub, the lock file, bad input."""
 
+import json
 import os
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from intermezzo import sources
 from intermezzo.core.errors import UserError
 from intermezzo.sources import hub as hub_source
 from intermezzo.tasks import Task, layout
+from specifications import data
 
 NLI = ("entailment", "neutral", "contradiction")
 XNLI = {
@@ -60,11 +62,11 @@ def read(hub, tmp_path, monkeypatch):
 
     def read(parts, fmt="classification", labels=NLI, language="sw", split="test", **options):
         parts = [layout.expand(each(part, language, split))["data"][language][split][0] for part in parts]
-        data = {"hub": {"data": {language: {split: parts}}}}
-        task = Task(name="toy", description="toy", format=fmt, labels=labels, licence="none", sources=data, **options)
+        published = {"hub": {"data": {language: {split: parts}}}}
+        fields = {"name": "toy", "description": "toy", "licence": "none", "sources": published}
+        task = Task(format=fmt, labels=labels, **fields, **options)
         monkeypatch.setattr(hub_source, "load_task", lambda name: task)
-        spec = {"source": "hub", "task": "toy", "language": language, "split": split, "rows": None, "parts": parts}
-        return sources.read(spec | {"lock": "config/data.lock.yaml", "downloads": "results/.downloads"})
+        return sources.read(data("hub", "toy", language, split, parts=parts))
 
     return read
 
@@ -340,6 +342,29 @@ def test_bad_input_is_one_message_and_leaves_nothing(fault, change, message, hub
     assert not Path("config/data.lock.yaml").exists()
 
 
+def test_an_error_of_the_program_is_no_problem_of_the_network(hub, read, monkeypatch):
+    """It ends in a traceback, which names the line, and not in advice about the network."""
+    hub.commit("facebook/xnli", {"sw/test-0.parquet": xnli([0, 1])})
+    monkeypatch.setattr("intermezzo.sources.hub.repository.matching", lambda names, pattern: names.no_such_attribute)
+    with pytest.raises(AttributeError, match="no_such_attribute"):
+        read([XNLI])
+
+
+@pytest.mark.parametrize("endpoint", ["hub.example.org", "https://hub.example.org:port"])
+def test_an_endpoint_that_is_no_address(endpoint, hub, read, monkeypatch):
+    monkeypatch.setenv("HF_ENDPOINT", endpoint)
+    with pytest.raises(UserError, match=f"HF_ENDPOINT: '{endpoint}' is no address"):
+        read([XNLI])
+
+
+def test_a_reply_that_is_no_json(hub, read, monkeypatch):
+    """A login page of the network answers in place of the hub."""
+    hub.commit("facebook/xnli", {"sw/test-0.parquet": xnli([0, 1])})
+    monkeypatch.setattr("huggingface_hub.HfApi.dataset_info", lambda *_, **__: json.loads("<html>"))
+    with pytest.raises(UserError, match=r"cannot be downloaded \(JSONDecodeError"):
+        read([XNLI])
+
+
 def test_reordered_labels_do_not_pass(hub, read):
     hub.commit("facebook/xnli", {"sw/test-0.parquet": xnli([0], names=("contradiction", "neutral", "entailment"))})
     with pytest.raises(
@@ -359,6 +384,7 @@ def test_a_broken_lock_file_is_named(text, hub, read):
         read([XNLI])
 
 
+@pytest.mark.slow
 def test_many_processes_lock_together(hub, tmp_path):
     """A process per language in the real environment: HF_ENDPOINT and HF_HOME, then HF_HUB_OFFLINE."""
     codes = ("sw", "fr", "ur")
@@ -370,11 +396,10 @@ def test_many_processes_lock_together(hub, tmp_path):
     task |= {"licence": "none", "sources": {"hub": {"each": each}}}
     (folder / "own.yaml").write_text(yaml.safe_dump(task))
     code = (
-        "import sys; from intermezzo import sources; spec = {'source': 'hub', 'task': 'own', 'split': 'test',"
-        "'rows': None, 'language': sys.argv[1], 'lock': 'config/data.lock.yaml', 'downloads': 'd'};"
-        "print(len(sources.read(spec)))"
+        "import sys; from intermezzo import sources; from specifications import data;"
+        "print(len(sources.read(data('hub', 'own', sys.argv[1], 'test', downloads='d'))))"
     )
-    source = str(Path(__file__).parents[1] / "src")
+    source = os.pathsep.join(str(Path(__file__).parents[1] / name) for name in ("src", "tests"))
     environment = os.environ | {"HF_ENDPOINT": hub.endpoint, "HF_HOME": str(tmp_path / "home"), "PYTHONPATH": source}
 
     def run(more):

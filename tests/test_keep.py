@@ -12,6 +12,7 @@ from checkout import Checkout
 from intermezzo.config import load
 from intermezzo.core.errors import UserError
 from intermezzo.dag.experiment import Grid
+from intermezzo.dag.scheduling import Scheduling
 from intermezzo.execution import weight_leases
 
 SMALL = {"grid__mixes": ["en"], "grid__targets": ["pos", "retrieval"], "mixes__en+rare": None}
@@ -45,6 +46,7 @@ def rebuilt(checkout: Checkout) -> list[str]:
     )
 
 
+@pytest.mark.workflow
 def test_weights_go_and_manifests_stay(finished):
     assert kept(finished) == {"encoders"}
     results = finished.folder / "results"
@@ -55,11 +57,13 @@ def test_weights_go_and_manifests_stay(finished):
     assert not rebuilt(finished), "nothing is deleted before its last reader is done"
 
 
+@pytest.mark.workflow
 def test_a_second_run_has_nothing_to_do_whatever_is_kept(finished):
     assert finished.planned(**NONE) == set()
     assert finished.planned(**SMALL) == set()
 
 
+@pytest.mark.workflow
 def test_another_language_rebuilds_its_models_alone(checkout, tmp_path):
     """Every target model is read again, so its intermediate is too; no job but the evaluations is planned."""
     languages = {"languages__evaluation": ["en", "nor", "fri", "mor", "qul"]}
@@ -79,6 +83,7 @@ def test_another_language_rebuilds_its_models_alone(checkout, tmp_path):
         assert (other.folder / "results" / name).read_bytes() == (checkout.folder / "results" / name).read_bytes()
 
 
+@pytest.mark.workflow
 def test_one_more_target_leaves_the_others_alone(checkout):
     settings = {**NONE, "grid__targets": ["pos", "retrieval", "nli"]}
     planned = checkout.planned(**settings)
@@ -92,12 +97,14 @@ def test_one_more_target_leaves_the_others_alone(checkout):
     assert "intermediate: " in log.read_text(), "the intermediate was trained again by the job that reads it"
 
 
+@pytest.mark.workflow
 def test_a_metric_rebuilds_nothing(checkout):
     checkout.edit("evaluation/metrics/tagging.py", "\ndef ", "\nEDITED = True\n\n\ndef ")
     checkout.run(**NONE)
     assert not rebuilt(checkout) and kept(checkout) == {"encoders"}
 
 
+@pytest.mark.workflow
 def test_a_model_that_cannot_be_rebuilt_is_one_message(checkout):
     path = checkout.folder / "results/target/tiny/none/none/seed0/pos/manifest.json"
     manifest = json.loads(path.read_text())
@@ -190,12 +197,12 @@ def test_other_bits_are_refused(model, monkeypatch):
     ids=["all", "none", "final", "final without target training"],
 )
 def test_what_is_kept(settings, unkept):
-    assert Grid(load(settings)).unkept == unkept
+    assert Scheduling(Grid(load(settings))).unkept == unkept
 
 
 @pytest.mark.parametrize(("keep", "threads", "gpus"), [("all", 3, {}), ("none", 6, {"gpu": 2})])
 def test_an_evaluation_that_trains_again_has_what_the_training_had(keep, threads, gpus):
-    grid = Grid(load({"keep": {"target": keep}, "threads": 3, "processes": 2}))
-    assert grid.rebuilding[0] == threads
-    assert gpus.items() <= grid.rebuilding[1].items()
-    assert bool(grid.rebuilding[1]) == bool(gpus)
+    scheduling = Scheduling(Grid(load({"keep": {"target": keep}, "threads": 3, "processes": 2})))
+    assert scheduling.evaluation_threads == threads
+    assert gpus.items() <= scheduling.evaluation_gpus.items()
+    assert bool(scheduling.evaluation_gpus) == bool(gpus)

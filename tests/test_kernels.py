@@ -1,5 +1,6 @@
 """Our CPU kernels compute what PyTorch's do."""
 
+import json
 import os
 import subprocess
 import sys
@@ -9,9 +10,14 @@ import torch
 from torch import nn
 from torch.nn.functional import scaled_dot_product_attention
 
+import test_engine as engine
+from intermezzo.evaluation.predict import predictor
 from intermezzo.modeling import attention, kernels, packing
 from intermezzo.modeling.attention import Attention
-from intermezzo.modeling.kernels import MANY, accelerate, kept
+from intermezzo.modeling.kernels import SFC64_FROM, accelerate, dropout_masks
+from intermezzo.training.finetune import finetune
+from specifications import SETTINGS, prediction
+from toy_training import TASKS, inputs, rows, spec
 
 RUNS = ((2, 3), (1, 5), (3, 8))
 TOKENS = 35
@@ -25,13 +31,13 @@ def test_linear_layers_give_the_same_values_and_gradients(bias):
     ours[0].load_state_dict(plain.state_dict())
     accelerate(ours)
     assert (
-        type(ours[0]) is (kernels.Linear if kernels._ONEDNN else nn.Linear) and type(ours[1]) is nn.Linear
+        type(ours[0]) is (kernels.Linear if kernels.has_onednn_linear() else nn.Linear) and type(ours[1]) is nn.Linear
     )  # too small to gain
     results = []
     for layer in (plain, ours[0]):
         values = torch.linspace(-1, 1, 160 * 21).view(1, 21, 160).sin().requires_grad_()
-        made = layer(values)
-        results.append([made, *torch.autograd.grad(made.pow(2).sum(), [values, *layer.parameters()])])
+        out = layer(values)
+        results.append([out, *torch.autograd.grad(out.pow(2).sum(), [values, *layer.parameters()])])
     for one, other in zip(*results, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5)
     assert ours[0].double()(values.detach().double()).dtype == torch.float64
@@ -44,12 +50,12 @@ def test_dropout_drops_its_share_and_keeps_the_mean():
     model = nn.Sequential(nn.Dropout(0.1))
     accelerate(model)
     values = torch.ones(1000, 1001, requires_grad=True)
-    made = model(values)
-    dropped = (made == 0).float().mean()
-    assert abs(float(dropped) - 0.1) < 0.002 and abs(float(made.detach().mean()) - 1) < 0.002
-    made.sum().backward()
-    assert torch.equal(values.grad, made.detach())
-    rows = (made == 0).float()
+    out = model(values)
+    dropped = (out == 0).float().mean()
+    assert abs(float(dropped) - 0.1) < 0.002 and abs(float(out.detach().mean()) - 1) < 0.002
+    out.sum().backward()
+    assert torch.equal(values.grad, out.detach())
+    rows = (out == 0).float()
     assert float(rows.mean(0).std()) < 0.015 and float(rows.mean(1).std()) < 0.015
     assert torch.equal(model.eval()(values), values)
     torch.manual_seed(5)
@@ -58,12 +64,12 @@ def test_dropout_drops_its_share_and_keeps_the_mean():
     assert torch.equal(one, model(values))
 
 
-@pytest.mark.parametrize("counts", [(MANY - 5, 1), (MANY // 2, 6, MANY // 2)])
+@pytest.mark.parametrize("counts", [(SFC64_FROM - 5, 1), (SFC64_FROM // 2, 6, SFC64_FROM // 2)])
 def test_what_stays_is_drawn_anew_each_time_and_by_the_seed(counts):
-    """Fewer than MANY by PyTorch's generator, more by numpy's."""
+    """Fewer than SFC64_FROM by PyTorch's generator, more by numpy's."""
 
     def draw() -> tuple[list[torch.Tensor], float]:
-        drawn, factor = kept(counts, 0.25)
+        drawn, factor = dropout_masks(counts, 0.25)
         return list(drawn), factor
 
     torch.manual_seed(3)
@@ -89,11 +95,11 @@ def test_attention_with_dropout_is_that_of_each_sequence_with_the_same_draws(mon
     states = [torch.randn(TOKENS, HEADS, 4, dtype=torch.float64).transpose(0, 1).requires_grad_() for _ in range(3)]
     weights = torch.randn(TOKENS, HEADS, 4, dtype=torch.float64)
     torch.manual_seed(1)
-    made = Attention.apply(*states, RUNS, 0.5, rate)
+    out = Attention.apply(*states, RUNS, 0.5, rate)
     blocks = list(attention._blocks(HEADS, RUNS))
-    assert sum(block.numbers for block in blocks) == sum(HEADS * n * s * s for n, s in RUNS)
+    assert sum(block.numel for block in blocks) == sum(HEADS * n * s * s for n, s in RUNS)
     torch.manual_seed(1)
-    draws, factor = kept([block.numbers for block in blocks], rate)
+    draws, factor = dropout_masks([block.numel for block in blocks], rate)
     masks = [torch.zeros(HEADS, n, s, s, dtype=torch.int8) for n, s in RUNS]
     begins = [0, 6, 11]
     for block, stays in zip(blocks, draws, strict=True):
@@ -112,8 +118,8 @@ def test_attention_with_dropout_is_that_of_each_sequence_with_the_same_draws(mon
                 torch.testing.assert_close(parts[-1], plain)
             at += length
     expected = torch.cat(parts)
-    torch.testing.assert_close(made, expected, rtol=0, atol=1e-12)
-    ours, theirs = (torch.autograd.grad((out * weights).sum(), states) for out in (made, expected))
+    torch.testing.assert_close(out, expected, rtol=0, atol=1e-12)
+    ours, theirs = (torch.autograd.grad((result * weights).sum(), states) for result in (out, expected))
     torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-12)
 
 
@@ -123,26 +129,139 @@ def test_training_without_dropout_attends_as_pytorch_does(monkeypatch, lengths, 
     """Through the path that training takes, in float32, for rows that lie by token or by head."""
     torch.manual_seed(0)
     tokens, runs = sum(lengths), tuple((lengths.count(n), n) for n in sorted(set(lengths)))
-    made = [
+    layouts = [
         torch.randn(tokens, HEADS, 4).transpose(0, 1) if transposed else torch.randn(HEADS, tokens, 4) for _ in "qkv"
     ]
-    states = [part[None].requires_grad_() for part in made]
+    states = [part[None].requires_grad_() for part in layouts]
     weights = torch.randn(1, tokens, HEADS, 4)
-    found = []
+    results = []
     for ours in (True, False):
-        monkeypatch.setattr(packing, "applies", lambda _, ours=ours: ours)
+        monkeypatch.setattr(packing, "use_kernels", lambda _, ours=ours: ours)
         mixed, _ = packing.packed_attention(None, *states, None, 0.0, 0.5, runs)
         assert ("Attention" in mixed.grad_fn.next_functions[0][0].name()) == ours
-        found.append([mixed, *torch.autograd.grad(mixed, states, weights)])
-    torch.testing.assert_close(*found, rtol=1e-4, atol=1e-5)
+        results.append([mixed, *torch.autograd.grad(mixed, states, weights)])
+    torch.testing.assert_close(*results, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("given", ["1", "2", None])
-def test_one_thread_is_one_in_numpys_products_too(given):
+def attention_inputs() -> list[torch.Tensor]:
+    torch.manual_seed(0)
+    return [torch.randn(1, HEADS, TOKENS, 4, requires_grad=True) for _ in range(3)]
+
+
+@pytest.mark.parametrize("changed", ["key", "value", "query"])
+def test_attention_notices_what_is_changed_in_place_after_the_forward_pass(changed):
+    """As PyTorch's own operations do. The query is read no more: the gradient stays what it was."""
+    inputs = attention_inputs()
+    states = dict(zip(("query", "key", "value"), (x * 1 for x in inputs), strict=True))
+    out, _ = packing.packed_attention(None, *states.values(), None, 0.0, 0.5, RUNS)
+    expected = torch.autograd.grad(out.sum(), inputs, retain_graph=True)
+    states[changed].add_(1)
+    if changed == "query":
+        torch.testing.assert_close(torch.autograd.grad(out.sum(), inputs), expected, rtol=0, atol=0)
+    else:
+        with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+            out.sum().backward()
+
+
+def test_attention_has_no_second_derivative_and_says_so():
+    inputs = attention_inputs()
+    out, _ = packing.packed_attention(None, *inputs, None, 0.0, 0.5, RUNS)
+    (grad,) = torch.autograd.grad(out.pow(2).sum(), inputs[:1], create_graph=True)
+    with pytest.raises(RuntimeError, match="once_differentiable"):
+        grad.sum().backward()
+
+
+@pytest.fixture
+def no_private_operations(monkeypatch):
+    """A PyTorch whose private operations have gone, or take other arguments."""
+    checks = (kernels.has_onednn_linear, attention._has_softmax_backward)
+    monkeypatch.setattr(torch, "_softmax_backward_data", lambda *_: None)
+    monkeypatch.setattr(kernels, "_onednn_linear", lambda values, weight: values)
+    for check in checks:
+        check.cache_clear()
+    yield
+    monkeypatch.undo()
+    for check in checks:
+        check.cache_clear()
+
+
+def test_without_pytorchs_private_operations_its_public_ones_run(no_private_operations):
+    model = nn.Sequential(nn.Linear(160, 200), nn.Dropout(0.1))
+    accelerate(model)
+    assert [type(layer) for layer in model] == [nn.Linear, kernels.Dropout]
+    inputs = attention_inputs()
+    results = []
+    for plain in ("0", "1"):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv(kernels.PLAIN, plain)
+            out, _ = packing.packed_attention(None, *inputs, None, 0.0, 0.5, RUNS)
+        results.append([out, *torch.autograd.grad(out.pow(2).sum(), inputs)])
+    torch.testing.assert_close(*results, rtol=1e-4, atol=1e-5)
+
+
+# -- the switch ------------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def both_ways(monkeypatch):
+    """both_ways(function): its results with our operations and with PyTorch's; calls say which attention ran."""
+    monkeypatch.setattr(kernels, "MIN_WEIGHTS", 1)  # the toy encoder is small
+    calls = []
+    apply = Attention.apply
+    monkeypatch.setattr(packing.Attention, "apply", lambda *args: calls.append(args) or apply(*args))
+
+    def run(function):
+        results = []
+        for plain in ("0", "1"):
+            monkeypatch.setenv(kernels.PLAIN, plain)
+            calls.clear()
+            results.append(function())
+            assert bool(calls) == (plain == "0")
+        return results
+
+    return run
+
+
+@pytest.mark.parametrize("name", ["colour", "choice", "tags", "where", "text", "find"])
+def test_the_switch_runs_pytorchs_operations_with_the_same_loss_and_gradient(encoder, both_ways, name):
+    def compute() -> dict[str, torch.Tensor]:
+        work = engine.batches(encoder, name)
+        work.system.float()
+        layers = {type(module) for module in work.system["encoder"].modules()}
+        assert (nn.Linear in layers and nn.Dropout in layers) == kernels.plain_kernels()
+        loss, gradients = engine.gradients(work)
+        return gradients | {"loss": torch.tensor(loss)}
+
+    ours, plain = both_ways(compute)
+    assert ours.keys() == plain.keys() and len(ours) > 20
+    for key, value in ours.items():
+        torch.testing.assert_close(value, plain[key], rtol=1e-4, atol=1e-5, msg=key)
+
+
+@pytest.mark.parametrize("name", ["colour", "tags", "where"])
+def test_the_switch_changes_no_training_and_no_prediction_beyond_float_error(
+    data, encoder, both_ways, tmp_path, name, monkeypatch
+):
+    task = TASKS[name] | {"name": name}
+
+    def train() -> tuple[list[float], list]:
+        out = tmp_path / os.environ[kernels.PLAIN]
+        finetune(spec(name, dropout=0.0), encoder, inputs(data, name), out, tmp_path / "state")
+        losses = [json.loads(line)["loss"] for line in (out / "log.jsonl").read_text().splitlines()]
+        return losses, predictor(prediction(task, SETTINGS), out)(rows(name, 40, 3), "en")
+
+    (losses, predictions), (plain_losses, plain_predictions) = both_ways(train)
+    assert len(losses) == 12 and losses == pytest.approx(plain_losses, abs=1e-4)
+    assert predictions == plain_predictions
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("threads_variable", ["1", "2", None])
+def test_one_thread_is_one_in_numpys_products_too(threads_variable):
     """Attention multiplies by numpy, whose library has threads of its own."""
     program = "from intermezzo.training.hardware import use_threads; use_threads(1); import threadpoolctl; "
     program += "print({p['num_threads'] for p in threadpoolctl.threadpool_info() if p['user_api'] == 'blas'})"
     environment = {name: value for name, value in os.environ.items() if not name.endswith("_NUM_THREADS")}
-    environment |= {"OPENBLAS_NUM_THREADS": given} if given else {}
+    environment |= {"OPENBLAS_NUM_THREADS": threads_variable} if threads_variable else {}
     said = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True)
     assert said.stdout.strip() == "{1}"

@@ -90,6 +90,7 @@ def begun(programs: list[subprocess.Popen]) -> list[subprocess.Popen]:
 # -- killed runs ---------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.workflow
 def test_after_kill_9_the_same_command_goes_on(checkout):
     slow(checkout, "training/finetune.py", "weights = save_encoder(")
     run = started(checkout, f"{MODEL}/manifest.json")
@@ -109,6 +110,7 @@ def test_after_kill_9_the_same_command_goes_on(checkout):
     assert json.loads((checkout.folder / MODEL / "manifest.json").read_text())["kind"] == "target"
 
 
+@pytest.mark.workflow
 def test_a_partial_file_is_never_taken_for_whole(checkout):
     """A file at its final place, from a job that did not end: made again, also when it looks whole."""
     slow(checkout, "cli/stages.py", "table = formats.table(sources.read")
@@ -125,6 +127,7 @@ def test_a_partial_file_is_never_taken_for_whole(checkout):
     assert table != (checkout.folder / "results/data/world/text/en/train.parquet").read_bytes()
 
 
+@pytest.mark.workflow
 def test_two_runs_in_one_folder_end_in_one_message(checkout):
     slow(checkout, "cli/stages.py", "table = formats.table(sources.read")
     run = started(checkout, "results/data/world/pos/en/train.parquet")
@@ -145,6 +148,7 @@ ON_A_NODE = ("--mode", "remote", "--no-hooks", "--force", "--nolock", "--ignore-
 JOB = "train_target:encoder=tiny,intermediate=none,mix=none,seed=0,target=pos"
 
 
+@pytest.mark.workflow
 def test_what_a_job_finished_after_its_run_was_killed_is_taken_over_unless_something_changed(checkout):
     slow(checkout, "training/finetune.py", "weights = save_encoder(")
     run = started(checkout, f"{MODEL}/manifest.json")
@@ -249,6 +253,7 @@ def test_without_hard_links_a_training_is_made_again(make, monkeypatch):
     assert make(OUT, "a") == 2
 
 
+@pytest.mark.workflow
 def test_a_second_process_waits_and_takes_over(tmp_path, monkeypatch):
     """An orphan and the job that comes again: one trains, the other takes its result."""
     monkeypatch.chdir(tmp_path)
@@ -459,6 +464,7 @@ needs_mounts = pytest.mark.skipif(
 )
 
 
+@pytest.mark.workflow
 @needs_mounts
 def test_a_full_disk_ends_in_one_message_per_job_and_leaves_nothing_half(checkout):
     mount = f"mount -t tmpfs -o size=48k tmpfs results/target && mkdir -p {MODEL}"
@@ -470,6 +476,7 @@ def test_a_full_disk_ends_in_one_message_per_job_and_leaves_nothing_half(checkou
     checkout.run(f"{MODEL}/manifest.json")
 
 
+@pytest.mark.workflow
 @needs_mounts
 def test_a_read_only_folder_ends_in_one_message(checkout):
     done = inside(
@@ -480,6 +487,7 @@ def test_a_read_only_folder_ends_in_one_message(checkout):
     assert output.count("not writable") == 1 and "Traceback" not in output, output
 
 
+@pytest.mark.workflow
 def test_an_input_that_vanishes_is_named(checkout):
     """Between the plan and the job: the data file of a training is deleted while the job before it runs."""
     slow(checkout, "training/finetune.py", "use_threads(spec")

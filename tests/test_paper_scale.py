@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import random
@@ -17,14 +18,17 @@ import pytest
 import yaml
 
 from checkout import ROOT
-from intermezzo import languages, sources
+from intermezzo import sources
 from intermezzo.cli.main import main
 from intermezzo.config import Config, load
 from intermezzo.dag.experiment import Grid
+from intermezzo.dag.inputs import Inputs
 from intermezzo.dag.specs import Specs
 from intermezzo.planning.comparisons import Offer, choose
 from intermezzo.planning.jobs import jobs_of
-from intermezzo.tasks import load_task
+from intermezzo.specs.base import read
+from intermezzo.specs.data import DataSpec
+from intermezzo.tasks import RESOURCES, load_task
 
 PAPER_SCALE = ("phang2020", "rare_mix", "rare_native", "xtreme_r")
 ASKED = ("phang2020", "rare_mix", "xtreme_r")
@@ -72,12 +76,18 @@ def test_phang2020_is_the_whole_grid(folder):
     assert config.grid.intermediates == [*NINE, "multitask", *beside, "multitask+mlm"]
     for name in ("multitask", "multitask+mlm"):
         assert config.intermediate(name).tasks == NINE and config.intermediate(name).cap
+    lines = (
+        line
+        for line in (RESOURCES / "languages.tsv").read_text(encoding="utf-8").splitlines()
+        if not line.startswith("#")
+    )
+    xtreme = {row["code"] for row in csv.DictReader(lines, delimiter="\t") if row["xtreme"] == "yes"}
     for name in (*NINE, "multitask"):
         alone, with_text = config.intermediate(name), config.intermediate(f"{name}+mlm")
         assert alone.mlm.share == 0 < with_text.mlm.share
         same = {"mlm": None, "mixes": None}
         assert alone.model_copy(update=same) == with_text.model_copy(update=same), "they differ by the text alone"
-        assert set(with_text.mlm.languages) == {code for code, one in languages.table("hub").items() if one.xtreme}
+        assert set(with_text.mlm.languages) == xtreme
     assert len(config.intermediate("mnli+mlm").mlm.languages) == 40 and load_task("mlm").format == "mlm"
     assert len(config.grid.targets) == 9 and len(config.grid.seeds) == 3
     runs = Counter((run.intermediate, run.mix) for run in Grid(config).intermediate_runs)
@@ -101,13 +111,14 @@ def test_the_summary_knows_the_order_of_the_mixes(folder):
 # -- dry runs ------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.workflow
 @pytest.mark.parametrize("experiment", ASKED)
 def test_a_dry_run_over_stand_in_data_plans_the_jobs_of_the_grid(experiment, folder):
     """With every data file there, what is planned is the encoder and what follows it, as many as the price list has."""
     one = {"grid": {"seeds": [0], "encoders": config_of(experiment).grid.encoders[:1]}}
     Path("one.yaml").write_text(yaml.safe_dump(one))
     grid = Grid(config_of(experiment, one))
-    for path in grid.data_paths():
+    for path in Inputs(grid).data_paths():
         Path(path).parent.mkdir(parents=True, exist_ok=True)
         Path(path).touch()
     command = [sys.executable, "-m", "snakemake", "-n", "-q", "rules", "-s", str(ROOT / "Snakefile"), "--configfile"]
@@ -125,15 +136,16 @@ def test_ccg_is_read_from_files_beside_a_hub(folder):
     rows = {}
     for split in ("train", "dev"):
         keys = SimpleNamespace(source="files", task="ccg", language="en", split=split)
-        rows[split] = sources.read(json.loads(specs.spec_data(keys)))
+        rows[split] = sources.read(read(DataSpec, specs.spec_data(keys)))
     assert len(rows["train"]) == 20 and len(rows["dev"]) == 1
     assert rows["dev"][0] == {"id": "wsj_0001.1", "tokens": ["Vinken", "smiles"], "tags": ["NP", "S[dcl]\\NP"]}
-    assert "results/data/files/ccg/en/train.parquet" in specs.grid.data_paths()
+    assert "results/data/files/ccg/en/train.parquet" in specs.inputs.data_paths()
 
 
 # -- prices and parts ----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("experiment", PAPER_SCALE)
 def test_every_one_has_a_price(experiment, folder, capsys):
     assert main(["plan", "--configfile", str(file_of(experiment)), "--json", "plan.json"]) == 0

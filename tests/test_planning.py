@@ -16,9 +16,11 @@ from checkout import ROOT, TINY, Checkout
 from intermezzo.cli.main import main
 from intermezzo.config import load
 from intermezzo.core.errors import UserError
+from intermezzo.dag.encoder_size import Shape, shape_of
 from intermezzo.dag.experiment import Grid
+from intermezzo.dag.inputs import Inputs
 from intermezzo.dag.requests import Requests
-from intermezzo.planning.amounts import Amounts, _cut
+from intermezzo.planning.amounts import Amounts, cut
 from intermezzo.planning.comparisons import Choice, Offer, choose, price_of
 from intermezzo.planning.costs import Cost
 from intermezzo.planning.estimate import make
@@ -28,8 +30,8 @@ from intermezzo.planning.past import Past, Took
 from intermezzo.planning.rates import FIELDS, Line, Rates
 from intermezzo.planning.review import remember, review
 from intermezzo.planning.schedule import schedule, weights_at_most
-from intermezzo.planning.shapes import Shape, shape_of
 from intermezzo.planning.show import render, render_review
+from intermezzo.tasks.formats import load_format
 
 LARGE_SCALE = ("phang2020", "xtreme_r")
 
@@ -59,6 +61,7 @@ def finished(tmp_path_factory) -> Checkout:
 # -- jobs ----------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.workflow
 def test_jobs_are_those_of_the_workflow(tmp_path):
     """As many as Snakemake plans, each after what it needs."""
     jobs = jobs_of(Grid(load(ROOT / TINY)))
@@ -76,6 +79,7 @@ def test_translated_data_needs_the_english():
     assert made and all(job.needs == ("data/world/nli/en/train",) for job in made)
 
 
+@pytest.mark.workflow
 def test_after_a_run_all_is_done_and_a_change_undoes_what_snakemake_would(finished, monkeypatch):
     monkeypatch.chdir(finished.folder)
     assert make(load(ROOT / TINY)).todo == {}
@@ -87,6 +91,7 @@ def test_after_a_run_all_is_done_and_a_change_undoes_what_snakemake_would(finish
     assert len(make(load(ROOT / TINY, seeds)).todo) == len(finished.planned(grid__seeds=[0, 1]))
 
 
+@pytest.mark.workflow
 def test_a_deleted_model_is_to_be_made_with_all_that_follows(finished, tmp_path, monkeypatch):
     checkout = finished.copy(tmp_path / "checkout")
     monkeypatch.chdir(checkout.folder)
@@ -98,6 +103,7 @@ def test_a_deleted_model_is_to_be_made_with_all_that_follows(finished, tmp_path,
 # -- tokens --------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.workflow
 def test_tokens_are_those_of_the_trainings(finished, monkeypatch):
     """Prepared data is read with the encoder's tokenizer: estimates and logs differ by the sample alone."""
     monkeypatch.chdir(finished.folder)
@@ -109,6 +115,7 @@ def test_tokens_are_those_of_the_trainings(finished, monkeypatch):
         assert plan.costs[path].tokens == pytest.approx(last["tokens"], rel=0.15), path
 
 
+@pytest.mark.workflow
 def test_before_the_data_is_prepared_tokens_are_nearly_those(empty, finished):
     plan = make(load(ROOT / TINY))
     for path, job in plan.jobs.items():
@@ -132,12 +139,12 @@ def test_more_epochs_more_examples_and_other_budgets_are_more_tokens(empty):
 
 
 def test_contexts_are_read_in_windows():
-    assert _cut([(10, 50)], "span", 128, 64) == (1, 64)
+    assert cut(load_format("span"), [(10, 50)], 128, 64) == (1, 64)
     # 114 tokens of room, 42 of overlap (a third of the length): 72 new ones per further window
-    windows, tokens = _cut([(10, 200)], "span", 128, 64)
+    windows, tokens = cut(load_format("span"), [(10, 200)], 128, 64)
     assert (windows, tokens) == (3, 200 + 3 * 14 + 2 * 42)
-    assert _cut([(100, 100)], "classification", 128, 64) == (1, 128)
-    assert _cut([(10, 5)] * 4, "multiple_choice", 128, 64) == (4, 4 * 19)
+    assert cut(load_format("classification"), [(100, 100)], 128, 64) == (1, 128)
+    assert cut(load_format("multiple_choice"), [(10, 5)] * 4, 128, 64) == (4, 4 * 19)
 
 
 def test_rows_are_those_of_the_configuration_and_the_task_files(empty):
@@ -151,6 +158,7 @@ def test_rows_are_those_of_the_configuration_and_the_task_files(empty):
 # -- rates ---------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_parameters_are_those_of_the_model():
     from transformers import XLMRobertaConfig, XLMRobertaModel
 
@@ -241,6 +249,7 @@ def test_past_jobs_correct_their_kind_and_no_other_encoder():
     assert on_gpu.alone(cost(1, "h200"), 1) == 60 and on_gpu.alone(cost(1), 2) == 60
 
 
+@pytest.mark.workflow
 def test_the_review_says_what_the_jobs_took(finished, monkeypatch):
     monkeypatch.chdir(finished.folder)
     plan = make(load(ROOT / TINY))
@@ -390,6 +399,7 @@ def test_values_change_the_choice_and_unknown_ones_are_named(empty):
         offer(plan, {"qa": -1})
 
 
+@pytest.mark.workflow
 def test_done_jobs_cost_nothing(finished, monkeypatch):
     monkeypatch.chdir(finished.folder)
     plan = make(load(ROOT / TINY, {"grid": {"intermediates": ["nli", "qa"]}}))
@@ -459,6 +469,7 @@ def test_bad_input_is_one_message(arguments, message, empty, capsys):
     assert capsys.readouterr().err.count(message) == 1
 
 
+@pytest.mark.workflow
 def test_words_fit_an_empty_and_a_finished_plan(finished, empty, monkeypatch):
     assert "Wall time on 3 workers" in render(make(load(), workers=3))
     monkeypatch.chdir(finished.folder)
@@ -539,7 +550,7 @@ def test_an_evaluation_that_trains_its_model_again_asks_for_that_too(empty):
 def test_requests_open_no_data(empty, monkeypatch):
     """Every job reads the Snakefile again: prepared data is not counted, the world not made."""
     grid = Grid(load(ROOT / TINY))
-    for path in map(Path, grid.data_paths()):
+    for path in map(Path, Inputs(grid).data_paths()):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("no Parquet")
     monkeypatch.setattr("intermezzo.world.build", lambda _: pytest.fail("made the world"))

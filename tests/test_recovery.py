@@ -13,6 +13,8 @@ import yaml
 
 from checkout import Checkout
 
+pytestmark = pytest.mark.workflow
+
 RARE = ["fri", "mor", "qul", "tiw"]
 EXPERIMENT = {
     "grid": {

@@ -299,6 +299,26 @@ CHANGES: dict[str, Row] = {
     ),
     "code that all training imports (the loop's gradient)": Row(AFTER_ENCODER, edit=code("training/gradient.py")),
     "code of one format's head": Row("Train target pos|Evaluate pos|Summarize", edit=code("modeling/heads/tagging.py")),
+    "code of one format (its columns, checks and controls)": Row(
+        "Prepare pos|Train target pos|Evaluate pos|Summarize", edit=code("tasks/formats/tagging.py")
+    ),
+    "a format's list of metrics, assumed lengths and submission files": Row(
+        edit=several(
+            code("tasks/formats/tagging.py", 'Metric("pos_f1"))', 'Metric("pos_f1"), Metric("other"))'),
+            code("tasks/formats/tagging.py", "Lengths(27, 0", "Lengths(28, 0"),
+            code("tasks/formats/tagging.py", 'return "\\n".join(', 'return "\\n\\n".join('),
+            code("tasks/submission_files.py"),
+        )
+    ),
+    "a format added": Row(
+        edit=lambda checkout: (
+            [
+                (checkout.folder / "src" / "intermezzo" / home / "added.py").write_text("ADDED = True\n")
+                for home in ("tasks/formats", "modeling/heads", "evaluation/metrics")
+            ]
+            and None
+        )
+    ),
     "code of prediction": Row("Evaluate|Summarize", edit=code("evaluation/predict.py")),
     "code of one format's metric": Row("Evaluate pos|Summarize", edit=code("evaluation/metrics/tagging.py")),
     "code of the analysis": Row("Summarize", edit=code("analysis/intervals.py")),
@@ -318,7 +338,7 @@ CHANGES: dict[str, Row] = {
     "resources, priority and message of a rule": Row(
         edit=several(
             file("workflow/rules/target.smk", 'requests.memory("target")', "5000"),
-            file("workflow/rules/target.smk", "priority: grid.target_priority", "priority: 7"),
+            file("workflow/rules/target.smk", "priority: scheduling.target_priority", "priority: 7"),
             file("workflow/rules/evaluate.smk", 'requests.time("evaluation")', "300"),
         )
     ),
@@ -424,6 +444,7 @@ def test_the_table_and_this_test_have_the_same_rows():
     assert len(table()) >= 25
 
 
+@pytest.mark.workflow
 @pytest.mark.parametrize("change", [name for name, row in CHANGES.items() if row.reruns or row.new])
 def test_what_reruns(change, checkout, planner, jobs):
     row = CHANGES[change]
@@ -437,6 +458,7 @@ def test_what_reruns(change, checkout, planner, jobs):
     assert str(len(planned)) == table()[change]
 
 
+@pytest.mark.workflow
 def test_what_reruns_nothing(checkout, planner):
     """All changes at once: none can undo another."""
     settings: dict[str, Any] = {}
@@ -486,6 +508,7 @@ def published(planner, tmp_path_factory) -> tuple[Checkout, dict[str, Any]]:
     return checkout, settings
 
 
+@pytest.mark.workflow
 @pytest.mark.parametrize("change", PUBLISHED)
 def test_published_data_and_encoders(change, published, planner, tmp_path):
     checkout, settings = published  # changed where it lies, as absolute paths of published files are tracked
@@ -514,6 +537,7 @@ def why(checkout: Checkout, settings: dict[str, Any], *targets: str) -> str:
     return done.stdout
 
 
+@pytest.mark.workflow
 def test_why_names_the_key_its_values_and_the_jobs(checkout):
     settings = {"training": {"target": {"learning_rate": 0.002}}, "languages": {"evaluation": ["en", "nor", "fri"]}}
     said = why(checkout, settings)
@@ -525,6 +549,7 @@ def test_why_names_the_key_its_values_and_the_jobs(checkout):
     assert only.startswith("results/eval/tiny/none/none/seed0/pos/en.json: 2 jobs would run\n")
 
 
+@pytest.mark.workflow
 def test_why_names_the_module_the_file_and_what_follows(checkout):
     code("evaluation/metrics/tagging.py")(checkout)
     rewrite("results/data/world/nli/en/train.parquet")(checkout)
@@ -535,6 +560,7 @@ def test_why_names_the_module_the_file_and_what_follows(checkout):
     assert "Evaluate nli on tiny/none/none/seed0" in follows and "Summarize all scores" in follows
 
 
+@pytest.mark.workflow
 def test_why_says_when_there_is_nothing_and_when_there_is_no_such_target(checkout):
     assert why(checkout, {}) == "the experiment: nothing would run, everything is up to date\n"
     with pytest.raises(AssertionError, match="No rule to produce results/nothing"):

@@ -17,6 +17,8 @@ sys.path.insert(0, str(ROOT / "benchmarks"))
 
 import dag
 
+pytestmark = pytest.mark.workflow
+
 SNAKEMAKE = """
 import os, sys
 from snakemake import cli

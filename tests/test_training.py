@@ -14,21 +14,26 @@ import torch
 from intermezzo.core.errors import UserError
 from intermezzo.evaluation.evaluate import evaluate, read_predictions
 from intermezzo.modeling.encoder import import_encoder, load_encoder
+from intermezzo.specs.evaluation import CodeStamps
+from intermezzo.specs.finetuning import FinetuneSpec
+from intermezzo.specs.importing import ImportSpec
 from intermezzo.tasks.formats import table
 from intermezzo.training import states
 from intermezzo.training.finetune import finetune, plan
 from intermezzo.training.pretrain import pretrain
-from toy_training import ANIMALS, COLOURS, PRETRAIN, SETTINGS, TASKS, inputs, rows, spec, weights
+from specifications import SETTINGS, evaluation
+from toy_training import ANIMALS, COLOURS, PRETRAIN, TASKS, inputs, rows, spec, weights
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["colour", "choice", "tags", "where"])
 def test_every_format_learns_and_is_scored_per_language(data, encoder, tmp_path, name):
     finetune(spec(name, epochs=25), encoder, inputs(data, name), tmp_path / "m", tmp_path / "s")
     languages = ["en", "xx"]
-    job = {"task": TASKS[name] | {"name": name, "partial_input": None}, "threads": 1, "languages": languages} | SETTINGS
+    job = evaluation(TASKS[name] | {"name": name}, SETTINGS, languages)
     outputs = {language: tmp_path / f"{language}.json" for language in languages}
     test = {language: data(name, language) for language in languages}
-    code = {"predict": "p", "score": "s"}
+    code = CodeStamps(predict="p", score="s")
     evaluate(job, tmp_path / "m", test, outputs, {"target": name}, support={}, cache=tmp_path / "c", code=code)
     for language in languages:
         result = json.loads(outputs[language].read_text())
@@ -60,7 +65,7 @@ def test_multitask_trains_a_head_per_task_and_model_opens_in_transformers(data, 
 
 def test_same_seed_same_bytes_and_another_seed_others(data, encoder, tmp_path):
     for name, seed in (("a", 1), ("b", 1), ("c", 2)):
-        finetune(spec("tags") | {"seed": seed}, encoder, inputs(data, "tags"), tmp_path / name, tmp_path / "s")
+        finetune(spec("tags").replace(seed=seed), encoder, inputs(data, "tags"), tmp_path / name, tmp_path / "s")
     assert weights(tmp_path / "a") == weights(tmp_path / "b") != weights(tmp_path / "c")
 
 
@@ -71,7 +76,7 @@ def die(monkeypatch):
     monkeypatch.setattr(states, "SAVE_SHARE", float("inf"))
     save, written = states.State.save, []
 
-    def at(file: str, last: int) -> list[tuple[str, int]]:
+    def kill_after(file: str, last: int) -> list[tuple[str, int]]:
         def save_and_die(state, step, progress):
             save(state, step, progress)
             written.append((state.path.name, step))
@@ -81,17 +86,17 @@ def die(monkeypatch):
         monkeypatch.setattr(states.State, "save", save_and_die)
         return written
 
-    return at
+    return kill_after
 
 
 def test_a_killed_run_resumes_to_identical_weights(data, encoder, tmp_path, die):
-    job, given = spec("colour", "where"), inputs(data, "colour", "where")
-    finetune(job, encoder, given, tmp_path / "whole", tmp_path / "s")
+    job, paths = spec("colour", "where"), inputs(data, "colour", "where")
+    finetune(job, encoder, paths, tmp_path / "whole", tmp_path / "s")
     die("state0.pt", 5)
     with pytest.raises(KeyboardInterrupt):
-        finetune(job, encoder, given, tmp_path / "killed", tmp_path / "s")
+        finetune(job, encoder, paths, tmp_path / "killed", tmp_path / "s")
     assert not (tmp_path / "killed" / "manifest.json").exists()
-    finetune(job, encoder, given, tmp_path / "killed", tmp_path / "s")
+    finetune(job, encoder, paths, tmp_path / "killed", tmp_path / "s")
     assert weights(tmp_path / "killed") == weights(tmp_path / "whole")
     assert (tmp_path / "killed" / "manifest.json").read_text() == (tmp_path / "whole" / "manifest.json").read_text()
     logs = [
@@ -101,43 +106,41 @@ def test_a_killed_run_resumes_to_identical_weights(data, encoder, tmp_path, die)
     assert logs[0] == logs[1] == list(range(1, 25))
 
 
-def in_turn() -> dict:
+def in_turn() -> FinetuneSpec:
     """`colour`, then `shade` (the same task by another name), with one head: XCOPA's protocol in small."""
-    job = spec("colour", "shade") | {"sampling": "in_turn"}
-    return job | {"tasks": [task | {"head": "colour"} for task in job["tasks"]]}
+    job = spec("colour", "shade")
+    return job.replace(sampling="in_turn", tasks=tuple(task.replace(head="colour") for task in job.tasks))
 
 
 def test_tasks_in_turn_share_a_head_and_resume_in_the_second_stage(data, encoder, tmp_path, die):
     from safetensors.torch import load_file
 
-    job, given = in_turn(), inputs(data, "colour", "shade")
-    finetune(job, encoder, given, tmp_path / "whole", tmp_path / "s")
+    job, paths = in_turn(), inputs(data, "colour", "shade")
+    finetune(job, encoder, paths, tmp_path / "whole", tmp_path / "s")
     heads = load_file(tmp_path / "whole" / "heads.safetensors")
     assert {key.split(".")[0] for key in heads} == {"colour"}
     assert json.loads((tmp_path / "whole" / "manifest.json").read_text())["steps"] == 24
     written = die("state1.pt", 5)
     with pytest.raises(KeyboardInterrupt):
-        finetune(job, encoder, given, tmp_path / "killed", tmp_path / "s")
+        finetune(job, encoder, paths, tmp_path / "killed", tmp_path / "s")
     written.clear()
-    finetune(job, encoder, given, tmp_path / "resumed", tmp_path / "s")
+    finetune(job, encoder, paths, tmp_path / "resumed", tmp_path / "s")
     assert written[0] == ("state1.pt", 6)
     assert weights(tmp_path / "resumed") == weights(tmp_path / "whole")
 
 
 def test_labels_from_data_are_in_the_manifest_and_predictions_use_them(data, encoder, tmp_path):
     job = spec("tags", epochs=10)
-    job["tasks"][0]["labels"] = "from_data"
+    job = job.replace(tasks=(job.tasks[0].replace(labels="from_data"),))
     finetune(job, encoder, inputs(data, "tags"), tmp_path / "m", tmp_path / "s")
     assert json.loads((tmp_path / "m" / "manifest.json").read_text())["labels"] == {"tags": ["A", "C", "X"]}
-    task = TASKS["tags"] | {"name": "tags", "partial_input": None, "labels": "from_data"}
-    job = {"task": task, "threads": 1, "languages": ["en"]} | SETTINGS
-    given, outputs = {"en": data("tags", "en")}, {"en": tmp_path / "en.json"}
-    evaluate(
-        job, tmp_path / "m", given, outputs, {}, support={}, cache=tmp_path / "c", code={"predict": "", "score": ""}
-    )
+    job = evaluation(TASKS["tags"] | {"name": "tags", "labels": "from_data"}, SETTINGS, ["en"])
+    paths, outputs = {"en": data("tags", "en")}, {"en": tmp_path / "en.json"}
+    evaluate(job, tmp_path / "m", paths, outputs, {}, support={}, cache=tmp_path / "c", code=CodeStamps())
     assert json.loads(outputs["en"].read_text())["metrics"]["accuracy"] > 0.8
 
 
+@pytest.mark.slow
 def test_masked_text_is_an_intermediate_task_that_starts_from_the_pretrained_head(data, encoder, tmp_path):
     def loss(folder, name, **changes) -> float:
         finetune(spec("text", **changes), folder, inputs(data, "text"), tmp_path / name, tmp_path / "s")
@@ -166,27 +169,31 @@ def test_a_diverging_loss_is_one_message(data, encoder, tmp_path):
     assert not (tmp_path / "m" / "manifest.json").exists()
 
 
-def test_only_new_languages_are_predicted_and_results_do_not_change(data, encoder, tmp_path, capsys):
-    job = {"task": TASKS["pairs"] | {"name": "pairs", "partial_input": None}, "threads": 1, "layer": 0, "center": True}
-    job |= SETTINGS | {"pooling": "mean"}
+def test_only_new_languages_are_predicted_and_results_do_not_change(data, encoder, tmp_path, caplog):
+    task = TASKS["pairs"] | {"name": "pairs"}
+    settings = SETTINGS | {"pooling": "mean", "layer": 0, "center": True}
 
-    def run(*languages: str, **code: str) -> dict[str, str]:
+    def run(*languages: str, metrics: tuple[str, ...] = (), **code: str) -> dict[str, str]:
+        caplog.clear()
         outputs = {language: tmp_path / f"{language}.json" for language in languages}
-        given = {language: data("pairs", language) for language in languages}
-        both = {"predict": "p", "score": "s"} | code
-        whole = job | {"languages": list(languages)}
-        evaluate(whole, encoder, given, outputs, {}, support={}, cache=tmp_path / "c", code=both)
+        paths = {language: data("pairs", language) for language in languages}
+        both = CodeStamps(**{"predict": "p", "score": "s"} | code)
+        whole = evaluation(task | {"metrics": metrics}, settings, languages)
+        with caplog.at_level("INFO", "intermezzo"):
+            evaluate(whole, encoder, paths, outputs, {}, support={}, cache=tmp_path / "c", code=both)
         return {language: path.read_text() for language, path in outputs.items()}
 
     first = run("xx")
-    assert "predicted: xx; from the cache: none" in capsys.readouterr().err
+    assert "predicted: xx; from the cache: none" in caplog.text
     second = run("xx", "yy")
-    assert "predicted: yy; from the cache: xx" in capsys.readouterr().err
+    assert "predicted: yy; from the cache: xx" in caplog.text
     assert second["xx"] == first["xx"] and json.loads(first["xx"])["metrics"]["accuracy"] > 0.3
     run("xx", score="other")
-    assert "predicted: none" in capsys.readouterr().err
+    assert "predicted: none" in caplog.text
+    run("xx", metrics=("accuracy",))
+    assert "predicted: none" in caplog.text
     run("xx", predict="other")
-    assert "predicted: xx" in capsys.readouterr().err
+    assert "predicted: xx" in caplog.text
 
 
 def test_cooccurrence_brings_translations_together(data, tmp_path):
@@ -196,13 +203,13 @@ def test_cooccurrence_brings_translations_together(data, tmp_path):
     translated = dict(
         zip([*COLOURS, *ANIMALS], ["rouge", "vert", "bleu", "blanc", "chat", "chien", "aile", "onde"], strict=True)
     )
-    made = rows("pairs", 200, 0)
-    for row in made:
+    examples = rows("pairs", 200, 0)
+    for row in examples:
         row["text"] = " ".join(translated.get(word, f"x{word}") for word in row["text_pair"].split())
-    pq.write_table(table(made, "retrieval"), tmp_path / "xx.parquet")
+    pq.write_table(table(examples, "retrieval"), tmp_path / "xx.parquet")
     from intermezzo.modeling.tokenizer import train_tokenizer
 
-    train_tokenizer([t for r in made for t in (r["text"], r["text_pair"])], tmp_path, vocab_size=150)
+    train_tokenizer([t for r in examples for t in (r["text"], r["text_pair"])], tmp_path, vocab_size=150)
     tokenizer = load_tokenizer(tmp_path)
     vectors = cooccurrence_embeddings({"xx": tmp_path / "xx.parquet"}, tokenizer, 16, 0)
     vectors = torch.nn.functional.normalize(vectors, dim=-1)
@@ -211,40 +218,38 @@ def test_cooccurrence_brings_translations_together(data, tmp_path):
         return vectors[tokenizer.encode(word, add_special_tokens=False).ids].mean(0)
 
     right = sum(
-        int(np.argmax([float(of(en) @ of(other)) for other in translated.values()])) == i
+        int(np.argmax([float(of(en) @ of(word)) for word in translated.values()])) == i
         for i, en in enumerate(translated)
     )
     assert right >= 7
 
 
 def test_untrained_encoder_is_the_control_without_pretraining(data, tmp_path):
-    job = PRETRAIN | {"training": PRETRAIN["training"] | {"steps": 0}}
-    text = {language: data("text", language) for language in PRETRAIN["languages"]}
+    job = PRETRAIN.replace(training=PRETRAIN.training.replace(steps=0))
+    text = {language: data("text", language) for language in PRETRAIN.languages}
     pretrain(job, text, {}, tmp_path / "m", tmp_path / "s")
     assert json.loads((tmp_path / "m" / "manifest.json").read_text())["loss"] is None
     assert load_encoder(tmp_path / "m").hidden_size == 16
 
 
 def test_plan_covers_every_example_once_an_epoch_and_caps_large_tasks():
-    job = {
-        "seed": 0,
-        "sampling": "proportional",
-        "cap": 40,
-        "temperature": 1.0,
-        "training": {"epochs": 2, "batch_size": 8},
-    }
+    job = spec("colour").replace(seed=0, cap=40)
     batches = plan({"big": 100, "small": 20}, job)
     seen = {name: np.concatenate([i for n, i in batches if n == name]) for name in ("big", "small")}
     assert len(seen["big"]) == 80 and len(set(seen["big"])) == 80
     assert len(seen["small"]) == 40 and np.bincount(seen["small"]).tolist() == [2] * 20
-    uniform = plan({"big": 100, "small": 20}, job | {"sampling": "uniform", "cap": None})
+    uniform = plan({"big": 100, "small": 20}, job.replace(sampling="uniform", cap=None))
     assert sum(len(i) for n, i in uniform if n == "small") == 120
     with pytest.raises(UserError, match="no training examples"):
         plan({"big": 0}, job)
 
 
+def imported(source) -> ImportSpec:
+    return ImportSpec(source=str(source), revision=None)
+
+
 def test_import_checks_the_folder_and_the_weights(encoder, tmp_path):
-    import_encoder({"from": str(encoder)}, tmp_path / "copy")
+    import_encoder(imported(encoder), tmp_path / "copy")
     assert load_encoder(tmp_path / "copy").hidden_size == 16
     with open(tmp_path / "copy" / "model.safetensors", "ab") as handle:
         handle.write(b"x")
@@ -255,15 +260,16 @@ def test_import_checks_the_folder_and_the_weights(encoder, tmp_path):
     bad = [(str(empty), "no config.json"), (str(tmp_path / "absent"), "config.json"), ("package:absent/x", "installed")]
     for source, message in bad:
         with pytest.raises(UserError, match=message):
-            import_encoder({"from": source}, tmp_path / "x")
+            import_encoder(imported(source), tmp_path / "x")
     (empty / "config.json").write_text((encoder / "config.json").read_text())
     with pytest.raises(UserError, match="no weights"):
-        import_encoder({"from": str(empty)}, tmp_path / "x")
+        import_encoder(imported(empty), tmp_path / "x")
     (empty / "model.safetensors").write_bytes((encoder / "model.safetensors").read_bytes()[:1000])
     with pytest.raises(UserError, match="cannot be read"):
-        import_encoder({"from": str(empty)}, tmp_path / "x")
+        import_encoder(imported(empty), tmp_path / "x")
 
 
+@pytest.mark.slow
 def test_a_hub_name_is_read_from_the_hubs_cache_layout(encoder, tmp_path):
     """As after a download: models--owner--name/{refs/main, snapshots/<commit>}, and no network."""
     commit = "0123456789abcdef0123456789abcdef01234567"
@@ -273,12 +279,13 @@ def test_a_hub_name_is_read_from_the_hubs_cache_layout(encoder, tmp_path):
     (repository / "refs" / "main").write_text(commit)
     command = (
         "from pathlib import Path; from intermezzo.modeling.encoder import import_encoder as i;"
-        f"i({{'from': 'owner/tiny', 'revision': {commit!r}}}, Path({str(tmp_path / 'out')!r}))"
+        "from intermezzo.specs.importing import ImportSpec;"
+        f"i(ImportSpec(source='owner/tiny', revision={commit!r}), Path({str(tmp_path / 'out')!r}))"
     )
     offline = os.environ | {"HF_HUB_CACHE": str(tmp_path / "hub"), "HF_HUB_OFFLINE": "1"}
     subprocess.run([sys.executable, "-c", command], env=offline, check=True, timeout=120)
-    made = json.loads((tmp_path / "out" / "manifest.json").read_text())
-    assert made["spec"] == {"from": "owner/tiny", "revision": commit}
+    manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
+    assert manifest["spec"] == {"from": "owner/tiny", "revision": commit}
     assert load_encoder(tmp_path / "out").hidden_size == 16
     missing = command.replace("owner/tiny", "owner/tinny")
     failed = subprocess.run([sys.executable, "-c", missing], env=offline, capture_output=True, text=True, timeout=120)

@@ -5,60 +5,82 @@ from __future__ import annotations
 import pytest
 
 from intermezzo.core.errors import UserError
+from intermezzo.specs.base import read
+from intermezzo.specs.translation import FilesTranslation, HubTranslation, TranslationSpec, WorldTranslation
 from intermezzo.tasks import load_task
+from intermezzo.tasks.formats import Passage, load_format
 from intermezzo.translation import hub, translate
 from intermezzo.translation.spans import marked, recovered, sentences
 from intermezzo.world import build
+from specifications import WORLD
 
-WORLD = {"backend": "world", "world": {}, "noise": 0.0}
+
+def of_world(language: str, noise: float = 0.0) -> WorldTranslation:
+    fields = {"task": "nli", "language": language, "examples": None, "backend": "world", "noise": noise}
+    return WorldTranslation.read(fields | {"world": WORLD})
 
 
-def span(context: str, answer: str, **changes) -> dict:
-    row = {"id": "1", "context": context, "question": "Where?", "answers": [answer]}
-    return row | {"answer_starts": [context.index(answer)]} | changes
+def of_model(**changes) -> HubTranslation:
+    fields = {"task": "nli", "language": "sw", "examples": None, "backend": "hub", "model": "m", "revision": None}
+    fields |= {"code": None, "english": "en", "batch_size": 8, "beams": 1, "max_length": 8, "threads": 1, "cache": "c"}
+    return HubTranslation(**fields | changes)
+
+
+def passage(context: str, answer: str) -> Passage:
+    begin = context.index(answer)
+    return Passage(context, (begin, begin + len(answer)))
 
 
 # -- answers ---------------------------------------------------------------------------------------------------------
 
 
-def test_an_answer_is_found_between_its_marks():
-    row = span("Ana lives in Lima. She sings.", "Lima")
-    assert marked(row) == "Ana lives in [Lima]. She sings."
-    found = recovered(row, "Ana anaishi [ Lima ]. Anaimba.")
-    assert found["answers"] == ["Lima"] and found["context"] == "Ana anaishi  Lima . Anaimba."
-    assert found["context"][found["answer_starts"][0] :].startswith("Lima")
+def test_an_answer_is_recovered_between_its_marks():
+    text = passage("Ana lives in Lima. She sings.", "Lima")
+    assert marked(text) == "Ana lives in [Lima]. She sings."
+    translation = recovered(text, "Ana anaishi [ Lima ]. Anaimba.")
+    assert translation == Passage("Ana anaishi  Lima . Anaimba.", (13, 17))
+    row = {"id": "1", "context": text.text, "question": "Where?", "answers": ["Lima"], "answer_starts": [13]}
+    assert load_format("span").texts(row) == ["Where?", text]
+    carried = load_format("span").translated(row, ["Wapi?", translation])
+    assert carried == row | {
+        "question": "Wapi?",
+        "context": translation.text,
+        "answers": ["Lima"],
+        "answer_starts": [13],
+    }
 
 
 def test_other_marks_are_used_where_the_context_has_brackets():
-    assert marked(span("Note [1] says Lima.", "Lima")) == "Note [1] says {Lima}."
+    assert marked(passage("Note [1] says Lima.", "Lima")) == "Note [1] says {Lima}."
 
 
 @pytest.mark.parametrize(
     "lost", ["Ana anaishi Lima.", "Ana [anaishi] [Lima].", "Ana ]anaishi[ Lima.", "Ana anaishi []."]
 )
 def test_rows_whose_marks_were_lost_are_left_out(lost):
-    assert recovered(span("Ana lives in Lima.", "Lima"), lost) is None
+    assert recovered(passage("Ana lives in Lima.", "Lima"), lost) is None
 
 
 def test_a_question_without_answer_keeps_having_none():
-    row = span("Ana lives in Lima.", "Lima", answers=[], answer_starts=[])
-    assert marked(row) == row["context"]
-    assert recovered(row, "Ana anaishi Lima.")["answers"] == []
+    row = {"id": "1", "context": "Ana lives in Lima.", "question": "Who?", "answers": [], "answer_starts": []}
+    _, text = load_format("span").texts(row)
+    assert marked(text) == row["context"]
+    carried = load_format("span").translated(row, ["Nani?", recovered(text, "Ana anaishi Lima.")])
+    assert carried == row | {"question": "Nani?", "context": "Ana anaishi Lima."}
 
 
 def test_a_marked_answer_is_in_one_sentence():
-    row = span("She met Dr. No. He left. It rained.", "Dr. No. He")
-    assert sentences(marked(row)) == ["She met [Dr. No. He] left.", "It rained."]
+    text = passage("She met Dr. No. He left. It rained.", "Dr. No. He")
+    assert sentences(marked(text)) == ["She met [Dr. No. He] left.", "It rained."]
 
 
 # -- the world as translator -------------------------------------------------------------------------------------------
 
 
 def test_the_world_translates_meaning_for_meaning_and_noise_changes_words():
-    rows = build({}).rows("nli", "en", "train", 30)
-    spec = WORLD | {"task": "nli", "language": "vel"}
-    exact = translate(spec, rows)
-    noisy = translate(spec | {"noise": 0.5}, rows)
+    rows = build(WORLD).rows("nli", "en", "train", 30)
+    exact = translate(of_world("vel"), rows)
+    noisy = translate(of_world("vel", noise=0.5), rows)
     assert [row["label"] for row in exact] == [row["label"] for row in rows] == [row["label"] for row in noisy]
     assert all(a["text"] != b["text"] for a, b in zip(exact, rows, strict=True))
     assert sum(a["text"] != b["text"] for a, b in zip(exact, noisy, strict=True)) > 15
@@ -66,14 +88,16 @@ def test_the_world_translates_meaning_for_meaning_and_noise_changes_words():
 
 def test_bad_translations_are_one_message():
     rows = build({}).rows("nli", "en", "train", 3)
-    with pytest.raises(UserError, match=r"unknown 'worldd'; did you mean 'world'"):
-        translate(WORLD | {"task": "nli", "language": "vel", "backend": "worldd"}, rows)
+    with pytest.raises(UserError, match="backend: allowed: 'world', 'hub', 'files'; found 'worldd'"):
+        read(TranslationSpec, of_world("vel").as_json() | {"backend": "worldd"})
     with pytest.raises(UserError, match="has no language 'velx'"):
-        translate(WORLD | {"task": "nli", "language": "velx"}, rows)
+        translate(of_world("velx"), rows)
+    fields = {"task": "nli", "language": "sw", "examples": None, "backend": "files", "format": "classification"}
+    published = FilesTranslation(**fields, parts=(), root=None, lock="l", downloads="d")
     with pytest.raises(UserError, match="no published translation into 'sw'"):
-        translate({"task": "nli", "language": "sw", "backend": "files"}, rows)
+        translate(published, rows)
     with pytest.raises(UserError, match="labels would lose their words"):
-        translate({"task": "pos", "language": "sw", "backend": "hub"}, [{"id": "1", "tokens": ["a"], "tags": ["X"]}])
+        translate(of_model(task="pos"), [{"id": "1", "tokens": ["a"], "tags": ["X"]}])
 
 
 # -- a model as translator ---------------------------------------------------------------------------------------------
@@ -98,10 +122,8 @@ def model(tmp_path_factory):
     return folder
 
 
-def spec(model, cache, **changes) -> dict:
-    settings = {"task": "nli", "language": "sw", "backend": "hub", "model": str(model), "revision": None}
-    settings |= {"code": None, "english": "en", "batch_size": 8, "beams": 1, "max_length": 8, "threads": 1}
-    return settings | {"cache": str(cache)} | changes
+def spec(model, cache, **changes) -> HubTranslation:
+    return of_model(model=str(model), cache=str(cache), **changes)
 
 
 def rows(count: int) -> list[dict]:
@@ -112,6 +134,7 @@ def rows(count: int) -> list[dict]:
     ]
 
 
+@pytest.mark.slow
 def test_an_interrupted_translation_goes_on_and_gives_the_same_rows(model, tmp_path, monkeypatch):
     whole = translate(spec(model, tmp_path / "whole"), rows(500))
     assert [row["label"] for row in whole] == [row["label"] for row in rows(500)]

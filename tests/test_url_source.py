@@ -20,6 +20,7 @@ from intermezzo import sources
 from intermezzo.core.errors import UserError
 from intermezzo.sources import hub as hub_source
 from intermezzo.tasks import Task
+from specifications import data
 
 LINES = "Moja.\nMbili.\nTatu.\n"
 LOCK, DOWNLOADS = Path("config/data.lock.yaml"), Path("results/.downloads")
@@ -72,11 +73,10 @@ def read(site, tmp_path, monkeypatch):
 
     def read(*parts, reader="lines"):
         parts = [{"reader": reader, **part, "url": part["url"].replace("SITE", site.endpoint)} for part in parts]
-        data = {"url": {"data": {"sw": {"train": parts}}}}
-        task = Task(name="toy", description="toy", format="mlm", licence="none", sources=data)
+        published = {"url": {"data": {"sw": {"train": parts}}}}
+        task = Task(name="toy", description="toy", format="mlm", licence="none", sources=published)
         monkeypatch.setattr(hub_source, "load_task", lambda name: task)
-        spec = {"source": "hub", "task": "toy", "language": "sw", "split": "train", "rows": None, "parts": parts}
-        rows = sources.read(spec | {"lock": str(LOCK), "downloads": str(DOWNLOADS)})
+        rows = sources.read(data("hub", "toy", "sw", "train", parts=parts, lock=str(LOCK), downloads=str(DOWNLOADS)))
         return [row["text"] for row in rows]
 
     return read
@@ -154,7 +154,10 @@ def test_members_that_match_are_unpacked_and_no_others(name, content, site, read
     assert len(site.requests) == 1
 
 
-@pytest.mark.parametrize(("name", "content"), [("a.txt.gz", gzip.compress(b"A.\n")), ("a.bz2", bz2.compress(b"A.\n"))])
+COMPRESSED = [("a.txt.gz", gzip.compress(b"A.\n")), ("a.bz2", bz2.compress(b"A.\n"))]
+
+
+@pytest.mark.parametrize(("name", "content"), COMPRESSED, ids=dict(COMPRESSED))
 def test_a_compressed_file_is_expanded(name, content, site, read):
     site.files[f"/{name}"] = content
     assert read({"url": f"SITE/{name}"}) == read({"url": f"SITE/{name}"}) == ["A."]
@@ -168,6 +171,7 @@ def test_a_local_copy_is_an_address_too(read, tmp_path):
         read({"url": "file:///no/such"})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ranges", [True, False])
 def test_a_lost_connection_is_taken_up_again(ranges, site, read):
     site.files["/a.txt"] = content = b"A line of text.\n" * 200_000
@@ -345,6 +349,7 @@ def test_a_damaged_copy_is_downloaded_again(site, read):
     assert len(site.requests) == 2
 
 
+@pytest.mark.slow
 def test_processes_that_need_the_same_archive_download_it_once(site, tmp_path):
     site.files["/a.tgz"] = tarred({f"top/{i}.txt": b"A.\n" * 10_000 for i in range(4)})
     site.delay = 2.0  # until all have started
@@ -355,11 +360,11 @@ def test_processes_that_need_the_same_archive_download_it_once(site, tmp_path):
     task = {"description": "x", "format": "mlm", "licence": "none", "sources": {"url": {"each": each}}}
     (folder / "own.yaml").write_text(yaml.safe_dump(task))
     code = (
-        "import sys; from intermezzo import sources; spec = {'source': 'hub', 'task': 'own', 'split': 'train',"
-        "'rows': None, 'language': sys.argv[1], 'lock': 'config/data.lock.yaml', 'downloads': 'd'};"
-        "print(len(sources.read(spec)))"
+        "import sys; from intermezzo import sources; from specifications import data;"
+        "print(len(sources.read(data('hub', 'own', sys.argv[1], 'train', downloads='d'))))"
     )
-    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1] / "src"), "HF_HUB_OFFLINE": "0"}
+    paths = os.pathsep.join(str(Path(__file__).parents[1] / name) for name in ("src", "tests"))
+    environment = os.environ | {"PYTHONPATH": paths, "HF_HUB_OFFLINE": "0"}
     jobs = [
         subprocess.Popen(
             [sys.executable, "-c", code, language],

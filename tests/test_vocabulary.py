@@ -10,7 +10,7 @@ from transformers import AutoModel
 
 from intermezzo.modeling.encoder import load_encoder
 from intermezzo.modeling.packing import pack
-from intermezzo.modeling.vocabulary import Restricted, restrict
+from intermezzo.modeling.vocabulary import RestrictedEmbedding, restrict
 from intermezzo.training import finetune as module
 from intermezzo.training.finetune import finetune
 from toy_training import inputs, spec
@@ -40,11 +40,11 @@ def test_only_rows_that_occur_are_trained_and_ids_stay_as_they_are(encoder):
 @pytest.mark.parametrize("decay", [0.0, 0.1])
 @pytest.mark.parametrize("sampling", ["proportional", "in_turn"])
 def test_training_is_the_same_with_all_rows_and_with_those_that_occur(data, encoder, tmp_path, decay, sampling):
-    given, states = inputs(data, "colour", "shade"), {}
+    paths, states = inputs(data, "colour", "shade"), {}
     for restricted in (True, False):
         job = spec("colour", "shade", weight_decay=decay, dropout=0.0, restrict_vocabulary=restricted)
         folder = tmp_path / str(restricted)
-        finetune(job | {"sampling": sampling}, encoder, given, folder, tmp_path / "s")
+        finetune(job.replace(sampling=sampling), encoder, paths, folder, tmp_path / "s")
         states[restricted] = AutoModel.from_pretrained(folder).state_dict()
     before = load_file(encoder / "model.safetensors")[f"roberta.{ROWS}"]
     assert states[True].keys() == states[False].keys() and states[True][ROWS].shape == before.shape
@@ -82,6 +82,6 @@ def test_masked_language_modelling_and_frozen_embeddings_train_with_all_rows(dat
 
 def test_a_padding_row_stays_without_gradient():
     full = nn.Embedding(6, 2, padding_idx=1)
-    small = Restricted(full, torch.tensor([1, 4]))
+    small = RestrictedEmbedding(full, torch.tensor([1, 4]))
     small(torch.tensor([1, 4, 4])).sum().backward()
     assert small.weight.grad.tolist() == [[0, 0], [2, 2]]

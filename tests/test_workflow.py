@@ -14,6 +14,8 @@ import yaml
 
 from checkout import ROOT, Checkout
 
+pytestmark = pytest.mark.workflow
+
 MODELS = ("none/none", "nli/en", "nli/en+rare")
 """The runs of the tiny grid: baseline, and the intermediate in both mixes."""
 

@@ -20,6 +20,7 @@ from intermezzo.world import DEFAULTS, SPLITS, World, build
 from intermezzo.world.generators import GENERATORS
 from intermezzo.world.scenes import MODIFIERS, Sampler, Scene, names_of
 from intermezzo.world.seeds import stream
+from specifications import data
 
 LANGUAGES = tuple(build().languages)
 RARE = tuple(code for code, language in build().languages.items() if language.rare)
@@ -125,6 +126,7 @@ def test_facts_and_names_belong_to_one_split(world):
     assert all(len(names[split]) >= 60 for split in SPLITS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "generator", ["nli", "paraphrase", "qa", "qa_unanswerable", "answer_retrieval", "entity_retrieval", "mining"]
 )
@@ -172,6 +174,7 @@ def _accuracy(train, test, field) -> float:
     return model.score(words.transform([row[field] for row in test]), [row["label"] for row in test])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("language", ["en", "kar"])
 @pytest.mark.parametrize("generator,chance", [("nli", 1 / 3), ("paraphrase", 1 / 2)])
 def test_one_side_of_a_pair_says_nothing(world, language, generator, chance):
@@ -267,6 +270,7 @@ def _words(settings, language) -> set[str]:
     return {word for word in text if word.isalpha()}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("language", ["kar", "zha", "qul", "tiw"])
 def test_without_anchors_unrelated_languages_share_no_word_with_english(language):
     off = {"loanwords": 0, "code_mixed_documents": 0, "names_shared": False}
@@ -346,8 +350,7 @@ def test_rows_of_elsewhere_cannot_be_translated(world):
 
 
 def test_the_source_reads_rows_by_task(world):
-    spec = {"source": "world", "task": "nli", "language": "fri", "split": "test", "rows": 5, "world": {"seed": 7}}
-    assert read(spec) == world.rows("nli", "fri", "test", 5)
+    assert read(data("world", "nli", "fri", "test", rows=5)) == world.rows("nli", "fri", "test", 5)
 
 
 def test_modifiers_are_slots_of_a_scene():

@@ -92,7 +92,7 @@ def test_a_third_of_the_questions_has_no_answer_whatever_is_asked_for(world):
     meanings = list(islice(world._meanings(GENERATORS["qa_unanswerable"], "qa_unanswerable", "test", "all"), 1500))
     for meaning, row in zip(meanings, world.rows("qa_unanswerable", "en", "test", 1500), strict=True):
         by_context[row["context"]].append(bool(row["answers"]))
-        by_slot[meaning.question.asked][bool(row["answers"])] += 1
+        by_slot[meaning.question.slot][bool(row["answers"])] += 1
     assert Counter(map(tuple, map(sorted, by_context.values()))) == {(False, True, True): 500}
     for asked, found in by_slot.items():
         assert 0.26 < found[False] / found.total() < 0.41, asked
@@ -113,7 +113,7 @@ def test_neither_context_nor_question_tells_whether_there_is_an_answer(world, la
 def test_an_unanswerable_question_holds_words_of_its_context_and_fits_none_of_its_events(world):
     base, found = world.inventory.base, 0
     for meaning in islice(world._meanings(GENERATORS["qa_unanswerable"], "qa_unanswerable", "dev", "all"), 600):
-        asked = meaning.question.asked
+        asked = meaning.question.slot
         said = [slot for slot in ("subject", "verb", "object") if slot != asked]
         question = {slot: getattr(meaning.question.scene, slot) for slot in said}
         for slot, filler in question.items():
@@ -212,6 +212,7 @@ def pool_of(world: World, generator: str, n: int) -> dict[str, str]:
     return pool
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("generator", RANKING)
 @pytest.mark.parametrize("n", [1, 30, None])
 def test_candidates_cover_as_many_queries_of_development_and_test_data(world, generator, n):
@@ -247,7 +248,7 @@ def test_no_other_event_of_the_pool_answers_a_question(world):
                 events[split, query.passage.number, number] = event
     stated = Counter(key for event in events.values() for key in core_questions(base, event))
     assert len(events) == 804 and set(stated.values()) == {1}
-    assert {query.asked for query in queries} == {"subject", "object", "place", "time"}
+    assert {query.slot for query in queries} == {"subject", "object", "place", "time"}
 
 
 def core_questions(base, event: Scene) -> list[tuple]:

@@ -15,6 +15,8 @@ from cluster import die_with_parent
 
 from checkout import TINY, Checkout
 
+pytestmark = pytest.mark.workflow
+
 PROFILE = "workflow/profiles/slurm"
 POLLS = ("--slurm-init-seconds-before-status-checks", "3", "--seconds-between-status-checks", "3")
 LONG = {"grid": {"targets": ["nli"]}, "training": {"tasks": {"nli": {"target": {"epochs": 200}}}}}

@@ -46,6 +46,7 @@ def test_groups_and_rules_that_a_profile_names_are_there(profile):
         assert f"rule {rule}:" in rules
 
 
+@pytest.mark.workflow
 def test_the_slurm_profile_plans_the_tiny_experiment(checkout):
     pytest.importorskip("snakemake_executor_plugin_slurm", reason="the executor for Slurm is not installed")
     arguments = ["--profile", "workflow/profiles/slurm", "--dry-run", "--configfile", "config/experiments/tiny.yaml"]
@@ -54,6 +55,7 @@ def test_the_slurm_profile_plans_the_tiny_experiment(checkout):
     assert "summarize_scores" in done.stdout
 
 
+@pytest.mark.workflow
 @pytest.mark.parametrize("profile", PROFILES)
 def test_without_the_executor_the_last_line_says_so(profile, checkout, tmp_path):
     (tmp_path / "sitecustomize.py").write_text(HIDING)
@@ -79,6 +81,7 @@ def commands(folder: Path, script: str) -> str:
     return f"{folder}{os.pathsep}{os.environ['PATH']}"
 
 
+@pytest.mark.workflow
 @pytest.mark.parametrize(
     ("script", "message"),
     [

@@ -7,6 +7,7 @@ import pytest
 from checkout import Checkout
 
 
+@pytest.mark.workflow
 def test_results_in_a_storage_are_those_of_the_working_folder(tmp_path):
     pytest.importorskip("snakemake_storage_plugin_fs", reason="the storage provider fs is not installed")
     if not shutil.which("rsync"):

@@ -5,10 +5,10 @@ rule prepare_data:
     """Read one task in one language and split from its source and check every row.
 
     Input: the published files, as far as they are there (source `files`); none (source `world`).
-    Output: one Parquet file in the format's schema (src/intermezzo/tasks/formats.py).
+    Output: one Parquet file in the format's schema (src/intermezzo/tasks/formats).
     """
     input:
-        grid.source_files,
+        inputs.source_files,
     output:
         "results/data/{source}/{task}/{language}/{split}.parquet",
     log:
@@ -43,7 +43,7 @@ rule download_data:
     nodes, and in processes of their own: the one that other jobs fork from is kept off the network.
 
     Input: none. What was downloaded is in config/data.lock.yaml.
-    Output: one Parquet file in the format's schema (src/intermezzo/tasks/formats.py).
+    Output: one Parquet file in the format's schema (src/intermezzo/tasks/formats).
     """
     output:
         "results/data/{source}/{task}/{language}/{split}.parquet",
@@ -78,7 +78,7 @@ rule translate_data:
     Input: the English training data. Output: one Parquet file of the same format.
     """
     input:
-        grid.translated_from,
+        inputs.translated_from,
     output:
         "results/data/translated/{task}/{language}/train.parquet",
     log:
@@ -96,9 +96,10 @@ rule translate_data:
         spec=specs.spec_translate,
         code=specs.code_translate,
         inputs=lineage.of_translation,
+        data=inputs.translation_arguments,
         alone="" if config["translation"]["backend"] == "world" else "INTERMEZZO_FORK_SERVER=",
     message:
         "Translate {wildcards.task} into {wildcards.language}"
     shell:
         "{params.alone} python -m intermezzo translate --spec {params.spec:q} --code {params.code:q} "
-        "--data {input:q} --out {output:q} 2>&1 | tee {log:q}"
+        "--data {params.data:q} --out {output:q} 2>&1 | tee {log:q}"

@@ -1,7 +1,7 @@
 """The answer in words: what a mix does for rare languages, against English-only intermediate training.
 
 Every sentence is made from the numbers of `effects` and `breakdown`; "higher" and "lower" in bold are used only where
-a paired difference stays different from zero after correction for all comparisons of its family (`wording`).
+a paired difference stays different from zero after correction for all comparisons of its family (`verdict`).
 """
 
 from __future__ import annotations
@@ -11,17 +11,19 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from intermezzo.analysis import beyond, deciding, effects
-from intermezzo.analysis.comparisons import Comparisons, Key
+from intermezzo.analysis import breakdown_text, effects, power_text
 from intermezzo.analysis.design import Design
-from intermezzo.analysis.effects import GROUPS, Pair, figures, overall
+from intermezzo.analysis.effects import GROUPS, Pair, overall, statistics
 from intermezzo.analysis.intervals import estimate
+from intermezzo.analysis.pairing import Comparisons, Key
 from intermezzo.analysis.significance import smallest_p
-from intermezzo.analysis.wording import LEVEL, count, p_value, reading, short, table
+from intermezzo.analysis.verdict import LEVEL, difference, p_value, verdict
+from intermezzo.core.markdown import table
+from intermezzo.core.numerals import count
 
 
 def text(comparisons: Comparisons, development: pd.DataFrame | None = None) -> str:
-    """The whole answer as Markdown; `development`: see `selection.best_intermediate`."""
+    """The whole answer as Markdown; `development`: scores on development data (see `best_intermediate`), or None."""
     design = comparisons.design.without_controls()
     headline, single = effects.headline(comparisons), effects.per_pair(comparisons)
     baseline = effects.against_baseline(comparisons)
@@ -29,25 +31,25 @@ def text(comparisons: Comparisons, development: pd.DataFrame | None = None) -> s
     for encoder in design.encoders:
         for mix in effects.mixes(design):
             if pairs := effects.pairs(comparisons, encoder, mix):
-                mine = [frame[(frame["encoder"] == encoder) & (frame["mix"] == mix)] for frame in (headline, single)]
-                blocks += _mix(comparisons, design, pairs, mine[0], mine[1], (len(headline), len(single)))
+                parts = [frame[(frame["encoder"] == encoder) & (frame["mix"] == mix)] for frame in (headline, single)]
+                blocks += _mix(comparisons, design, pairs, *parts, (len(headline), len(single)))
         if len(baseline):
             blocks += _against_baseline(encoder, baseline)
         blocks += _at_chance(comparisons, design, encoder)
-    blocks += beyond.blocks(comparisons, development)
+    blocks += breakdown_text.blocks(comparisons, development)
     blocks.append(_limits(design, len(single)))
     return "\n\n".join(blocks) + "\n"
 
 
 def _question(design: Design, mixes: Sequence[str], family: int) -> str:
-    asked = (
+    question = (
         "Does intermediate-task training on a mix of English and rare languages improve zero-shot results in rare "
         "languages, compared with English-only intermediate training?"
     )
     if not design.english_mix or not mixes:
-        asked += "\n\nThis experiment cannot answer it: it needs an English-only mix and at least one other mix."
+        question += "\n\nThis experiment cannot answer it: it needs an English-only mix and at least one other mix."
     return (
-        f"# The answer of this experiment\n\n**Question.** {asked}\n\n"
+        f"# The answer of this experiment\n\n**Question.** {question}\n\n"
         "All figures are points (0 to 100) of a target's main metric; differences are paired by seed and language, "
         f"with 95 % intervals in brackets that allow for other seeds and other languages. Corrected p: Holm's, over "
         f"the {count(family, 'comparison')} that are named in bold below (encoders x mixes x groups of languages). "
@@ -71,26 +73,26 @@ def _mix(
         if group not in lines:
             sentences.append(f"- **{words}**: no such language here.")
             continue
-        line, each = lines[group], single[single["group"] == group]
+        line, in_group = lines[group], single[single["group"] == group]
         chance = sum(_uninformative(comparisons, pair, group) for pair in pairs if group in pair.groups)
         sentences.append(
-            f"- **{words}** ({line['languages'].replace(' ', ', ')}): {reading(line, families[0])}. By their own "
-            f"intervals, of {count(len(each), 'pair')} {(each['low'] > 0).sum()} higher and {(each['high'] < 0).sum()} "
+            f"- **{words}** ({line['languages'].replace(' ', ', ')}): {verdict(line, families[0])}. By their own "
+            f"intervals, of {count(len(in_group), 'pair')} {(in_group['low'] > 0).sum()} higher and "
+            f"{(in_group['high'] < 0).sum()} "
             f"lower; {chance} at chance in both mixes."
         )
-        sentences += [f"  - {detail}" for detail in deciding.details(line, families[0])]
-        shown = [[pair for pair in some if group in pair.groups] for some in columns.values()]
-        rows.append(
-            [words, str(line["n_languages"]), *(short(figures(overall(some, group))) if some else "" for some in shown)]
-        )
-    trained, tested = sorted({pair.intermediate for pair in pairs}), sorted({pair.target for pair in pairs})
+        sentences += [f"  - {detail}" for detail in power_text.details(line, families[0])]
+        averaged = [[pair for pair in column if group in pair.groups] for column in columns.values()]
+        cells = [difference(statistics(overall(column, group))) if column else "" for column in averaged]
+        rows.append([words, str(line["n_languages"]), *cells])
+    intermediates, targets = sorted({pair.intermediate for pair in pairs}), sorted({pair.target for pair in pairs})
     undecided = [line for line in lines.values() if not line["p_holm"] < LEVEL]
     return [
         f"## `{pairs[0].key[2]}` against `{design.english_mix}`, encoder `{pairs[0].key[0]}`",
-        f"Mean over the pairs of {count(len(trained), 'intermediate')} ({', '.join(trained)}) and "
-        f"{count(len(tested), 'target')} ({', '.join(tested)}), with {count(len(design.seeds), 'seed')}:",
+        f"Mean over the pairs of {count(len(intermediates), 'intermediate')} ({', '.join(intermediates)}) and "
+        f"{count(len(targets), 'target')} ({', '.join(targets)}), with {count(len(design.seeds), 'seed')}:",
         "\n".join(sentences),
-        *deciding.needed(undecided, families[0]),
+        *power_text.power_table(undecided, families[0]),
         "The same, and split by what the target has to do with the intermediate (no p, no correction):",
         table(["languages", "number", *columns], rows),
         f"Per pair: the mean with `{design.english_mix}`, with `{pairs[0].key[2]}`, and the difference; \\* = "
@@ -100,8 +102,8 @@ def _mix(
 
 
 def _row(comparisons: Comparisons, pair: Pair, single: pd.DataFrame) -> list[str]:
-    mine = single[(single["intermediate"] == pair.intermediate) & (single["target"] == pair.target)]
-    lines = {line["group"]: line for line in mine.to_dict("records")}
+    of_pair = single[(single["intermediate"] == pair.intermediate) & (single["target"] == pair.target)]
+    lines = {line["group"]: line for line in of_pair.to_dict("records")}
     row = [pair.intermediate, f"{pair.target} ({pair.key[4]}{', same task' if pair.kind == 'same task' else ''})"]
     for group in GROUPS:
         if group not in lines:
@@ -109,7 +111,7 @@ def _row(comparisons: Comparisons, pair: Pair, single: pd.DataFrame) -> list[str
             continue
         line = lines[group]
         marks = ("\\*" if line["p_holm"] < LEVEL else "") + (" †" if _uninformative(comparisons, pair, group) else "")
-        row.append(f"{line['before']:.1f} → {line['after']:.1f}, {short(line)}{marks}")
+        row.append(f"{line['before']:.1f} → {line['after']:.1f}, {difference(line)}{marks}")
     return row
 
 
@@ -118,7 +120,7 @@ def _against_baseline(encoder: str, frame: pd.DataFrame) -> list[str]:
     for (intermediate, mix), part in frame[frame["encoder"] == encoder].groupby(["intermediate", "mix"], sort=False):
         lines = {line["group"]: line for line in part.to_dict("records")}
         marks = {group: "\\*" if line["p_holm"] < LEVEL else "" for group, line in lines.items()}
-        cells = [short(lines[g]) + marks[g] if g in lines else "" for g in ("english", "rare", "other")]
+        cells = [difference(lines[g]) + marks[g] if g in lines else "" for g in ("english", "rare", "other")]
         rows.append([intermediate, mix, *cells])
     return [
         f"## Against no intermediate training, encoder `{encoder}`",
@@ -137,15 +139,16 @@ def _at_chance(comparisons: Comparisons, design: Design, encoder: str) -> list[s
     lines = []
     for name, target in design.targets.items():
         for group in ("english", "rare", "other"):
-            weak = []
+            at_chance = []
             for intermediate, mix in design.trained():
-                found = [one for one in design.groups(intermediate, mix, name) if one.name == group]
                 key = (encoder, intermediate, mix, name, target.metrics[0])
-                weak += [_is_chance(comparisons, key, list(one.languages)) for one in found]
-            if weak and all(weak):
+                splits = [split for split in design.groups(intermediate, mix, name) if split.name == group]
+                at_chance += [_is_chance(comparisons, key, list(split.languages)) for split in splits]
+            if at_chance and all(at_chance):
                 lines.append(f"- `{name}`, {group}: no model is above the uninformed guess; uninformative.")
-            elif sum(weak) * 2 >= len(weak) > 0:
-                lines.append(f"- `{name}`, {group}: {sum(weak)} of {len(weak)} models are not; read with care.")
+            elif sum(at_chance) * 2 >= len(at_chance) > 0:
+                counts = f"{sum(at_chance)} of {len(at_chance)}"
+                lines.append(f"- `{name}`, {group}: {counts} models are not; read with care.")
     return [
         f"## Where results are at chance, encoder `{encoder}`",
         "A mean counts as chance when it exceeds the uninformed guess (most frequent label or tag, fixed answer, one "
@@ -156,8 +159,8 @@ def _at_chance(comparisons: Comparisons, design: Design, encoder: str) -> list[s
 
 
 def _is_chance(comparisons: Comparisons, key: Key, languages: list[str]) -> bool:
-    found = estimate(comparisons.above_chance(key)[languages].to_numpy())
-    return found.mean <= 2 * float(np.fmax(found.error, comparisons.sampling_error(key, languages)))
+    above = estimate(comparisons.above_chance(key)[languages].to_numpy())
+    return above.mean <= 2 * float(np.fmax(above.error, comparisons.sampling_error(key, languages)))
 
 
 def _limits(design: Design, differences: int) -> str:

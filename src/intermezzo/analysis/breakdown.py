@@ -1,22 +1,22 @@
-"""Beyond the mean: for which languages a mix helps, and what it does to the distance from English.
+"""For which languages a mix helps (by family, script, resources, fertility), and how it changes the gap to English.
 
-What is known of a language (family, script, resource class, whether the encoder was pretrained on it) comes with the
-design, its subword fertility with the results; what is not known gives no line. English is in none of the groups. All
-are descriptions: languages of a family differ in more than their family, and groups of one or two languages say little.
+The attributes of a language (family, script, resource class, whether the encoder was pretrained on it) come with the
+design, its subword fertility with the results; an unknown value gives no line. English is in none of the groups. All
+frames are descriptive: languages of a family differ in more than their family, and groups of one or two languages say
+little.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from itertools import product
 from typing import Any
 
 import pandas as pd
 from scipy.stats import spearmanr
 
-from intermezzo.analysis.comparisons import Comparisons
 from intermezzo.analysis.design import Design
-from intermezzo.analysis.effects import GROUPS, Pair, average, figures, mixes, overall, pairs
+from intermezzo.analysis.effects import GROUPS, Pair, average, mixes, pairs, statistics
+from intermezzo.analysis.pairing import Comparisons
 from intermezzo.analysis.significance import holm
 
 ATTRIBUTES = {
@@ -39,15 +39,15 @@ def by_attribute(comparisons: Comparisons) -> pd.DataFrame:
     design = comparisons.design.without_controls()
     rows = []
     for encoder, mix in product(design.encoders, mixes(design)):
-        if found := pairs(comparisons, encoder, mix):
-            delta, seen = _delta(design, found), _seen(design, mix)
+        if compared := pairs(comparisons, encoder, mix):
+            delta, seen = _delta(compared), _seen(design, mix)
             for attribute in ATTRIBUTES:
                 values = _values(comparisons, attribute, encoder, list(delta), seen - {design.english})
                 for value in sorted(set(values.values()), key=str):
                     languages = [code for code in delta if values.get(code) == value]
                     names = {"encoder": encoder, "mix": mix, "attribute": attribute, "value": value}
                     names |= {"languages": " ".join(languages), "n_seen": len(seen & set(languages))}
-                    rows.append(names | figures(delta[languages]))
+                    rows.append(names | statistics(delta[languages]))
     frame = pd.DataFrame(rows)
     if len(frame):
         families = frame.groupby(["encoder", "mix", "attribute"])["p"]
@@ -63,8 +63,8 @@ def with_fertility(comparisons: Comparisons) -> pd.DataFrame:
     design, rows = comparisons.design.without_controls(), []
     for encoder, mix in product(design.encoders, mixes(design)):
         fertility = comparisons.fertility(encoder)
-        if found := pairs(comparisons, encoder, mix):
-            gain = _delta(design, found).mean()
+        if compared := pairs(comparisons, encoder, mix):
+            gain = _delta(compared).mean()
             common = [code for code in gain.index if code in fertility.index]
             if len(common) >= 4:
                 result = spearmanr(fertility[common], gain[common])
@@ -82,17 +82,17 @@ def transfer_gap(comparisons: Comparisons) -> pd.DataFrame:
     design = comparisons.design.without_controls()
     rows = []
     for encoder, mix in product(design.encoders, mixes(design)):
-        having = [pair for pair in pairs(comparisons, encoder, mix) if design.english in pair.delta]
+        with_english = [pair for pair in pairs(comparisons, encoder, mix) if design.english in pair.delta]
         for group in [name for name in GROUPS if name != "english"]:
-            some = [pair for pair in having if group in pair.groups]
-            if some:
+            compared = [pair for pair in with_english if group in pair.groups]
+            if compared:
                 before, after = (
                     average([_gap(comparisons.values(key), pair.groups[group], design) for pair, key in keys])
-                    for keys in ([(p, p.reference) for p in some], [(p, p.key) for p in some])
+                    for keys in ([(p, p.reference) for p in compared], [(p, p.key) for p in compared])
                 )
                 names = {"encoder": encoder, "mix": mix, "group": group}
                 names |= {"before": before.to_numpy().mean(), "after": after.to_numpy().mean()}
-                rows.append(names | figures(after - before))
+                rows.append(names | statistics(after - before))
     frame = pd.DataFrame(rows)
     if len(frame):
         frame.insert(frame.columns.get_loc("p") + 1, "p_holm", holm(frame["p"]))
@@ -103,32 +103,32 @@ def _gap(values: pd.DataFrame, languages: list[str], design: Design) -> pd.DataF
     return -values[languages].sub(values[design.english], axis=0)
 
 
-def _delta(design: Design, found: list[Pair]) -> pd.DataFrame:
-    return average([overall([pair], group) for pair, group in _others(found)])
-
-
-def _others(found: list[Pair]) -> Iterator[tuple[Pair, str]]:
-    for pair in found:
-        yield from ((pair, group) for group in GROUPS if group != "english" and group in pair.groups)
+def _delta(compared: list[Pair]) -> pd.DataFrame:
+    """Seeds x languages without English: the mean difference over the pairs that have the language."""
+    return average(
+        [pair.of(group) for pair in compared for group in GROUPS if group != "english" and group in pair.groups]
+    )
 
 
 def _seen(design: Design, mix: str) -> set[str]:
-    trained = [set(one.mixes[mix]) for one in design.intermediates.values() if mix in one.mixes]
-    return set().union(*trained)
+    """The languages that any intermediate saw in this mix."""
+    languages = [set(entry.mixes[mix]) for entry in design.intermediates.values() if mix in entry.mixes]
+    return set().union(*languages)
 
 
 def _values(
     comparisons: Comparisons, attribute: str, encoder: str, languages: list[str], seen: set[str]
 ) -> dict[str, Any]:
     """Language -> its value of an attribute, for those languages that have one."""
-    known = comparisons.design.attributes
+    attributes = comparisons.design.attributes
     if attribute == "fertility":
         fertility = comparisons.fertility(encoder).reindex(languages).dropna()
-        middle = fertility.median()
-        return {code: f"above {middle:.2f}" if n > middle else f"up to {middle:.2f}" for code, n in fertility.items()}
+        median = fertility.median()
+        return {code: f"above {median:.2f}" if n > median else f"up to {median:.2f}" for code, n in fertility.items()}
     if attribute == "distance":
-        return {code: _nearest(comparisons.design, code, seen) for code in languages if code in known} if seen else {}
-    values = {code: getattr(known[code], attribute) for code in languages if code in known}
+        described = [code for code in languages if code in attributes and seen]
+        return {code: _nearest(comparisons.design, code, seen) for code in described}
+    values = {code: getattr(attributes[code], attribute) for code in languages if code in attributes}
     return {code: value for code, value in values.items() if value is not None}
 
 
@@ -136,9 +136,10 @@ def _nearest(design: Design, code: str, seen: set[str]) -> str:
     """How near a language is to the nearest language of the mix, by family and script."""
     if code in seen:
         return "0 in the mix"
-    own, others = design.attributes[code], [design.attributes[other] for other in seen if other in design.attributes]
-    family = [own.family is not None and own.family == other.family for other in others]
-    script = [own.script is not None and own.script == other.script for other in others]
+    language = design.attributes[code]
+    mixed = [design.attributes[name] for name in seen if name in design.attributes]
+    family = [language.family is not None and language.family == entry.family for entry in mixed]
+    script = [language.script is not None and language.script == entry.script for entry in mixed]
     if any(both and same for both, same in zip(family, script, strict=True)):
         return "1 same family and script"
     return "2 same family" if any(family) else "3 same script" if any(script) else "4 neither"

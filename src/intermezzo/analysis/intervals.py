@@ -4,21 +4,21 @@ Seeds and languages are both samples: other seeds, and other languages of the gr
 
     value[seed, language] = mean + S[seed] + L[language] + E[seed, language]
 
-S is what a seed does to the difference (seed x treatment), L what a language does to it (language x treatment; the
-luck of one test set is in it, as all seeds are tested on the same rows), E the remainder. From the mean squares of the
-two-way analysis of variance each of the three gets its own margin of error with its own t and degrees of freedom, and
-the margins add up as squares:
+S is the random effect of a seed on the difference (seed x treatment), L that of a language (language x treatment; it
+includes the sampling error of the test set, as all seeds are tested on the same rows), E the residual. From the mean
+squares of the two-way analysis of variance each of the three gets its own margin of error with its own t quantile and
+degrees of freedom, and the squared margins add up:
 
     half^2 = [t_S^2 max(MS_S - MS_E, 0) + t_L^2 max(MS_L - MS_E, 0) + k t_E^2 MS_E] / (seeds x languages)
 
-for the mean of a sum with two unknown variances this is Howe (1974, JASA 69, 789-794), in general it is known as the
-method of variance estimates recovery (Zou and Donner 2008, Statistics in Medicine 27, 1693-1702; Burdick and Graybill
-1992). Satterthwaite's single t is too short where few seeds happen to agree: their mean square is then small and its
-weight with it. k = 1 + 3/(seeds - 1)^4 + 3/(languages - 1)^4 guards against that chance; it is 1.2 for three seeds, 4
-for two, and was chosen by simulation. `docs/statistics.md` says how often the interval holds the truth.
+For the mean of a sum with two unknown variances this is Howe (1974, JASA 69, 789-794); in general it is known as the
+method of variance estimates recovery (MOVER; Zou and Donner 2008, Statistics in Medicine 27, 1693-1702; Burdick and
+Graybill 1992). Satterthwaite's single t interval is too short where few seeds agree by chance: their mean square, and
+with it its weight, is then small. The factor k = 1 + 3/(seeds - 1)^4 + 3/(languages - 1)^4 protects against that; it
+is 1.2 for three seeds and 4 for two, and was chosen by simulation. Coverage: `docs/statistics.md`.
 
-With one seed the interval is over languages alone, with one language over seeds alone; it then speaks of that seed
-or that language. With one of each there is none.
+With one seed the interval is Student's over languages and conditional on that seed; with one language it is Student's
+over seeds and conditional on that language. With one of each there is none.
 """
 
 from __future__ import annotations
@@ -94,15 +94,15 @@ class Anova:
 def half_width(squares: list[np.ndarray], seeds: int, languages: int, level: float) -> np.ndarray:
     """Half the width of the interval from mean squares of seeds, languages and remainder (see above)."""
     seed, language, remainder = squares
-    of_seeds, of_languages = seeds - 1, languages - 1
+    df_seeds, df_languages = seeds - 1, languages - 1
     total = np.zeros_like(seed)
-    if of_seeds:
-        total += stdtrit(of_seeds, (1 + level) / 2) ** 2 * np.maximum(seed - remainder, 0)
-    if of_languages:
-        total += stdtrit(of_languages, (1 + level) / 2) ** 2 * np.maximum(language - remainder, 0)
-    if of_seeds and of_languages:
-        guard = 1 + 3 / of_seeds**4 + 3 / of_languages**4
-        total += guard * stdtrit(of_seeds * of_languages, (1 + level) / 2) ** 2 * remainder
+    if df_seeds:
+        total += stdtrit(df_seeds, (1 + level) / 2) ** 2 * np.maximum(seed - remainder, 0)
+    if df_languages:
+        total += stdtrit(df_languages, (1 + level) / 2) ** 2 * np.maximum(language - remainder, 0)
+    if df_seeds and df_languages:
+        guard = 1 + 3 / df_seeds**4 + 3 / df_languages**4
+        total += guard * stdtrit(df_seeds * df_languages, (1 + level) / 2) ** 2 * remainder
     return np.sqrt(total / (seeds * languages))
 
 
@@ -135,11 +135,13 @@ def components(values: np.ndarray) -> Components:
 
 
 def _p(anova: Anova, distance: float) -> float:
-    def beyond(log_p: float) -> float:
+    """The level at which half the interval's width equals `distance`, found by bisection on log p."""
+
+    def excess(log_p: float) -> float:
         return float(anova.half(1 - np.exp(log_p))) - distance
 
     if distance == 0:
         return 1.0
-    if beyond(np.log(_SMALLEST_P)) <= 0:  # also: no spread at all
+    if excess(np.log(_SMALLEST_P)) <= 0:  # also: no spread at all
         return _SMALLEST_P
-    return float(np.exp(brentq(beyond, np.log(_SMALLEST_P), 0.0)))
+    return float(np.exp(brentq(excess, np.log(_SMALLEST_P), 0.0)))

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any, Literal
 
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
-from pydantic import BaseModel, Field, FiniteFloat, ValidationError
+from pydantic import BaseModel, FiniteFloat, ValidationError
 
 from intermezzo.analysis.design import Cell, Design
 from intermezzo.core.artifacts import atomic, digest, read_json, sha256
 from intermezzo.core.errors import UserError
+from intermezzo.tasks.formats import Format, load_format
 
 _PROVENANCE = ("weights_sha256", "data_sha256", "code", "spec")
-_Share = Annotated[FiniteFloat, Field(ge=0, le=1)]
 
 
 class _Result(BaseModel):
@@ -28,8 +28,8 @@ class _Result(BaseModel):
     seed: int | Literal["none"] | None
     target: str
     language: str
-    metrics: dict[str, _Share]
-    majority: dict[str, _Share]
+    metrics: dict[str, FiniteFloat]
+    majority: dict[str, FiniteFloat]
     n: int
     fertility: FiniteFloat | None = None
     weights_sha256: str
@@ -43,7 +43,8 @@ SCHEMA = pa.schema(
     + [("value", pa.float64()), ("n", pa.int64()), ("majority", pa.float64()), ("fertility", pa.float64())]
     + [(name, pa.string()) for name in _PROVENANCE]
 )
-"""Values and majorities are in 0..1; `seed` is null where nothing seeded was trained; `spec` is a digest.
+"""Values and majorities are in the range of their metric (`Format.metrics`), mostly 0..1; `seed` is null where nothing
+seeded was trained; `spec` is a digest.
 
 `fertility`: subwords per word of the test data under the encoder's tokenizer, null where a result does not tell.
 """
@@ -53,13 +54,13 @@ def read(paths: Iterable[str | Path], design: Design) -> pd.DataFrame:
     """Read result files (one JSON per encoder, intermediate, mix, seed, target and language) into `SCHEMA`'s columns.
 
     Rows are sorted by `Cell`, mixes in the configuration's order. Raises UserError naming the file for a broken one, a
-    value that is no number in 0..1 and a cell that two files hold, and naming the cells for results that are missing
-    or were not asked for.
+    value that is no number in its metric's range and a cell that two files hold, and naming the cells for results that
+    are missing or were not asked for.
     """
     rows: dict[Cell, dict[str, Any]] = {}
     origin: dict[Cell, Path] = {}
     for path in map(Path, paths):
-        for cell, row in _rows(path):
+        for cell, row in _rows(path, design):
             if cell in rows:
                 raise UserError(f"{path}: {_name(cell)} is already in {origin[cell]}; give each result once")
             rows[cell], origin[cell] = row, path
@@ -69,8 +70,8 @@ def read(paths: Iterable[str | Path], design: Design) -> pd.DataFrame:
             listed = "".join(f"\n  {_name(cell)}" for cell in sorted(cells, key=_order)[:10])
             more = f"\n  ... {len(cells)} in all" if len(cells) > 10 else ""
             raise UserError(f"results {what}:{listed}{more}\nrun the workflow again with this configuration")
-    mixes = {mix: at for at, mix in enumerate(design.in_order(cell.mix for cell in rows))}
-    ordered = sorted(rows, key=lambda cell: _order(cell._replace(mix=mixes[cell.mix])))
+    rank = {mix: number for number, mix in enumerate(design.in_order(cell.mix for cell in rows))}
+    ordered = sorted(rows, key=lambda cell: _order(cell._replace(mix=rank[cell.mix])))
     frame = pd.DataFrame([rows[cell] for cell in ordered], columns=SCHEMA.names)
     return frame.astype({"seed": "Int64", "fertility": float})
 
@@ -96,7 +97,7 @@ def write(frame: pd.DataFrame, path: str | Path) -> None:
         pq.write_table(pa.Table.from_pandas(frame, schema=SCHEMA, preserve_index=False).replace_schema_metadata(), part)
 
 
-def _rows(path: Path) -> Iterator[tuple[Cell, dict[str, Any]]]:
+def _rows(path: Path, design: Design) -> Iterator[tuple[Cell, dict[str, Any]]]:
     try:
         result = _Result.model_validate(read_json(path))
         majority = {metric: result.majority[metric] for metric in result.metrics}
@@ -107,6 +108,10 @@ def _rows(path: Path) -> Iterator[tuple[Cell, dict[str, Any]]]:
         raise UserError(f"{path}: not a usable result: {problems}; delete the file and run again") from None
     except KeyError as error:
         raise UserError(f"{path}: majority lacks the metric {error}; delete the file and run again") from None
+    if result.target in design.targets:
+        form = load_format(design.targets[result.target].format)
+        for key, values in (("metrics", result.metrics), ("majority", majority)):
+            _check_range(path, key, values, form)
     seed = None if result.seed == "none" else result.seed
     shared = result.model_dump(
         include={"encoder", "intermediate", "mix", "target", "language", "n", "fertility", *_PROVENANCE}
@@ -115,6 +120,14 @@ def _rows(path: Path) -> Iterator[tuple[Cell, dict[str, Any]]]:
     for metric, value in result.metrics.items():
         row = shared | {"metric": metric, "value": value, "majority": majority[metric]}
         yield Cell(**{name: row[name] for name in Cell._fields}), row
+
+
+def _check_range(path: Path, key: str, values: dict[str, float], form: Format) -> None:
+    for name, value in values.items():
+        metric = form.metric(name)
+        if not metric.low <= value <= metric.high:
+            problem = f"{key}.{name}: {value}, but it must be from {metric.low:g} to {metric.high:g}"
+            raise UserError(f"{path}: not a usable result: {problem}; delete the file and run again")
 
 
 def _order(cell: Cell) -> tuple[Any, ...]:

@@ -24,9 +24,9 @@ from pathlib import Path
 
 import pandas as pd
 
-from intermezzo.analysis.comparisons import Comparisons
 from intermezzo.analysis.design import Design, Group
 from intermezzo.analysis.intervals import estimate
+from intermezzo.analysis.pairing import Comparisons
 from intermezzo.analysis.significance import holm
 from intermezzo.core.artifacts import write_text
 
@@ -41,11 +41,11 @@ def table(comparisons: Comparisons) -> pd.DataFrame:
     """Every line of the summary, in the order: encoder, target, metric, intermediate, mix, language group."""
     design = comparisons.design
     frame = pd.DataFrame(_lines(comparisons, design), columns=COLUMNS)
-    kept = design.without_controls()
-    main = {name: target.metrics[0] for name, target in kept.targets.items()}
-    corrected = frame["encoder"].isin(kept.encoders) & frame["intermediate"].isin(kept.intermediates)
-    corrected &= frame["metric"] == frame["target"].map(main)
-    for _, family in frame[corrected].groupby("ci_of"):
+    averaged = design.without_controls()
+    main_metric = {name: target.metrics[0] for name, target in averaged.targets.items()}
+    in_family = frame["encoder"].isin(averaged.encoders) & frame["intermediate"].isin(averaged.intermediates)
+    in_family &= frame["metric"] == frame["target"].map(main_metric)
+    for _, family in frame[in_family].groupby("ci_of"):
         frame.loc[family.index, "p_holm"] = holm(family["p"])
     return frame
 
@@ -59,8 +59,8 @@ def write(frame: pd.DataFrame, path: str | Path) -> None:
 
 def _lines(comparisons: Comparisons, design: Design) -> Iterator[dict[str, object]]:
     for encoder in design.encoders:
-        for target, one in design.targets.items():
-            for metric in one.metrics:
+        for target, entry in design.targets.items():
+            for metric in entry.metrics:
                 for intermediate, mix in design.trained(encoder, target):
                     for group in design.groups(intermediate, mix, target):
                         key = (encoder, intermediate, mix, target, metric)
@@ -90,8 +90,8 @@ def _numbers(comparisons: Comparisons, key: tuple[str, str, str, str, str], grou
     deltas = {"delta_baseline": comparisons.delta_baseline(key), "delta_english": comparisons.delta_english(key)}
     for name, delta in deltas.items():  # the English one comes last and so has the interval
         if delta is not None:
-            found = estimate(delta[languages].to_numpy())
-            line |= {name: found.mean, "ci_of": name, "ci_low": found.low, "ci_high": found.high, "p": found.p}
+            result = estimate(delta[languages].to_numpy())
+            line |= {name: result.mean, "ci_of": name, "ci_low": result.low, "ci_high": result.high, "p": result.p}
     return line
 
 

@@ -1,4 +1,4 @@
-"""The configuration: typed models, loading, and checks that name every problem at once."""
+"""The configuration: typed models, loading, and checks that report every problem at once."""
 
 from intermezzo.config.load import load, merge, parse
 from intermezzo.config.models import Config

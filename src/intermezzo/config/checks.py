@@ -7,14 +7,14 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from intermezzo.config import catalogue
+from intermezzo.config import catalogue, task_files
 from intermezzo.config.models import Config
 from intermezzo.config.sections.encoders import ImportedEncoder, ScratchEncoder
 from intermezzo.config.sections.intermediates import IntermediateConfig
 from intermezzo.config.settings import protocol_of, resolve, retrieval_of, training_tasks
 from intermezzo.core.errors import UserError, suggestion
 from intermezzo.mixing import allocate, allocate_tasks, shares
-from intermezzo.tasks import TRAINABLE, TRAINED, Task, load_task, task_names
+from intermezzo.tasks import Task, load_task, task_names
 
 ROOT_VARIABLE = "INTERMEZZO_REAL_DATA"
 
@@ -26,14 +26,19 @@ def data_root(config: Config) -> Path | None:
 
 
 def problems(config: Config) -> list[str]:
-    """All problems of a configuration whose types are right, without repetitions."""
-    found: dict[str, None] = {}
+    """All problems of a configuration whose types are right, without repetitions; of task files first."""
+    try:
+        if misfits := list(task_files.problems()):
+            return misfits
+    except UserError as error:
+        return [str(error)]
+    lines: dict[str, None] = {}
     for check in (_names, _data, _languages, _encoders, _tasks, _translation, _intermediates, _targets, _mixes):
         try:
-            found |= dict.fromkeys(check(config))
+            lines |= dict.fromkeys(check(config))
         except UserError as error:
-            found[str(error)] = None
-    return list(found)
+            lines[str(error)] = None
+    return list(lines)
 
 
 def _names(config: Config) -> Iterator[str]:
@@ -44,11 +49,11 @@ def _names(config: Config) -> Iterator[str]:
         "intermediates": {*config.intermediates, *_trainable()},
         "targets": {*config.targets, *_evaluated()},
     }
-    for section, known in sections.items():
+    for section, names in sections.items():
         chosen = getattr(grid, section)
         for name in chosen:
-            if name not in known:
-                yield f"grid.{section}: unknown name '{name}'; {suggestion(name, known)}"
+            if name not in names:
+                yield f"grid.{section}: unknown name '{name}'; {suggestion(name, names)}"
         yield from _repeated(f"grid.{section}", chosen)
         if "none" in {*chosen, *getattr(config, section)}:
             yield f"{section}: the name 'none' is reserved for the baseline; choose another"
@@ -77,9 +82,9 @@ def _data(config: Config) -> Iterator[str]:
     if "files" in (config.data.source, *config.data.sources.values()):
         root = data_root(config)
         if root is None:
-            own = [task for task, source in config.data.sources.items() if source == "files"]
-            why = f"data.sources takes {', '.join(own)} from files, so " if own else ""
-            mend = f", or take {', '.join(own)} out of the grid, of intermediates and of data.sources" if own else ""
+            tasks = ", ".join(task for task, source in config.data.sources.items() if source == "files")
+            why = f"data.sources takes {tasks} from files, so " if tasks else ""
+            mend = f", or take {tasks} out of the grid, of intermediates and of data.sources" if tasks else ""
             yield f"data.root: not set; {why}name the folder of the published files here or in {ROOT_VARIABLE}{mend}"
         elif not root.is_dir():
             origin = "" if config.data.root else f" (from {ROOT_VARIABLE})"
@@ -87,22 +92,22 @@ def _data(config: Config) -> Iterator[str]:
 
 
 def _languages(config: Config) -> Iterator[str]:
-    known = catalogue.source_languages(config)
+    codes = catalogue.source_languages(config)
     for key in ("evaluation", "rare"):
         value = getattr(config.languages, key)
         if isinstance(value, list):
-            yield from _unknown_languages(f"languages.{key}", value, known)
+            yield from _unknown_languages(f"languages.{key}", value, codes)
             yield from _repeated(f"languages.{key}", value)
-    yield from _unknown_languages("languages.selection", config.languages.selection, known)
+    yield from _unknown_languages("languages.selection", config.languages.selection, codes)
     yield from _repeated("languages.selection", config.languages.selection)
     if config.languages.evaluation == []:
         yield "languages.evaluation: the list is empty, so nothing would be evaluated; write all, or name languages"
 
 
-def _unknown_languages(key: str, values: list[str], known: tuple[str, ...]) -> Iterator[str]:
+def _unknown_languages(key: str, values: list[str], allowed: tuple[str, ...]) -> Iterator[str]:
     for code in values:
-        if code not in known:
-            yield f"{key}: unknown language '{code}'; {suggestion(code, known)}"
+        if code not in allowed:
+            yield f"{key}: unknown language '{code}'; {suggestion(code, allowed)}"
 
 
 def _encoders(config: Config) -> Iterator[str]:
@@ -175,8 +180,8 @@ def _translation(config: Config) -> Iterator[str]:
     if not mixes:
         return
     if (how.backend == "world") != (config.data.source == "world"):
-        other = "world" if config.data.source == "world" else "hub or files"
-        yield f"{key}.backend: '{how.backend}' does not fit data.source '{config.data.source}'; set it to {other}"
+        fitting = "world" if config.data.source == "world" else "hub or files"
+        yield f"{key}.backend: '{how.backend}' does not fit data.source '{config.data.source}'; set it to {fitting}"
     if how.backend != "hub":
         return
     if not how.model:
@@ -188,10 +193,10 @@ def _translation(config: Config) -> Iterator[str]:
     for name in config.grid.intermediates:
         for mix in _translated(config, config.mixes_of(name))[:1]:
             for task in _known_tasks(config.intermediate(name).tasks or []):
-                if task.format == "tagging":
+                if not task.form.translatable:
                     yield (
-                        f"{key}: a model cannot translate '{task.name}' (tagging), which '{name}' is trained on; leave "
-                        f"mix '{mix}' out of intermediates.{name}.mixes, or '{name}' out of the grid"
+                        f"{key}: a model cannot translate '{task.name}' ({task.format}), which '{name}' is trained on; "
+                        f"leave mix '{mix}' out of intermediates.{name}.mixes, or '{name}' out of the grid"
                     )
 
 
@@ -215,9 +220,9 @@ def _intermediates(config: Config) -> Iterator[str]:
         if entry.mlm.share:
             yield from _continued(config, key, entry)
         for task in _known_tasks(entry.tasks):
-            if task.format not in TRAINABLE:
+            if not task.form.intermediate:
                 yield f"{key}.tasks: '{task.name}' ({task.format}) cannot be trained on; {suggestion('', _trainable())}"
-            elif task.format == "mlm" and (entry.shuffle_labels or entry.as_text):
+            elif task.form.masked and (entry.shuffle_labels or entry.as_text):
                 yield f"{key}: '{task.name}' is text without labels; remove shuffle_labels and as_text"
             elif not catalogue.languages_with(config, task, "train"):
                 yield f"{key}.tasks: '{task.name}' has no training data in source '{_source(config, task)}'"
@@ -237,7 +242,7 @@ def _own_mixes(config: Config, key: str, name: str, entry: IntermediateConfig) -
 
 def _continued(config: Config, key: str, entry: IntermediateConfig) -> Iterator[str]:
     """The text that goes on beside the tasks of an intermediate."""
-    texts = [name for name in task_names() if load_task(name).format == "mlm"]
+    texts = [name for name in task_names() if load_task(name).form.masked]
     if entry.mlm.task not in texts:
         yield f"{key}.mlm.task: '{entry.mlm.task}' is no text to mask; {suggestion(entry.mlm.task, texts)}"
         return
@@ -252,7 +257,7 @@ def _continued(config: Config, key: str, entry: IntermediateConfig) -> Iterator[
 
 
 def _trainable() -> list[str]:
-    return [name for name in task_names() if load_task(name).format in TRAINABLE]
+    return [name for name in task_names() if load_task(name).form.intermediate]
 
 
 def _evaluated() -> list[str]:
@@ -277,15 +282,15 @@ def _targets(config: Config) -> Iterator[str]:
                 split = config.data.evaluation_split
                 source = _source(config, task)
                 yield f"{key}: task '{task.name}' has no {split} data in the evaluation languages (source '{source}')"
-            if task.format in TRAINED:
+            if task.form.trained:
                 yield from _trained_on(config, key, name, task)
             yield from _protocol(config, key, name, task)
             if entry.partial_input and task.partial_input is None:
                 yield f"{key}.partial_input: task '{task.name}' names no field that could be left out"
-            if task.format not in TRAINED:
+            if not task.form.trained:
                 if entry.partial_input or entry.shuffle_labels or entry.train:
                     yield f"{key}: {task.format} is not trained: remove train, partial_input and shuffle_labels"
-                yield from _layers(config, key, retrieval_of(config, name, task)["layer"])
+                yield from _layers(config, key, retrieval_of(config, name, task).layer)
     chosen = config.languages.evaluation
     for code in chosen if isinstance(chosen, list) else ():
         if code not in reached and code in catalogue.source_languages(config):
@@ -298,27 +303,28 @@ def _trained_on(config: Config, key: str, name: str, task: Task) -> Iterator[str
     if not chosen:
         yield f"{key}.train: the list is empty; name a task, or write null for the task file's own"
     yield from _repeated(f"{key}.train", chosen)
-    for one in chosen:
-        if one not in task_names():
-            yield f"{key}.train: unknown task '{one}'; {suggestion(one, _trainable())}"
+    for used in chosen:
+        if used not in task_names():
+            yield f"{key}.train: unknown task '{used}'; {suggestion(used, _trainable())}"
             continue
-        other = load_task(one)
-        if (other.format, set(other.labels)) != (task.format, set(task.labels)):
+        data = load_task(used)
+        if (data.format, set(data.labels)) != (task.format, set(task.labels)):
             alike = [n for n in _trainable() if (t := load_task(n)).format == task.format and t.labels == task.labels]
-            yield f"{key}.train: '{one}' has another format or other labels than '{task.name}'; {suggestion('', alike)}"
-        if catalogue.ENGLISH not in catalogue.languages_with(config, other, "train"):
-            source = _source(config, other)
+            hint = suggestion("", alike)
+            yield f"{key}.train: '{used}' has another format or other labels than '{task.name}'; {hint}"
+        if catalogue.ENGLISH not in catalogue.languages_with(config, data, "train"):
+            source = _source(config, data)
             yield (
-                f"{key}: it trains on English data of '{one}', and there is none in source '{source}'; "
-                f"name another task in {key}.train, or another source in data.sources.{one}"
+                f"{key}: it trains on English data of '{used}', and there is none in source '{source}'; "
+                f"name another task in {key}.train, or another source in data.sources.{used}"
             )
 
 
 def _protocol(config: Config, key: str, name: str, task: Task) -> Iterator[str]:
-    wanted = protocol_of(config, name)
-    known = sorted({*task.protocol.settings, *task.protocol.retrieval})
-    if wanted and known and wanted not in known:
-        yield f"{key}.protocol: '{wanted}' is no protocol of task '{task.name}'; {suggestion(wanted, known)}"
+    protocol = protocol_of(config, name)
+    protocols = sorted({*task.protocol.settings, *task.protocol.retrieval})
+    if protocol and protocols and protocol not in protocols:
+        yield f"{key}.protocol: '{protocol}' is no protocol of task '{task.name}'; {suggestion(protocol, protocols)}"
 
 
 def _layers(config: Config, key: str, layer: int) -> Iterator[str]:
@@ -338,13 +344,13 @@ def _mixes(config: Config) -> Iterator[str]:
             continue
         for name in config.grid.intermediates:
             for task in _known_tasks(config.intermediate(name).tasks) if mix in config.mixes_of(name) else ():
-                if task.format in TRAINABLE and catalogue.languages_with(config, task, "train"):
+                if task.form.intermediate and catalogue.languages_with(config, task, "train"):
                     yield from _mix_of(config, mix, name, task)
     for name in config.grid.targets:
         for task in _known_tasks([config.target(name).task]):
-            if task.format in TRAINED:
+            if task.form.trained:
                 for encoder in config.grid.encoders:
-                    examples = resolve(config, encoder, "target", name, [task.name])["examples"]
+                    examples = resolve(config, encoder, "target", name, [task.name]).examples
                     for used in _known_tasks(training_tasks(config, name, task)):
                         yield from _enough(config, f"targets.{name}", used, {catalogue.ENGLISH: 1.0}, examples)
 
@@ -358,15 +364,15 @@ def _mix_of(config: Config, mix: str, intermediate: str, task: Task) -> Iterator
     key = f"intermediates.{intermediate} (mix '{mix}')"
     for encoder in config.grid.encoders:
         settings = resolve(config, encoder, "intermediate", intermediate, [task.name])
-        if settings["examples"] is None and len(config.mixes_of(intermediate)) > 1:
+        if settings.examples is None and len(config.mixes_of(intermediate)) > 1:
             yield f"intermediates.{intermediate}: examples null gives each mix another budget; write a number"
         rows = config.data.rows.of(task.name, "train")
-        if rows is None or settings["examples"] is None or config.mixes[mix].translated:
+        if rows is None or settings.examples is None or config.mixes[mix].translated:
             continue
         entry, supply = config.mixes[mix], dict.fromkeys({*weights, catalogue.ENGLISH}, rows)
         try:
-            wanted, given = {task.name: settings["examples"]}, {task.name: weights}
-            allocate_tasks(wanted, given, {task.name: supply}, budget=entry.budget, repeats=entry.repeats)
+            examples, shares_ = {task.name: settings.examples}, {task.name: weights}
+            allocate_tasks(examples, shares_, {task.name: supply}, budget=entry.budget, repeats=entry.repeats)
         except UserError as error:
             yield f"{key}: with data.rows.train {rows}: {error}"
 

@@ -1,8 +1,8 @@
 """Files generated from the models: config/config.yaml, config/schema.json and the tables of docs/configuration.md.
 
-The table of docs/catalogue.md is generated from the task files beside them.
+The table of docs/catalogue.md is generated from the task files.
 
-`python -m intermezzo config docs --write` writes them, `--check` (and a test) compares them.
+`python -m intermezzo config docs --write` writes the files; `--check` and a test compare them.
 """
 
 from __future__ import annotations
@@ -23,15 +23,16 @@ from intermezzo.config.sections.encoders import ImportedEncoder, ScratchEncoder
 from intermezzo.config.sections.intermediates import IntermediateConfig, MixConfig
 from intermezzo.config.sections.targets import TargetConfig
 from intermezzo.config.sections.training import Finetuning
+from intermezzo.core import markdown
 from intermezzo.core.artifacts import write_text
 from intermezzo.tasks import overview
 
 ROOT = Path(__file__).resolve().parents[3]
 BEGIN, END = "<!-- generated: begin -->", "<!-- generated: end -->"
 _HEAD = """\
-# The default experiment; every key is here, with its default. Generated from src/intermezzo/config/models.py
-# (`python -m intermezzo config docs --write`). To change something, write the keys that differ into a file of your
-# own and run `snakemake --configfile my.yaml ...`; config/README.md says how files are merged.
+# The default experiment: every key with its default. Generated from src/intermezzo/config/models.py
+# (`python -m intermezzo config docs --write`). For an experiment of your own, write the keys that differ into a new
+# file and run `snakemake --configfile my.yaml ...`; config/README.md explains how files are merged.
 # yaml-language-server: $schema=schema.json
 """
 _ENTRIES: dict[str, tuple[type[Section], ...]] = {
@@ -40,13 +41,13 @@ _ENTRIES: dict[str, tuple[type[Section], ...]] = {
     "mixes": (MixConfig,),
     "targets": (TargetConfig,),
 }
-"""Sections that are dictionaries of names -> what an entry can be."""
+"""Sections that are dictionaries of definitions -> the models of an entry."""
 _PARTIAL = frozenset({"Overrides", "TaskRows", "TaskTraining"})
-"""Sections of which only the keys that are given count."""
+"""Sections in which all keys are optional and only the keys that are present count."""
 
 
 def files() -> dict[Path, str]:
-    """Path -> the content that it should have."""
+    """All generated files: path -> the content that the models require."""
     guide, catalogue = ROOT / "docs" / "configuration.md", ROOT / "docs" / "catalogue.md"
     return {
         ROOT / "config" / "config.yaml": config_yaml(),
@@ -57,13 +58,13 @@ def files() -> dict[Path, str]:
 
 
 def _with(page: Path, generated: str) -> str:
-    """The text of a page with `generated` between its two marks."""
+    """The text of a page with `generated` between its two markers."""
     before, _, rest = page.read_text(encoding="utf-8").partition(BEGIN)
     return f"{before}{BEGIN}\n{generated}{END}{rest.partition(END)[2]}"
 
 
 def outdated() -> list[str]:
-    """The files whose content is not what the models say."""
+    """The generated files that are missing or differ from the models, as paths relative to the repository."""
     return [
         str(path.relative_to(ROOT))
         for path, text in files().items()
@@ -72,7 +73,7 @@ def outdated() -> list[str]:
 
 
 def write() -> list[str]:
-    """Write the files that are out of date and return their names."""
+    """Write the files that are out of date and return their paths, as `outdated` does."""
     names = outdated()
     for path, text in files().items():
         if str(path.relative_to(ROOT)) in names:
@@ -81,21 +82,21 @@ def write() -> list[str]:
 
 
 def schema_json() -> str:
-    """JSON schema of the configuration, for editors."""
+    """The JSON schema of the configuration, for editors."""
     schema = {"$schema": "https://json-schema.org/draft/2020-12/schema"} | Config.model_json_schema(by_alias=True)
     _allow_removal(schema)
     return json.dumps(schema, indent=1, ensure_ascii=False) + "\n"
 
 
 def _allow_removal(schema: Any) -> None:
-    """In dictionaries of names null removes an entry, so it is a value that an editor must accept."""
+    """Allow null, which removes an entry, as a value in dictionaries of definitions; changes `schema` in place."""
     if isinstance(schema, dict):
         for key in ("additionalProperties", "patternProperties"):
-            inside = schema.get(key)
-            if key == "patternProperties" and inside:
-                schema[key] = {name: {"anyOf": [entry, {"type": "null"}]} for name, entry in inside.items()}
-            elif isinstance(inside, dict):
-                schema[key] = {"anyOf": [inside, {"type": "null"}]}
+            subschema = schema.get(key)
+            if key == "patternProperties" and subschema:
+                schema[key] = {name: {"anyOf": [entry, {"type": "null"}]} for name, entry in subschema.items()}
+            elif isinstance(subschema, dict):
+                schema[key] = {"anyOf": [subschema, {"type": "null"}]}
         for value in schema.values():
             _allow_removal(value)
     elif isinstance(schema, list):
@@ -104,48 +105,50 @@ def _allow_removal(schema: Any) -> None:
 
 
 def config_yaml() -> str:
-    """The default configuration with a comment on every key (on its first appearance)."""
-    told: set[str] = set()
+    """The default configuration as YAML, with a comment on the first occurrence of every key."""
+    seen: set[str] = set()
     lines = [_HEAD]
     for name, field in Config.model_fields.items():
         lines += [f"\n{_comment(_words(field), 0)}"]
-        lines += _key(name, getattr(Config(), name), field, 0, told, comment=False)
+        lines += _key(name, getattr(Config(), name), field, 0, seen, comment=False)
     return "".join(lines)
 
 
 def _key(
-    name: str, value: Any, field: FieldInfo | None, depth: int, told: set[str], comment: bool = True
+    name: str, value: Any, field: FieldInfo | None, depth: int, seen: set[str], comment: bool = True
 ) -> Iterator[str]:
+    """Lines of one key; `seen` holds the descriptions that are already written."""
     indent = "  " * depth
     words = _words(field) if field else ""
-    if comment and words and words not in told:
-        told.add(words)
+    if comment and words and words not in seen:
+        seen.add(words)
         yield _comment(words, depth)
     if isinstance(value, Section):
-        inside = list(_section(value, depth + 1, told, full=not isinstance(value, TargetConfig | IntermediateConfig)))
-        yield f"{indent}{name}:\n" if inside else f"{indent}{name}: {{}}\n"
-        yield from inside
+        lines = list(_section(value, depth + 1, seen, full=not isinstance(value, TargetConfig | IntermediateConfig)))
+        yield f"{indent}{name}:\n" if lines else f"{indent}{name}: {{}}\n"
+        yield from lines
     elif isinstance(value, dict) and value and isinstance(next(iter(value.values())), Section):
         yield f"{indent}{name}:\n"
         for key, entry in value.items():
-            yield from _key(key, entry, None, depth + 1, told)
+            yield from _key(key, entry, None, depth + 1, seen)
     else:
         yield f"{indent}{name}: {_yaml(value)}\n"
 
 
-def _section(section: Section, depth: int, told: set[str], full: bool) -> Iterator[str]:
+def _section(section: Section, depth: int, seen: set[str], full: bool) -> Iterator[str]:
+    """Lines of the keys of a section: of all keys if `full`, else of those that are set."""
     for name, field in type(section).model_fields.items():
         if full or name in section.model_fields_set:
             value = getattr(section, name)
             if type(section).__name__ in _PARTIAL and name not in section.model_fields_set:
                 continue
-            yield from _key(field.alias or name, value, field, depth, told)
+            yield from _key(field.alias or name, value, field, depth, seen)
 
 
 def _yaml(value: Any) -> str:
-    """A value as YAML in one line; JSON is YAML, and plain words need no quotes."""
+    """A value as YAML in one line. JSON is valid YAML; plain words need no quotes."""
     if isinstance(value, dict):
-        return "{" + ", ".join(f"{_yaml(key)}: {_yaml(inside)}" for key, inside in value.items()) + "}"
+        return "{" + ", ".join(f"{_yaml(key)}: {_yaml(entry)}" for key, entry in value.items()) + "}"
     if isinstance(value, list):
         return "[" + ", ".join(map(_yaml, value)) + "]"
     if isinstance(value, str) and value and all(c.isalnum() or c in "_+-." for c in value):
@@ -163,7 +166,7 @@ def _words(field: FieldInfo) -> str:
 
 
 def tables() -> str:
-    """One Markdown table per section: key, type, default, meaning."""
+    """The tables of docs/configuration.md, one per section: key, type, default, meaning."""
     parts = []
     for name, field in Config.model_fields.items():
         parts.append(f"\n### `{name}`\n\n{_words(field)}\n")
@@ -182,20 +185,22 @@ def _is_section(annotation: Any) -> bool:
 
 
 def _table(model: type[Section]) -> str:
-    rows = "".join(f"| `{key}` | {kind} | {default} | {words} |\n" for key, kind, default, words in _rows(model, ""))
-    return f"| key | type | default | meaning |\n|---|---|---|---|\n{rows}"
+    rows = [(f"`{key}`", kind, default, words) for key, kind, default, words in _rows(model, "")]
+    return markdown.table(("key", "type", "default", "meaning"), rows) + "\n"
 
 
 def _rows(model: type[Section], prefix: str) -> Iterator[tuple[str, str, str, str]]:
+    """Key, type, default and meaning of every key of a section and of the sections in it."""
     for name, field in model.model_fields.items():
         key, kind = f"{prefix}{field.alias or name}", field.annotation
         if _is_section(kind) and kind.__name__ == "Overrides":
             yield key, "any of the keys of `training.<phase>`", "", _words(field)
         elif _is_section(kind):
             yield key, "", "", _words(field)
-            for inner, what, default, words in _rows(kind, f"{key}."):
-                own = getattr(field.default, inner.removeprefix(f"{key}."), None)
-                yield inner, what, f"`{_yaml(own)}`" if kind is Finetuning else default, words
+            for inner_key, inner_type, default, words in _rows(kind, f"{key}."):
+                if kind is Finetuning:  # each phase has defaults of its own
+                    default = f"`{_yaml(getattr(field.default, inner_key.removeprefix(f'{key}.'), None))}`"
+                yield inner_key, inner_type, default, words
         elif field.is_required():
             yield key, _type(field), "required", _words(field)
         else:
@@ -209,7 +214,7 @@ def _plain(value: Any) -> Any:
 
 
 def _type(field: FieldInfo) -> str:
-    """A type in words, with its bounds."""
+    """The type of a field in words, with its bounds."""
     bounds = []
     for mark in field.metadata:
         for sign, name in ((">=", "ge"), (">", "gt"), ("<=", "le"), ("<", "lt")):
@@ -219,15 +224,15 @@ def _type(field: FieldInfo) -> str:
 
 
 def _type_words(kind: Any) -> str:
-    origin, inside = typing.get_origin(kind), typing.get_args(kind)
+    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
     if origin is typing.Literal:
-        return " or ".join(f"`{value}`" for value in inside)
+        return " or ".join(f"`{value}`" for value in arguments)
     if origin in (typing.Union, UnionType):
-        return " or ".join(_type_words(one) for one in inside)
+        return " or ".join(map(_type_words, arguments))
     if origin is typing.Annotated:
-        return _type_words(inside[0])
+        return _type_words(arguments[0])
     if origin is list:
-        return f"list of {_type_words(inside[0])}"
+        return f"list of {_type_words(arguments[0])}"
     if origin is dict:
         return "dictionary by name"
     names = {int: "whole number", float: "number", str: "text", bool: "true or false", type(None): "null"}

@@ -1,8 +1,8 @@
 """The configuration as types: every key, its meaning, its allowed values and its default.
 
-This is its root and what is run; `sections/` has what the root is made of. `config/config.yaml`, `config/schema.json`
-and `docs/configuration.md` are generated from them (`python -m intermezzo config docs --write`); the default of a
-field is the default experiment.
+This module defines the root and the grid; `sections/` defines the remaining sections. `config/config.yaml`,
+`config/schema.json` and `docs/configuration.md` are generated from these models (`python -m intermezzo config docs
+--write`). The defaults of the fields define the default experiment.
 """
 
 from __future__ import annotations
@@ -18,36 +18,41 @@ from intermezzo.config.sections.intermediates import IntermediateConfig, MixConf
 from intermezzo.config.sections.targets import TargetConfig
 from intermezzo.config.sections.training import TrainingConfig
 
+_TARGETS = "nli qa pos retrieval".split()  # noqa: SIM905
+"""The default targets, which are tasks of these names."""
+
 
 class GridConfig(Section):
-    """What is run: the product of these lists. The baseline (no intermediate training) always runs."""
+    """What runs: the product of these lists. The baseline (no intermediate training) always runs."""
 
     encoders: list[Name] = Field(["world"], description="Names of `encoders`.")
     intermediates: list[Name] = Field(
-        ["nli", "qa", "multi"], description="Names of `intermediates`, or of tasks (then that one task)."
+        ["nli", "qa", "multi"], description="Names of `intermediates`, or of tasks (each then alone)."
     )
     mixes: list[Name] = Field(
         ["en", "en+rare"],
-        description="Names of `mixes`; each intermediate is trained once per mix, or in those that it names itself.",
+        description="Names of `mixes`. Each intermediate is trained in every mix, or in those that it names itself.",
     )
     targets: list[Name] = Field(
-        ["nli", "qa", "pos", "retrieval"], description="Names of `targets`, or of tasks (then with the defaults)."
+        _TARGETS, description="Names of `targets`, or of tasks (then with the default settings)."
     )
     seeds: list[Seed] = Field([0, 1], description="Seeds of intermediate and target training.")
 
 
-Kept = Literal["all", "final", "none"]
+Retention = Literal["all", "final", "none"]
 
 
 class KeepConfig(Section):
-    """Whose weights stay on the disk; manifests, logs and results always do. A change of it reruns nothing."""
+    """Which models keep their weights on disk; manifests, logs and results always stay. Changes here rerun nothing."""
 
-    intermediate: Kept = Field(
+    intermediate: Retention = Field(
         "all",
-        description="Intermediate models: `all`; `final` = those that no target is trained from; `none` = deleted when "
-        "all that reads them is done, and made again if something asks for them.",
+        description="Intermediate models: `all`; `final` = only models that no target is trained from; `none` = delete "
+        "the weights when no job needs them any more, and train them again if a later job needs them.",
     )
-    target: Kept = Field("all", description="Fine-tuned target models, likewise (`final` = all of them).")
+    target: Retention = Field(
+        "all", description="Fine-tuned target models, with the same values (`final` = all of them)."
+    )
 
 
 class Config(Section):
@@ -58,7 +63,8 @@ class Config(Section):
     world: WorldConfig = Field(WorldConfig(), description=WorldConfig.__doc__)
     languages: LanguagesConfig = Field(LanguagesConfig(), description=LanguagesConfig.__doc__)
     encoders: dict[Name, Encoder] = Field(
-        {"world": ScratchEncoder()}, description="Encoders by name: pretrained here, or taken `from` elsewhere."
+        {"world": ScratchEncoder()},
+        description="Encoders by name: pretrained in the workflow, or imported with `from`.",
     )
     intermediates: dict[Name, IntermediateConfig] = Field(
         {
@@ -74,35 +80,35 @@ class Config(Section):
     )
     translation: TranslationConfig = Field(TranslationConfig(), description=TranslationConfig.__doc__)
     targets: dict[Name, TargetConfig] = Field(
-        {name: TargetConfig(task=name) for name in ("nli", "qa", "pos", "retrieval")}, description="Targets by name."
+        {name: TargetConfig(task=name) for name in _TARGETS}, description="Targets by name."
     )
     training: TrainingConfig = Field(TrainingConfig(), description=TrainingConfig.__doc__)
     keep: KeepConfig = Field(KeepConfig(), description=KeepConfig.__doc__)
     track_versions: bool = Field(
         False,
-        description="Whether jobs are out of date when a library that their code imports has another version. "
-        "Manifests of models name the versions either way.",
+        description="Rerun jobs when a library they import changes version. The manifests of models always record the "
+        "versions.",
     )
     threads: Count = Field(
-        1, description="Threads per training job. It is part of the result: sums in another order round differently."
+        1, description="Threads per training job. Results depend on it: the order of summation changes the rounding."
     )
     processes: Count = Field(
         1,
-        description="Processes per training job, on one machine, which share each batch: one for each of its GPUs, or "
-        "CPUs (each with `threads`). The results of one process up to rounding; like `threads`, part of the result.",
+        description="Processes per training job, on one machine. They share each batch; each uses one GPU, or "
+        "`threads` CPU threads. Results equal those of one process up to rounding, so they depend on this number.",
     )
 
     def intermediate(self, name: str) -> IntermediateConfig:
-        """The intermediate of that name; a task's own name needs no entry. `tasks` is always filled in."""
-        found = self.intermediates.get(name, IntermediateConfig())
-        return found if found.tasks is not None else found.model_copy(update={"tasks": [name]})
+        """The intermediate `name`, with `tasks` filled in. The name of a task needs no entry in `intermediates`."""
+        entry = self.intermediates.get(name, IntermediateConfig())
+        return entry if entry.tasks is not None else entry.model_copy(update={"tasks": [name]})
 
     def mixes_of(self, intermediate: str) -> list[str]:
-        """The mixes of the grid that an intermediate is trained in."""
-        chosen = self.intermediate(intermediate).mixes
-        return [mix for mix in self.grid.mixes if chosen is None or mix in chosen]
+        """The mixes of the grid in which an intermediate is trained, in the order of the grid."""
+        names = self.intermediate(intermediate).mixes
+        return [mix for mix in self.grid.mixes if names is None or mix in names]
 
     def target(self, name: str) -> TargetConfig:
-        """The target of that name; a task's own name needs no entry. `task` is always filled in."""
-        found = self.targets.get(name, TargetConfig())
-        return found if found.task is not None else found.model_copy(update={"task": name})
+        """The target `name`, with `task` filled in. The name of a task needs no entry in `targets`."""
+        entry = self.targets.get(name, TargetConfig())
+        return entry if entry.task is not None else entry.model_copy(update={"task": name})

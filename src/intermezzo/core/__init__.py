@@ -1,1 +1,1 @@
-"""The ground that every other room stands on: errors, artifacts, environment, memoize."""
+"""The base of all other packages: errors, artifacts, logs, environment, memoize."""

@@ -1,9 +1,9 @@
-"""Messages of the package go through `logging`; the command line shows them as plain lines on stderr.
+"""Messages of the package go through `logging`; the command line prints them as plain lines on stderr.
 
     log = logging.getLogger(__name__)    in every module; log.info for progress, log.warning for what users must see
 
-A notebook or another program that imports intermezzo sets levels and handlers as it likes; nothing is configured here
-at import.
+Importing this module configures nothing, so a notebook or any program that imports intermezzo sets its own levels and
+handlers.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import sys
 
 
 class _StderrHandler(logging.StreamHandler):
-    """Writes to what `sys.stderr` is when the message comes: stages redirect it to label their lines."""
+    """Writes to the current `sys.stderr`, because stages redirect it to label their lines."""
 
     def __init__(self) -> None:
         logging.Handler.__init__(self)
@@ -24,7 +24,7 @@ class _StderrHandler(logging.StreamHandler):
 
 
 def configure(level: int = logging.INFO) -> None:
-    """Show messages of the package from `level` on as lines on stderr, once however often it is called."""
+    """Print the package's messages of `level` and above as lines on stderr. Repeated calls add no second handler."""
     logger = logging.getLogger("intermezzo")
     logger.setLevel(level)
     if not any(isinstance(handler, _StderrHandler) for handler in logger.handlers):

@@ -24,14 +24,16 @@ from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, field_validator
 
 from intermezzo.core.errors import UserError, suggestion
-from intermezzo.evaluation.benchmark_files import Note, file_of, read
-from intermezzo.evaluation.metrics import mining, ranking, span, tagging
-from intermezzo.evaluation.metrics.accuracy import accuracy
+from intermezzo.evaluation.benchmark_files import file_of
+from intermezzo.evaluation.metrics import scorer
 from intermezzo.evaluation.metrics.tagging import SEQEVAL
+from intermezzo.specs.tasks import TaskSpec
 from intermezzo.tasks import RESOURCES
+from intermezzo.tasks.formats import load_format
+from intermezzo.tasks.submission_files import Note
 
 FOLDER = RESOURCES / "benchmarks"
 
@@ -41,7 +43,7 @@ class BenchmarkTask(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    format: Literal["classification", "multiple_choice", "tagging", "span", "retrieval", "mining", "ranking"]
+    format: str
     languages: tuple[str, ...]
     rules: Literal["squad", "mlqa"] = "squad"
     """Span: how answers are normalised."""
@@ -49,6 +51,11 @@ class BenchmarkTask(BaseModel):
     """Classification: our label -> the benchmark's."""
     official: bool = True
     """Whether the official program scores it."""
+
+    @field_validator("format")
+    @classmethod
+    def _known_format(cls, name: str) -> str:
+        return load_format(name).name
 
 
 class Benchmark(BaseModel):
@@ -75,7 +82,7 @@ def score_benchmark(benchmark: str, predictions: Path, labels: Path, *, seqeval:
     """Score the folder `predictions` against `labels`; see above for what comes out.
 
     Raises UserError for an unknown benchmark or version of seqeval, a folder that is not there or has no file of the
-    benchmark, and files that cannot be scored (see `benchmark_files.read`).
+    benchmark, and files that cannot be scored (see `Format.read_submission`).
     """
     described = load_benchmark(benchmark)
     if seqeval not in SEQEVAL:
@@ -123,33 +130,31 @@ def _score_task(
     for language in task.languages:
         if language not in absent:
             files = [file_of(folder, name, task.format, language) for folder in (predictions, labels)]
-            ours, gold = read(task.format, *files, note)
-            for metric, value in _score(task, ours, gold, language, seqeval).items():
+            ours, gold = load_format(task.format).read_submission(*files, note)
+            for metric, value in _score(name, task, ours, gold, language, seqeval).items():
                 scores.setdefault(metric, {})[language] = 100 * value
     return scores, "; ".join(missing)
 
 
-def _score(task: BenchmarkTask, ours: list[Any], gold: list[Any], language: str, seqeval: str) -> dict[str, float]:
+def _score(
+    name: str, task: BenchmarkTask, ours: list[Any], gold: list[Any], language: str, seqeval: str
+) -> dict[str, float]:
     """The official names of the metrics of one language, with values in 0..1."""
-    if task.format in ("tagging", "mining"):
-        if task.format == "tagging":
-            precision, recall, f1 = tagging.seqeval_scores(ours, gold, seqeval)
-        else:
-            precision, recall, f1 = mining.pair_scores(set(ours), set(gold))
-        return {"f1": f1, "precision": precision, "recall": recall}
-    if task.format == "span":
-        values = span.score(ours, gold, {}, language)
-        return {"exact_match": values[f"{task.rules}_em"], "f1": values[f"{task.rules}_f1"]}
-    if task.format == "ranking":
-        return {"map@20": ranking.score(ours, gold, {}, language)["map_at_20"]}
-    return {"accuracy": accuracy(ours, gold)}
+    module = scorer(task.format)
+    if hasattr(module, "official_scores"):
+        values = module.official_scores(ours, gold, seqeval=seqeval)
+    else:
+        described = TaskSpec(name=name, format=task.format, labels=(), partial_input=None)
+        values = module.score(ours, gold, described, language)
+    official = load_format(task.format).official.items()
+    return {name: values[metric.format(rules=task.rules)] for name, metric in official}
 
 
 def _averages(scores: dict[str, dict[str, float]], task: BenchmarkTask) -> dict[str, float]:
     """Means over languages, and the one number of the task."""
-    found = {f"avg_{metric}": _mean(values.values()) for metric, values in scores.items()}
-    main = list(found.values()) if task.format == "span" else list(found.values())[:1]
-    return found | {"avg_metric": _mean(main)}
+    means = {f"avg_{metric}": _mean(values.values()) for metric, values in scores.items()}
+    main = load_format(task.format).official_main or [*scores][:1]
+    return means | {"avg_metric": _mean(means[f"avg_{metric}"] for metric in main)}
 
 
 def _overall(described: Benchmark, complete: dict[str, Any], ours: dict[str, Any]) -> dict[str, Any]:

@@ -11,8 +11,7 @@ are left out, and what a run does not have is told: the scorer says of such a ta
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +22,7 @@ from intermezzo.core.errors import UserError, suggestion
 from intermezzo.evaluation.benchmark import BenchmarkTask, load_benchmark
 from intermezzo.evaluation.benchmark_files import file_of
 from intermezzo.evaluation.evaluate import PREDICTIONS, read_predictions
+from intermezzo.tasks.formats import Format, load_format
 
 Row = dict[str, Any]
 
@@ -38,18 +38,26 @@ def write_submission(
     Raises UserError for unknown names, a run without any task of the benchmark, a target of another format, data that
     is not (or no longer) there, labels that the benchmark does not have, and a task that `out` has already.
     """
-    return _write(_PREDICTIONS, benchmark, results, run, out, targets or {})
+    return _write(_predictions, benchmark, results, run, out, targets or {})
 
 
 def write_labels(
     benchmark: str, results: Path, run: str, out: Path, *, targets: Mapping[str, str] | None = None
 ) -> list[str]:
     """The same for the right answers to what the run was evaluated on, in the layout of XTREME's label files."""
-    return _write(_LABELS, benchmark, results, run, out, targets or {})
+    return _write(_labels, benchmark, results, run, out, targets or {})
+
+
+def _predictions(form: Format, rows: Sequence[Row], names: Mapping[str, str]) -> str:
+    return form.render(rows, "prediction", names)
+
+
+def _labels(form: Format, rows: Sequence[Row], names: Mapping[str, str]) -> str:
+    return form.render_labels(rows, names)
 
 
 def _write(
-    texts: dict[str, Callable[[BenchmarkTask, list[Row]], str]],
+    render: Callable[[Format, Sequence[Row], Mapping[str, str]], str],
     benchmark: str,
     results: Path,
     run: str,
@@ -59,31 +67,29 @@ def _write(
     described = load_benchmark(benchmark)
     if unknown := next((name for name in targets if name not in described.tasks), None):
         raise UserError(f"no task '{unknown}' in {described.title}; {suggestion(unknown, described.tasks)}")
-    found: dict[str, dict[str, Path]] = {}
+    evaluations: dict[str, dict[str, Path]] = {}
     notes = []
     for name, task in described.tasks.items():
         target = targets.get(name, name)
         files = _evaluations(results, run, target)
-        found[name] = {language: files[language] for language in task.languages if language in files}
-        if name in targets and not found[name]:
+        evaluations[name] = {language: files[language] for language in task.languages if language in files}
+        if name in targets and not evaluations[name]:
             raise UserError(
                 f"{results}/eval/{run}/{target}: no predictions in a language of {described.title}'s {name}"
             )
         if missing := [language for language in task.languages if language not in files]:
             notes.append(f"{name}: no predictions of target '{target}' for {', '.join(missing)}")
-    if not any(found.values()):
-        wanted = ", ".join(described.tasks)
-        raise UserError(
-            f"{results}/eval/{run}: no predictions for {described.title}; targets named {wanted} are needed"
-        )
-    for name in found:
-        if found[name] and (out / name).exists():
+    if not any(evaluations.values()):
+        names = ", ".join(described.tasks)
+        raise UserError(f"{results}/eval/{run}: no predictions for {described.title}; targets named {names} are needed")
+    for name in evaluations:
+        if evaluations[name] and (out / name).exists():
             raise UserError(f"{out / name}: is there already; remove it or choose another folder")
     written: dict[str, dict[str, str]] = {}
-    for name, files in found.items():
+    for name, files in evaluations.items():
         task = described.tasks[name]
         for language, path in files.items():
-            text = texts[task.format](task, _rows(results, path, name, task))
+            text = render(load_format(task.format), _rows(results, path, name, task), task.labels)
             written.setdefault(name, {})[file_of(out, name, task.format, language).name] = text
     for name, contents in written.items():  # all of them can be written, or none is
         with atomic(out / name) as part:
@@ -111,83 +117,16 @@ def _rows(results: Path, path: Path, name: str, task: BenchmarkTask) -> list[Row
     paths = sorted(results.glob(f"data/*/{trained['name']}/{language}/test.parquet"))
     data = next((data for data in paths if sha256(data) == result["data_sha256"]), None)
     if data is None:
-        wanted = f"{results}/data/*/{trained['name']}/{language}/test.parquet"
-        raise UserError(f"{path}: made on other data than {wanted} (its SHA-256 is not theirs); evaluate it again")
+        pattern = f"{results}/data/*/{trained['name']}/{language}/test.parquet"
+        raise UserError(f"{path}: made on other data than {pattern} (its SHA-256 is not theirs); evaluate it again")
     rows = pq.read_table(data).to_pylist()
     predictions = read_predictions(path)
     if [row["id"] for row in rows] != [row["id"] for row in predictions]:
         raise UserError(f"{path}: its predictions are not for the rows of {data}; evaluate it again")
-    rows = [row | {"prediction": made["prediction"]} for row, made in zip(rows, predictions, strict=True)]
-    if task.format == "classification":
-        used = {row[key] for row in rows for key in ("label", "prediction")}
+    rows = [row | {"prediction": answer["prediction"]} for row, answer in zip(rows, predictions, strict=True)]
+    if task.labels:
+        used = {row[column] for row in rows for column in (load_format(task.format).label_column, "prediction")}
         if unknown := sorted(used - task.labels.keys()):
-            known = ", ".join(task.labels)
-            raise UserError(f"{path}: label '{unknown[0]}' has no counterpart in {name}; those that have: {known}")
+            names = ", ".join(task.labels)
+            raise UserError(f"{path}: label '{unknown[0]}' has no counterpart in {name}; those that have: {names}")
     return rows
-
-
-# -- what stands in the files: format -> text of one language --------------------------------------------------------
-
-
-def _lines(lines: Iterable[Any]) -> str:
-    return "".join(f"{line}\n" for line in lines)
-
-
-def _labels(key: str) -> Callable[[BenchmarkTask, list[Row]], str]:
-    return lambda task, rows: _lines(task.labels[row[key]] for row in rows)
-
-
-def _tags(key: str) -> Callable[[BenchmarkTask, list[Row]], str]:
-    return lambda task, rows: "\n".join(_lines(row[key]) for row in rows)
-
-
-def _by_english(key: str | None) -> Callable[[BenchmarkTask, list[Row]], str]:
-    """An index per English sentence, these in alphabetical order, as XTREME hides which translates which."""
-
-    def text(task: BenchmarkTask, rows: list[Row]) -> str:
-        order = sorted(range(len(rows)), key=lambda i: rows[i]["text_pair"].strip())
-        return _lines(rows[i][key] if key else i for i in order)
-
-    return text
-
-
-def _pairs(key: str) -> Callable[[BenchmarkTask, list[Row]], str]:
-    return lambda task, rows: _lines(f"{row['id']}\t{row[key]}" for row in rows if row[key] is not None)
-
-
-def _choices(key: str) -> Callable[[BenchmarkTask, list[Row]], str]:
-    return lambda task, rows: _lines(json.dumps({"label": row[key]}) for row in rows)
-
-
-def _by_id(key: str) -> Callable[[BenchmarkTask, list[Row]], str]:
-    return lambda task, rows: json.dumps({row["id"]: row[key] for row in rows}, ensure_ascii=False, indent=1) + "\n"
-
-
-def _squad(task: BenchmarkTask, rows: list[Row]) -> str:
-    paragraphs = []
-    for row in rows:
-        found = zip(row["answers"], row["answer_starts"], strict=True)
-        answers = [{"text": text, "answer_start": start} for text, start in found]
-        question = {"id": row["id"], "question": row["question"], "answers": answers}
-        paragraphs.append({"context": row["context"], "qas": [question]})
-    return json.dumps({"version": "1.1", "data": [{"paragraphs": paragraphs}]}, ensure_ascii=False, indent=1) + "\n"
-
-
-_PREDICTIONS = {
-    "classification": _labels("prediction"),
-    "tagging": _tags("prediction"),
-    "retrieval": _by_english("prediction"),
-    "mining": _pairs("prediction"),
-    "multiple_choice": _choices("prediction"),
-    "span": _by_id("prediction"),
-    "ranking": _by_id("prediction"),
-}
-_LABELS = {
-    "classification": _labels("label"),
-    "tagging": _tags("tags"),
-    "retrieval": _by_english(None),
-    "mining": _pairs("pair"),
-    "multiple_choice": _choices("label"),
-    "span": _squad,
-    "ranking": _by_id("relevant"),
-}

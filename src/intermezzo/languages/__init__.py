@@ -20,10 +20,13 @@ RARE_CLASSES = frozenset({0, 1, 2})
 
 @dataclass(frozen=True)
 class Language:
-    """One language; what is not known of an artificial language is None.
+    """One language.
 
-    `training_examples`: whether an artificial language has labelled ones; of a real language the task files say it.
-    `unverified` names the columns of the table whose value for this language was in none of its sources.
+    rare: Joshi class 0-2, or the flag of an artificial language. training_examples: whether an artificial language has
+    labelled examples (of a real language the task files say it). script: ISO 15924 code; of an artificial
+    language a name, or None for Latin. joshi: resource class 0-5 (Joshi et al. 2020, arXiv:2004.09095). xlmr: whether
+    XLM-R's pretraining text has the language (Conneau et al. 2020, arXiv:1911.02116). The last two are None for an
+    artificial language. The table has further columns, which nothing here reads.
     """
 
     code: str
@@ -31,14 +34,9 @@ class Language:
     family: str
     rare: bool
     training_examples: bool = True
-    iso639_3: str | None = None
     script: str | None = None
     joshi: int | None = None
-    wikipedia_articles: int | None = None
     xlmr: bool | None = None
-    xtreme: bool = False
-    xtreme_r: bool = False
-    unverified: frozenset[str] = frozenset()
 
 
 @cache
@@ -49,10 +47,10 @@ def table(source: str) -> dict[str, Language]:
 
 def language(code: str, source: str) -> Language:
     """The language of that code; UserError with a suggestion when there is none."""
-    known = table(source)
-    if code not in known:
-        raise UserError(f"unknown language '{code}' of source '{source}'; {suggestion(code, known)}")
-    return known[code]
+    languages = table(source)
+    if code not in languages:
+        raise UserError(f"unknown language '{code}' of source '{source}'; {suggestion(code, languages)}")
+    return languages[code]
 
 
 def rare(source: str) -> frozenset[str]:
@@ -79,14 +77,9 @@ def _real() -> dict[str, Language]:
             name=row["name"],
             family=row["family"],
             rare=int(row["joshi"]) in RARE_CLASSES,
-            iso639_3=row["iso639_3"],
             script=row["script"],
             joshi=int(row["joshi"]),
-            wikipedia_articles=int(row["wikipedia_articles"]),
             xlmr=row["xlmr"] == "yes",
-            xtreme=row["xtreme"] == "yes",
-            xtreme_r=row["xtreme_r"] == "yes",
-            unverified=frozenset(row["unverified"].split(",")) - {"-"},
         )
         for row in rows
     }

@@ -20,13 +20,13 @@ from typing import NamedTuple
 
 from intermezzo.core.errors import UserError, suggestion
 from intermezzo.mixing.groups import ENGLISH, REST, Portion, portions, shares
-from intermezzo.mixing.programme import together
+from intermezzo.mixing.joint import allocate_jointly
 
 __all__ = [
     "BUDGETS",
     "ENGLISH",
     "REST",
-    "Cell",
+    "LanguageAllocation",
     "Portion",
     "allocate",
     "allocate_tasks",
@@ -50,28 +50,28 @@ def allocate(
 
     Raises UserError when weights are negative or sum to nothing, and when all languages together have too few rows.
     """
-    open_ = _fractions(weights)
+    unlimited = _fractions(weights)
     counts = dict.fromkeys(weights, 0)
-    limits = {code: examples if supply is None else repeats * supply.get(code, 0) for code in open_}
+    limits = {code: examples if supply is None else repeats * supply.get(code, 0) for code in unlimited}
     if sum(limits.values()) < examples:
         times = f"{repeats} x " if repeats != 1 else ""
-        listed = ", ".join(f"{code} {times}{(supply or {}).get(code, 0)}" for code in sorted(limits))
-        asked = ", ".join(f"{code} {n}" for code, n in sorted(_largest_remainder(examples, open_).items()))
+        rows = ", ".join(f"{code} {times}{(supply or {}).get(code, 0)}" for code in sorted(limits))
+        quotas = ", ".join(f"{code} {n}" for code, n in sorted(_largest_remainder(examples, unlimited).items()))
         raise UserError(
-            f"{examples} examples asked for, {sum(limits.values())} there ({listed}), and the weights ask for {asked}; "
+            f"{examples} examples asked for, {sum(limits.values())} there ({rows}), and the weights ask for {quotas}; "
             "lower `examples`, or give the mix more languages or `repeats`"
         )
-    left = examples
-    while short := _short(left, open_, limits):
+    rest = examples
+    while short := _short(rest, unlimited, limits):
         for code in short:
             counts[code] = limits[code]
-            left -= limits[code]
-            del open_[code]
-    return counts | _largest_remainder(left, open_)
+            rest -= limits[code]
+            del unlimited[code]
+    return counts | _largest_remainder(rest, unlimited)
 
 
-class Cell(NamedTuple):
-    """What one language gives to one task."""
+class LanguageAllocation(NamedTuple):
+    """What one language gives to one task; the fields are the columns of `allocation.tsv`."""
 
     weight: float
     """Share of the examples that the mix asks for."""
@@ -92,7 +92,7 @@ def allocate_tasks(
     *,
     budget: str = "matched",
     repeats: int = 1,
-) -> dict[str, dict[str, Cell]]:
+) -> dict[str, dict[str, LanguageAllocation]]:
     """task -> language -> what it gives, for the tasks of one intermediate training.
 
     examples: task -> examples of English-only training (None: as many as there are). weights, supply: task ->
@@ -108,34 +108,39 @@ def allocate_tasks(
     """
     if budget not in BUDGETS:
         raise UserError(f"budget: unknown name '{budget}'; {suggestion(budget, BUDGETS)}")
-    whole, kept, open_, left, own = {}, {}, {}, {}, {}
-    for task, wanted in examples.items():
-        there = supply[task]
+    english_only: dict[str, int] = {}  # examples of English-only training
+    fixed: dict[str, dict[str, int]] = {}  # counts that the budget settles: English's, unless it is `matched`
+    variable: dict[str, dict[str, Fraction]] = {}  # weights of the languages that share the rest
+    rest: dict[str, int] = {}
+    separate: dict[str, dict[str, int]] = {}  # how each task by itself would divide the rest
+    for task, size in examples.items():
+        rows = supply[task]
         try:
             parts = _fractions(weights[task])
-            if wanted is None:
-                wanted = sum(there.get(code, 0) for code in (parts if budget == "matched" else (ENGLISH,)))
-            whole[task], total = wanted, budget_of(wanted, weights[task], budget)
-            kept[task] = {}
+            if size is None:
+                size = sum(rows.get(code, 0) for code in (parts if budget == "matched" else (ENGLISH,)))
+            english_only[task], total = size, budget_of(size, weights[task], budget)
+            fixed[task] = {}
             if budget != "matched":
-                kept[task] = allocate(wanted, {ENGLISH: 1}, there, repeats=repeats if budget == "additive" else 1)
+                fixed[task] = allocate(size, {ENGLISH: 1}, rows, repeats=repeats if budget == "additive" else 1)
             if budget == "english_repeated":
-                kept[task], parts = {ENGLISH: total}, {ENGLISH: Fraction(1)}
-            open_[task] = {code: part for code, part in parts.items() if code not in kept[task]}
-            left[task] = total - sum(kept[task].values())
-            own[task] = allocate(left[task], open_[task], there, repeats=repeats) if open_[task] else {}
+                fixed[task], parts = {ENGLISH: total}, {ENGLISH: Fraction(1)}
+            variable[task] = {code: part for code, part in parts.items() if code not in fixed[task]}
+            rest[task] = total - sum(fixed[task].values())
+            separate[task] = allocate(rest[task], variable[task], rows, repeats=repeats) if variable[task] else {}
         except UserError as error:
             raise UserError(f"task '{task}': {error}") from None
-    counts = together(left, open_, {t: {k: repeats * supply[t].get(k, 0) for k in open_[t]} for t in open_}, own)
-    cells: dict[str, dict[str, Cell]] = {}
+    limits = {t: {k: repeats * supply[t].get(k, 0) for k in variable[t]} for t in variable}
+    counts = allocate_jointly(rest, variable, limits, separate)
+    allocations: dict[str, dict[str, LanguageAllocation]] = {}
     for task in examples:
-        asked = kept[task] | (_largest_remainder(left[task], open_[task]))
-        cells[task] = {}
-        for code, n in (kept[task] | counts[task]).items():
-            there, share = supply[task].get(code, 0), 1.0 if budget == "english_repeated" else weights[task][code]
-            rows = whole[task] if budget == "english_repeated" else min(n, there)
-            cells[task][code] = Cell(share, asked[code], n, rows, there)
-    return cells
+        quotas = fixed[task] | _largest_remainder(rest[task], variable[task])
+        allocations[task] = {}
+        for code, n in (fixed[task] | counts[task]).items():
+            available, share = supply[task].get(code, 0), 1.0 if budget == "english_repeated" else weights[task][code]
+            rows_read = english_only[task] if budget == "english_repeated" else min(n, available)
+            allocations[task][code] = LanguageAllocation(share, quotas[code], n, rows_read, available)
+    return allocations
 
 
 def budget_of(examples: int, weights: Mapping[str, float], budget: str) -> int:

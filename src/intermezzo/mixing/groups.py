@@ -3,22 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from intermezzo.core.errors import UserError, suggestion
+from intermezzo.specs.mixes import ENGLISH, Portion
 
 if TYPE_CHECKING:
     from intermezzo.languages import Language
 
-ENGLISH, REST = "en", "rest"
-
-
-class Portion(NamedTuple):
-    """A weight, and the languages that share it: one for the name of a language, several for a group."""
-
-    name: str
-    weight: float
-    languages: tuple[str, ...]
+REST = "rest"
 
 
 def portions(
@@ -46,32 +39,34 @@ def portions(
     left out, and when nothing is left.
     """
     groups = _groups(table, rare)
-    out = {code for name in leave_out for code in _meant(name, groups, table, f"{key}.leave_out '{name}'")}
-    if available and out.issuperset(available):
+    excluded = {code for name in leave_out for code in _languages_of(name, groups, table, f"{key}.leave_out '{name}'")}
+    if available and excluded.issuperset(available):
         raise UserError(
             f"{key}.leave_out: takes all languages in which task '{task}' has training data; leave out fewer"
         )
-    named = {code for name in weights if name != REST for code in _meant(name, groups, table, f"{key}.weights.{name}")}
-    found = []
+    explicit = {
+        code for name in weights if name != REST for code in _languages_of(name, groups, table, f"{key}.weights.{name}")
+    }
+    parts = []
     for name, weight in weights.items():
         place = f"{key}.weights.{name}"
         if not weight >= 0:
             raise UserError(f"{place}: a weight cannot be negative; found {weight}")
         if weight == 0:
             continue
-        meant = {*available} - named if name == REST else _meant(name, groups, table, place)
-        there = [code for code in available if code in meant]
-        if not there:
-            listed = ", ".join(available) or "(no language)"
+        members = {*available} - explicit if name == REST else _languages_of(name, groups, table, place)
+        codes = [code for code in available if code in members]
+        if not codes:
+            names = ", ".join(available) or "(no language)"
             raise UserError(
-                f"{place}: task '{task}' has no training data there (source '{source}'); it has some in: {listed}"
+                f"{place}: task '{task}' has no training data there (source '{source}'); it has some in: {names}"
             )
-        if out.issuperset(there):
-            raise UserError(f"{place}: {key}.leave_out takes all of it ({', '.join(there)}); remove one of the two")
-        found.append(Portion(name, weight, tuple(code for code in there if code not in out)))
-    if not found:
+        if excluded.issuperset(codes):
+            raise UserError(f"{place}: {key}.leave_out takes all of it ({', '.join(codes)}); remove one of the two")
+        parts.append(Portion(name, weight, tuple(code for code in codes if code not in excluded)))
+    if not parts:
         raise UserError(f"{key}.weights: the weights sum to nothing; give at least one language a weight above 0")
-    return found
+    return parts
 
 
 def shares(
@@ -86,7 +81,7 @@ def shares(
     """
     if temperature is not None and not temperature > 0:
         raise UserError(f"temperature: {temperature}, but it must be above 0 (null = the languages of a group alike)")
-    found: dict[str, float] = {}
+    weights: dict[str, float] = {}
     for _, weight, codes in parts:
         sizes = dict.fromkeys(codes, 1.0)
         if temperature is not None and supply is not None:
@@ -94,25 +89,26 @@ def shares(
             sizes = {code: (supply.get(code, 0) / largest) ** (1 / temperature) for code in codes}
         for code, size in sizes.items():
             if size > 0:
-                found[code] = found.get(code, 0.0) + weight * size / sum(sizes.values())
-    if not found:
+                weights[code] = weights.get(code, 0.0) + weight * size / sum(sizes.values())
+    if not weights:
         raise UserError("no language of the mix has any training data; name others")
-    total = sum(found.values())
-    return {code: round(share / total, 12) for code, share in sorted(found.items())}
+    total = sum(weights.values())
+    return {code: round(weight / total, 12) for code, weight in sorted(weights.items())}
 
 
 def _groups(table: Mapping[str, Language], rare: Collection[str]) -> dict[str, set[str]]:
     """Name of a group -> its languages."""
-    others = {code: entry for code, entry in table.items() if code != ENGLISH}
-    groups = {"@all": {*table}, "@rare": others.keys() & {*rare}, "@other": others.keys() - {*rare}}
-    for code, entry in others.items():
+    non_english = {code: entry for code, entry in table.items() if code != ENGLISH}
+    groups = {"@all": {*table}, "@rare": non_english.keys() & {*rare}, "@other": non_english.keys() - {*rare}}
+    for code, entry in non_english.items():
         for kind, value in (("family", entry.family), ("script", entry.script)):
             if value:
                 groups.setdefault(f"@{kind}:{value}", set()).add(code)
     return groups
 
 
-def _meant(name: str, groups: Mapping[str, set[str]], table: Mapping[str, Language], place: str) -> set[str]:
+def _languages_of(name: str, groups: Mapping[str, set[str]], table: Mapping[str, Language], place: str) -> set[str]:
+    """The languages that a name of a mix means: itself, or those of a group. place: of the name, for the message."""
     if name in table:
         return {name}
     for group, codes in groups.items():

@@ -9,10 +9,11 @@ from __future__ import annotations
 import importlib.util
 import platform
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import torch
 from safetensors import SafetensorError
@@ -23,22 +24,30 @@ from transformers.models.auto.modeling_auto import (
     MODEL_FOR_CAUSAL_LM_MAPPING_NAMES,
     MODEL_FOR_MASKED_LM_MAPPING_NAMES,
 )
+from transformers.utils import logging as transformers_logging
 
 from intermezzo.core.artifacts import read_json, sha256, write_json
 from intermezzo.core.errors import UserError
 from intermezzo.modeling.kernels import accelerate
-from intermezzo.modeling.packing import Collect, Packed, Spread, packed_attention
+from intermezzo.modeling.packing import GatherRows, Packed, ScatterRows, packed_attention
+
+if TYPE_CHECKING:  # a change of it is none of those who load encoders
+    from intermezzo.specs.importing import ImportSpec
 
 ALL_ATTENTION_FUNCTIONS.register("packed", packed_attention)
 
 FIRST_POSITION = {"bert": lambda config: 0, "xlm-roberta": lambda config: config.pad_token_id + 1}
 """Model types that take packed batches -> the position id of a sequence's first token."""
-FEW = 0.75
-"""Up to this share of the tokens the last layer is computed for these alone; above it, it would spare too little."""
+MAX_SPARSE_SHARE = 0.75
+"""Up to this share of the tokens the last layer is computed for these alone; above it, that would save too little."""
 
 
 class Encoder(nn.Module):
-    """An encoder that maps a packed batch to hidden states (T, hidden size)."""
+    """An encoder that maps a packed batch to hidden states (T, hidden size).
+
+    packs: whether the model class takes packed batches; another one computes a padded batch. typed: whether the model
+    has token types.
+    """
 
     def __init__(self, model: PreTrainedModel) -> None:
         super().__init__()
@@ -49,10 +58,10 @@ class Encoder(nn.Module):
         if self.packs:
             model.set_attn_implementation("packed")
         accelerate(model)
-        self.graphs: Callable[[Packed], torch.Tensor] | None = None  # set by `intermezzo.modeling.graphs`
 
     @property
     def hidden_size(self) -> int:
+        """Width of the hidden states."""
         return self.config.hidden_size
 
     def forward(self, batch: Packed, layer: int | None = None, rows: torch.Tensor | None = None) -> torch.Tensor:
@@ -62,8 +71,6 @@ class Encoder(nn.Module):
         others have is not to be read. Layers after `layer` are not computed, nor, where `rows` are few, what the
         last one does token by token at other tokens. States that are read, and gradients, are the same either way.
         """
-        if self.graphs is not None and self.training and layer is None:
-            return self.graphs(batch)
         if self.packs:
             inputs = {
                 "input_ids": batch.tokens[None],
@@ -75,11 +82,11 @@ class Encoder(nn.Module):
             if self.typed:
                 inputs["token_type_ids"] = batch.types[None]
             total = len(batch.tokens)
-            if rows is not None and (layer == 0 or not 0 < len(rows) <= FEW * total):
+            if rows is not None and (layer == 0 or not 0 < len(rows) <= MAX_SPARSE_SHARE * total):
                 rows = None
-            with _only(self.model.encoder, layer, rows):
+            with _truncated(self.model.encoder, layer, rows):
                 states = self.model(**inputs).last_hidden_state[0]
-            return states if rows is None else Spread.apply(states, rows, total)
+            return states if rows is None else ScatterRows.apply(states, rows, total)
         inputs = {"input_ids": batch.padded(batch.tokens) * batch.mask, "attention_mask": batch.mask.long()}
         if self.typed:
             inputs["token_type_ids"] = batch.padded(batch.types) * batch.mask
@@ -92,28 +99,29 @@ class Encoder(nn.Module):
 
 
 @contextmanager
-def _only(stack: nn.Module, layer: int | None, rows: torch.Tensor | None) -> Iterator[None]:
-    """Within it BERT's `stack` of layers has the first `layer` ones alone, and the last of these gives just `rows`.
+def _truncated(stack: Any, layer: int | None, rows: torch.Tensor | None) -> Iterator[None]:
+    """Truncate BERT's `stack` of layers to the first `layer` ones, the last of which computes just `rows` (R,).
 
-    Keys and values are needed of every token; all that follows attention is computed token by token.
+    Keys and values are needed of every token; all that follows attention is computed token by token. The stack is
+    whole again afterwards. Not re-entrant: one forward pass at a time.
     """
-    whole, hooks = stack.layer, []
+    layers, hooks = stack.layer, []
     try:
         if layer is not None:
-            stack.layer = whole[:layer]
+            stack.layer = layers[:layer]
         if rows is not None:
-            after = stack.layer[-1].attention.output  # of what attention gives, and of the states it was given
-            hooks.append(after.register_forward_pre_hook(lambda _, both: tuple(_rows(part, rows) for part in both)))
+            output = stack.layer[-1].attention.output  # its inputs: what attention gives, and the states before
+            hooks.append(output.register_forward_pre_hook(lambda _, inputs: tuple(_rows(x, rows) for x in inputs)))
         yield
     finally:
-        stack.layer = whole
+        stack.layer = layers
         for hook in hooks:
             hook.remove()
 
 
 def _rows(states: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
     """(1, T, H) -> (1, R, H)"""
-    return Collect.apply(states[0], rows)[None]
+    return GatherRows.apply(states[0], rows)[None]
 
 
 def load_encoder(folder: Path, *, dropout: float | None = None, max_length: int = 0) -> Encoder:
@@ -127,8 +135,8 @@ def load_encoder(folder: Path, *, dropout: float | None = None, max_length: int 
     if not weights.is_file():
         raise UserError(f"{folder}: no weights (model.safetensors); delete the folder and run again")
     expected = read_json(folder / "manifest.json")["weights_sha256"]
-    if (found := sha256(weights)) != expected:
-        raise UserError(f"{weights}: sha256 {found}, manifest.json says {expected}; delete the folder and run again")
+    if (actual := sha256(weights)) != expected:
+        raise UserError(f"{weights}: sha256 {actual}, manifest.json says {expected}; delete the folder and run again")
     changes = {} if dropout is None else {"hidden_dropout_prob": dropout, "attention_probs_dropout_prob": dropout}
     config = AutoConfig.from_pretrained(folder)
     if config.model_type in FIRST_POSITION:
@@ -142,19 +150,24 @@ def load_encoder(folder: Path, *, dropout: float | None = None, max_length: int 
     return Encoder(_read(AutoModel, folder, {"local_files_only": True, **changes}))
 
 
-def _read(kind: type, place: str | Path, options: dict) -> PreTrainedModel:
+def _read(kind: Any, place: str | Path, options: dict) -> PreTrainedModel:
     """`from_pretrained` that does not make up weights: transformers fills what a checkpoint lacks with random numbers.
 
     Raises UserError when weights are missing (but those of a pooler, which nothing here uses) or of another shape.
     """
-    model, info = kind.from_pretrained(place, output_loading_info=True, ignore_mismatched_sizes=True, **options)
+    verbosity = transformers_logging.get_verbosity()
+    transformers_logging.set_verbosity_error()  # no report of what is missing: that is checked below
+    try:
+        model, info = kind.from_pretrained(place, output_loading_info=True, ignore_mismatched_sizes=True, **options)
+    finally:
+        transformers_logging.set_verbosity(verbosity)
     missing = sorted(name for name in info["missing_keys"] if "pooler" not in name)
     if missing or info["mismatched_keys"]:
-        found = f"{len(missing)} weights are missing" if missing else "weights have other shapes"
+        problem = f"{len(missing)} weights are missing" if missing else "weights have other shapes"
         names = [*missing, *(key if isinstance(key, str) else key[0] for key in info["mismatched_keys"])]
         raise UserError(
             f"{place}: the checkpoint is of another architecture than its config.json ({model.config.model_type}): "
-            f"{found}, {names[0]} for one"
+            f"{problem}, {names[0]} for one"
         )
     return model
 
@@ -176,22 +189,22 @@ def environment() -> dict[str, str]:
     return libraries | {"python": platform.python_version(), "device": device}
 
 
-def import_encoder(spec: dict, out: Path, code: str = "") -> None:
+def import_encoder(spec: ImportSpec, out: Path, code: str = "") -> None:
     """Copy a pretrained encoder into `out`.
 
-    spec: {"from": a folder, "package:MODULE/PATH" (a model that an installed package carries) or the name of a
-    model on the Hugging Face hub, "revision": of the hub model}. Only safetensors weights are read, and no code
-    of the model's repository is run. Raises UserError when there is no such model or no weights in it.
+    `spec.source` is a folder, package:MODULE/PATH (a model that an installed package carries) or the name of a model on
+    the Hugging Face hub. Only safetensors weights are read, and no code of the model's repository is run. Raises
+    UserError when there is no such model or no weights in it.
     """
-    source = str(spec["from"])
+    source = spec.source
     place: str | Path = source
-    hub: dict = {"trust_remote_code": False, "revision": spec.get("revision") or "main"}
+    hub: dict = {"trust_remote_code": False, "revision": spec.revision or "main"}
     if source.startswith("package:"):
         module, _, inside = source.removeprefix("package:").partition("/")
-        found = importlib.util.find_spec(module)
-        if found is None or not found.submodule_search_locations:
+        package = importlib.util.find_spec(module)
+        if package is None or not package.submodule_search_locations:
             raise UserError(f"encoder from '{source}': package '{module}' is not installed (pip install {module})")
-        place = Path(found.submodule_search_locations[0]) / inside
+        place = Path(package.submodule_search_locations[0]) / inside
     if Path(place).is_dir() or isinstance(place, Path) or source.startswith((".", "/")):
         place, hub = Path(place), {"trust_remote_code": False, "local_files_only": True}
         if not (place / "config.json").is_file():
@@ -217,5 +230,5 @@ def import_encoder(spec: dict, out: Path, code: str = "") -> None:
     out.mkdir(parents=True, exist_ok=True)
     tokenizer.save_pretrained(out)
     weights = save_encoder(model, out, out)
-    manifest = {"kind": "encoder", "spec": spec, "code": code, "weights_sha256": weights}
+    manifest = {"kind": "encoder", "spec": spec.as_json(), "code": code, "weights_sha256": weights}
     write_json(out / "manifest.json", manifest | {"made_with": environment()})

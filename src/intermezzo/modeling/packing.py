@@ -10,17 +10,17 @@ sentence pairs.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import groupby
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 import torch
 from torch.nn.functional import scaled_dot_product_attention
 
 from intermezzo.modeling.attention import Attention
-from intermezzo.modeling.kernels import applies
+from intermezzo.modeling.kernels import use_kernels
 
 Numbers: TypeAlias = Sequence[int] | np.ndarray
 
@@ -46,15 +46,17 @@ class Packed:
     runs: tuple[tuple[int, int], ...]
 
     def to(self, device: torch.device) -> Packed:
+        """The batch on `device`; copies to a GPU are queued and not waited for."""
         if device.type == "cpu":
             return self
         names = ("tokens", "types", "positions", "starts", "lengths", "owners")
         # from pinned memory, so that the copies do not wait for the kernels that are queued
-        moved = (getattr(self, name).pin_memory().to(device, non_blocking=True) for name in names)
-        return Packed(*moved, self.begins, self.runs)
+        tensors = {name: getattr(self, name).pin_memory().to(device, non_blocking=True) for name in names}
+        return replace(self, **tensors)
 
     @property
     def longest(self) -> int:
+        """S, the length of the longest sequence in tokens."""
         return self.runs[-1][1]
 
     @cached_property
@@ -87,23 +89,23 @@ def pack(sequences: Sequence[Numbers], types: Sequence[Numbers]) -> Packed:
         raise ValueError("a batch needs at least one sequence, and every sequence at least one token")
     lengths = np.array([len(sequence) for sequence in sequences])
     order = np.argsort(lengths, kind="stable")
-    laid_out = lengths[order]
-    begins = np.cumsum(laid_out) - laid_out
+    sorted_lengths = lengths[order]
+    begins = np.cumsum(sorted_lengths) - sorted_lengths
     starts = np.empty_like(lengths)
     starts[order] = begins
     return Packed(
-        tokens=_joined([sequences[i] for i in order]),
-        types=_joined([types[i] for i in order]),
-        positions=torch.from_numpy(np.arange(laid_out.sum()) - np.repeat(begins, laid_out)),
+        tokens=_concatenate([sequences[i] for i in order]),
+        types=_concatenate([types[i] for i in order]),
+        positions=torch.from_numpy(np.arange(sorted_lengths.sum()) - np.repeat(begins, sorted_lengths)),
         starts=torch.from_numpy(starts),
         lengths=torch.from_numpy(lengths),
-        owners=torch.from_numpy(np.repeat(order, laid_out)),
+        owners=torch.from_numpy(np.repeat(order, sorted_lengths)),
         begins=tuple(starts.tolist()),
-        runs=tuple((len(list(group)), length) for length, group in groupby(laid_out.tolist())),
+        runs=tuple((len(list(group)), length) for length, group in groupby(sorted_lengths.tolist())),
     )
 
 
-def _joined(parts: list[Numbers]) -> torch.Tensor:
+def _concatenate(parts: list[Numbers]) -> torch.Tensor:
     """One int64 tensor of its own (what is done to it does not reach the parts)."""
     return torch.from_numpy(np.concatenate(parts, dtype=np.int64))
 
@@ -124,15 +126,16 @@ def packed_attention(
 
     query, key, value: (1, heads, T, head size). Returns (1, T, heads, head size) and no weights. With `places`
     (`Packed.places`) it is one call over a padded view of the states: on a GPU the number of calls counts, not their
-    size.
+    size. In training on a CPU it is `intermezzo.modeling.attention`; everything else is PyTorch's own operation, called
+    once per run.
     """
     if places is not None:
         cells, mask = places
-        states = (Spread.apply(part[0].transpose(0, 1), cells, mask.numel()) for part in (query, key, value))
+        states = (ScatterRows.apply(part[0].transpose(0, 1), cells, mask.numel()) for part in (query, key, value))
         q, k, v = (part.unflatten(0, mask.shape).transpose(1, 2) for part in states)
-        mixed = scaled_dot_product_attention(q, k, v, mask[:, None, None], dropout_p=dropout, scale=scaling)
-        return Collect.apply(mixed.transpose(1, 2).flatten(0, 1), cells).unsqueeze(0), None
-    if (dropout or torch.is_grad_enabled()) and scaling is not None and applies(query):
+        out = scaled_dot_product_attention(q, k, v, mask[:, None, None], dropout_p=dropout, scale=scaling)
+        return GatherRows.apply(out.transpose(1, 2).flatten(0, 1), cells).unsqueeze(0), None
+    if (dropout or torch.is_grad_enabled()) and scaling is not None and use_kernels(query):
         return Attention.apply(query[0], key[0], value[0], runs, scaling, dropout).unsqueeze(0), None
     sizes = [count * length for count, length in runs]
     outputs = []
@@ -144,29 +147,29 @@ def packed_attention(
     return torch.cat(outputs, dim=1).transpose(0, 1).unsqueeze(0), None
 
 
-class Spread(torch.autograd.Function):
-    """(T, ...) -> (cells, ...): rows to the places given, zeros elsewhere. Every place is there once."""
+class ScatterRows(torch.autograd.Function):
+    """(T, ...) -> (cells, ...): row i goes to `places[i]`, zeros go elsewhere. places: int64 (T,), all different."""
 
     @staticmethod
-    def forward(ctx, values: torch.Tensor, places: torch.Tensor, cells: int) -> torch.Tensor:
+    def forward(ctx: Any, values: torch.Tensor, places: torch.Tensor, cells: int) -> torch.Tensor:
         ctx.save_for_backward(places)
         return values.new_zeros(cells, *values.shape[1:]).index_copy_(0, places, values)
 
     @staticmethod
-    def backward(ctx, gradient: torch.Tensor) -> tuple[torch.Tensor, None, None]:
-        return gradient.index_select(0, ctx.saved_tensors[0]), None, None
+    def backward(ctx: Any, grad_out: torch.Tensor) -> tuple[torch.Tensor, None, None]:
+        return grad_out.index_select(0, ctx.saved_tensors[0]), None, None
 
 
-class Collect(torch.autograd.Function):
-    """(cells, ...) -> (T, ...): `Spread` undone. An index's own backward would add up rows, which is slow."""
+class GatherRows(torch.autograd.Function):
+    """(cells, ...) -> (T, ...): the inverse of `ScatterRows`. An index's own backward pass adds up rows, slowly."""
 
     @staticmethod
-    def forward(ctx, values: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
+    def forward(ctx: Any, values: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
         ctx.save_for_backward(places)
         ctx.cells = len(values)
         return values.index_select(0, places)
 
     @staticmethod
-    def backward(ctx, gradient: torch.Tensor) -> tuple[torch.Tensor, None]:
-        zeros = gradient.new_zeros(ctx.cells, *gradient.shape[1:])
-        return zeros.index_copy_(0, ctx.saved_tensors[0], gradient), None
+    def backward(ctx: Any, grad_out: torch.Tensor) -> tuple[torch.Tensor, None]:
+        zeros = grad_out.new_zeros(ctx.cells, *grad_out.shape[1:])
+        return zeros.index_copy_(0, ctx.saved_tensors[0], grad_out), None

@@ -7,11 +7,11 @@ import torch
 from intermezzo.modeling.packing import Packed
 
 WIDTH = {"cls": 1, "mean": 1, "cls_mean_max": 3}
-"""Pooling -> its width in hidden sizes."""
+"""Pooling -> width of its vectors, in hidden sizes."""
 
 
 def pooled_tokens(batch: Packed, how: str) -> torch.Tensor | None:
-    """The tokens that `pool` reads; None = all."""
+    """The tokens (N,) that `pool` reads; None = all."""
     return batch.starts if how == "cls" else None
 
 

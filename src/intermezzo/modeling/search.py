@@ -42,25 +42,25 @@ def search(queries: Vectors, candidates: Vectors | Iterable[Vectors], k: int) ->
     """
     queries = _tensor(queries, queries.device if isinstance(queries, torch.Tensor) else torch.device("cpu"))
     scratch = torch.empty(min(CHUNK, len(queries)) * BLOCK, device=queries.device)
-    found = [_Best(chunk, k) for chunk in queries.split(CHUNK)]
+    bests = [_Best(chunk, k) for chunk in queries.split(CHUNK)]
     seen = 0
     for block in _blocks(candidates, queries.device):
         if block.shape[1:] != queries.shape[1:]:
             raise ValueError(f"candidates of shape {tuple(block.shape)}, queries of shape {tuple(queries.shape)}")
         longest = float(torch.linalg.vector_norm(block, dim=1).max())
-        for best in found:
+        for best in bests:
             best.add(block, seen, longest, scratch)
         seen += len(block)
     if not seen:
         raise ValueError("no candidates to search in")
-    return torch.cat([best.scores for best in found]), torch.cat([best.indices for best in found])
+    return torch.cat([best.scores for best in bests]), torch.cat([best.indices for best in bests])
 
 
 def _blocks(candidates: Vectors | Iterable[Vectors], device: torch.device) -> Iterator[torch.Tensor]:
     """Float32 tensors of at most BLOCK candidates."""
     for part in [candidates] if isinstance(candidates, Vectors) else candidates:
-        for at in range(0, len(part), BLOCK):
-            yield _tensor(part[at : at + BLOCK], device)
+        for start in range(0, len(part), BLOCK):
+            yield _tensor(part[start : start + BLOCK], device)
 
 
 def _tensor(vectors: Vectors, device: torch.device) -> torch.Tensor:
@@ -86,18 +86,19 @@ class _Best:
         if not torch.isfinite(error).all():
             raise ValueError("vectors to search hold values that are not finite")
         products = _products(self.queries, block, scratch)
-        full, pairs = self.scores.shape[1] == self.k, None
+        pairs: Pairs | None = None
+        full = self.scores.shape[1] == self.k
         least = self.scores[:, -1] if full else torch.full_like(error, -torch.inf)
         if full:
             pairs = _above(products, least - error)
         if pairs is None:  # a first block, or one that is better than all before: no more than its own best k can stay
-            own = products.topk(min(self.k, len(block))).values[:, -1]
-            pairs = _above(products, torch.maximum(least - error, own - 2 * error))
+            block_scores = products.topk(min(self.k, len(block))).values[:, -1]
+            pairs = _above(products, torch.maximum(least - error, block_scores - 2 * error))
         if pairs is None:  # vectors too alike for float32, or a small block
             products = (self.queries.double() @ block.double().T).float()
-            own = products.topk(min(self.k, len(block))).values[:, -1]
-            pairs = (products >= own[:, None]).nonzero(as_tuple=True)
-            scores = products[pairs]
+            block_scores = products.topk(min(self.k, len(block))).values[:, -1]
+            rows, columns = (products >= block_scores[:, None]).nonzero(as_tuple=True)
+            pairs, scores = (rows, columns), products[rows, columns]
         else:
             scores = self._score_again(block, pairs)
         better = scores > least[pairs[0]]
@@ -145,5 +146,5 @@ def _above(products: torch.Tensor, least: torch.Tensor) -> Pairs | None:
     rows, group = (groups.amax(-1) >= least[:, None]).nonzero(as_tuple=True)
     if len(rows) * SPARSE > n * b:
         return None
-    at, column = (groups[rows, group] >= least[rows, None]).nonzero(as_tuple=True)
-    return (rows[at], group[at] * width + column) if len(at) * SPARSE <= n * b else None
+    place, column = (groups[rows, group] >= least[rows, None]).nonzero(as_tuple=True)
+    return (rows[place], group[place] * width + column) if len(place) * SPARSE <= n * b else None

@@ -37,10 +37,10 @@ def load_tokenizer(folder: Path) -> Tokenizer:
 
 def mask_token(tokenizer: Tokenizer) -> str:
     """The token that masks others: XLM-R's or BERT's. Raises UserError for a tokenizer that has neither."""
-    known = [token for token in (MASK, "[MASK]") if tokenizer.token_to_id(token) is not None]
-    if not known:
+    tokens = [token for token in (MASK, "[MASK]") if tokenizer.token_to_id(token) is not None]
+    if not tokens:
         raise UserError(f"the encoder's tokenizer has no mask token ({MASK} or [MASK]), which masked text needs")
-    return known[0]
+    return tokens[0]
 
 
 def subwords_per_word(folder: Path, rows: Sequence[dict[str, Any]], sample: int = 200) -> float | None:
@@ -110,9 +110,9 @@ def _as_tokenizer(pieces: list[str], scores: list[float]) -> Tokenizer:
     ids = {piece: i for i, piece in enumerate(pieces)}
     merges: list[tuple[str, str]] = []
     for piece in sorted(pieces[len(SPECIAL) :], key=lambda p: (-scores[ids[p]], ids[p])):
-        halves = [(piece[:at], piece[at:]) for at in range(1, len(piece))]
-        known = [(left, right) for left, right in halves if left in ids and right in ids]
-        merges += sorted(known, key=lambda pair: (ids[pair[0]], ids[pair[1]]))
+        halves = [(piece[:cut], piece[cut:]) for cut in range(1, len(piece))]
+        mergeable = [(first, second) for first, second in halves if first in ids and second in ids]
+        merges += sorted(mergeable, key=lambda pair: (ids[pair[0]], ids[pair[1]]))
     tokenizer = Tokenizer(models.BPE(vocab=ids, merges=merges, unk_token="<unk>", fuse_unk=True))
     tokenizer.normalizer = normalizers.Sequence(
         [normalizers.NFKC(), normalizers.Replace(Regex(r"\s+"), " "), normalizers.Strip()]

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 from intermezzo.config.models import Config
 from intermezzo.config.sections.encoders import ScratchEncoder
 from intermezzo.tasks import RESOURCES, load_task
+from intermezzo.tasks.formats import Format
 
 TABLE = RESOURCES / "lengths.tsv"
 SAMPLE = 64
@@ -54,10 +55,8 @@ class Known(NamedTuple):
 class Amounts:
     """Rows and tokens of the data of a configuration."""
 
-    def __init__(self, config: Config, *, read: bool = True) -> None:
-        """read: False opens no data and makes no world; the configuration and `resources/lengths.tsv` are all."""
+    def __init__(self, config: Config) -> None:
         self.config = config
-        self.read = read
         self._rows: dict[tuple[str, str, str, str], Amount] = {}
         self._sizes: dict[tuple[Any, ...], Size] = {}
         self._samples: dict[tuple[str, str, str, str], list[dict] | None] = {}
@@ -75,22 +74,22 @@ class Amounts:
         key = (task, language, split, encoder, length, stride)
         if key not in self._sizes:
             rows = self._sample(task, language, split)
-            texts = [_inputs(row, load_task(task).format) for row in rows or ()]
+            form = load_task(task).form
+            texts = [form.model_inputs(row) for row in rows or ()]
             if texts:
                 count, basis = _counter(self.config, encoder)
                 counted = [[tuple(map(count, texts)) for texts in inputs] for inputs in texts]
             else:
-                known, fmt = _known(task, split), load_task(task).format
-                pair = [(known.first, known.second)] if fmt != "ranking" else [(known.first,), (known.second,)]
-                counted, basis = [pair[: None if split == "train" else 1] * known.inputs], known.source
-            made = [_cut(inputs, load_task(task).format, length, stride) for inputs in counted]
-            inputs, tokens = (sum(column) / len(made) for column in zip(*made, strict=True))
+                known = _known(task, split)
+                counted, basis = [form.assumed_inputs(known.first, known.second, split) * known.inputs], known.source
+            sizes = [cut(form, inputs, length, stride) for inputs in counted]
+            inputs, tokens = (sum(column) / len(sizes) for column in zip(*sizes, strict=True))
             self._sizes[key] = Size(inputs, tokens, basis)
         return self._sizes[key]
 
     def _count(self, source: str, task: str, language: str, split: str) -> Amount:
         path = Path(f"results/data/{source}/{task}/{language}/{split}.parquet")
-        if self.read and path.is_file():
+        if path.is_file():
             import pyarrow.parquet as pq
 
             return Amount(pq.read_metadata(path).num_rows, "prepared data")
@@ -98,8 +97,6 @@ class Amounts:
             return self.rows(task, "en", "train")
         data = self.config.data
         asked = data.rows.of(task, data.evaluation_split if split == "candidates" else split)
-        if source == "world" and not self.read:
-            return Amount(asked or _known(task, split).rows, "assumed rows")
         if source == "world":
             from intermezzo import world
 
@@ -113,12 +110,10 @@ class Amounts:
             there, basis = sum(named), "the task's file"
         else:
             there, basis = _known(task, split).rows, "assumed rows"
-        whole = split == "candidates" or load_task(task).format == "mining"
+        whole = load_task(task).form.is_whole(split)
         return Amount(there if asked is None or whole else min(asked, there), basis)
 
     def _sample(self, task: str, language: str, split: str) -> list[dict] | None:
-        if not self.read:
-            return None
         source = self.config.data.source_of(task)
         key = (source, task, language, split)
         if key not in self._samples:
@@ -146,33 +141,10 @@ class Amounts:
         return None
 
 
-def _inputs(row: dict[str, Any], fmt: str) -> list[tuple[str, ...]]:
-    """The inputs of the model that a row becomes: tuples of one text or two."""
-    if fmt == "multiple_choice":
-        return [(f"{row['context']} {row['question']}", choice) for choice in row["choices"]]
-    if fmt == "tagging":
-        return [(" ".join(row["tokens"]),)]
-    if fmt == "span":
-        return [(row["question"], row["context"])]
-    texts = tuple(text for text in (row["text"], row.get("text_pair")) if text)
-    return [texts] if fmt in ("classification", "mlm") else [(text,) for text in texts]
-
-
-def _cut(inputs: Sequence[tuple[float, ...]], fmt: str, length: int, stride: int) -> tuple[float, float]:
-    """(inputs, tokens) of one row whose texts have so many tokens; special tokens are added as XLM-R has them."""
-    number, total = 0.0, 0.0
-    for texts in inputs:
-        if fmt == "span":
-            question, context = min(texts[0], length // 3), texts[1]
-            room, overlap = max(1.0, length - question - 4), min(stride, length // 3)
-            more = max(0.0, context - room)
-            windows = 1 + -(-more // max(1.0, room - overlap))
-            number += windows
-            total += context + windows * (question + 4) + (windows - 1) * overlap
-        else:
-            number += 1
-            total += min(length, sum(texts) + (4 if len(texts) > 1 and texts[1] else 2))
-    return number, total
+def cut(form: Format, inputs: Sequence[tuple[float, ...]], length: int, stride: int) -> tuple[float, float]:
+    """(inputs, tokens) of a row whose inputs have so many tokens per text."""
+    counts = [form.token_counts(texts, length, stride) for texts in inputs]
+    return sum(number for number, _ in counts), sum(tokens for _, tokens in counts)
 
 
 def _counter(config: Config, encoder: str) -> tuple[Any, str]:
@@ -199,7 +171,7 @@ def _tokenizer(path: str) -> Any:
 def _known(task: str, split: str) -> Known:
     """What the table says of a task's split, else of the task, else of its format."""
     table = _table()
-    return table.get(f"{task}/{split}") or table.get(task) or table[f"format:{load_task(task).format}"]
+    return table.get(f"{task}/{split}") or table.get(task) or Known(*load_task(task).form.lengths, "assumed")
 
 
 @cache

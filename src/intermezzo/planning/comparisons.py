@@ -13,8 +13,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+from intermezzo.core import ilp
 from intermezzo.core.errors import UserError
-from intermezzo.mixing import programme
 
 Comparison = tuple[str, str, str]
 """Encoder, intermediate, mix."""
@@ -65,7 +65,7 @@ def choose(offer: Offer, budget: float) -> Choice:
     cost = {column[0, name]: math.ceil(offer.encoders[name]) for name in names[0]}
     cost |= {column[key]: math.ceil(seconds) for key, seconds in offer.comparisons.items()}
     worth = {column[key]: round(_PARTS * offer.values[key]) for key in offer.comparisons}
-    rows: list[programme.Row] = [({i: -c for i, c in cost.items()}, -math.floor(budget))]
+    rows: list[ilp.Constraint] = [({i: -c for i, c in cost.items()}, -math.floor(budget))]
     for key in offer.comparisons:
         parts = [column[at, name] for at, name in enumerate(key)]
         rows += [({part: 1, column[key]: -1}, 0) for part in parts]
@@ -74,9 +74,9 @@ def choose(offer: Offer, budget: float) -> Choice:
         twin = column[2, offer.english]
         rows += [({twin: 1, column[2, name]: -1}, 0) for name in names[2] if name != offer.english]
     bounds = [(0, 1)] * len(column)
-    found = programme.minimise({i: -value for i, value in worth.items()}, bounds, rows)
+    found = ilp.minimise({i: -value for i, value in worth.items()}, bounds, rows)
     rows.append((worth, sum(value * found[i] for i, value in worth.items())))
-    found = programme.minimise(cost, bounds, rows)
+    found = ilp.minimise(cost, bounds, rows)
     kept = [key for key in offer.comparisons if found[column[key]]]
     chosen = [[name for name in names[at] if any(key[at] == name for key in kept)] for at in range(3)]
     return Choice(*chosen, price_of(offer, kept), sum(offer.values[key] for key in kept))

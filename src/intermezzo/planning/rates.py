@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from intermezzo.core.errors import UserError, suggestion
-from intermezzo.planning.shapes import Shape
+from intermezzo.dag.encoder_size import Shape
 from intermezzo.tasks import RESOURCES
 
 TABLE = RESOURCES / "rates.tsv"
@@ -24,7 +24,7 @@ MEASURED = Path("results/rates.tsv")
 """What `plan --measure` has found here; its lines stand for the table's of the same device."""
 CPU = "cpu"
 BATCH = 2048
-"""Tokens that are predicted at a time on a CPU (intermezzo.evaluation.batches.TOKENS)."""
+"""Tokens that are predicted at a time on a CPU (intermezzo.evaluation.prediction_batches.TOKENS)."""
 FIELDS = ("model", *Shape._fields, "device", "work", "step_ms", "tokens_per_second", "kind", "source")
 
 

@@ -1,4 +1,4 @@
-"""What stands beside each figure: how to read it, and what it leaves out."""
+"""Title and caption of each figure: how to read it, and what it leaves out."""
 
 from __future__ import annotations
 
@@ -7,10 +7,9 @@ MOST_LANGUAGES = 40
 MOST_CURVES = 24
 """Trainings in a panel; where there are more, those of the first seed."""
 
-POINTS = "Points above or below no intermediate training; the baseline's row holds its scores."
 _INTERVALS = (
-    "Lines are 95 % intervals; an arrow says that one goes on beyond the scale. An interval that crosses zero can show "
-    "neither that there is a difference nor that there is none."
+    "Lines are 95 % intervals; an arrow marks an interval that extends beyond the scale. An interval that crosses zero "
+    "shows neither a difference nor its absence."
 )
 TITLES = {
     "rare": "Rare languages against others",
@@ -23,36 +22,37 @@ TITLES = {
 CAPTIONS = {
     "rare": (
         "Difference between a mix and English-only intermediate training in points of the target's main metric, paired "
-        f"by seed and language, mean over intermediates. {_INTERVALS} They allow for other seeds and other languages, "
-        "before any correction for their number. Rare: low-resource languages; seen: those that are in the mix."
+        f"by seed and language, mean over intermediates. {_INTERVALS} The intervals generalise to new seeds and new "
+        "languages and are not corrected for their number. Rare: low-resource languages; seen: languages in the mix."
     ),
     "heatmap": (
-        "Difference from the same target without intermediate training, in points of its main metric: blue is higher, "
-        "orange lower, on one scale for all tables of an encoder, beyond whose ends the colour stays. Bold: the 95 % "
-        "interval over seeds and languages leaves out zero, before any correction for the number of cells. The "
-        "baseline's row holds its scores. The mean is over a row's targets; controls are in none."
+        "Difference from the same target without intermediate training, in points of its main metric: green is higher, "
+        "purple lower. All tables of an encoder share one colour scale; values beyond its ends have the colour of the "
+        "end. Bold: the 95 % interval over seeds and languages excludes zero, without correction for the number of "
+        "cells. The baseline's row shows its scores. The mean is over a row's targets, without controls."
     ),
     "languages": (
-        "The difference between a mix and English-only intermediate training for every language: the mark is the mean "
-        "over intermediates and seeds, thin strokes are single intermediates, on the right are the scores with "
-        f"English-only and with the mix. {_INTERVALS} They are over seeds alone, so wide where there are few, and "
-        f"absent where there is one. A panel has at most {MOST_LANGUAGES} languages, rare ones first; all are in the "
-        "table."
+        "Difference between a mix and English-only intermediate training for every language. The mark is the mean over "
+        "intermediates and seeds; thin strokes are single intermediates; the numbers on the right are the scores with "
+        f"English-only training and with the mix. {_INTERVALS} The intervals are over seeds only: they are wide with "
+        f"few seeds and absent with one. A panel shows at most {MOST_LANGUAGES} languages, rare ones first; the table "
+        "lists all."
     ),
     "learning": (
-        "Training loss as it was logged, each value a mean over some steps. A line is one training; with more than "
-        f"{MOST_CURVES} in a panel, those of the first seed."
+        "Logged training loss; each value is a mean over several steps. A line is one training; its colour is the mix, "
+        "its line style the intermediate. A panel with more than "
+        f"{MOST_CURVES} trainings shows those of the first seed."
     ),
     "allocation": (
-        "Training examples per task and language: grey is English, orange rare languages, blue others. A factor says "
-        "how often rows are repeated. An intermediate of several tasks has the block of each."
+        "Training examples per task and language: English is grey, rare languages are orange, all others blue. A "
+        "factor is the number of repetitions of rows. An intermediate of several tasks has one block per task."
     ),
     "costs": (
-        "Time in the training loops, on whatever machine they ran; evaluation and the preparation of data are not in "
-        "it. Examples are those of one pass, tokens as many as were trained on."
+        "Time in the training loops on the machines of the run, without evaluation and data preparation. Examples are "
+        "counted for one pass, tokens over the whole training."
     ),
 }
-NOTHING = {
+NO_DATA = {
     "rare": "No mix to set against an English-only one.",
     "heatmap": "Nothing to compare with a baseline.",
     "languages": "No mix to set against an English-only one.",

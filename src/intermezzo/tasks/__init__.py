@@ -14,25 +14,23 @@ Tasks of one's own go into `config/tasks/` of the working directory, in the same
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, field_validator, model_validator
 
 from intermezzo.core.errors import UserError, suggestion
+from intermezzo.tasks.formats import FROM_DATA, Format, format_names, load_format
 from intermezzo.tasks.layout import Data, expand
 
 RESOURCES = Path(__file__).resolve().parents[3] / "resources"
-FOLDERS = (RESOURCES / "tasks", Path("config/tasks"))
+CATALOGUE = RESOURCES / "tasks"
+FOLDERS = (CATALOGUE, Path("config/tasks"))
 """Where task files lie: the catalogue, and the working directory's own."""
-Format = Literal["classification", "multiple_choice", "tagging", "span", "retrieval", "mining", "ranking", "mlm"]
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-TRAINED: frozenset[str] = frozenset({"classification", "multiple_choice", "tagging", "span", "ranking"})
-"""Formats of targets that are fine-tuned with a head; retrieval and mining are read off the encoder."""
-TRAINABLE = TRAINED | {"mlm"}
-"""Formats of intermediate tasks."""
 
 
 class _Strict(BaseModel):
@@ -107,13 +105,13 @@ class Task(_Strict):
 
     name: str
     description: str
-    format: Format
+    format: str = Field(description="Name of a module of intermezzo.tasks.formats.")
     fields: dict[str, str] = Field(default={}, description="Column of the format -> what it holds in this task.")
     labels: tuple[str, ...] | Literal["from_data"] = Field(
         default=(),
         description="Closed label list of classification and tagging; from_data: those of its training data.",
     )
-    metrics: tuple[str, ...] = Field(default=(), description="Names in intermezzo.evaluation.metrics; main one first.")
+    metrics: tuple[str, ...] = Field(default=(), description="Metrics of the format; main one first.")
     unanswerable: bool = Field(default=False, description="Span: a question may have no answer in its context.")
     partial_input: str | None = Field(
         default=None, description="The field that the partial-input control removes (premise, question, context)."
@@ -122,6 +120,18 @@ class Task(_Strict):
     citation: str = Field(default="", description="Who made it, and where the files come from.")
     protocol: Protocol = Protocol()
     sources: Sources
+
+    @field_validator("format")
+    @classmethod
+    def _known_format(cls, name: str) -> str:
+        if name not in format_names():
+            raise ValueError(f"unknown format '{name}'; {suggestion(name, format_names())}")
+        return name
+
+    @property
+    def form(self) -> Format:
+        """What the task's format says."""
+        return load_format(self.format)
 
     def languages(self, source: str, split: str) -> tuple[str, ...] | None:
         """Languages that have `split` in `source`, in the task file's order; None: every one of the source's."""
@@ -140,32 +150,77 @@ def task_names() -> tuple[str, ...]:
 def load_task(name: str) -> Task:
     """Read and check one task file.
 
-    Raises UserError for an unknown name (with a suggestion) and for a file that does not fit the schema.
+    Raises UserError for an unknown name (with a suggestion) and for a file that does not fit the schema or the format
+    that it names.
     """
-    files = _files()
-    if name not in files:
-        raise UserError(f"unknown task '{name}'; {suggestion(name, files)}")
-    path = files[name]
+    if name not in _files():
+        raise UserError(f"unknown task '{name}'; {suggestion(name, _files())}")
+    path = task_file(name)
     try:
-        return Task(name=name, **yaml.load(path.read_text(encoding="utf-8"), _LOADER))
+        task = Task(name=name, **yaml.load(path.read_text(encoding="utf-8"), _LOADER))
+        problems = [*_misfits(task)]
     except ValidationError as error:
-        raise UserError(f"{path}: not a valid task file:\n" + "\n".join(_problem(e) for e in error.errors())) from None
+        problems = [_problem(detail) for detail in error.errors()]
     except (TypeError, ValueError, yaml.YAMLError) as error:
         raise UserError(f"{path}: not a valid task file: {error}") from None
+    if problems:
+        raise UserError("\n  ".join([f"{path}: not a valid task file:", *problems]))
+    return task
+
+
+def task_file(name: str) -> Path:
+    """The file of a task, for complaints about it; `NAME.yaml` for one that is not in the registry."""
+    return _files().get(name, Path(f"{name}.yaml"))
+
+
+def _misfits(task: Task) -> Iterator[str]:
+    """What in a task's file does not go with its format."""
+    form = task.form
+    metrics = [metric.name for metric in form.metrics]
+    for name in task.metrics:
+        if name not in metrics:
+            yield f"metrics: unknown metric '{name}' of format {form.name}; {suggestion(name, metrics)}"
+    if task.metrics and task.metrics[0] in metrics and not form.metric(task.metrics[0]).higher_is_better:
+        yield f"metrics: of '{task.metrics[0]}' less is better; the main metric, named first, must be one of the others"
+    for name in task.fields:
+        if name not in form.columns:
+            yield f"fields: unknown column '{name}' of format {form.name}; {suggestion(name, form.columns)}"
+    if task.partial_input is not None and task.partial_input not in form.removable:
+        hint = suggestion(task.partial_input, form.removable)
+        yield f"partial_input: '{task.partial_input}' cannot be taken away from format {form.name}; {hint}"
+    yield from _labels(task)
+
+
+def _labels(task: Task) -> Iterator[str]:
+    if task.form.label_column is None:
+        if task.labels:
+            yield f"labels: format {task.format} has no labels; remove them"
+        return
+    if task.labels == FROM_DATA:
+        return
+    if len(set(task.labels)) < 2:
+        state = f"found {', '.join(task.labels)}" if task.labels else "missing"
+        yield f"labels: {state}; format {task.format} needs a list of two labels or more, or {FROM_DATA}"
+    for name in dict.fromkeys(label for label in task.labels if task.labels.count(label) > 1):
+        yield f"labels: '{name}' is listed more than once"
+    for source, label in (task.sources.world.map if task.sources.world else {}).items():
+        if label not in task.labels:
+            yield f"sources.world.map.{source}: '{label}' is no label of the task; {suggestion(label, task.labels)}"
 
 
 def _problem(error: Any) -> str:
     key = ".".join(str(part) for part in error["loc"])
     hint = "; name the licence of the data, as its source states it" if key == "licence" else ""
-    return f"  {key}: {error['msg'][0].lower()}{error['msg'][1:]}{hint}"
+    message = error["msg"].removeprefix("Value error, ")
+    return f"{key}: {message[0].lower()}{message[1:]}{hint}"
 
 
 @cache
 def _files() -> dict[str, Path]:
-    found: dict[str, Path] = {}
+    files: dict[str, Path] = {}
     for folder in FOLDERS:
         for path in sorted(folder.glob("*.yaml")):
-            if path.stem in found:
-                raise UserError(f"{path}: there is a task of that name already ({found[path.stem]}); choose another")
-            found[path.stem] = path
-    return found
+            if path.stem in files:
+                raise UserError(f"{path}: there is a task of that name already ({files[path.stem]}); choose another")
+            files[path.stem] = path
+    return files

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from intermezzo.core.markdown import table
 from intermezzo.tasks import Task, load_task, task_names
 
 _HEAD = ("task", "format", "metrics", "languages", "trained on", "sources", "protocols")
@@ -9,8 +10,7 @@ _HEAD = ("task", "format", "metrics", "languages", "trained on", "sources", "pro
 
 def markdown() -> str:
     """One line per task of the catalogue, by name."""
-    rows = [_HEAD, ("---",) * len(_HEAD), *(_row(load_task(name)) for name in task_names())]
-    return "".join("| " + " | ".join(row) + " |\n" for row in rows)
+    return table(_HEAD, [_row(load_task(name)) for name in task_names()]) + "\n"
 
 
 def sources_of(task: Task) -> list[str]:
@@ -21,14 +21,13 @@ def sources_of(task: Task) -> list[str]:
 def _row(task: Task) -> tuple[str, ...]:
     published = {language for source in ("files", "hub") for language in task.sources.parts(source)} - {"mul"}
     trained = ", then ".join(task.protocol.train) or ("itself" if task.metrics else "")
-    untrained = task.format in ("retrieval", "mining")
     protocols = dict.fromkeys([*task.protocol.settings, *task.protocol.retrieval])
     return (
         f"`{task.name}`",
         task.format,
         ", ".join(task.metrics),
         str(len(published) or "world's"),
-        "" if untrained else trained,
+        trained if task.form.trained else "",
         ", ".join(sources_of(task)),
         ", ".join(protocols),
     )

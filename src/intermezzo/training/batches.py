@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from intermezzo.modeling.heads import Feature, reads
+from intermezzo.modeling.heads import Feature, positions_needed
 from intermezzo.modeling.packing import pack
 
 Batch = tuple[str, np.ndarray]
@@ -17,7 +17,7 @@ Batch = tuple[str, np.ndarray]
 
 
 class TaskBatches:
-    """`batches` over the features of tasks; `intermezzo.training.gradient.Batches` says what each method is.
+    """`batches` over the features of tasks; `intermezzo.training.gradient.TrainingBatches` says what each method is.
 
     system: {"encoder", "heads"}. heads: task -> name of its head. features: task -> features. ids: task -> the ids of
     its rows, which a message names.
@@ -35,30 +35,33 @@ class TaskBatches:
         self.device = next(system.parameters()).device
 
     def items(self, step: int) -> list[Feature]:
-        name, chosen = self.batches[step]
-        items, head = [self.features[name][i] for i in chosen], self._head(step)
+        name, indices = self.batches[step]
+        items, head = [self.features[name][i] for i in indices], self._head(step)
         return head.corrupt(items) if hasattr(head, "corrupt") else items
 
     def size(self, item: Feature) -> int:
         return item.tokens
 
     def weight(self, step: int, items: Sequence[Feature]) -> int:
-        return getattr(self._head(step), "count", len)(items)
+        count: int = getattr(self._head(step), "count", len)(items)
+        return count
 
-    def outputs(self, step: int, items: Sequence[Feature]) -> Any:
+    def outputs(self, step: int, items: list[Feature]) -> Any:
         packed = pack([s for f in items for s in f.sequences], [t for f in items for t in f.types]).to(self.device)
         head = self._head(step)
-        return head(self.system["encoder"](packed, rows=reads(head, items, packed)), packed)
+        return head(self.system["encoder"](packed, rows=positions_needed(head, items, packed)), packed)
 
     def loss(self, step: int, outputs: Any, items: Sequence[Feature]) -> torch.Tensor:
-        return self._head(step).loss(outputs, items)
+        loss: torch.Tensor = self._head(step).loss(outputs, items)
+        return loss
 
     def joint(self, step: int) -> bool:
-        return getattr(self._head(step), "joint", False)
+        return bool(getattr(self._head(step), "joint", False))
 
     def names(self, step: int) -> str:
-        name, chosen = self.batches[step]
-        return f"of {name}: {', '.join(self.ids[name][self.features[name][i].row] for i in chosen)}"
+        name, indices = self.batches[step]
+        return f"of {name}: {', '.join(self.ids[name][self.features[name][i].row] for i in indices)}"
 
     def _head(self, step: int) -> Any:
-        return self.system["heads"][self.heads[self.batches[step][0]]]
+        heads: Any = self.system["heads"]
+        return heads[self.heads[self.batches[step][0]]]

@@ -1,11 +1,11 @@
 """One training by several processes of one machine (data parallel), with the result of one process.
 
-`launch` starts them by torchrun's agent (torch.distributed.elastic): nccl between GPUs, one for each process, gloo
-between CPUs. All of them read the same data and hold the same model; of each batch every one computes its part, and
-the parts' gradients are summed (`intermezzo.training.gradient`), so that all take the same step. The first process
-alone writes files and says how far the training is. When one of them fails or is killed, the agent ends the others.
+`launch` starts the processes by torchrun's agent (torch.distributed.elastic), with nccl and a GPU for each, or with
+gloo on CPUs. All of them read the same data and hold the same model. Each computes its part of every batch, and the
+gradients of the parts are summed (`intermezzo.training.gradient`), so that all take the same step. The main process
+(rank 0) alone writes files and reports progress. When a process fails or is killed, the agent ends the others.
 
-In a process of its own, which is what all other trainings are, the functions below have nothing to exchange.
+A training in one process uses the same functions; they then have nothing to exchange.
 """
 
 from __future__ import annotations
@@ -27,15 +27,18 @@ from typing import Any, TypeVar
 import torch
 import torch.distributed as dist
 
-from intermezzo.core.errors import UserError, in_words
+from intermezzo.core.errors import UserError, describe_os_error
+from intermezzo.core.logs import configure
 
-PATIENCE = timedelta(days=1)
-"""How long a process waits for the others: a dead one is seen at once, this is for one that hangs."""
+INIT_TIMEOUT = timedelta(days=1)
+"""How long a process waits for the others. A dead one is noticed at once; this is for one that hangs."""
 START = "spawn"
 """How processes start (multiprocessing): a fork could not use a GPU that its parent has used."""
 _GRACE = 20.0
+"""Seconds in which the agent ends a process whose exchange has failed."""
 _USER = f"{UserError.__name__}: "
 Result = TypeVar("Result")
+log = logging.getLogger(__name__)
 
 
 # -- the processes -----------------------------------------------------------------------------------------------------
@@ -45,8 +48,9 @@ def launch(job: Callable[..., None], processes: int, *arguments: Any) -> None:
     """Call `job(*arguments)`: here, or in `processes` processes at once.
 
     job: a function of a module, arguments: what can be pickled. Raises UserError with the message of a process that
-    raised one, or saying which was killed; RuntimeError with the traceback of any other failure. The others are then
-    gone. A signal that ends a program ends the processes, then this one. What the first process prints is printed.
+    raised one, or saying which was killed; RuntimeError with the traceback of any other failure. The others have then
+    ended. A signal that ends a program ends the processes, then this one. What the main process prints is printed, and
+    its messages are shown from the level that this process shows.
     """
     if processes == 1:
         return job(*arguments)
@@ -56,11 +60,12 @@ def launch(job: Callable[..., None], processes: int, *arguments: Any) -> None:
 
     if sys.platform == "linux":
         os.environ.setdefault("GLOO_SOCKET_IFNAME", "lo")  # else gloo looks up the host's name
-    kept = {
+    handlers = {
         number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT)
     }
-    logging.disable(logging.ERROR)  # the agent's; there will be one message
-    ended_by: signal.Signals | None = None
+    level, threshold = log.getEffectiveLevel(), logging.root.manager.disable
+    logging.disable(logging.ERROR)  # the agent's messages; there will be one of ours
+    end_signal: signal.Signals | None = None
     with tempfile.TemporaryDirectory(prefix="intermezzo-", ignore_cleanup_errors=True) as folder:
         settings = LaunchConfig(
             min_nodes=1,
@@ -77,21 +82,21 @@ def launch(job: Callable[..., None], processes: int, *arguments: Any) -> None:
             log_line_prefix_template="${role_name}",  # none
         )
         try:
-            elastic_launch(settings, _process)((job, arguments))
+            elastic_launch(settings, _process)((job, arguments, level))
         except ChildFailedError as error:
-            raise _reason(*error.get_first_failure(), processes, Path(folder)) from None
-        except SignalException as stopped:
-            ended_by = stopped.sigval
+            raise _failure(*error.get_first_failure(), processes, Path(folder)) from None
+        except SignalException as stop:
+            end_signal = stop.sigval
         finally:
-            logging.disable(logging.NOTSET)
-            for number, handler in kept.items():
+            logging.disable(threshold)
+            for number, handler in handlers.items():
                 signal.signal(number, handler)
-    if ended_by is not None:
-        os.kill(os.getpid(), ended_by)
+    if end_signal is not None:
+        os.kill(os.getpid(), end_signal)
         raise SystemExit(1)  # should that not have been the end
 
 
-def _reason(number: int, failure: Any, processes: int, folder: Path) -> Exception:
+def _failure(number: int, failure: Any, processes: int, folder: Path) -> Exception:
     """The exception that tells why a training of several processes ended."""
     which = f"process {number + 1} of {processes} of this training"
     if isinstance(failure.message, dict):
@@ -99,45 +104,50 @@ def _reason(number: int, failure: Any, processes: int, folder: Path) -> Exceptio
         if message.startswith(_USER):
             return UserError(message.removeprefix(_USER))
         return RuntimeError(f"{which}:\n{failure.message['extraInfo']['py_callstack']}")
-    printed = [line for log in folder.glob(f"*/attempt_0/{number}/stderr.log") for line in log.read_text().splitlines()]
+    files = folder.glob(f"*/attempt_0/{number}/stderr.log")
+    lines = [line for file in files for line in file.read_text().splitlines()]
     how = f"was killed by {failure.signal_name()}" if failure.exitcode < 0 else f"ended with status {failure.exitcode}"
-    last = "".join(f"\n  {line}" for line in printed[-5:]) if number else ""  # what the first prints was shown
+    last = "".join(f"\n  {line}" for line in lines[-5:]) if number else ""  # those of the main process were shown
     return UserError(f"{which} {how} (out of memory?); run again, it goes on from its last state{last}")
 
 
-def _process(work: tuple[Callable[..., None], tuple]) -> None:
-    """One of the processes: find the others, do the job."""
+def _process(work: tuple[Callable[..., None], tuple[Any, ...], int]) -> None:
+    """One of the processes: find the others, do the job. work: job, arguments, level of the messages to show."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_DFL)  # the end at once, also while waiting for another process
-    threading.Thread(target=_follow, daemon=True).start()
-    job, arguments = work
+    threading.Thread(target=_exit_with_parent, daemon=True).start()
+    job, arguments, level = work
+    logging.disable(logging.NOTSET)
+    configure(level)
     try:
-        _claim(int(os.environ["LOCAL_RANK"]), int(os.environ["WORLD_SIZE"]))
+        _use_gpu(int(os.environ["LOCAL_RANK"]), int(os.environ["WORLD_SIZE"]))
         backend = "cpu:gloo,cuda:nccl" if torch.cuda.is_available() else "gloo"
-        dist.init_process_group(backend, timeout=PATIENCE)
+        dist.init_process_group(backend, timeout=INIT_TIMEOUT)
         job(*arguments)
         dist.destroy_process_group()
     except Exception as error:
-        if (message := in_words(error)) is None:
+        if (message := describe_os_error(error)) is None:
             raise
         raise UserError(message) from None
 
 
-def _claim(number: int, processes: int) -> None:
-    """Take the GPU of this process, where there are any."""
+def _use_gpu(number: int, processes: int) -> None:
+    """Use the GPU of this process, where there are any. Raises UserError when there are fewer GPUs than processes."""
     if not torch.cuda.is_available():
         return
-    if (found := torch.cuda.device_count()) < processes:
+    if (gpus := torch.cuda.device_count()) < processes:
         raise UserError(
-            f"processes: {processes}, but this job has {found} GPU(s), and each process needs one; "
-            f"set `processes` to {found} or less, or give the job more GPUs"
+            f"processes: {processes}, but this job has {gpus} GPU(s), and each process needs one; "
+            f"set `processes` to {gpus} or less, or give the job more GPUs"
         )
     torch.cuda.set_device(number)
 
 
-def _follow() -> None:
-    """End with the agent, however that ended, and also if that was before this process knew what it is."""
-    multiprocessing.parent_process().join()
+def _exit_with_parent() -> None:
+    """End with the agent, however that ended, and also if that was before this process knew its rank."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+    parent.join()
     os._exit(1)
 
 
@@ -145,94 +155,96 @@ def _follow() -> None:
 
 
 def rank() -> int:
-    """The number of this process, from 0."""
+    """The number of this process among those that train together, from 0."""
     return dist.get_rank() if dist.is_initialized() else 0
 
 
-def processes() -> int:
+def world_size() -> int:
     """How many processes train together."""
     return dist.get_world_size() if dist.is_initialized() else 1
 
 
-def leads() -> bool:
-    """Whether this is the process that writes files."""
+def is_main_process() -> bool:
+    """Whether this is rank 0, the process that writes files."""
     return rank() == 0
 
 
-def wait() -> None:
-    """Until all processes are here."""
-    gathered(None)
+def barrier() -> None:
+    """Wait until all processes are here."""
+    all_gather(None)
 
 
-def gathered(value: Any) -> list[Any]:
-    """The values of all processes, in their order."""
-    if processes() == 1:
+def all_gather(value: Any) -> list[Any]:
+    """The values of all processes, by rank; `value` is what can be pickled."""
+    if world_size() == 1:
         return [value]
-    values: list[Any] = [None] * processes()
-    with _together():
+    values: list[Any] = [None] * world_size()
+    with _exchange():
         dist.all_gather_object(values, value)
     return values
 
 
-def led(work: Callable[[], Result]) -> Result:
-    """The result of what the first process alone does."""
-    return gathered(work() if leads() else None)[0]
+def broadcast_from_main(work: Callable[[], Result]) -> Result:
+    """Call `work` in the main process alone; all have its result."""
+    result: Result = all_gather(work() if is_main_process() else None)[0]
+    return result
 
 
-def highest(values: Sequence[int]) -> list[int]:
-    """Of each number the highest that a process has; without waiting for a GPU."""
-    if processes() == 1:
+def all_reduce_max(values: Sequence[int]) -> list[int]:
+    """The maximum of each number over the processes; without waiting for a GPU."""
+    if world_size() == 1:
         return list(values)
     numbers = torch.tensor(values, dtype=torch.int64)
-    with _together():
+    with _exchange():
         dist.all_reduce(numbers, dist.ReduceOp.MAX)
-    return numbers.tolist()
+    maxima: list[int] = numbers.tolist()
+    return maxima
 
 
-def sum_gradients(parameters: Sequence[torch.nn.Parameter], loss: torch.Tensor) -> torch.Tensor:
+def all_reduce_gradients(parameters: Sequence[torch.nn.Parameter], loss: torch.Tensor) -> torch.Tensor:
     """Replace each parameter's `grad` by the sum over all processes, and return that of `loss`: one exchange.
 
     A parameter without a gradient in any process has none afterwards, so that an optimizer leaves it alone.
     """
-    if processes() == 1:
+    if world_size() == 1:
         return loss
-    there = highest([parameter.grad is not None for parameter in parameters])
-    touched = [parameter for parameter, has in zip(parameters, there, strict=True) if has]
-    parts = [p.grad.flatten() if p.grad is not None else torch.zeros_like(p).flatten() for p in touched]
-    where = parts[0] if parts else loss
-    bucket = torch.cat([*parts, loss.to(where)[None]])
-    del parts, where
-    for parameter in touched:
+    has_grad = all_reduce_max([parameter.grad is not None for parameter in parameters])
+    trained = [parameter for parameter, has in zip(parameters, has_grad, strict=True) if has]
+    parts = [p.grad.flatten() if p.grad is not None else torch.zeros_like(p).flatten() for p in trained]
+    like = parts[0] if parts else loss
+    bucket = torch.cat([*parts, loss.to(like)[None]])
+    del parts, like
+    for parameter in trained:
         parameter.grad = None  # freed before the exchange
-    with _together():
+    with _exchange():
         dist.all_reduce(bucket)
-    at = 0
-    for parameter in touched:
-        parameter.grad = bucket[at : at + parameter.numel()].view_as(parameter)
-        at += parameter.numel()
+    start = 0
+    for parameter in trained:
+        parameter.grad = bucket[start : start + parameter.numel()].view_as(parameter)
+        start += parameter.numel()
     return bucket[-1].clone()
 
 
-def copy_weights(modules: torch.nn.Module) -> None:
-    """Give all processes the weights and buffers of the first."""
-    if processes() > 1:
-        with _together(), torch.no_grad():
+def broadcast_weights(modules: torch.nn.Module) -> None:
+    """Give all processes the weights and buffers of the main one."""
+    if world_size() > 1:
+        with _exchange(), torch.no_grad():
             for values in modules.state_dict().values():
                 dist.broadcast(values, 0)
 
 
-def same(parameters: Iterable[torch.Tensor]) -> bool:
+def weights_in_sync(parameters: Iterable[torch.Tensor]) -> bool:
     """Whether all processes have the same weights, by their sums."""
-    if processes() == 1:
+    if world_size() == 1:
         return True
     with torch.no_grad():
         sums = [float(values.double().sum()) for values in parameters]
-    return all(others == sums for others in gathered(sums))
+    return all(rank_sums == sums for rank_sums in all_gather(sums))
 
 
 @contextmanager
-def _together() -> Iterator[None]:
-    """An exchange. If it fails, another process has: the agent saw that one end, and ends this one before it speaks."""
+def _exchange() -> Iterator[None]:
+    """An exchange. If it fails, another process has failed: the agent ends this one before it raises its own error."""
     try:
         yield
     except RuntimeError:

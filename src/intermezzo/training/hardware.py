@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import ctypes
 import os
-from contextlib import AbstractContextManager
 from typing import Any
 
 import torch
 from threadpoolctl import threadpool_limits
 
-from intermezzo.core.errors import UserError
+from intermezzo.specs.optimisation import Precision
 
-PRECISIONS = ("auto", "float32", "bfloat16")
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
 """glibc's malloc.h."""
 
@@ -27,7 +25,8 @@ def use_threads(count: int) -> None:
         threadpool_limits(1, "blas")  # numpy's products, which attention takes with one thread
     keep_memory()
     torch.use_deterministic_algorithms(True, warn_only=True)
-    torch.utils.deterministic.fill_uninitialized_memory = False  # a check of PyTorch itself, 2 % of a step
+    deterministic: Any = torch.utils.deterministic  # its settings are properties, which type checkers do not see
+    deterministic.fill_uninitialized_memory = False  # a check of PyTorch itself, 2 % of a step
 
 
 def keep_memory() -> None:
@@ -39,16 +38,15 @@ def keep_memory() -> None:
 
 
 def device() -> torch.device:
+    """The GPU of this process where there is one, else the CPU."""
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
-def autocast(settings: dict[str, Any]) -> AbstractContextManager:
+def autocast(precision: Precision) -> torch.autocast:
     """The precision of forward and backward; weights, gradients and the optimizer stay float32.
 
-    settings: precision `auto` (bfloat16 on a GPU that has it, else float32), `float32` or `bfloat16`.
+    precision: `auto` (bfloat16 on a GPU that has it, else float32), `float32` or `bfloat16`.
     """
-    wanted, where = settings.get("precision", "auto"), device()
-    if wanted not in PRECISIONS:
-        raise UserError(f"training precision: '{wanted}'; allowed: {', '.join(PRECISIONS)}")
-    low = wanted == "bfloat16" or (wanted == "auto" and where.type == "cuda" and torch.cuda.is_bf16_supported())
-    return torch.autocast(where.type, torch.bfloat16, enabled=low)
+    kind = device().type
+    low = precision == "bfloat16" or (precision == "auto" and kind == "cuda" and torch.cuda.is_bf16_supported())
+    return torch.autocast(kind, torch.bfloat16, enabled=low)

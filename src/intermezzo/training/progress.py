@@ -1,11 +1,12 @@
-"""What one sees of a run: a line on the terminal, a JSONL log, TensorBoard for those who want it; and its health.
+"""Progress of a run: a line on the terminal, a JSONL log, TensorBoard where it is asked for; and checks of the loss.
 
-Losses stay on the device until they are looked at, every hundredth of a run, so that no step waits for one.
+Losses stay on the device and are fetched every hundredth of a run, so that no step waits for one.
 """
 
 from __future__ import annotations
 
 import json
+import logging
 import math
 import os
 import sys
@@ -21,15 +22,12 @@ from intermezzo.core.artifacts import write_text
 from intermezzo.core.errors import UserError
 
 REPORT_SECONDS = 10.0
-"""Seconds between two lines in a log; on a terminal the line is renewed at each look."""
+"""Seconds between two lines in a log; on a terminal the line is renewed whenever losses are fetched."""
 WINDOW = 50
 """Steps over which a loss is averaged to be called diverging."""
 TENSORBOARD = "INTERMEZZO_TENSORBOARD"
 """Environment variable: a folder for TensorBoard's event files (needs `pip install intermezzo[tensorboard]`)."""
-
-
-def say(message: str) -> None:
-    print(message, file=sys.stderr, flush=True)
+logger = logging.getLogger(__name__)
 
 
 class Progress:
@@ -55,22 +53,22 @@ class Progress:
         self.board = _board(name)
 
     def add(self, step: int, loss: torch.Tensor, norm: torch.Tensor, tokens: int) -> None:
-        """Count a step; every `self.every` steps, look at its loss."""
+        """Count a step; every `self.every` steps, fetch the losses and report them."""
         self.tokens += tokens
         self.waiting.append((step, loss, norm))
         if (step + 1) % self.every == 0 or step + 1 == self.steps:
-            mean = self.look()
+            mean = self.fetch_losses()
             self._report(step + 1, mean)
 
-    def look(self) -> float:
-        """Fetch the losses since the last look and return their mean.
+    def fetch_losses(self) -> float:
+        """Fetch the losses that wait on the device and return their mean.
 
         Raises UserError at a loss or gradient that is no number, and when the loss diverges: naming step and batch.
         """
         if not self.waiting:
             return math.nan
-        losses = torch.stack([loss.float() for _, loss, _ in self.waiting]).tolist()
-        norms = torch.stack([norm.float() for _, _, norm in self.waiting]).tolist()
+        losses: list[float] = torch.stack([loss.float() for _, loss, _ in self.waiting]).tolist()
+        norms: list[float] = torch.stack([norm.float() for _, _, norm in self.waiting]).tolist()
         for (step, _, _), loss, norm in zip(self.waiting, losses, norms, strict=True):
             if not math.isfinite(loss):
                 raise self._bad(step, "the loss is not a number")
@@ -93,6 +91,7 @@ class Progress:
         )
 
     def state(self) -> dict[str, Any]:
+        """What a resumed run needs as `before`."""
         return {"tokens": self.tokens, "opening": self.opening, "tail": list(self.tail), "last": list(self.last)}
 
     def loss(self) -> float:
@@ -111,26 +110,27 @@ class Progress:
             return
         self.reported = now
         rate = (done - self.first) / max(now - self.began, 1e-9)
-        left = time.strftime("%H:%M:%S", time.gmtime((self.steps - done) / rate))
+        remaining = time.strftime("%H:%M:%S", time.gmtime((self.steps - done) / rate))
         line = f"{self.name}: step {done}/{self.steps} ({done / self.steps:.0%}) loss {loss:.3f}, "
-        line += f"{rate:.1f} steps/s, ETA {left}"
-        if terminal:
+        line += f"{rate:.1f} steps/s, ETA {remaining}"
+        if terminal and logger.isEnabledFor(logging.INFO):
             print(f"\r{line}\x1b[K", end="\n" if end else "", file=sys.stderr, flush=True)
         else:
-            say(line)
+            logger.info(line)
 
     def close(self) -> None:
+        """Close the log."""
         self.log.close()
         if self.board:
             self.board.close()
 
 
-class Unwatched:
-    """In the place of `Progress` in all processes of a training but the first, which have the same losses as that."""
+class NullProgress:
+    """In the place of `Progress` in all processes of a training but the main one, whose losses are the same."""
 
     def add(self, step: int, loss: torch.Tensor, norm: torch.Tensor, tokens: int) -> None: ...
 
-    def look(self) -> float:
+    def fetch_losses(self) -> float:
         return math.nan
 
     def state(self) -> dict[str, Any]:

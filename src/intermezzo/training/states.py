@@ -6,9 +6,10 @@ Of processes that train together, the first decides when and writes; a state hol
 from __future__ import annotations
 
 import errno
+import logging
 import shutil
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -17,9 +18,9 @@ import torch
 from torch import nn
 
 from intermezzo.core.artifacts import atomic
-from intermezzo.core.errors import UserError, in_words
+from intermezzo.core.errors import UserError, describe_os_error
 from intermezzo.execution import locks
-from intermezzo.training.distributed import gathered, highest, leads, processes, rank, wait
+from intermezzo.training.distributed import all_gather, all_reduce_max, barrier, is_main_process, rank, world_size
 from intermezzo.training.randomness import random_state, set_random_state
 
 SAVE_SECONDS = 60.0
@@ -29,6 +30,7 @@ SAVE_SHARE = 0.01
 _NO_LOCKS = frozenset({errno.ENOLCK, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EINVAL})
 BYTES_PER_SECOND = 5e8
 """The speed of the disk that is assumed before the first state has been written."""
+logger = logging.getLogger(__name__)
 
 
 class State:
@@ -43,43 +45,43 @@ class State:
     def due(self) -> bool:
         """Whether it is time for a state: the longer one takes to write, the rarer they are."""
         due = time.monotonic() - self.saved > max(SAVE_SECONDS, self.cost / SAVE_SHARE)
-        return bool(highest([leads() and due])[0])
+        return bool(all_reduce_max([is_main_process() and due])[0])
 
     def save(self, step: int, progress: dict[str, Any]) -> None:
         """Write the state after `step` steps."""
         began = time.monotonic()
-        content = {"step": step, "progress": progress, "rng": gathered(random_state())}
-        if leads():
+        content = {"step": step, "progress": progress, "rng": all_gather(random_state())}
+        if is_main_process():
             content |= {"modules": self.modules.state_dict(), "optimizer": self.optimizer.state_dict()}
             with atomic(self.path) as part:
                 torch.save(content, part)
         self.saved = time.monotonic()
         self.cost = self.saved - began
 
-    def load(self, say: Callable[[str], None]) -> tuple[int, dict[str, Any]]:
-        """(steps done, progress); (0, {}) when there is no state that fits, saying why: that never stops a run."""
-        content = self._read(say)
-        steps = gathered(content["step"] if content else None)
-        if content is None or steps != [content["step"]] * processes():  # all processes, or none
+    def load(self) -> tuple[int, dict[str, Any]]:
+        """Restore the state, return (steps done, progress); (0, {}) and a warning when there is no state that fits."""
+        content = self._read()
+        steps = all_gather(content["step"] if content else None)
+        if content is None or steps != [content["step"]] * world_size():  # all processes, or none
             return 0, {}
         self.modules.load_state_dict(content["modules"])
         self.optimizer.load_state_dict(content["optimizer"])
         set_random_state(content["rng"][rank()])
         return content["step"], content["progress"]
 
-    def _read(self, say: Callable[[str], None]) -> dict[str, Any] | None:
+    def _read(self) -> dict[str, Any] | None:
         if not self.path.is_file():
             return None
         try:
             content = torch.load(self.path, weights_only=True)
             if _shapes(content["modules"]) != _shapes(self.modules.state_dict()):
                 raise ValueError("it is of another model")
-            if (by := len(content["rng"])) != processes():
-                raise ValueError(f"it is of a training by {by} process(es), this one has {processes()}")
+            if (processes := len(content["rng"])) != world_size():
+                raise ValueError(f"it is of a training by {processes} process(es), this one has {world_size()}")
             return {key: content[key] for key in ("step", "progress", "rng", "modules", "optimizer")}
         except Exception as error:  # a broken state costs the steps since the start, never the run
             reason = str(error) if type(error) is ValueError else type(error).__name__
-            say(f"{self.path}: not a usable state ({reason}), starting from step 0")
+            logger.warning("%s: not a usable state (%s), starting from step 0", self.path, reason)
             return None
 
 
@@ -94,11 +96,11 @@ def state_folder(folder: Path) -> Iterator[Path]:
     A second process on the same state (an orphan of a killed workflow) is waited for, not raced. Raises UserError when
     the folder cannot be made, or its file system has no locks.
     """
-    with _locked(folder) if leads() else nullcontext():
-        wait()
+    with _locked(folder) if is_main_process() else nullcontext():
+        barrier()
         yield folder
-        wait()
-        if leads():
+        barrier()
+        if is_main_process():
             shutil.rmtree(folder)
 
 
@@ -120,4 +122,4 @@ def _lock_problem(folder: Path, error: OSError) -> str:
             f"{folder}: its file system has no locks ({error.strerror}), which keep two trainings off one state; "
             f"make {folder.parent} a link to a folder on a disk that has them"
         )
-    return f"{folder}: the training's state cannot be kept there: {in_words(error) or error}"
+    return f"{folder}: the training's state cannot be kept there: {describe_os_error(error) or error}"

@@ -7,8 +7,8 @@ translation goes on with the batch that it was at, and ends with the same rows.
 from __future__ import annotations
 
 import json
+import logging
 import os
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,82 +17,78 @@ from typing import Any
 
 from intermezzo.core.artifacts import digest
 from intermezzo.core.errors import UserError
+from intermezzo.specs.translation import HubTranslation
 from intermezzo.tasks import Task
+from intermezzo.tasks.formats import Format, Passage, format_names, load_format
 from intermezzo.translation.spans import marked, recovered, sentences
 
 Row = dict[str, Any]
 REPORT_SECONDS = 10.0
+log = logging.getLogger(__name__)
 
 
-def translate(rows: list[Row], task: Task, spec: dict[str, Any]) -> list[Row]:
+def translate(rows: list[Row], task: Task, spec: HubTranslation) -> list[Row]:
     """Rows with every text translated; of spans only those whose answer is found again.
 
-    spec: model, revision, code (the model's name of the language), english (its name of English), batch_size, beams,
-    max_length (tokens), threads, cache (a folder). Raises UserError for tagging, whose labels would lose their words.
+    Raises UserError for tagging, whose labels would lose their words.
     """
-    if task.format not in _TEXTS:
+    if not task.form.translatable:
+        formats = ", ".join(name for name in format_names() if load_format(name).translatable)
         raise UserError(
             f"task '{task.name}' ({task.format}): a model cannot translate it, as labels would lose their words; "
-            f"what can be translated: {', '.join(_TEXTS)}"
+            f"what can be translated: {formats}"
         )
-    wanted = list(dict.fromkeys(text for row in rows for text in _TEXTS[task.format](row) if text.strip()))
-    translations = _translated(wanted, spec)
-    made = (_row(row, task.format, translations) for row in rows)
-    return [row for row in made if row is not None]
+    pieces = [piece for row in rows for text in task.form.texts(row) for piece in _pieces(text)]
+    translations = _translated(list(dict.fromkeys(piece for piece in pieces if piece.strip())), spec)
+    translated = (_row(row, task.form, translations) for row in rows)
+    return [row for row in translated if row is not None]
 
 
-def _span_texts(row: Row) -> list[str]:
-    return [row["question"], *sentences(marked(row))]
+def _pieces(text: str | Passage) -> list[str]:
+    """What is translated at a time: a text whole, a passage sentence by sentence, its answer between marks."""
+    return [text] if isinstance(text, str) else sentences(marked(text))
 
 
-_TEXTS = {
-    "classification": lambda row: [row["text"], row["text_pair"] or ""],
-    "multiple_choice": lambda row: [row["context"], row["question"], *row["choices"]],
-    "span": _span_texts,
-    "ranking": lambda row: [row["text"], row["text_pair"] or ""],
-    "mlm": lambda row: [row["text"], row["text_pair"] or ""],
-}
-"""Format -> the texts of a row that are translated."""
+def _row(row: Row, form: Format, translations: dict[str, str]) -> Row | None:
+    """The translated row; None where an answer was lost."""
+    texts: list[str | Passage] = []
+    for text in form.texts(row):
+        translation = " ".join(translations[piece] if piece.strip() else piece for piece in _pieces(text))
+        if isinstance(text, Passage):
+            passage = recovered(text, translation)
+            if passage is None:
+                return None
+            texts.append(passage)
+        else:
+            texts.append(translation)
+    return form.translated(row, texts)
 
 
-def _row(row: Row, fmt: str, translations: dict[str, str]) -> Row | None:
-    def of(text: str | None) -> str | None:
-        return translations[text] if text and text.strip() else text
-
-    if fmt == "span":
-        context = " ".join(translations[part] for part in sentences(marked(row)))
-        return recovered(row | {"question": of(row["question"])}, context)
-    if fmt == "multiple_choice":
-        choices = [of(choice) for choice in row["choices"]]
-        return row | {"context": of(row["context"]), "question": of(row["question"]), "choices": choices}
-    return row | {"text": of(row["text"]), "text_pair": of(row["text_pair"])}
-
-
-def _translated(texts: list[str], spec: dict[str, Any]) -> dict[str, str]:
+def _translated(texts: list[str], spec: HubTranslation) -> dict[str, str]:
     """Text -> translation, with what an earlier run has finished."""
-    settings = {key: spec[key] for key in ("model", "revision", "code", "english", "beams", "max_length")}
-    store = _Store(Path(spec["cache"]) / f"{digest(settings, 32)}.jsonl")
-    batches = list(_batches(texts, spec["batch_size"]))
-    missing = [batch for batch in batches if digest(batch, 32) not in store.kept]
+    settings = spec.model_dump(include={"model", "revision", "code", "english", "beams", "max_length"})
+    store = _Store(Path(spec.cache) / f"{digest(settings, 32)}.jsonl")
+    batches = list(_batches(texts, spec.batch_size))
+    missing = [batch for batch in batches if digest(batch, 32) not in store.finished]
     generate = _generator(spec) if missing else None
     began = reported = time.monotonic()
     for done, batch in enumerate(missing, start=1):
         store.add(digest(batch, 32), generate(batch))
         now = time.monotonic()
         if now - reported > REPORT_SECONDS:
-            reported, left = now, (now - began) / done * (len(missing) - done)
-            print(f"translate: batch {done}/{len(missing)}, {left:.0f} s left", file=sys.stderr, flush=True)
-    found: dict[str, str] = {}
+            reported, remaining = now, (now - began) / done * (len(missing) - done)
+            log.info("translate: batch %d/%d, %.0f s left", done, len(missing), remaining)
+    translations: dict[str, str] = {}
     for batch in batches:
-        found |= zip(batch, store.kept[digest(batch, 32)], strict=True)
-    return found
+        translations |= zip(batch, store.finished[digest(batch, 32)], strict=True)
+    return translations
 
 
 def _batches(texts: list[str], size: int) -> Iterator[list[str]]:
     """Texts of similar length together; which ones is a matter of the texts alone."""
     ordered = sorted(texts, key=lambda text: (len(text), text))
-    for at in range(0, len(ordered), size):
-        yield ordered[at : at + size]
+    for begin in range(0, len(ordered), size):
+        yield ordered[begin : begin + size]
 
 
 class _Store:
@@ -101,11 +97,11 @@ class _Store:
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self.path = path
-        self.kept: dict[str, list[str]] = {}
+        self.finished: dict[str, list[str]] = {}
         for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else ():
             try:
                 entry = json.loads(line)
-                self.kept[entry["batch"]] = entry["translations"]
+                self.finished[entry["batch"]] = entry["translations"]
             except (ValueError, KeyError):
                 continue
 
@@ -115,10 +111,10 @@ class _Store:
             file.write(line.encode())
             file.flush()
             os.fsync(file.fileno())
-        self.kept[batch] = translations
+        self.finished[batch] = translations
 
 
-def _generator(spec: dict[str, Any]) -> Any:
+def _generator(spec: HubTranslation) -> Any:
     """A function from a batch of texts to their translations.
 
     Translators of many languages are published as pickles (NLLB); torch reads tensors alone from such a file.
@@ -128,15 +124,15 @@ def _generator(spec: dict[str, Any]) -> Any:
 
     from intermezzo.training.loop import device, use_threads
 
-    use_threads(spec["threads"])
-    where = {"revision": spec["revision"] or "main", "trust_remote_code": False}
+    use_threads(spec.threads)
+    where = {"revision": spec.revision or "main", "trust_remote_code": False}
     try:
-        tokenizer = AutoTokenizer.from_pretrained(spec["model"], **where)
-        model = AutoModelForSeq2SeqLM.from_pretrained(spec["model"], **where)
+        tokenizer = AutoTokenizer.from_pretrained(spec.model, **where)
+        model = AutoModelForSeq2SeqLM.from_pretrained(spec.model, **where)
     except (OSError, ValueError, UnpicklingError) as error:
         first = str(error).strip().splitlines()[0]
         raise UserError(
-            f"translation.model '{spec['model']}' (revision {spec['revision']}) cannot be read: {first}\n"
+            f"translation.model '{spec.model}' (revision {spec.revision}) cannot be read: {first}\n"
             "  allowed: a sequence-to-sequence model, a folder or a name on the hub"
         ) from None
     model = model.to(device()).eval()
@@ -144,20 +140,20 @@ def _generator(spec: dict[str, Any]) -> Any:
 
     @torch.inference_mode()
     def generate(batch: list[str]) -> list[str]:
-        inputs = tokenizer(batch, return_tensors="pt", padding=True, truncation=True, max_length=spec["max_length"])
-        settings = {"num_beams": spec["beams"], "do_sample": False, "max_new_tokens": spec["max_length"]} | forced
-        made = model.generate(**inputs.to(model.device), **settings)
-        return [text.strip() for text in tokenizer.batch_decode(made, skip_special_tokens=True)]
+        inputs = tokenizer(batch, return_tensors="pt", padding=True, truncation=True, max_length=spec.max_length)
+        settings = {"num_beams": spec.beams, "do_sample": False, "max_new_tokens": spec.max_length} | forced
+        tokens = model.generate(**inputs.to(model.device), **settings)
+        return [text.strip() for text in tokenizer.batch_decode(tokens, skip_special_tokens=True)]
 
     return generate
 
 
-def _target(tokenizer: Any, spec: dict[str, Any]) -> dict[str, int]:
+def _target(tokenizer: Any, spec: HubTranslation) -> dict[str, int]:
     """Tell a many-to-many model its languages; one of a single pair (Marian) has none to be told."""
     if not hasattr(tokenizer, "src_lang"):
         return {}
-    tokenizer.src_lang = spec["english"]
-    token = tokenizer.convert_tokens_to_ids(spec["code"])
+    tokenizer.src_lang = spec.english
+    token = tokenizer.convert_tokens_to_ids(spec.code)
     if token is None or token == tokenizer.unk_token_id:
-        raise UserError(f"translation.languages: the model '{spec['model']}' knows no language '{spec['code']}'")
+        raise UserError(f"translation.languages: the model '{spec.model}' knows no language '{spec.code}'")
     return {"forced_bos_token_id": token}

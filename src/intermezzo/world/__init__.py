@@ -1,7 +1,7 @@
 """The embedded multilingual world: one semantics, several languages, data of every task format.
 
     world = build({"seed": 13})
-    world.rows("nli", "fri", "test", 400)         # rows of the format "classification"
+    world.rows("nli", "fri", "test", 400)         # rows of the format classification
     world.translate(rows, "fri", noise=0.1)       # the same rows in another language
 
 Rows depend on (settings, generator, language, split) alone, never on what was asked for before, and the first n
@@ -19,9 +19,9 @@ from typing import Any
 
 from intermezzo.core.errors import UserError, suggestion
 from intermezzo.world.anchors import code_mixing, translation_noise
-from intermezzo.world.generators import GENERATORS, Generator, Wanted
+from intermezzo.world.generators import GENERATORS, Generator, SetRequest
 from intermezzo.world.grammar import Grammar, Meaning, Substitute, Token
-from intermezzo.world.inventory import Language, load_inventory
+from intermezzo.world.inventory import WorldLanguage, load_inventory
 from intermezzo.world.lexicon import Lexicon
 from intermezzo.world.scenes import Sampler
 from intermezzo.world.seeds import stream
@@ -46,7 +46,7 @@ class World:
     def __init__(self, settings: dict[str, Any]) -> None:
         self.settings = settings
         self.inventory = load_inventory()
-        self.languages: dict[str, Language] = self.inventory.languages
+        self.languages: dict[str, WorldLanguage] = self.inventory.languages
         self.grammars: dict[str, Grammar] = {}
         for code, language in self.languages.items():  # parents stand before their children in the file
             parent = self.grammars[language.parent].lexicon if language.parent else None
@@ -58,24 +58,24 @@ class World:
         Of `candidates` n counts the queries: the rows are what the first n rows of dev and of test need, in this
         language. Raises UserError for an unknown generator, language or split, for n < 1 and for more than there is.
         """
-        made = self._known("generator", generator, GENERATORS)
-        self._known("language", language, self.languages)
-        self._known(f"split of '{generator}'", split, made.defaults)
+        definition = self._lookup("generator", generator, GENERATORS)
+        self._lookup("language", language, self.languages)
+        self._lookup(f"split of '{generator}'", split, definition.defaults)
         n = self.amount(generator, language, split) if n is None else n
         if n < 1:
             raise UserError(f"rows: {n} rows of '{generator}' asked for; at least 1")
-        if split in made.sets:
-            return made.sets[split](self._wanted(made, generator, language, split, n))
-        origin = "all" if split in made.parallel else language
+        if split in definition.sets:
+            return definition.sets[split](self._set_request(definition, generator, language, split, n))
+        origin = "all" if split in definition.parallel else language
         noise = self.settings["translation_noise"] if split == "train" and generator != "text" else 0.0
-        meanings = list(islice(self._meanings(made, generator, split, origin), n))
+        meanings = list(islice(self._meanings(definition, generator, split, origin), n))
         if len(meanings) < n:
             raise UserError(
                 f"rows: {n} rows of '{generator}' asked for; split '{split}' of the embedded world "
                 f"has {len(meanings)}; ask for at most as many"
             )
         return [
-            self._row(made, (generator, split, origin, number), meaning, language, noise)
+            self._row(definition, (generator, split, origin, number), meaning, language, noise)
             for number, meaning in enumerate(meanings)
         ]
 
@@ -95,36 +95,38 @@ class World:
         bad dictionary would; labels stay.
         """
         rows = list(rows)
-        self._known("language", target, self.languages)
-        wanted: dict[tuple[str, str, str], dict[int, None]] = {}
+        self._lookup("language", target, self.languages)
+        numbers_by_set: dict[tuple[str, str, str], dict[int, None]] = {}
         for row in rows:
             generator, split, origin, number = self._parse(row.get("id"))
-            wanted.setdefault((generator, split, origin), {})[number] = None
-        found = {}
-        for (generator, split, origin), numbers in wanted.items():
-            made = GENERATORS[generator]
-            for number, meaning in enumerate(islice(self._meanings(made, generator, split, origin), max(numbers) + 1)):
+            numbers_by_set.setdefault((generator, split, origin), {})[number] = None
+        translations = {}
+        for (generator, split, origin), numbers in numbers_by_set.items():
+            definition = GENERATORS[generator]
+            for number, meaning in enumerate(
+                islice(self._meanings(definition, generator, split, origin), max(numbers) + 1)
+            ):
                 if number in numbers:
                     key = (generator, split, origin, number)
-                    found[key] = self._row(made, key, meaning, target, noise)
-        return [found[self._parse(row["id"])] for row in rows]
+                    translations[key] = self._row(definition, key, meaning, target, noise)
+        return [translations[self._parse(row["id"])] for row in rows]
 
-    def _wanted(self, made: Generator, generator: str, language: str, split: str, n: int) -> Wanted:
-        return Wanted(
+    def _set_request(self, definition: Generator, generator: str, language: str, split: str, n: int) -> SetRequest:
+        return SetRequest(
             language,
             split,
             n,
-            meanings=lambda split: self._meanings(made, generator, split, "all"),
+            meanings=lambda split: self._meanings(definition, generator, split, "all"),
             speakers={code: self._speaker(code, None) for code in self.languages},
             rng=stream(self.settings["seed"], "set", generator, split),
         )
 
-    def _meanings(self, made: Generator, generator: str, split: str, origin: str) -> Iterator[Any]:
+    def _meanings(self, definition: Generator, generator: str, split: str, origin: str) -> Iterator[Any]:
         rng = stream(self.settings["seed"], generator, split, origin)
-        return made.draw(Sampler(self.inventory, self.settings["seed"], split, rng))
+        return definition.draw(Sampler(self.inventory, self.settings["seed"], split, rng))
 
     def _row(
-        self, made: Generator, key: tuple[str, str, str, int], meaning: Any, language: str, noise: float
+        self, definition: Generator, key: tuple[str, str, str, int], meaning: Any, language: str, noise: float
     ) -> dict[str, Any]:
         rng = stream(self.settings["seed"], "say", language, *key)
         substitute: Substitute | None = None
@@ -132,7 +134,7 @@ class World:
             substitute = code_mixing(self.grammars, language, self.settings["code_mixed_words"], rng)
         elif noise > 0 and language != "en":
             substitute = translation_noise(self.grammars[language].lexicon, noise, rng)
-        row = made.row(meaning, self._speaker(language, substitute), self._speaker("en", None))
+        row = definition.row(meaning, self._speaker(language, substitute), self._speaker("en", None))
         return {"id": f"{key[0]}:{key[1]}:{key[2]}:{key[3]}", **row}
 
     def _speaker(self, language: str, substitute: Substitute | None) -> Callable[[Meaning], list[Token]]:
@@ -141,13 +143,13 @@ class World:
 
     def _parse(self, name: Any) -> tuple[str, str, str, int]:
         parts = str(name).split(":")
-        made = GENERATORS.get(parts[0]) if len(parts) == 4 and parts[3].isdigit() else None
-        if made is None or parts[1] not in made.defaults or parts[1] in made.sets:
+        definition = GENERATORS.get(parts[0]) if len(parts) == 4 and parts[3].isdigit() else None
+        if definition is None or parts[1] not in definition.defaults or parts[1] in definition.sets:
             raise UserError(f"row id {name!r}: not a row of the embedded world (generator:split:origin:number)")
         return parts[0], parts[1], parts[2], int(parts[3])
 
     @staticmethod
-    def _known(what: str, name: str, allowed: dict[str, Any]) -> Any:
+    def _lookup(what: str, name: str, allowed: dict[str, Any]) -> Any:
         if name not in allowed:
             raise UserError(f"the embedded world has no {what} '{name}'; {suggestion(name, allowed)}")
         return allowed[name]
@@ -158,22 +160,22 @@ def build(settings: dict[str, Any] | None = None) -> World:
 
     Raises UserError, naming every offending key, for unknown keys and values out of range.
     """
-    full = {**DEFAULTS, **(settings or {})}
-    problems = [f"world.{key}: unknown key; {suggestion(key, DEFAULTS)}" for key in full if key not in DEFAULTS]
+    values = {**DEFAULTS, **(settings or {})}
+    problems = [f"world.{key}: unknown key; {suggestion(key, DEFAULTS)}" for key in values if key not in DEFAULTS]
     for key in ("loanwords", "code_mixed_documents", "code_mixed_words", "translation_noise"):
-        if not _number(full[key]) or not 0 <= full[key] <= 1:
-            problems.append(f"world.{key}: {full[key]!r}; allowed: a share from 0 to 1")
-    if not _number(full["documents_scale"]) or not 0 < full["documents_scale"] <= 100:
-        problems.append(f"world.documents_scale: {full['documents_scale']!r}; allowed: above 0, at most 100")
-    if not isinstance(full["seed"], int) or isinstance(full["seed"], bool):
-        problems.append(f"world.seed: {full['seed']!r}; allowed: an integer")
-    if not isinstance(full["names_shared"], bool):
-        problems.append(f"world.names_shared: {full['names_shared']!r}; allowed: true, false")
+        if not _number(values[key]) or not 0 <= values[key] <= 1:
+            problems.append(f"world.{key}: {values[key]!r}; allowed: a share from 0 to 1")
+    if not _number(values["documents_scale"]) or not 0 < values["documents_scale"] <= 100:
+        problems.append(f"world.documents_scale: {values['documents_scale']!r}; allowed: above 0, at most 100")
+    if not isinstance(values["seed"], int) or isinstance(values["seed"], bool):
+        problems.append(f"world.seed: {values['seed']!r}; allowed: an integer")
+    if not isinstance(values["names_shared"], bool):
+        problems.append(f"world.names_shared: {values['names_shared']!r}; allowed: true, false")
     if problems:
         raise UserError("\n".join(problems))
-    key = json.dumps(full, sort_keys=True)
+    key = json.dumps(values, sort_keys=True)
     if key not in _worlds:
-        _worlds[key] = World(full)
+        _worlds[key] = World(values)
     return _worlds[key]
 
 

@@ -31,6 +31,7 @@ class Pairs:
         self.sampler, self.rng, self.inventory = sampler, sampler.rng, sampler.inventory
 
     def hypothesis(self) -> Scene:
+        """A scene with one or two modifiers, drawn without regard to any label."""
         scene = self.sampler.scene(self.rng.choice((1, 2)))
         return replace(scene, negated=self.rng.random() < NEGATED, front=self.rng.random() < 0.3)
 
@@ -38,15 +39,15 @@ class Pairs:
         """One premise per label, all with the same number of modifiers; None if some label finds none."""
         room = sum(self.sampler.open(replace(hypothesis, **dict.fromkeys(MODIFIERS)), slot) for slot in MODIFIERS)
         # A neutral premise leaves one slot empty, so no premise may fill them all.
-        modifiers = min(len(hypothesis.said()) + self.rng.choice((0, 1)), room - 1)
-        built = {
+        modifiers = min(len(hypothesis.modifiers()) + self.rng.choice((0, 1)), room - 1)
+        scenes = {
             "entailment": self._retry(self._entailing, hypothesis),
             "neutral": self._retry(self._neutral, hypothesis),
             "contradiction": self._retry(self._contradicting, hypothesis),
         }
-        if any(scene is None for scene in built.values()):
+        if any(scene is None for scene in scenes.values()):
             return None
-        return {label: self._finish(scene, hypothesis, modifiers) for label, scene in built.items()}
+        return {label: self._finish(scene, hypothesis, modifiers) for label, scene in scenes.items()}
 
     def _retry(self, edit: Callable[[Scene], Scene | None], hypothesis: Scene) -> Scene | None:
         for _ in range(TRIES):
@@ -64,15 +65,15 @@ class Pairs:
             slot = self.rng.choice(nouns)
             return replace(hypothesis, **{slot: self._general(getattr(hypothesis, slot))})
         scene = self._specified(hypothesis, 0.9)
-        dropped = self.rng.choice(hypothesis.said())
-        return replace(scene, **{dropped: None}, **({"relation": None} if dropped == "place" else {}))
+        gap = self.rng.choice(hypothesis.modifiers())
+        return replace(scene, **{gap: None}, **({"relation": None} if gap == "place" else {}))
 
     def _contradicting(self, hypothesis: Scene) -> Scene | None:
         flip = FLIP_NEGATED if hypothesis.negated else FLIP_POSITIVE
         scene = self._specified(hypothesis, SPECIFIED)
         if self.rng.random() < flip:
             return replace(scene, negated=not scene.negated)
-        slot = self.rng.choice(["verb", "subject", "object", *hypothesis.said()])
+        slot = self.rng.choice(["verb", "subject", "object", *hypothesis.modifiers()])
         return changed(self.sampler, scene, slot)
 
     def _specified(self, scene: Scene, rate: float) -> Scene:
@@ -92,9 +93,11 @@ class Pairs:
 
     def _finish(self, premise: Scene, hypothesis: Scene, modifiers: int) -> Scene:
         """Add modifiers about which the hypothesis is silent, reword, and choose the order afresh."""
-        free = [slot for slot in MODIFIERS if getattr(hypothesis, slot) is None and self.sampler.open(premise, slot)]
-        missing = min(max(modifiers - len(premise.said()), 0), len(free))
-        premise = self.sampler.add(premise, tuple(self.rng.sample(free, missing)))
+        open_slots = [
+            slot for slot in MODIFIERS if getattr(hypothesis, slot) is None and self.sampler.open(premise, slot)
+        ]
+        number = min(max(modifiers - len(premise.modifiers()), 0), len(open_slots))
+        premise = self.sampler.add(premise, tuple(self.rng.sample(open_slots, number)))
         if self.rng.random() < REWORDED:
             premise = reworded(self.sampler, premise)
         return replace(premise, front=self.rng.random() < 0.3)
@@ -102,26 +105,26 @@ class Pairs:
 
 def changed(sampler: Sampler, scene: Scene, slot: str) -> Scene | None:
     """`scene` with a filler of `slot` that excludes the old one; None where there is none."""
-    other = sampler.different(slot, getattr(scene, slot))
-    if other is None:
+    filler = sampler.different(slot, getattr(scene, slot))
+    if filler is None:
         return None
     inventory = sampler.inventory
     if (
         slot == "object"
-        and other in inventory.category
-        and inventory.category[other] not in inventory.objects[scene.verb]
+        and filler in inventory.category
+        and inventory.category[filler] not in inventory.objects[scene.verb]
     ):
         return None
-    return replace(scene, **{slot: other})
+    return replace(scene, **{slot: filler})
 
 
 def reworded(sampler: Sampler, scene: Scene) -> Scene:
     """`scene` with one word replaced by its synonym, if any of its words has one."""
     slots = ("subject", "verb", "object", "subject_adjective", "object_adjective")
-    able = [slot for slot in slots if getattr(scene, slot) in sampler.inventory.synonym]
-    if not able:
+    slots_with_synonym = [slot for slot in slots if getattr(scene, slot) in sampler.inventory.synonym]
+    if not slots_with_synonym:
         return scene
-    slot = sampler.rng.choice(able)
+    slot = sampler.rng.choice(slots_with_synonym)
     return replace(scene, **{slot: sampler.inventory.synonym[getattr(scene, slot)]})
 
 

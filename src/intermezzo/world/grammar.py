@@ -19,6 +19,8 @@ Substitute = Callable[[str, str], str | None]
 
 
 class Token(NamedTuple):
+    """A word or a punctuation mark of a sentence, with its universal part-of-speech tag."""
+
     text: str
     tag: str
     slot: str = ""
@@ -44,7 +46,7 @@ class Grammar:
             return [*self._kind(meaning, substitute), Token(".", "PUNCT")]
         if isinstance(meaning, Prompt):
             return [self._function(meaning.word), Token("?", "PUNCT")]
-        return [*self._parts(meaning.scene, substitute)[meaning.asked], Token(".", "PUNCT")]
+        return [*self._parts(meaning.scene, substitute)[meaning.slot], Token(".", "PUNCT")]
 
     # Words and phrases
 
@@ -119,30 +121,30 @@ class Grammar:
         front = next((slot for slot in ("time", "place") if scene.front and slot in parts), None)
         return self._order(parts, [front] if front else [])
 
-    def _order(self, parts: dict[str, list[Token]], first: list[str]) -> list[Token]:
-        """Core order with adjuncts in their place; the slots of `first` come before everything."""
+    def _order(self, parts: dict[str, list[Token]], front: list[str]) -> list[Token]:
+        """Core order with adjuncts in their place; the slots of `front` come before everything."""
         core = [{"S": "subject", "V": "verb", "O": "object"}[letter] for letter in self.language.order]
         adjuncts = [slot for slot in ("place", "time") if slot in parts]
         anchor = {"last": len(core), "before_object": core.index("object"), "after_subject": core.index("subject") + 1}
-        at = anchor[self.language.adjuncts]
-        order = [*core[:at], *adjuncts, *core[at:]]
-        order = [*first, *(slot for slot in order if slot not in first)]
+        position = anchor[self.language.adjuncts]
+        order = [*core[:position], *adjuncts, *core[position:]]
+        order = [*front, *(slot for slot in order if slot not in front)]
         return [token for slot in order for token in parts.get(slot, ())]
 
     def _question(self, question: Question, substitute: Substitute | None) -> list[Token]:
-        scene, asked = question.scene, question.asked
+        scene, gap = question.scene, question.slot
         parts = self._parts(scene, substitute)
-        for slot in ("place", "time"):
-            parts.pop(slot, None)
-        case = {"object": "accusative"}.get(asked, "")
-        word = self._function(self.interrogatives[asked][2:])
-        parts[asked] = [word._replace(text=word.text + self.lexicon.suffix(case))]
+        for adjunct in ("place", "time"):
+            parts.pop(adjunct, None)
+        case = {"object": "accusative"}.get(gap, "")
+        word = self._function(self.interrogatives[gap][2:])
+        parts[gap] = [word._replace(text=word.text + self.lexicon.suffix(case))]
         if self.language.question == "in_situ":
             return [*self._order(parts, []), self._function("asks")]
-        if self.language.question == "front" or asked == "subject":
-            return self._order(parts, [asked])
+        if self.language.question == "front" or gap == "subject":
+            return self._order(parts, [gap])
         auxiliary, *rest = parts.pop("verb")  # the inverting language has its auxiliary first in the group
-        return [*parts.pop(asked), auxiliary, *self._order({**parts, "verb": rest}, [])]
+        return [*parts.pop(gap), auxiliary, *self._order({**parts, "verb": rest}, [])]
 
     def _state(self, state: State, substitute: Substitute | None) -> list[Token]:
         holder = self._noun_phrase(state.holder, None, "subject", "", substitute)
@@ -164,4 +166,5 @@ class Grammar:
 
 
 def text_of(tokens: list[Token]) -> str:
+    """The tokens as text, joined by single blanks."""
     return " ".join(token.text for token in tokens)

@@ -19,7 +19,7 @@ DESCRIPTION = Path(__file__).resolve().parents[3] / "resources" / "world.yaml"
 
 
 @dataclass(frozen=True)
-class Language:
+class WorldLanguage:
     """One language of the world; the fields are explained in `resources/world.yaml`."""
 
     code: str
@@ -79,9 +79,10 @@ class Inventory:
     time_group: dict[str, str]
     years: tuple[int, int]
     names: dict[str, Any]
-    languages: dict[str, Language]
+    languages: dict[str, WorldLanguage]
 
     def is_hypernym(self, concept: str) -> bool:
+        """Whether the concept is the name of a category of nouns."""
         return concept in self.category and self.hypernyms[self.category[concept]] == concept
 
 
@@ -96,7 +97,7 @@ def load_inventory() -> Inventory:
 
 
 def _index(data: dict[str, Any]) -> Inventory:
-    said = data["concepts"]
+    concepts = data["concepts"]
     english: dict[str, str] = {}
     tag: dict[str, str] = {}
 
@@ -110,15 +111,15 @@ def _index(data: dict[str, Any]) -> Inventory:
     def with_synonym(kind: str, word: str, universal: str, group: str) -> list[str]:
         concept = add(kind, word, universal)
         base[concept] = concept
-        other = said["synonyms"][group].get(word)
-        if other is None:
+        synonym_word = concepts["synonyms"][group].get(word)
+        if synonym_word is None:
             return [concept]
-        twin = add(kind, other, universal)
-        synonym[concept], synonym[twin], base[twin] = twin, concept, concept
-        return [concept, twin]
+        counterpart = add(kind, synonym_word, universal)
+        synonym[concept], synonym[counterpart], base[counterpart] = counterpart, concept, concept
+        return [concept, counterpart]
 
     category, hypernyms, members = {}, {}, {}
-    for name, words in said["nouns"].items():
+    for name, words in concepts["nouns"].items():
         hypernyms[name] = add("n", name, "NOUN")
         base[hypernyms[name]] = hypernyms[name]
         words = [with_synonym("n", word, "NOUN", "noun") for word in words]
@@ -129,44 +130,44 @@ def _index(data: dict[str, Any]) -> Inventory:
     objects: dict[str, tuple[str, ...]] = {}
     results: dict[str, str] = {}
     exclusive: dict[str, tuple[str, ...]] = {}
-    for pair in said["verb_pairs"]:
+    for pair in concepts["verb_pairs"]:
         sides = [with_synonym("v", verb, "VERB", "verb") for verb in pair["verbs"]]
-        for mine, others, result in zip(sides, sides[::-1], pair.get("results", [None, None]), strict=True):
-            verbs.append(mine[0])
-            for verb in mine:
-                exclusive[verb] = (others[0],)
-                objects[verb] = tuple(pair.get("objects", said["nouns"]))
+        for side, opposite, result in zip(sides, sides[::-1], pair.get("results", [None, None]), strict=True):
+            verbs.append(side[0])
+            for verb in side:
+                exclusive[verb] = (opposite[0],)
+                objects[verb] = tuple(pair.get("objects", concepts["nouns"]))
                 if result:
                     results[verb] = f"a:{result}"
     homographs = {}
-    for verb, noun, categories in said["homograph_verbs"]:
+    for verb, noun, categories in concepts["homograph_verbs"]:
         verbs.append(with_synonym("v", verb, "VERB", "verb")[0])
         objects[f"v:{verb}"], homographs[f"v:{verb}"] = tuple(categories), f"n:{noun}"
     entity_verbs = {}
-    for kind, words in said["entity_verbs"].items():
+    for kind, words in concepts["entity_verbs"].items():
         entity_verbs[kind] = tuple(add("v", word, "VERB") for word in words)
         base |= {verb: verb for verb in entity_verbs[kind]}
 
     adjectives: list[str] = []
-    for pair in said["adjective_pairs"]:
+    for pair in concepts["adjective_pairs"]:
         sides = [
             [f"a:{word}"] if f"a:{word}" in english else with_synonym("a", word, "ADJ", "adjective") for word in pair
         ]
-        for mine, others in zip(sides, sides[::-1], strict=True):
-            adjectives += [mine[0]] if mine[0] not in adjectives else []
-            exclusive |= {adjective: (*exclusive.get(adjective, ()), others[0]) for adjective in mine}
-    colours = [with_synonym("a", word, "ADJ", "adjective")[0] for word in said["colours"]]
+        for side, opposite in zip(sides, sides[::-1], strict=True):
+            adjectives += [side[0]] if side[0] not in adjectives else []
+            exclusive |= {adjective: (*exclusive.get(adjective, ()), opposite[0]) for adjective in side}
+    colours = [with_synonym("a", word, "ADJ", "adjective")[0] for word in concepts["colours"]]
     adjectives += colours
     exclusive |= {colour: tuple(c for c in colours if c != colour) for colour in colours}
 
-    places = tuple(add("p", word, "NOUN") for word in said["places"])
+    places = tuple(add("p", word, "NOUN") for word in concepts["places"])
     exclusive |= {place: tuple(p for p in places if p != place) for place in places}
     time_group = {}
-    for group, words in said["times"].items():
+    for group, words in concepts["times"].items():
         times = [add("t", word, "ADV" if group == "adverb" else "NOUN") for word in words]
         time_group |= dict.fromkeys(times, group)
         exclusive |= {time: tuple(t for t in times if t != time) for time in times}
-    for word, universal in said["function"].items():
+    for word, universal in concepts["function"].items():
         add("f", word, universal)
     return Inventory(
         english=english,
@@ -174,7 +175,7 @@ def _index(data: dict[str, Any]) -> Inventory:
         category=category,
         hypernyms=hypernyms,
         members=members,
-        animate=tuple(said["animate"]),
+        animate=tuple(concepts["animate"]),
         verbs=tuple(verbs),
         objects=objects,
         homographs=homographs,
@@ -187,15 +188,15 @@ def _index(data: dict[str, Any]) -> Inventory:
         places=places,
         times=tuple(time_group),
         time_group=time_group,
-        years=tuple(said["years"]),
+        years=tuple(concepts["years"]),
         names=data["names"],
         languages={code: _language(code, entry) for code, entry in data["languages"].items()},
     )
 
 
-def _language(code: str, entry: dict[str, Any]) -> Language:
+def _language(code: str, entry: dict[str, Any]) -> WorldLanguage:
     lists = {key: tuple(entry[key]) for key in ("onsets", "vowels", "codas", "verb_group") if key in entry}
     changes = tuple((old, new) for old, new in entry.get("changes", ()))
     if len(dict(changes)) < len(changes):
         raise ValueError(f"languages.{code}.changes: a sound changes twice")
-    return Language(code=code, **{**entry, **lists, "changes": changes})
+    return WorldLanguage(code=code, **{**entry, **lists, "changes": changes})

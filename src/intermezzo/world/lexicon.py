@@ -10,7 +10,7 @@ import random
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from intermezzo.world.inventory import Inventory, Language
+from intermezzo.world.inventory import Inventory, WorldLanguage
 from intermezzo.world.seeds import share, stream
 
 LETTERS = {
@@ -27,59 +27,61 @@ def transliterate(text: str, script: str) -> str:
 class Lexicon:
     """All forms of one language in its own script: `forms[concept]` and `names[number]`; `latin` before the script."""
 
-    def __init__(self, inventory: Inventory, language: Language, settings: dict, parent: Lexicon | None) -> None:
+    def __init__(self, inventory: Inventory, language: WorldLanguage, settings: dict, parent: Lexicon | None) -> None:
         self.language = language
         self._seed, self._inventory = settings["seed"], inventory
-        shared = self._name_forms("name", inventory.names, set(inventory.english.values()))
+        common = self._name_forms("name", inventory.names, set(inventory.english.values()))
         # What a language makes up itself differs from all that is English: shared words are stated anchors.
-        taken = {*inventory.english.values(), *shared}
-        own_names = language.code != "en" and not settings["names_shared"]
-        names = self._name_forms(f"name-{language.code}", vars(language), taken) if own_names else shared
+        excluded = {*inventory.english.values(), *common}
+        private_names = language.code != "en" and not settings["names_shared"]
+        names = self._name_forms(f"name-{language.code}", vars(language), excluded) if private_names else common
         self.names = [transliterate(name, language.script) for name in names]
-        self.latin = self._latin(settings["loanwords"], parent, taken.union(names))
+        self.latin = self._latin(settings["loanwords"], parent, excluded.union(names))
         self.forms = {concept: transliterate(form, language.script) for concept, form in self.latin.items()}
 
     def suffix(self, name: str) -> str:
         """An inflectional suffix in the language's script; empty where the language has none."""
         return transliterate(self.language.suffixes.get(name, ""), self.language.script)
 
-    def _name_forms(self, key: str, sounds: Mapping[str, Any], taken: set[str]) -> list[str]:
-        """As many different names as the world has, none of them in `taken`."""
+    def _name_forms(self, key: str, sounds: Mapping[str, Any], excluded: set[str]) -> list[str]:
+        """As many different names as the world has, none of them in `excluded`."""
         rng, forms = stream(self._seed, key), dict[str, None]()
         while len(forms) < self._inventory.names["number"]:
             syllables = rng.choice((2, 2, 3))
             form = make_word(rng, sounds["onsets"], sounds["vowels"], sounds["codas"], syllables=syllables)
-            if form not in taken:
+            if form not in excluded:
                 forms[form] = None
         return list(forms)
 
-    def _latin(self, loanwords: float, parent: Lexicon | None, taken: set[str]) -> dict[str, str]:
-        inventory, own = self._inventory, self.language
-        if own.code == "en":
+    def _latin(self, loanwords: float, parent: Lexicon | None, excluded: set[str]) -> dict[str, str]:
+        inventory, language = self._inventory, self.language
+        if language.code == "en":
             return dict(inventory.english)
-        rng = stream(self._seed, "lexicon", own.code)
+        rng = stream(self._seed, "lexicon", language.code)
         forms: dict[str, str] = {}
         nouns_first = sorted(inventory.english, key=lambda concept: concept in inventory.homographs)
         for concept in nouns_first:
             function_word = concept.startswith("f:")
-            fresh = self._fresh(rng, taken, function_word)  # drawn in any case, so that a setting moves no other word
+            new_word = self._new_word(
+                rng, excluded, function_word
+            )  # drawn in any case, so that a setting moves no other word
             if concept in inventory.homographs:
                 forms[concept] = forms[inventory.homographs[concept]]
             elif not function_word and share(self._seed, "loanword", concept) < loanwords:
                 forms[concept] = inventory.english[concept]
-            elif parent is not None and share(self._seed, "cognate", own.code, concept) < own.cognates:
-                forms[concept] = change(parent.latin[concept], own.changes)
+            elif parent is not None and share(self._seed, "cognate", language.code, concept) < language.cognates:
+                forms[concept] = change(parent.latin[concept], language.changes)
             else:
-                forms[concept] = fresh
-            taken.add(fresh)
+                forms[concept] = new_word
+            excluded.add(new_word)
         return forms
 
-    def _fresh(self, rng: random.Random, taken: set[str], short: bool) -> str:
-        own = self.language
+    def _new_word(self, rng: random.Random, excluded: set[str], short: bool) -> str:
+        language = self.language
         while True:
             syllables = 1 if short else rng.choice((1, 2, 2))
-            word = make_word(rng, own.onsets, own.vowels, own.codas, syllables=syllables)
-            if word not in taken and len(word) > (1 if short else 2):
+            word = make_word(rng, language.onsets, language.vowels, language.codas, syllables=syllables)
+            if word not in excluded and len(word) > (1 if short else 2):
                 return word
 
 
@@ -98,14 +100,14 @@ def make_word(
 def change(word: str, changes: Sequence[tuple[str, str]]) -> str:
     """`word` after regular sound changes, applied from left to right in one pass, longest match first."""
     rules = sorted(changes, key=lambda rule: -len(rule[0]))
-    out, at = [], 0
-    while at < len(word):
+    parts, position = [], 0
+    while position < len(word):
         for old, new in rules:
-            if word.startswith(old, at):
-                out.append(new)
-                at += len(old)
+            if word.startswith(old, position):
+                parts.append(new)
+                position += len(old)
                 break
         else:
-            out.append(word[at])
-            at += 1
-    return "".join(out)
+            parts.append(word[position])
+            position += 1
+    return "".join(parts)

@@ -36,7 +36,7 @@ class Scene:
     negated: bool = False
     front: bool = False
 
-    def said(self) -> list[str]:
+    def modifiers(self) -> list[str]:
         """The modifier slots in use."""
         return [slot for slot in MODIFIERS if getattr(self, slot) is not None]
 
@@ -60,10 +60,10 @@ class Kind:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What fills `asked` (subject, object, place or time) in `scene`?"""
+    """What fills `slot` (subject, object, place or time) in `scene`?"""
 
     scene: Scene
-    asked: str
+    slot: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ class Fragment:
     """The filler of a slot alone, as the answer to a question."""
 
     scene: Scene
-    asked: str
+    slot: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,8 +104,8 @@ class Sampler:
             if self.owns(scene):
                 break
         if isinstance(modifiers, int):
-            free = [slot for slot in MODIFIERS if self.open(scene, slot)]
-            modifiers = tuple(self.rng.sample(free, min(modifiers, len(free))))
+            open_slots = [slot for slot in MODIFIERS if self.open(scene, slot)]
+            modifiers = tuple(self.rng.sample(open_slots, min(modifiers, len(open_slots))))
         return self.add(scene, modifiers)
 
     def owns(self, scene: Scene) -> bool:
@@ -114,8 +114,8 @@ class Sampler:
         subject, object_ = base.get(scene.subject, "@"), base.get(scene.object, "@")
         if subject == object_ != "@" or (scene.subject == scene.object):
             return False
-        named = subject == "@" or object_ == "@"  # names are dealt out themselves
-        return named or _owner(self.seed, subject, base[scene.verb], object_) == self.split
+        has_name = subject == "@" or object_ == "@"  # names are dealt out themselves
+        return has_name or _owner(self.seed, subject, base[scene.verb], object_) == self.split
 
     def open(self, scene: Scene, slot: str) -> bool:
         """Whether `slot` can still be filled: names take no adjective."""
@@ -136,14 +136,17 @@ class Sampler:
         return scene
 
     def subject(self) -> str:
+        """A name, with probability `NAMES`, or an animate noun."""
         if self.rng.random() < self.NAMES:
             return self.name()
         return self.noun(self.rng.choice(self.inventory.animate))
 
     def object(self, verb: str) -> str:
+        """A noun that the verb can have as its object."""
         return self.noun(self.rng.choice(self.inventory.objects[verb]))
 
     def noun(self, category: str) -> str:
+        """A noun of the category or, with probability `HYPERNYMS`, the name of the category."""
         if self.rng.random() < self.HYPERNYMS:
             return self.inventory.hypernyms[category]
         return self.word(self.inventory.members[category])
@@ -154,6 +157,7 @@ class Sampler:
         return self.inventory.synonym.get(concept, concept) if self.rng.random() < 0.5 else concept
 
     def name(self) -> str:
+        """A name that the split owns (`@12`)."""
         return f"@{self.rng.choice(self.names)}"
 
     def time(self) -> str:
@@ -178,8 +182,8 @@ class Sampler:
         inventory, category = self.inventory, self.inventory.category[noun]
         animate = category in inventory.animate
         if inventory.is_hypernym(noun):
-            others = [c for c in inventory.hypernyms if c != category and (c in inventory.animate) == animate]
-            return inventory.hypernyms[self.rng.choice(others)]
+            categories = [c for c in inventory.hypernyms if c != category and (c in inventory.animate) == animate]
+            return inventory.hypernyms[self.rng.choice(categories)]
         return self.word([member for member in inventory.members[category] if member != inventory.base[noun]])
 
 

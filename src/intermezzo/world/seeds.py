@@ -22,5 +22,5 @@ PARTS = {"train": (0.0, 0.7), "dev": (0.7, 0.85), "test": (0.85, 1.0)}
 
 def owner(*names: object) -> str:
     """The split that owns a fact."""
-    where = share(*names)
-    return next(split for split, (low, high) in PARTS.items() if low <= where < high)
+    position = share(*names)
+    return next(split for split, (low, high) in PARTS.items() if low <= position < high)

@@ -89,16 +89,15 @@ def check_tasks(options: Namespace) -> None:
 
 
 def _rows(task: Task, spec: str) -> int:
-    import json
-
     from intermezzo import sources
     from intermezzo.core.environment import settle
+    from intermezzo.specs.base import read
+    from intermezzo.specs.data import DataSpec
     from intermezzo.tasks import formats
 
-    settings = json.loads(spec)
-    settle(threads=1, online=settings["source"] == "hub")
-    origin = "/".join(settings[key] for key in ("source", "task", "language", "split"))
-    return formats.table(sources.read(settings), task.format, task.labels, origin=origin).num_rows
+    described = read(DataSpec, spec)
+    settle(threads=1, online=described.online)
+    return formats.table(sources.read(described), task.format, task.labels, origin=described.origin).num_rows
 
 
 def _stored(task: Task, source: str, chosen: list[str] | None) -> Iterator[tuple[str, str]]:
@@ -108,9 +107,9 @@ def _stored(task: Task, source: str, chosen: list[str] | None) -> Iterator[tuple
 
         known = tuple(languages.table("world")) if task.sources.world else ()
         _check_languages(chosen, known)
-        splits = ("train", "test", "candidates") if task.format == "ranking" else ("train", "test")
-        wanted = chosen or (("nor",) if task.format in ("retrieval", "mining") else ("en",))
-        yield from ((language, split) for language in wanted if known for split in splits)
+        languages_ = chosen or (("nor",) if task.form.paired_with_english else ("en",))
+        splits = [split for split in task.form.splits if split != "dev" or "train" not in task.form.splits]
+        yield from ((language, split) for language in languages_ if known for split in splits)
         return
     parts = task.sources.parts(source)
     for language, splits in parts.items():

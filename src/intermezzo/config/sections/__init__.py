@@ -1,1 +1,1 @@
-"""The sections of the configuration, one idea per module; `intermezzo.config.models` puts them together."""
+"""The sections of the configuration, one idea per module; `intermezzo.config.models` combines them."""

@@ -1,4 +1,4 @@
-"""What all sections are made of: strictness, and the types of their numbers and names."""
+"""The strict base class of all sections, and the types of their numbers and names."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 
 class Section(BaseModel):
-    """Strict: an unknown key or a value of another type is an error, never a guess."""
+    """A strict section: an unknown key or a value of the wrong type is an error and is never guessed."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
@@ -18,7 +18,7 @@ _NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
 
 
 def _yaml_number(value: Any) -> Any:
-    """YAML 1.1 reads `1e-5` (no dot) as text; take it for the number that was meant."""
+    """Turn text such as `1e-5`, which YAML 1.1 reads as text because it has no dot, into a number."""
     return float(value) if isinstance(value, str) and _NUMBER.fullmatch(value.strip()) else value
 
 

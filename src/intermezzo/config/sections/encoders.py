@@ -1,4 +1,4 @@
-"""Encoders: pretrained in the workflow, or taken from elsewhere."""
+"""Encoders: pretrained in the workflow, or imported."""
 
 from __future__ import annotations
 
@@ -7,40 +7,44 @@ from typing import Annotated, Any, Literal
 from pydantic import ConfigDict, Discriminator, Field, Tag
 
 from intermezzo.config.sections.base import Count, Number, Positive, Section, Seed, Share
-from intermezzo.config.sections.training import CUDA_GRAPHS, EncoderTraining, Training
+from intermezzo.config.sections.training import EncoderTraining
 
 
 class TokenizerConfig(Section):
     """The tokenizer (sentencepiece, BPE), trained on the encoder's text."""
 
-    vocab_size: Annotated[int, Field(ge=100)] = Field(2000, description="Number of pieces.")
-    required_chars: str = Field("", description="Characters that must be pieces although the text may lack them.")
+    vocab_size: Annotated[int, Field(ge=100)] = Field(2000, description="Vocabulary size, in pieces.")
+    required_chars: str = Field(
+        "", description="Characters that must be in the vocabulary even if the text lacks them."
+    )
 
 
 class ArchitectureConfig(Section):
     """The Transformer (XLM-RoBERTa's architecture)."""
 
-    hidden_size: Count = Field(64, description="Width.")
-    layers: Count = Field(2, description="Depth.")
-    heads: Count = Field(4, description="Attention heads; must divide hidden_size.")
-    intermediate_size: Count = Field(256, description="Width of the feed-forward layers.")
-    max_length: Annotated[int, Field(ge=8)] = Field(128, description="Longest input, in tokens.")
+    hidden_size: Count = Field(64, description="Hidden size.")
+    layers: Count = Field(2, description="Number of layers.")
+    heads: Count = Field(4, description="Number of attention heads; must divide hidden_size.")
+    intermediate_size: Count = Field(256, description="Inner size of the feed-forward layers.")
+    max_length: Annotated[int, Field(ge=8)] = Field(128, description="Maximum input length, in tokens.")
 
 
-class PretrainingConfig(Training):
+class PretrainingConfig(Section):
     """Optimisation of masked language modelling."""
 
-    steps: Annotated[int, Field(ge=0)] = Field(5500, description="Steps; 0 = an untrained encoder (a control).")
+    steps: Annotated[int, Field(ge=0)] = Field(
+        5500, description="Number of steps; 0 = an untrained encoder (a control)."
+    )
     batch_size: Count = Field(32, description="Documents per step.")
-    learning_rate: Positive = Field(3.0e-3, description="Peak learning rate of AdamW; linear decay to 0.")
+    learning_rate: Positive = Field(3.0e-3, description="Peak learning rate of AdamW, with linear decay to 0.")
     weight_decay: Annotated[Number, Field(ge=0)] = Field(0.01, description="Decoupled weight decay.")
-    warmup: Share = Field(0.06, description="Share of the steps in which the learning rate rises.")
-    clip: Positive = Field(1.0, description="Largest gradient norm.")
+    warmup: Share = Field(0.06, description="Share of the steps with a rising learning rate.")
+    clip: Positive = Field(1.0, description="Maximum gradient norm.")
     precision: Literal["auto", "float32", "bfloat16"] = Field(
-        "auto", description="Of the computation (weights are float32): `auto` = bfloat16 on a GPU that has it."
+        "auto",
+        description="Precision of the computation (weights are float32): `auto` = bfloat16 on GPUs that support it.",
     )
     micro_tokens: Count | None = Field(None, description="Tokens that are computed at once; null = no limit.")
-    cuda_graphs: bool = Field(False, description=CUDA_GRAPHS)
     betas: Annotated[list[Share], Field(min_length=2, max_length=2)] = Field(
         [0.9, 0.98], description="Decay rates of AdamW's two moments."
     )
@@ -50,34 +54,48 @@ class ScratchEncoder(Section):
     """An encoder pretrained in the workflow by masked language modelling."""
 
     seed: Seed = Field(0, description="Seed of tokenizer, initial weights and the order of the text.")
-    languages: Literal["all"] | list[str] = Field("all", description="Languages of the text: `all`, or a list.")
+    languages: Literal["all"] | list[str] = Field(
+        "all", description="Languages of the text: `all`, or a list of codes."
+    )
     tokenizer: TokenizerConfig = Field(TokenizerConfig(), description="The tokenizer.")
     model: ArchitectureConfig = Field(ArchitectureConfig(), description="The Transformer.")
     initialisation: Literal["random", "cooccurrence"] = Field(
-        "random", description="Word embeddings at the start: random, or from co-occurrence in parallel text."
+        "random", description="Initial word embeddings: random, or from co-occurrence in parallel text."
     )
     language_alpha: Share = Field(
-        0.5, description="Languages are drawn in proportion to (number of documents)^alpha; 0 = all alike."
+        0.5, description="Languages are sampled in proportion to (number of documents)^alpha; 0 = uniformly."
     )
-    mask_rate: Annotated[Number, Field(gt=0, lt=1)] = Field(0.3, description="Share of the tokens to be predicted.")
+    mask_rate: Annotated[Number, Field(gt=0, lt=1)] = Field(0.3, description="Share of the tokens to predict.")
     training: PretrainingConfig = Field(PretrainingConfig(), description="Masked language modelling.")
-    finetuning: EncoderTraining = Field(EncoderTraining(), description="Other fine-tuning settings for this encoder.")
-    baseline_only: bool = Field(False, description="No intermediate training: a control (an untrained encoder, say).")
+    finetuning: EncoderTraining = Field(
+        EncoderTraining(), description="Fine-tuning settings of this encoder, in place of `training`."
+    )
+    baseline_only: bool = Field(
+        False,
+        description="Run the baseline only, without intermediate training: for controls such as an untrained encoder.",
+    )
 
 
 class ImportedEncoder(Section):
-    """A pretrained encoder from elsewhere, in Hugging Face format."""
+    """An imported pretrained encoder in Hugging Face format."""
 
     model_config = ConfigDict(populate_by_name=True)
 
     from_: str = Field(
         alias="from",
         min_length=1,
-        description="A folder, `package:<python package>/<folder in it>`, or a name on the Hugging Face hub.",
+        description="A folder, `package:<python package>/<folder in it>`, or a repository on the Hugging Face hub.",
     )
-    revision: str | None = Field(None, description="Commit of the hub repository; needed for a name on the hub.")
-    finetuning: EncoderTraining = Field(EncoderTraining(), description="Other fine-tuning settings for this encoder.")
-    baseline_only: bool = Field(False, description="No intermediate training: a control (an untrained encoder, say).")
+    revision: str | None = Field(
+        None, description="Commit of the hub repository; required for a repository on the hub."
+    )
+    finetuning: EncoderTraining = Field(
+        EncoderTraining(), description="Fine-tuning settings of this encoder, in place of `training`."
+    )
+    baseline_only: bool = Field(
+        False,
+        description="Run the baseline only, without intermediate training: for controls such as an untrained encoder.",
+    )
 
 
 def _kind(value: Any) -> str:

@@ -1,4 +1,4 @@
-"""Targets: what models are fine-tuned for and evaluated on."""
+"""Targets: the tasks on which models are fine-tuned and evaluated."""
 
 from __future__ import annotations
 
@@ -11,29 +11,32 @@ from intermezzo.config.sections.training import Overrides
 
 
 class RetrievalConfig(Section):
-    """How sentence vectors are read off an encoder (retrieval tasks)."""
+    """Extraction of sentence vectors from an encoder (retrieval tasks)."""
 
     layer: Annotated[int, Field(ge=0)] = Field(0, description="Layer; 0 = the embeddings.")
-    pooling: Literal["mean", "cls"] = Field("mean", description="Mean over tokens, or the first token.")
+    pooling: Literal["mean", "cls"] = Field("mean", description="`mean` over the tokens, or the first token (`cls`).")
     center: bool = Field(True, description="Subtract each language's mean vector.")
 
 
 class TargetConfig(Section):
     """One target: a task, fine-tuned in English and evaluated in every language (retrieval: evaluated directly)."""
 
-    task: str | None = Field(None, description="Task name; null = the task of the same name.")
+    task: str | None = Field(None, description="Name of the task; null = the task with the name of this entry.")
     train: list[str] | None = Field(
         None,
-        description="Tasks whose English data train it, one after the other with one head; null = as the field does "
-        "it (the task file's `protocol.train`), else the task's own.",
+        description="Tasks whose English data train the target, one after another with one head; null = the task "
+        "file's `protocol.train`, or the task itself if the file has none.",
     )
-    protocol: str | None = Field(None, description="A published protocol; null = `training.protocol`.")
+    protocol: str | None = Field(None, description="Name of a published protocol; null = `training.protocol`.")
     partial_input: bool = Field(
-        False, description="Control: train and evaluate without one field (the hypothesis alone, the context alone)."
+        False, description="Control: train and evaluate without one input field (hypothesis only, context only)."
     )
-    shuffle_labels: bool = Field(False, description="Control: train on shuffled labels.")
-    baseline_only: bool = Field(False, description="Not after intermediate training: enough for some controls.")
+    shuffle_labels: bool = Field(False, description="Control: train with shuffled labels.")
+    baseline_only: bool = Field(
+        False,
+        description="Train from the baseline only, not after intermediate training: sufficient for some controls.",
+    )
     retrieval: RetrievalConfig = Field(
-        RetrievalConfig(), description="Used by retrieval and mining tasks alone; wins over the protocol's."
+        RetrievalConfig(), description="For retrieval and mining tasks only; overrides the protocol's settings."
     )
-    training: Overrides = Field(Overrides(), description="Other settings for this target; they win over all.")
+    training: Overrides = Field(Overrides(), description="Settings of this target; they override all others.")

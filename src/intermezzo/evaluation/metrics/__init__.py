@@ -1,17 +1,11 @@
 """Metrics per task format: one module per format, found by its name.
 
-| format | metrics (main one first) |
-|---|---|
-| classification, multiple_choice, retrieval | `accuracy` |
-| tagging | `accuracy` over tokens; `span_f1` over entities where the labels are IOB2, else `pos_f1` (XTREME's) |
-| span | `squad_f1`, `squad_em` (SQuAD's rules, for every language); `mlqa_f1`, `mlqa_em` (MLQA's, per language) |
-| mining | `mining_f1`, `mining_precision`, `mining_recall` over pairs |
-| ranking | `map_at_20` |
-
-A format's module has two functions, both giving values in 0..1:
+A format names its metrics and their ranges (`Format.metrics`); its module here computes all of them, by two functions:
 
     score(predictions, gold, task, language) -> {metric: value}
     majority(rows, task, language) -> {metric: value}    what a guess without a model gets on the same rows
+
+and, where a benchmark's files are scored in another way, `official_scores(predictions, gold, seqeval=version)`.
 
 Modules are imported by name, so that a job's code fingerprint (which follows static imports) holds the
 metrics of its own format and not those of the others.
@@ -20,25 +14,19 @@ metrics of its own format and not those of the others.
 from __future__ import annotations
 
 import importlib
+from collections.abc import Sequence
 from types import ModuleType
 from typing import Any
 
 from intermezzo.core.errors import UserError, suggestion
-
-METRICS: dict[str, tuple[str, ...]] = {
-    "classification": ("accuracy",),
-    "multiple_choice": ("accuracy",),
-    "tagging": ("accuracy", "span_f1", "pos_f1"),
-    "span": ("squad_f1", "squad_em", "mlqa_f1", "mlqa_em"),
-    "retrieval": ("accuracy",),
-    "mining": ("mining_f1", "mining_precision", "mining_recall"),
-    "ranking": ("map_at_20",),
-}
-"""Format -> the metrics that it has."""
+from intermezzo.specs.tasks import TaskSpec
+from intermezzo.tasks.formats import load_format
 
 
-def score(fmt: str, predictions: list[Any], gold: list[Any], task: dict[str, Any], language: str) -> dict[str, float]:
-    """Score one language's predictions with the metrics named in `task["metrics"]` (all, if it names none).
+def score(
+    task: TaskSpec, predictions: list[Any], gold: list[Any], language: str, metrics: Sequence[str] = ()
+) -> dict[str, float]:
+    """Score one language's predictions with the metrics of these names (none: all that the format has).
 
     Predictions and gold, one per row: label (classification), index of the choice (multiple_choice) or of the
     sentence (retrieval), list of tags (tagging), answer against the list of right answers (span), id of the English
@@ -46,23 +34,26 @@ def score(fmt: str, predictions: list[Any], gold: list[Any], task: dict[str, Any
 
     Raises UserError for an unknown format or metric, no rows, or predictions and gold of different lengths.
     """
-    values = _module(fmt).score(_same_length(predictions, gold), gold, task, language)
-    return _chosen(values, fmt, task)
+    values = scorer(task.format).score(_same_length(predictions, gold), gold, task, language)
+    return _chosen(values, task, metrics)
 
 
-def majority(fmt: str, rows: list[dict[str, Any]], task: dict[str, Any], language: str = "") -> dict[str, float]:
+def majority(
+    task: TaskSpec, rows: list[dict[str, Any]], language: str = "", metrics: Sequence[str] = ()
+) -> dict[str, float]:
     """Score an uninformed guess on `rows` (rows of the format's Parquet schema): chance level, as a reader needs it.
 
     The language matters to MLQA's metrics alone.
     """
     if not rows:
         raise UserError("no rows to score")
-    return _chosen(_module(fmt).majority(rows, task, language), fmt, task)
+    return _chosen(scorer(task.format).majority(rows, task, language), task, metrics)
 
 
-def _module(fmt: str) -> ModuleType:
-    if fmt not in METRICS:
-        raise UserError(f"no metrics for task format '{fmt}'; {suggestion(fmt, METRICS)}")
+def scorer(fmt: str) -> ModuleType:
+    """The module that scores a format; raises UserError for an unknown format, and for one without metrics."""
+    if not load_format(fmt).metrics:
+        raise UserError(f"no metrics for task format '{fmt}'")
     return importlib.import_module(f"{__name__}.{fmt}")
 
 
@@ -74,9 +65,9 @@ def _same_length(predictions: list[Any], gold: list[Any]) -> list[Any]:
     return predictions
 
 
-def _chosen(values: dict[str, float], fmt: str, task: dict[str, Any]) -> dict[str, float]:
-    wanted = list(task.get("metrics") or values)
-    for name in wanted:
+def _chosen(values: dict[str, float], task: TaskSpec, metrics: Sequence[str]) -> dict[str, float]:
+    names = metrics or list(values)
+    for name in names:
         if name not in values:
-            raise UserError(f"task '{task.get('name')}' ({fmt}): metric '{name}'; {suggestion(name, values)}")
-    return {name: values[name] for name in wanted}
+            raise UserError(f"task '{task.name}' ({task.format}): metric '{name}'; {suggestion(name, values)}")
+    return {name: values[name] for name in names}

@@ -21,6 +21,7 @@ from typing import Any
 from intermezzo.core.errors import UserError
 from intermezzo.evaluation.metrics.accuracy import accuracy, commonest
 from intermezzo.evaluation.metrics.overlap import precision_recall_f1
+from intermezzo.specs.tasks import TaskSpec
 
 SEQEVAL = ("0.0.12", "1.2.2")
 """Versions of seqeval whose reading of tags is known here; the first reproduces XTREME's published test."""
@@ -28,13 +29,13 @@ Span = tuple[int, int, str]
 """First token, token after the last one, type."""
 
 
-def score(predictions: list[list[str]], gold: list[list[str]], task: dict[str, Any], language: str) -> dict[str, float]:
+def score(predictions: list[list[str]], gold: list[list[str]], task: TaskSpec, language: str) -> dict[str, float]:
     """Compare predicted with gold tags; raises UserError where a row's two lists differ in length."""
     for number, (ours, theirs) in enumerate(zip(predictions, gold, strict=True)):
         if len(ours) != len(theirs):
             raise UserError(f"row {number}: {len(ours)} predicted tags for {len(theirs)} tokens")
     values = {"accuracy": accuracy(list(chain(*predictions)), list(chain(*gold)))}
-    closed = task["labels"] if not isinstance(task["labels"], str) else chain(*gold)
+    closed = task.labels if not isinstance(task.labels, str) else chain(*gold)
     if any(label.startswith("B-") for label in closed):
         values["span_f1"] = span_f1(predictions, gold)
     else:
@@ -42,11 +43,18 @@ def score(predictions: list[list[str]], gold: list[list[str]], task: dict[str, A
     return values
 
 
-def majority(rows: list[dict[str, Any]], task: dict[str, Any], language: str = "") -> dict[str, float]:
+def majority(rows: list[dict[str, Any]], task: TaskSpec, language: str = "") -> dict[str, float]:
     """Score of giving every token the most frequent tag of these rows."""
     gold = [row["tags"] for row in rows]
     tag = commonest(chain(*gold))
     return score([[tag] * len(tags) for tags in gold], gold, task, language)
+
+
+def official_scores(
+    predictions: list[list[str]], gold: list[list[str]], *, seqeval: str = SEQEVAL[0]
+) -> dict[str, float]:
+    """What the official program of a benchmark prints with a version of seqeval, values in 0..1."""
+    return dict(zip(("precision", "recall", "f1"), seqeval_scores(predictions, gold, seqeval), strict=True))
 
 
 def span_f1(predictions: Sequence[Sequence[str]], gold: Sequence[Sequence[str]]) -> float:
@@ -78,17 +86,17 @@ def spans(sequences: Iterable[Sequence[str]], version: str) -> set[Span]:
     A span begins where the last begin was seen. With 1.2.2 a type can change without a begin (X after O), so that a
     span reaches back over what lies between, even into the sentence before; its scores have this in them.
     """
-    found: set[Span] = set()
+    complete: set[Span] = set()
     begin, before, kind = 0, "O", ""
     for position, tag in enumerate(chain.from_iterable([*tags, "O"] for tags in sequences)):
         letter, here = tag[0], _type(tag, version)
         changed = here != kind
         if before in "ES" or (before in "BI" and letter in "BSO") or (before not in "O." and changed):
-            found.add((begin, position, kind))
+            complete.add((begin, position, kind))
         if letter in "BS" or (before in "ESO" and letter in "EI") or (letter not in "O." and changed):
             begin = position
         before, kind = letter, here
-    return found
+    return complete
 
 
 def _type(tag: str, version: str) -> str:

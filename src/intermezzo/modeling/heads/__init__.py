@@ -1,35 +1,56 @@
-"""What the modules of the task formats have in common, and how they are found.
+"""What the heads of the task formats have in common, and how they are found: by the name of the format.
 
-Each trained format is one module of this package, named like the format, with
-`encode(rows, tokenizer, task, settings) -> list[Feature]`, in the order of the rows, each row's a function of that row,
-`COLUMNS`: the Arrow types of a feature's target and extras, of those that it has (so the token cache stores them),
-`Head(hidden_size, task, settings)`: `forward(states, batch) -> outputs`, `loss(outputs, features) -> mean loss`
-(over `count(features)` predictions, one per feature where a head has no `count`; a head with `joint = True` compares
-the features of a batch with each other, and its outputs are a tensor in their order),
-and `decode(head, outputs, features) -> one piece per feature`, which `join(pieces, rows)` turns into one prediction
-per row. A head may also have `reads(features, batch)`, the tokens whose states it reads, as `reads` below gives them;
-`attach(encoder, folder)`, called once when it is made; and `corrupt(features)`, which changes what the encoder sees in
-training (masked language modelling, which predicts nothing and has no `decode`).
-They are imported by name, so that a job's code fingerprint holds only the formats that it uses.
+| a module has | which is |
+|---|---|
+| `encode(rows, tokenizer, spec)` | features in the order of the rows, each row's a function of that row |
+| `COLUMNS` | Arrow types of a feature's target and extras, for the token cache; a `target` is needed in training |
+| `Head(hidden_size, spec)` | what is trained; a format that is evaluated without training has none |
+| `decode(head, outputs, features)` | a piece of prediction per feature |
+| `join(pieces, rows)` | a prediction per row, of pairs of a feature and its piece |
+| `predictor(read, spec, support)` | only where a prediction is not `read(rows)`: see `row_by_row` |
+
+A head is a torch module:
+
+| a head has | which is |
+|---|---|
+| `forward(states, batch)` | outputs of the token states (T, H) of a packed batch |
+| `loss(outputs, features)` | the mean loss, over `count(features)` predictions |
+| `count(features)` | only where that is not one per feature |
+| `positions_needed(features, batch)` | the tokens whose states it reads, where it does not read all |
+| `joint = True` | where features of a batch are compared; outputs are then a tensor in their order |
+| `decodes_on_device = True` | where `decode` takes outputs as they are, not on the CPU |
+| `attach(encoder, folder)` | called once after it was made |
+| `corrupt(features)` | what the encoder sees in training (masked language modelling, which predicts nothing) |
+
+Modules are imported by name, so that a job's code fingerprint holds only the formats that it uses.
 """
 
 from __future__ import annotations
 
 import importlib
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import torch
+from tokenizers import Encoding, Tokenizer
 
 from intermezzo.modeling.packing import Numbers, Packed
 
+if TYPE_CHECKING:
+    from intermezzo.specs.prediction import PredictionSpec
+
 NUMBER = pa.int32()
+REAL = pa.float64()
 NUMBERS = pa.list_(NUMBER)
 PAIR = pa.list_(NUMBER, 2)
 PAIRS = pa.list_(PAIR)
-"""Arrow types of `COLUMNS`: int or None, list of int, tuple of two, list of such tuples."""
+"""Arrow types of `COLUMNS`: int or None, float or None, list of int, tuple of two, list of such tuples."""
+Predict = Callable[[list[dict], str], list[Any]]
+"""Predictions for rows and their language, one per row."""
 
 
 @dataclass(slots=True)
@@ -49,31 +70,48 @@ class Feature:
 
     @property
     def tokens(self) -> int:
+        """Tokens of all its sequences."""
         return sum(map(len, self.sequences))
 
 
-def full(values: torch.Tensor) -> torch.Tensor:
+def encode_texts(rows: list[dict], tokenizer: Tokenizer, max_length: int) -> list[Encoding]:
+    """The text, or the pair of texts, of each row; pairs longer than `max_length` lose tokens of the longer text."""
+    tokenizer.enable_truncation(max_length, strategy="longest_first")
+    texts = [(row["text"], row["text_pair"]) if row["text_pair"] is not None else row["text"] for row in rows]
+    return tokenizer.encode_batch(texts)
+
+
+def to_float32(values: torch.Tensor) -> torch.Tensor:
     """At least float32: losses are not taken in half precision."""
     return values.to(torch.promote_types(values.dtype, torch.float32))
 
 
-def on(device: torch.device, values: Any) -> torch.Tensor:
+def to_device(device: torch.device, values: Any) -> torch.Tensor:
     """Numbers as a tensor on `device`, without waiting for the work that a GPU has queued."""
-    made = torch.tensor(values)
-    return made if device.type == "cpu" else made.pin_memory().to(device, non_blocking=True)
+    tensor = torch.tensor(values)
+    return tensor if device.type == "cpu" else tensor.pin_memory().to(device, non_blocking=True)
 
 
-def reads(head: Any, features: list[Feature], batch: Packed) -> torch.Tensor | None:
+def positions_needed(head: Any, features: list[Feature], batch: Packed) -> torch.Tensor | None:
     """The tokens (R,) of the batch whose states `head` reads, each once; None = all, as where a head says nothing."""
-    return head.reads(features, batch) if hasattr(head, "reads") else None
+    return head.positions_needed(features, batch) if hasattr(head, "positions_needed") else None
 
 
 def targets(features: list[Feature], batch: Packed) -> torch.Tensor:
     """The tokens (R,) that targets of (place, value) are at; of features with one sequence each."""
-    at = [start + place for start, f in zip(batch.begins, features, strict=True) for place, _ in f.target]
-    return on(batch.tokens.device, at)
+    positions = [start + place for start, f in zip(batch.begins, features, strict=True) for place, _ in f.target]
+    return to_device(batch.tokens.device, positions)
+
+
+def row_by_row(read: Callable[[list[dict]], list[Any]], spec: PredictionSpec, support: dict[str, Path]) -> Predict:
+    """Predictions that depend on a row alone: the default of a head module's `predictor`.
+
+    read: what the trained head makes of rows, one per row; of a format without a head, texts -> vectors (n, d).
+    spec: as of `intermezzo.evaluation.predict`. support: language -> Parquet of what predictions need besides.
+    """
+    return lambda rows, language: read(rows)
 
 
 def format_module(name: str) -> ModuleType:
-    """The module of a task format."""
+    """The head module of a task format."""
     return importlib.import_module(f"intermezzo.modeling.heads.{name}")

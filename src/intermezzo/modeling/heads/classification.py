@@ -10,43 +10,43 @@ from torch import nn
 from torch.nn.functional import cross_entropy
 
 from intermezzo.core.errors import UserError
-from intermezzo.modeling.heads import NUMBER, Feature, full, on
+from intermezzo.modeling.heads import NUMBER, Feature, encode_texts, to_device, to_float32
 from intermezzo.modeling.packing import Packed
 from intermezzo.modeling.pooling import WIDTH, pool, pooled_tokens
+from intermezzo.specs.encoding import EncodingSpec, HeadSpec
 
 COLUMNS = {"target": NUMBER}
 
 
-def encode(rows: list[dict], tokenizer: Tokenizer, task: dict, settings: dict) -> list[Feature]:
+def encode(rows: list[dict], tokenizer: Tokenizer, spec: EncodingSpec) -> list[Feature]:
     """One feature per row; pairs longer than `max_length` lose tokens of the longer text first.
 
     A row without a label (null) has no target. Raises UserError for a label that the task does not have.
     """
-    tokenizer.enable_truncation(settings["max_length"], strategy="longest_first")
-    texts = [(row["text"], row["text_pair"]) if row["text_pair"] is not None else row["text"] for row in rows]
-    ids = {label: i for i, label in enumerate(task["labels"])} | {None: None}
+    ids = {label: i for i, label in enumerate(spec.labels)} | {None: None}
     if unknown := [row for row in rows if row["label"] not in ids]:
         raise UserError(
-            f"task '{task['name']}', row '{unknown[0]['id']}': label '{unknown[0]['label']}'; "
-            f"allowed: {', '.join(task['labels'])}"
+            f"task '{spec.task}', row '{unknown[0]['id']}': label '{unknown[0]['label']}'; "
+            f"allowed: {', '.join(spec.labels)}"
         )
+    encodings = encode_texts(rows, tokenizer, spec.max_length)
     return [
         Feature(i, [encoding.ids], [encoding.type_ids], ids[row["label"]])
-        for i, (row, encoding) in enumerate(zip(rows, tokenizer.encode_batch(texts), strict=True))
+        for i, (row, encoding) in enumerate(zip(rows, encodings, strict=True))
     ]
 
 
 class Head(nn.Module):
     """XLM-R's classification head (dense, tanh, projection) over the pooled sequence."""
 
-    def __init__(self, hidden_size: int, task: dict, settings: dict) -> None:
+    def __init__(self, hidden_size: int, spec: HeadSpec) -> None:
         super().__init__()
-        self.labels, self.pooling = tuple(task["labels"]), settings["pooling"]
+        self.labels, self.pooling = spec.labels, spec.pooling
         self.dense = nn.Linear(WIDTH[self.pooling] * hidden_size, hidden_size)
-        self.dropout = nn.Dropout(settings["dropout"])
+        self.dropout = nn.Dropout(spec.dropout)
         self.out = nn.Linear(hidden_size, len(self.labels))
 
-    def reads(self, features: list[Feature], batch: Packed) -> torch.Tensor | None:
+    def positions_needed(self, features: list[Feature], batch: Packed) -> torch.Tensor | None:
         return pooled_tokens(batch, self.pooling)
 
     def forward(self, states: torch.Tensor, batch: Packed) -> torch.Tensor:
@@ -55,7 +55,7 @@ class Head(nn.Module):
         return self.out(self.dropout(torch.tanh(self.dense(pooled))))
 
     def loss(self, logits: torch.Tensor, features: list[Feature]) -> torch.Tensor:
-        return cross_entropy(full(logits), on(logits.device, [f.target for f in features]))
+        return cross_entropy(to_float32(logits), to_device(logits.device, [f.target for f in features]))
 
 
 def decode(head: Head, logits: torch.Tensor, features: list[Feature]) -> list[Any]:

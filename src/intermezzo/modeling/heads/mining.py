@@ -10,13 +10,21 @@ What is mined are the pairs above a threshold, the one with the best F1 on dev (
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Hashable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
 
+import pyarrow.parquet as pq
 import torch
 
+from intermezzo.core.errors import UserError
+from intermezzo.modeling.heads import Predict
 from intermezzo.modeling.heads.retrieval import COLUMNS as COLUMNS
 from intermezzo.modeling.heads.retrieval import directions
 from intermezzo.modeling.heads.retrieval import encode as encode  # sentences are read as in retrieval
 from intermezzo.modeling.search import search
+
+if TYPE_CHECKING:
+    from intermezzo.specs.prediction import PredictionSpec
 
 NEIGHBOURS = 4
 Pair = tuple[Hashable, Hashable]
@@ -39,16 +47,16 @@ def mine(foreign: torch.Tensor, english: torch.Tensor, k: int = NEIGHBOURS) -> t
     of_foreign = to_english.gather(1, best_forward.indices[:, None])[:, 0].tolist()
     of_english = to_foreign.gather(1, best_backward.indices[:, None])[:, 0].tolist()
     proposals = [*enumerate(of_foreign), *((i, j) for j, i in enumerate(of_english))]
-    taken: tuple[set[int], set[int]] = set(), set()
-    kept, pairs = [], []
-    for at in scores.sort(descending=True, stable=True).indices.tolist():
-        i, j = proposals[at]
-        if i not in taken[0] and j not in taken[1]:
-            taken[0].add(i)
-            taken[1].add(j)
-            kept.append(float(scores[at]))
+    paired: tuple[set[int], set[int]] = set(), set()
+    best_scores, pairs = [], []
+    for position in scores.sort(descending=True, stable=True).indices.tolist():
+        i, j = proposals[position]
+        if i not in paired[0] and j not in paired[1]:
+            paired[0].add(i)
+            paired[1].add(j)
+            best_scores.append(float(scores[position]))
             pairs.append((i, j))
-    return kept, pairs
+    return best_scores, pairs
 
 
 def _positive(means: torch.Tensor) -> torch.Tensor:
@@ -64,12 +72,12 @@ def best_threshold(scores: Sequence[float], pairs: Sequence[Pair], gold: Collect
     """
     gold = set(gold)
     best, threshold, right = 0.0, float("inf"), 0
-    for at, (score, pair) in enumerate(zip(scores, pairs, strict=True)):
+    for count, (score, pair) in enumerate(zip(scores, pairs, strict=True), start=1):
         right += pair in gold
-        following = scores[at + 1] if at + 1 < len(scores) else score
-        if at + 1 < len(scores) and following == score:
+        following = scores[count] if count < len(scores) else score
+        if count < len(scores) and following == score:
             continue  # no threshold parts equal scores
-        f1 = 2 * right / (at + 1 + len(gold))
+        f1 = 2 * right / (count + len(gold))
         if f1 > best:
             best, threshold = f1, (score + following) / 2
     return threshold
@@ -85,15 +93,35 @@ def mine_rows(
     """
     vectors, ids = [], []
     for side in ("foreign", "english"):
-        found: dict[str, list[str]] = {}
+        ids_of: dict[str, list[str]] = {}
         for row in rows:
             if row["side"] == side:
-                found.setdefault(row["text"], []).append(row["id"])
-        if not found:
+                ids_of.setdefault(row["text"], []).append(row["id"])
+        if not ids_of:
             return [], []
-        vectors.append(directions(embed(list(found)), center=center))
-        ids.append([one[0] if len(one) == 1 else None for one in found.values()])
+        vectors.append(directions(embed(list(ids_of)), center=center))
+        ids.append([names[0] if len(names) == 1 else None for names in ids_of.values()])
     scores, pairs = mine(*vectors)
     named = [(score, (ids[0][i], ids[1][j])) for score, (i, j) in zip(scores, pairs, strict=True)]
     certain = [(score, pair) for score, pair in named if None not in pair]
     return [score for score, _ in certain], [pair for _, pair in certain]
+
+
+def predictor(embed: Callable[[list[str]], torch.Tensor], spec: PredictionSpec, support: dict[str, Path]) -> Predict:
+    """For each foreign row the id of the English row mined for it, at the threshold that is best on dev, or None.
+
+    Raises UserError for a language without development data.
+    """
+
+    def predict(rows: list[dict], language: str) -> list[str | None]:
+        if language not in support:
+            others = ", ".join(support) or "none"
+            raise UserError(f"language '{language}': no dev data to tune the threshold on; there is some for: {others}")
+        dev = pq.read_table(support[language]).to_pylist()
+        gold = {(row["id"], row["pair"]) for row in dev if row["pair"] is not None}
+        threshold = best_threshold(*mine_rows(dev, embed, center=spec.center), gold)
+        scores, pairs = mine_rows(rows, embed, center=spec.center)
+        mined = dict(pair for score, pair in zip(scores, pairs, strict=True) if score >= threshold)
+        return [mined.get(row["id"]) if row["side"] == "foreign" else None for row in rows]
+
+    return predict

@@ -19,13 +19,15 @@ from torch import nn
 from torch.nn.functional import cross_entropy, gelu, linear
 
 from intermezzo.modeling.encoder import Encoder
-from intermezzo.modeling.heads import NUMBER, NUMBERS, PAIRS, Feature, full, on, targets
+from intermezzo.modeling.heads import NUMBER, NUMBERS, PAIRS, Feature, targets, to_device, to_float32
+from intermezzo.modeling.masking import mask_tokens
 from intermezzo.modeling.packing import Packed
 from intermezzo.modeling.tokenizer import mask_token
+from intermezzo.specs.encoding import EncodingSpec, HeadSpec
 
 COLUMNS = {"target": PAIRS, "inside": NUMBERS, "mask": NUMBER, "vocabulary": NUMBER}
 MASK_RATE = 0.15
-"""Share of the tokens to be predicted (BERT, XLM-R); of these 80 % are masked, 10 % replaced, 10 % left."""
+"""Share of the tokens to be predicted (BERT, XLM-R)."""
 _PRETRAINED = {
     "dense": ("lm_head.dense", "cls.predictions.transform.dense"),
     "norm": ("lm_head.layer_norm", "cls.predictions.transform.LayerNorm"),
@@ -34,15 +36,15 @@ _PRETRAINED = {
 _BIAS = ("lm_head.bias", "cls.predictions.bias")
 
 
-def encode(rows: list[dict], tokenizer: Tokenizer, task: dict, settings: dict) -> list[Feature]:
+def encode(rows: list[dict], tokenizer: Tokenizer, spec: EncodingSpec) -> list[Feature]:
     """Features of at most `max_length` tokens; a longer text gives several. extra: which tokens may be masked."""
-    tokenizer.enable_truncation(settings["max_length"], stride=0)
+    tokenizer.enable_truncation(spec.max_length, stride=0)
     texts = [(row["text"], row["text_pair"]) if row["text_pair"] else row["text"] for row in rows]
     mask, size = tokenizer.token_to_id(mask_token(tokenizer)), tokenizer.get_vocab_size()
     features = []
     for i, encoding in enumerate(tokenizer.encode_batch(texts)):
         for piece in [encoding, *encoding.overflowing]:
-            inside = [at for at, special in enumerate(piece.special_tokens_mask) if not special]
+            inside = [position for position, special in enumerate(piece.special_tokens_mask) if not special]
             if inside:
                 extra = {"inside": inside, "mask": mask, "vocabulary": size}
                 features.append(Feature(i, [piece.ids], [piece.type_ids], [], extra))
@@ -52,10 +54,12 @@ def encode(rows: list[dict], tokenizer: Tokenizer, task: dict, settings: dict) -
 class Head(nn.Module):
     """dense, GELU, layer norm, then the word embeddings as output matrix; `attach` it before use."""
 
-    def __init__(self, hidden_size: int, task: dict, settings: dict) -> None:
+    def __init__(self, hidden_size: int, spec: HeadSpec) -> None:
         super().__init__()
         self.dense = nn.Linear(hidden_size, hidden_size)
         self.norm = nn.LayerNorm(hidden_size)
+        self.special: list[int] = []  # ids that stand in the place of no word
+        self.replacements: np.ndarray | None = None  # all other ids, from the first batch on
 
     def attach(self, encoder: Encoder, folder: Path) -> None:
         """Tie the output to the encoder's word embeddings, and take over the pretrained head that `folder` has."""
@@ -63,21 +67,27 @@ class Head(nn.Module):
         self._embeddings = [embeddings]  # in a list: no parameter of the head
         self.bias = nn.Parameter(torch.zeros(len(embeddings)))
         self.norm.eps = encoder.config.layer_norm_eps
+        special = (getattr(encoder.config, f"{name}_token_id", None) for name in ("pad", "bos", "eos"))
+        self.special = [token for token in special if token is not None]
         with safe_open(folder / "model.safetensors", "pt") as weights, torch.no_grad():
-            known = set(weights.keys())
+            stored = set(weights.keys())
             for part, names in _PRETRAINED.items():
-                for name in (name for name in names if f"{name}.weight" in known):
+                for name in (name for name in names if f"{name}.weight" in stored):
                     module = getattr(self, part)
                     module.weight.copy_(weights.get_tensor(f"{name}.weight"))
                     module.bias.copy_(weights.get_tensor(f"{name}.bias"))
-            for name in (name for name in _BIAS if name in known):
+            for name in (name for name in _BIAS if name in stored):
                 self.bias.copy_(weights.get_tensor(name))
 
     def corrupt(self, features: list[Feature]) -> list[Feature]:
         """The same features with tokens masked; target: (place, right token) of what is to be predicted."""
-        return [_masked(feature) for feature in features]
+        if self.replacements is None:
+            extra = features[0].extra
+            self.replacements = np.setdiff1d(np.arange(extra["vocabulary"]), [*self.special, extra["mask"]])
+        rng = np.random.default_rng(int(torch.randint(2**62, ())))
+        return [_masked(feature, self.replacements, rng) for feature in features]
 
-    def reads(self, features: list[Feature], batch: Packed) -> torch.Tensor:
+    def positions_needed(self, features: list[Feature], batch: Packed) -> torch.Tensor:
         return targets(features, batch)
 
     def forward(self, states: torch.Tensor, batch: Packed) -> tuple[torch.Tensor, Sequence[int]]:
@@ -91,20 +101,21 @@ class Head(nn.Module):
     def loss(self, outputs: tuple[torch.Tensor, Sequence[int]], features: list[Feature]) -> torch.Tensor:
         """Mean over the masked tokens of the batch."""
         states, starts = outputs
-        where = zip(starts, features, strict=True)
-        places = [(start + at, token) for start, feature in where for at, token in feature.target]
-        at, gold = on(states.device, places).T
-        hidden = self.norm(gelu(self.dense(states[at])))
-        return cross_entropy(full(linear(hidden, self._embeddings[0], self.bias)), gold)
+        targets_ = [
+            (start + position, token)
+            for start, feature in zip(starts, features, strict=True)
+            for position, token in feature.target
+        ]
+        positions, gold = to_device(states.device, targets_).T
+        hidden = self.norm(gelu(self.dense(states[positions])))
+        return cross_entropy(to_float32(linear(hidden, self._embeddings[0], self.bias)), gold)
 
 
-def _masked(feature: Feature) -> Feature:
-    tokens, inside = np.asarray(feature.sequences[0]).tolist(), feature.extra["inside"]
-    chosen = [inside[i] for i in torch.nonzero(torch.rand(len(inside)) < MASK_RATE)[:, 0].tolist()]
-    chosen = chosen or [inside[int(torch.randint(len(inside), ()))]]
-    target = [(at, tokens[at]) for at in chosen]
-    how = torch.rand(len(chosen)).tolist()
-    others = torch.randint(feature.extra["vocabulary"], (len(chosen),)).tolist()
-    for at, draw, other in zip(chosen, how, others, strict=True):
-        tokens[at] = feature.extra["mask"] if draw < 0.8 else other if draw < 0.9 else tokens[at]
-    return replace(feature, sequences=[tokens], target=target)
+def _masked(feature: Feature, replacements: np.ndarray, rng: np.random.Generator) -> Feature:
+    ids, extra = np.asarray(feature.sequences[0], np.int64), feature.extra
+    tokens, maskable = ids.copy(), np.zeros(len(ids), bool)
+    maskable[extra["inside"]] = True
+    how = {"rate": MASK_RATE, "mask": extra["mask"], "replacements": replacements}
+    positions = mask_tokens(tokens, maskable, **how, rng=rng)
+    target = list(zip(positions.tolist(), ids[positions].tolist(), strict=True))
+    return replace(feature, sequences=[tokens.tolist()], target=target)

@@ -9,16 +9,17 @@ from tokenizers import Tokenizer
 from torch import nn
 from torch.nn.functional import cross_entropy
 
-from intermezzo.modeling.heads import NUMBER, Feature, full, on
+from intermezzo.modeling.heads import NUMBER, Feature, to_device, to_float32
 from intermezzo.modeling.packing import Packed
 from intermezzo.modeling.pooling import WIDTH, pool, pooled_tokens
+from intermezzo.specs.encoding import EncodingSpec, HeadSpec
 
 COLUMNS = {"target": NUMBER}
 
 
-def encode(rows: list[dict], tokenizer: Tokenizer, task: dict, settings: dict) -> list[Feature]:
+def encode(rows: list[dict], tokenizer: Tokenizer, spec: EncodingSpec) -> list[Feature]:
     """One feature per row with a sequence per choice: (context and question, choice)."""
-    tokenizer.enable_truncation(settings["max_length"], strategy="longest_first")
+    tokenizer.enable_truncation(spec.max_length, strategy="longest_first")
     pairs = [(f"{row['context']} {row['question']}".strip(), choice) for row in rows for choice in row["choices"]]
     encodings = iter(tokenizer.encode_batch(pairs))
     features = []
@@ -31,14 +32,14 @@ def encode(rows: list[dict], tokenizer: Tokenizer, task: dict, settings: dict) -
 class Head(nn.Module):
     """A score per sequence; a softmax over the sequences of one row."""
 
-    def __init__(self, hidden_size: int, task: dict, settings: dict) -> None:
+    def __init__(self, hidden_size: int, spec: HeadSpec) -> None:
         super().__init__()
-        self.pooling = settings["pooling"]
+        self.pooling = spec.pooling
         self.dense = nn.Linear(WIDTH[self.pooling] * hidden_size, hidden_size)
-        self.dropout = nn.Dropout(settings["dropout"])
+        self.dropout = nn.Dropout(spec.dropout)
         self.out = nn.Linear(hidden_size, 1)
 
-    def reads(self, features: list[Feature], batch: Packed) -> torch.Tensor | None:
+    def positions_needed(self, features: list[Feature], batch: Packed) -> torch.Tensor | None:
         return pooled_tokens(batch, self.pooling)
 
     def forward(self, states: torch.Tensor, batch: Packed) -> torch.Tensor:
@@ -47,7 +48,9 @@ class Head(nn.Module):
         return self.out(self.dropout(torch.tanh(self.dense(pooled))))[:, 0]
 
     def loss(self, scores: torch.Tensor, features: list[Feature]) -> torch.Tensor:
-        return cross_entropy(full(_by_row(scores, features)), on(scores.device, [f.target for f in features]))
+        return cross_entropy(
+            to_float32(_by_row(scores, features)), to_device(scores.device, [f.target for f in features])
+        )
 
 
 def _by_row(scores: torch.Tensor, features: list[Feature]) -> torch.Tensor:

@@ -6,19 +6,27 @@ so both are settings: `layer` (0 = embeddings), `pooling` (`mean` over all token
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 import torch
 from tokenizers import Tokenizer
 from torch.nn.functional import normalize
 
-from intermezzo.modeling.heads import Feature
+from intermezzo.modeling.heads import Feature, Predict
 from intermezzo.modeling.search import search
+from intermezzo.specs.encoding import EncodingSpec
+
+if TYPE_CHECKING:
+    from intermezzo.specs.prediction import PredictionSpec
 
 COLUMNS: dict = {}
 
 
-def encode(texts: list[str], tokenizer: Tokenizer, task: dict, settings: dict) -> list[Feature]:
+def encode(texts: list[str], tokenizer: Tokenizer, spec: EncodingSpec) -> list[Feature]:
     """One feature per sentence."""
-    tokenizer.enable_truncation(settings["max_length"])
+    tokenizer.enable_truncation(spec.max_length)
     return [Feature(i, [e.ids], [e.type_ids]) for i, e in enumerate(tokenizer.encode_batch(texts))]
 
 
@@ -37,5 +45,15 @@ def nearest(queries: torch.Tensor, candidates: torch.Tensor, *, center: bool) ->
 
     queries (n, d), candidates (m, d). XTREME's direction: the queries are English, the candidates the language's.
     """
-    _, found = search(directions(queries, center=center), directions(candidates, center=center), 1)
-    return found[:, 0].tolist()
+    _, indices = search(directions(queries, center=center), directions(candidates, center=center), 1)
+    return indices[:, 0].tolist()
+
+
+def predictor(embed: Callable[[list[str]], torch.Tensor], spec: PredictionSpec, support: dict[str, Path]) -> Predict:
+    """For each English sentence (text_pair) the index of the nearest sentence of the language (XTREME's direction)."""
+
+    def predict(rows: list[dict], language: str) -> list[int]:
+        foreign, english = embed([row["text"] for row in rows]), embed([row["text_pair"] for row in rows])
+        return nearest(english, foreign, center=spec.center)
+
+    return predict

@@ -16,17 +16,18 @@ from tokenizers import Tokenizer
 from torch import nn
 from torch.nn.functional import cross_entropy
 
-from intermezzo.modeling.heads import NUMBERS, PAIR, PAIRS, Feature, full, on
+from intermezzo.modeling.heads import NUMBERS, PAIR, PAIRS, Feature, to_device, to_float32
 from intermezzo.modeling.packing import Packed
+from intermezzo.specs.encoding import EncodingSpec, HeadSpec
 
 COLUMNS = {"target": PAIR, "inside": NUMBERS, "offsets": PAIRS}
 LONGEST_ANSWER = 30
 """Longest answer in tokens (the value of the field's SQuAD scripts)."""
 
 
-def encode(rows: list[dict], tokenizer: Tokenizer, task: dict, settings: dict) -> list[Feature]:
+def encode(rows: list[dict], tokenizer: Tokenizer, spec: EncodingSpec) -> list[Feature]:
     """One feature per window; questions are cut to a third of `max_length` so that a window always has context."""
-    length, stride = settings["max_length"], settings["stride"]
+    length, stride = spec.max_length, spec.stride
     tokenizer.enable_truncation(length // 3)
     questions = [
         row["question"][: encoding.offsets[-2][1]] if encoding.overflowing else row["question"]
@@ -39,8 +40,10 @@ def encode(rows: list[dict], tokenizer: Tokenizer, task: dict, settings: dict) -
         windows = [encoding, *encoding.overflowing]
         for number, window in enumerate(windows):
             every = window.offsets  # each look at it makes the whole list anew
-            inside = [at for at, part in enumerate(window.sequence_ids) if part == 1 and _shown(every[at])]
-            offsets = [every[at] for at in inside]
+            inside = [
+                position for position, part in enumerate(window.sequence_ids) if part == 1 and _shown(every[position])
+            ]
+            offsets = [every[position] for position in inside]
             # what the tokenizer drops at either end of the context belongs to the first and last window
             reach = (
                 0 if number == 0 or not inside else offsets[0][0],
@@ -65,26 +68,26 @@ def _target(row: dict, offsets: list[tuple[int, int]], inside: list[int], reach:
     end = begin + len(answer.strip())
     if reach[0] > begin or reach[1] < end:
         return 0, 0
-    first = next((at for at in inside if offsets[at][1] > begin), 0)
-    last = next((at for at in reversed(inside) if offsets[at][0] < end), 0)
+    first = next((position for position in inside if offsets[position][1] > begin), 0)
+    last = next((position for position in reversed(inside) if offsets[position][0] < end), 0)
     return (first, last) if 0 < first <= last else (0, 0)
 
 
 class Head(nn.Module):
     """A start and an end score per token."""
 
-    def __init__(self, hidden_size: int, task: dict, settings: dict) -> None:
+    def __init__(self, hidden_size: int, spec: HeadSpec) -> None:
         super().__init__()
-        self.unanswerable = bool(task.get("unanswerable"))
-        self.dropout = nn.Dropout(settings["dropout"])
+        self.unanswerable = spec.unanswerable
+        self.dropout = nn.Dropout(spec.dropout)
         self.out = nn.Linear(hidden_size, 2)
 
     def forward(self, states: torch.Tensor, batch: Packed) -> torch.Tensor:
         """(T, H) -> (N, S, 2), -inf where there is no token."""
-        return batch.padded(full(self.out(self.dropout(states)))).masked_fill(~batch.mask[..., None], -torch.inf)
+        return batch.padded(to_float32(self.out(self.dropout(states)))).masked_fill(~batch.mask[..., None], -torch.inf)
 
     def loss(self, scores: torch.Tensor, features: list[Feature]) -> torch.Tensor:
-        start, end = on(scores.device, [f.target for f in features]).T
+        start, end = to_device(scores.device, [f.target for f in features]).T
         return (cross_entropy(scores[..., 0], start) + cross_entropy(scores[..., 1], end)) / 2
 
 

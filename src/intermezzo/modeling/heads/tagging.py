@@ -16,36 +16,37 @@ from tokenizers import Encoding, Tokenizer
 from torch import nn
 from torch.nn.functional import cross_entropy
 
-from intermezzo.modeling.heads import NUMBER, PAIRS, Feature, full, on, targets
+from intermezzo.modeling.heads import NUMBER, PAIRS, Feature, targets, to_device, to_float32
 from intermezzo.modeling.packing import Packed
+from intermezzo.specs.encoding import EncodingSpec, HeadSpec
 
 COLUMNS = {"target": PAIRS, "start": NUMBER}
 IGNORED = -100
 """Target of a tag that is no label of the task."""
 
 
-def encode(rows: list[dict], tokenizer: Tokenizer, task: dict, settings: dict) -> list[Feature]:
-    """One feature per window. With `task["alone"]` every word is a window: the control without context.
+def encode(rows: list[dict], tokenizer: Tokenizer, spec: EncodingSpec) -> list[Feature]:
+    """One feature per window. With `spec.alone` every word is a window: the control without context.
 
     A tag that is not in the task's labels (those taken from training data lack some of test) or is missing, as a whole
     row's may be, has no part in the loss.
     """
     tokenizer.no_truncation()
-    ids = {label: i for i, label in enumerate(task["labels"])}
-    budget = settings["max_length"] - tokenizer.num_special_tokens_to_add(is_pair=False)
+    ids = {label: i for i, label in enumerate(spec.labels)}
+    budget = spec.max_length - tokenizer.num_special_tokens_to_add(is_pair=False)
     sentences = _visible([row["tokens"] for row in rows], tokenizer)
     windows: list[tuple[int, int, int]] = []  # row, first word, one past the last
     for i, encoding in enumerate(tokenizer.encode_batch(sentences, is_pretokenized=True)):
         sizes = _sizes(encoding, len(sentences[i]))
-        windows += [(i, a, b) for a, b in _cuts(sizes, 1 if task.get("alone") else budget, budget)]
-    tokenizer.enable_truncation(settings["max_length"])  # a single word may still be longer than the model
+        windows += [(i, a, b) for a, b in _cuts(sizes, 1 if spec.alone else budget, budget)]
+    tokenizer.enable_truncation(spec.max_length)  # a single word may still be longer than the model
     encodings = tokenizer.encode_batch([sentences[i][a:b] for i, a, b in windows], is_pretokenized=True)
     features = []
     for (i, a, b), encoding in zip(windows, encodings, strict=True):
         words = encoding.word_ids  # each look at it makes the whole list anew
         first = [words.index(word) for word in range(b - a)]
         tags = rows[i]["tags"][a:b] if rows[i]["tags"] else [None] * (b - a)
-        target = [(at, ids.get(tag, IGNORED)) for at, tag in zip(first, tags, strict=True)]
+        target = [(position, ids.get(tag, IGNORED)) for position, tag in zip(first, tags, strict=True)]
         features.append(Feature(i, [encoding.ids], [encoding.type_ids], target, {"start": a}))
     return features
 
@@ -80,13 +81,13 @@ def _cuts(sizes: list[int], limit: int, budget: int) -> list[tuple[int, int]]:
 class Head(nn.Module):
     """A linear layer over each token."""
 
-    def __init__(self, hidden_size: int, task: dict, settings: dict) -> None:
+    def __init__(self, hidden_size: int, spec: HeadSpec) -> None:
         super().__init__()
-        self.labels = tuple(task["labels"])
-        self.dropout = nn.Dropout(settings["dropout"])
+        self.labels = spec.labels
+        self.dropout = nn.Dropout(spec.dropout)
         self.out = nn.Linear(hidden_size, len(self.labels))
 
-    def reads(self, features: list[Feature], batch: Packed) -> torch.Tensor:
+    def positions_needed(self, features: list[Feature], batch: Packed) -> torch.Tensor:
         return targets(features, batch)
 
     def forward(self, states: torch.Tensor, batch: Packed) -> tuple[torch.Tensor, Sequence[int]]:
@@ -100,9 +101,11 @@ class Head(nn.Module):
     def loss(self, outputs: tuple[torch.Tensor, Sequence[int]], features: list[Feature]) -> torch.Tensor:
         """Mean over the words of the batch."""
         logits, starts = outputs
-        places = [(start + at, tag) for start, f in zip(starts, features, strict=True) for at, tag in f.target]
-        at, gold = on(logits.device, places).T
-        return cross_entropy(full(logits[at]), gold, ignore_index=IGNORED)
+        places = [
+            (start + position, tag) for start, f in zip(starts, features, strict=True) for position, tag in f.target
+        ]
+        positions, gold = to_device(logits.device, places).T
+        return cross_entropy(to_float32(logits[positions]), gold, ignore_index=IGNORED)
 
 
 def decode(head: Head, outputs: tuple[torch.Tensor, Sequence[int]], features: list[Feature]) -> list[Any]:
@@ -110,7 +113,7 @@ def decode(head: Head, outputs: tuple[torch.Tensor, Sequence[int]], features: li
     logits, starts = outputs
     best = logits.argmax(-1).tolist()
     return [
-        [head.labels[best[start + at]] for at, _ in feature.target]
+        [head.labels[best[start + position]] for position, _ in feature.target]
         for start, feature in zip(starts, features, strict=True)
     ]
 

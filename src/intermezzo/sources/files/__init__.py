@@ -20,10 +20,10 @@ from typing import Any
 from intermezzo.core.errors import UserError, suggestion
 from intermezzo.sources.files import (
     answers,
-    classlabels,
     documents,
     entities,
     mining,
+    parquet,
     questions,
     records,
     sentences,
@@ -31,7 +31,8 @@ from intermezzo.sources.files import (
     supertags,
 )
 from intermezzo.sources.files.reading import File
-from intermezzo.tasks import FOLDERS, Task, formats, load_task
+from intermezzo.specs.data import FilesData
+from intermezzo.tasks import Task, formats, load_task, task_file
 
 Row = dict[str, Any]
 READERS: dict[str, Callable[..., list[Row]]] = {
@@ -48,26 +49,21 @@ READERS: dict[str, Callable[..., list[Row]]] = {
 """Reader name -> function of a File (or a list of them) and keyword options that returns rows of one format."""
 
 
-def read(spec: dict[str, Any]) -> list[Row]:
-    """All rows of `spec["task"]`, `spec["language"]`, `spec["split"]` below `spec["root"]`, in file order.
+def read(spec: FilesData) -> list[Row]:
+    """All rows of a task in one language and split below `spec.root`, in file order.
 
     Text is in Unicode NFC (span data is left alone: its offsets count the published characters). Raises one
     UserError naming the file, and the line or row, for anything missing, cut off or not in the expected form.
     """
-    task = load_task(spec["task"])
-    parts = _parts(task, spec["language"], spec["split"])
-    root = _root(spec.get("root"))
+    task = load_task(spec.task)
+    parts = _parts(task, spec.language, spec.split, spec.section)
+    root = _root(spec.root)
     rows: list[Row] = []
     for number, part in enumerate(parts):
-        where = f"{task_file(task.name)}: sources.files.data.{spec['language']}.{spec['split']}[{number}]"
+        where = f"{task_file(task.name)}: sources.{spec.section}.data.{spec.language}.{spec.split}[{number}]"
         options = dict(part)
-        rows += read_part(task, options, _found(root, str(options.pop("path", ""))), where)
+        rows += read_part(task, options, _matching_files(root, str(options.pop("path", ""))), where)
     return rows
-
-
-def task_file(name: str) -> str:
-    """Where the task file of that name lies, for complaints about it."""
-    return next((str(path) for folder in FOLDERS if (path := folder / f"{name}.yaml").is_file()), f"{name}.yaml")
 
 
 def read_part(task: Task, part: dict[str, Any], files: list[File], where: str) -> list[Row]:
@@ -81,33 +77,49 @@ def read_part(task: Task, part: dict[str, Any], files: list[File], where: str) -
     if name not in READERS:
         raise UserError(f"{where}: unknown reader '{name}'; {suggestion(name, READERS)}")
     reader = READERS[name]
-    chosen = {key: options.pop(key) for key in part if key in steps.STEPS}
+    step_options = {key: options.pop(key) for key in part if key in steps.STEPS}
     _check_options(reader, options, where)
-    if reader is records.parquet:
-        classlabels.check(files, options["fields"], chosen.get("map", {}))
-    read_rows = reader(files, **options) if _pools(reader) else [r for file in files for r in reader(file, **options)]
-    named = files[0] if len(files) == 1 else File(files[0].root, f"{files[0].name} and {len(files) - 1} more")
-    rows = _apply(steps.BEFORE_TYPES, read_rows, chosen, named, where)
-    steps.check_types(rows, task.format, named, nulls=True)
-    rows = _apply(steps.AFTER_TYPES, rows, chosen, named, where)
-    steps.check_types(rows, task.format, named, nulls=False)
-    if task.format == "span":
-        _check_answers(task, rows, named)
+    if _pools(reader):
+        read_rows = reader(files, **options)
     else:
+        read_rows = [row for file in files for row in _read_file(task, reader, file, options, step_options)]
+    origin = files[0] if len(files) == 1 else File(files[0].root, f"{files[0].name} and {len(files) - 1} more")
+    rows = _apply(steps.BEFORE_TYPES, read_rows, step_options, origin, where)
+    rows = steps.numbers(rows, task.format)
+    steps.check_types(rows, task.format, origin, nulls=True)
+    rows = _apply(steps.AFTER_TYPES, rows, step_options, origin, where)
+    steps.check_types(rows, task.format, origin, nulls=False)
+    if problem := task.form.refused(rows, unanswerable=task.unanswerable):
+        raise origin.fault(problem)
+    if task.form.normalised:
         rows = steps.nfc(rows)
-    formats.table(rows, task.format, task.labels, origin=str(named))  # here, where the file's name is known
+    formats.table(rows, task.format, task.labels, origin=str(origin))  # here, where the file's name is known
     return rows
 
 
-def _parts(task: Task, language: str, split: str) -> list[dict[str, Any]]:
-    data = task.sources.parts("files")
+def _read_file(
+    task: Task, reader: Callable[..., list[Row]], file: File, options: dict[str, Any], step_options: dict[str, Any]
+) -> list[Row]:
+    """The rows of one file; numbers for labels in Parquet get the names that the file has for them, or are compared."""
+    rows, column = reader(file, **options), task.form.label_column
+    path = options["fields"].get(column) if reader is records.parquet else None
+    if isinstance(path, str):
+        if "map" in step_options:
+            parquet.check_label_names(file, path, step_options["map"])
+        elif "replace" not in step_options:
+            rows = parquet.name_labels(rows, column, file, path)
+    return rows
+
+
+def _parts(task: Task, language: str, split: str, section: str) -> list[dict[str, Any]]:
+    data = task.sources.parts(section)
     if not data:
         raise UserError(f"task '{task.name}' has no data in source 'files'; use source 'world' or another task")
     if language not in data:
         raise UserError(f"task '{task.name}' has no files for language '{language}'; {suggestion(language, data)}")
     if split not in data[language]:
-        known = suggestion(split, data[language])
-        raise UserError(f"task '{task.name}' has no files for split '{split}' of language '{language}'; {known}")
+        hint = suggestion(split, data[language])
+        raise UserError(f"task '{task.name}' has no files for split '{split}' of language '{language}'; {hint}")
     return data[language][split]
 
 
@@ -120,11 +132,11 @@ def _root(root: str | None) -> Path:
     return Path(root)
 
 
-def _found(root: Path, path: str) -> list[File]:
+def _matching_files(root: Path, path: str) -> list[File]:
     """The file at `path`, or all that match it as a pattern, sorted by name; one that is missing complains later."""
     if not any(sign in path for sign in "*?["):
         return [File(root, path)]
-    names = sorted(str(found.relative_to(root)) for found in root.glob(path) if found.is_file())
+    names = sorted(str(file.relative_to(root)) for file in root.glob(path) if file.is_file())
     return [File(root, name) for name in names or [path]]
 
 
@@ -132,20 +144,15 @@ def _pools(reader: Callable[..., list[Row]]) -> bool:
     return next(iter(inspect.signature(reader).parameters)) == "files"
 
 
-def _apply(known: dict[str, steps.Step], rows: list[Row], chosen: dict[str, Any], file: File, where: str) -> list[Row]:
-    for key in (key for key in known if key in chosen):
+def _apply(
+    functions: dict[str, steps.Step], rows: list[Row], step_options: dict[str, Any], file: File, where: str
+) -> list[Row]:
+    for key in (key for key in functions if key in step_options):
         try:
-            rows = known[key](rows, chosen[key], file)
+            rows = functions[key](rows, step_options[key], file)
         except (AttributeError, KeyError, TypeError) as error:
-            raise UserError(f"{where}: step {key}: {chosen[key]} does not fit these rows ({error})") from None
+            raise UserError(f"{where}: step {key}: {step_options[key]} does not fit these rows ({error})") from None
     return rows
-
-
-def _check_answers(task: Task, rows: list[Row], file: File) -> None:
-    empty = [] if task.unanswerable else [row["id"] for row in rows if not row["answers"]]
-    if empty:
-        mend = "set `unanswerable: true` in the task file, or leave them out with `drop: [unlocated]`"
-        raise file.fault(f"{len(empty)} questions have no answer (the first: {empty[0]!r}); {mend}")
 
 
 def _check_options(reader: Callable[..., list[Row]], options: dict[str, Any], where: str) -> None:

@@ -58,20 +58,22 @@ class _Paragraph:
     questions: list[dict[str, Any]]
 
     def name(self, language: str, sentence: int) -> str:
+        """The id of a sentence as a candidate."""
         return f"{language}:{self.number}:{sentence}"
 
     def candidate(self, sentence: int) -> str:
+        """The text of a sentence as a candidate."""
         start, end = self.spans[sentence]
         return (self.context[start:end] + self.context).replace("\n", "")
 
     def answering(self, question: dict[str, Any]) -> list[int]:
         """Numbers of the sentence that the (first) answer starts in, and of those of the same text."""
-        at = question["answers"][0]["answer_start"]
+        position = question["answers"][0]["answer_start"]
         for start, end in self.spans:
-            if start <= at < end:
+            if start <= position < end:
                 text = self.context[start:end]
                 return [i for i, (s, e) in enumerate(self.spans) if self.context[s:e] == text]
-        raise self.file.fault(f"question {question['id']}: its answer (character {at}) is in no sentence")
+        raise self.file.fault(f"question {question['id']}: its answer (character {position}) is in no sentence")
 
 
 def _paragraphs(file: File, *, split: bool = False) -> Iterator[_Paragraph]:
@@ -111,10 +113,10 @@ def sentence_spans(text: str) -> list[tuple[int, int]]:
 
 
 def _of_language(files: list[File], code: str) -> File:
-    found = files if len(files) == 1 else [file for file in files if _stem(file) == code]
-    if not found:
+    matches = files if len(files) == 1 else [file for file in files if _stem(file) == code]
+    if not matches:
         raise files[0].fault(f"no file {code}.json beside it; there are: {', '.join(_stem(file) for file in files)}")
-    return found[0]
+    return matches[0]
 
 
 def _stem(file: File) -> str:

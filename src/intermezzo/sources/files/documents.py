@@ -48,13 +48,14 @@ def parallel_lines(files: list[File], english: str | None = None) -> list[Row]:
     Without `english` there are two files, and the English one ends in .eng or .en.
     """
     file = next((file for file in files if not file.name.endswith((".eng", ".en"))), files[0])
-    other = file.other(english) if english else next((one for one in files if one != file), file)
-    if len(files) != (1 if english else 2) or other == file:
-        named = ", ".join(one.name for one in files)
-        raise file.fault(f"found {named}; expected one file and the option english, or two, one ending in .eng or .en")
-    ours, theirs = file.lines(), other.lines()
+    rest = [candidate for candidate in files if candidate != file]
+    english_file = file.sibling(english) if english else (rest or files)[0]
+    if len(files) != (1 if english else 2) or english_file == file:
+        names = ", ".join(candidate.name for candidate in files)
+        raise file.fault(f"found {names}; expected one file and the option english, or two, one ending in .eng or .en")
+    ours, theirs = file.lines(), english_file.lines()
     if len(ours) != len(theirs):
-        raise file.fault(f"{len(ours)} lines, but {other} has {len(theirs)}; one of them is cut off")
+        raise file.fault(f"{len(ours)} lines, but {english_file} has {len(theirs)}; one of them is cut off")
     return [
         {"id": f"{file.name}:{line}", "text": text.strip(), "text_pair": pair.strip()}
         for line, (text, pair) in enumerate(zip(ours, theirs, strict=True), start=1)
@@ -70,7 +71,7 @@ def udhr_xml(file: File, english: str | None = None, preamble: bool = True) -> l
     ours = _articles(file, preamble)
     if english is None:
         return [_plain(f"{name}.{i}", text) for name, texts in ours.items() for i, text in enumerate(texts, start=1)]
-    theirs = _articles(file.other(english), preamble)
+    theirs = _articles(file.sibling(english), preamble)
     return [
         {"id": f"{name}.{i}", "text": text, "text_pair": pair}
         for name, pairs in theirs.items()
@@ -82,15 +83,15 @@ def udhr_xml(file: File, english: str | None = None, preamble: bool = True) -> l
 def _articles(file: File, preamble: bool) -> dict[str, list[str]]:
     """Name (preamble, article1, ...) -> its paragraphs that are not empty."""
     root = file.xml()
-    found: dict[str, list[str]] = {}
+    articles: dict[str, list[str]] = {}
     for part in root:
         name = part.tag.removeprefix(UDHR)
         if name == "article" or (name == "preamble" and preamble):
             texts = [" ".join("".join(para.itertext()).split()) for para in part.iter(f"{UDHR}para")]
-            found[f"{name}{part.get('number', '')}"] = [text for text in texts if text]
-    if not found:
+            articles[f"{name}{part.get('number', '')}"] = [text for text in texts if text]
+    if not articles:
         raise file.fault(f"no <preamble> or <article> in namespace {UDHR.strip('{}')}; the root is <{root.tag}>")
-    return found
+    return articles
 
 
 def bible_xml(file: File, english: str | None = None) -> list[Row]:
@@ -106,8 +107,8 @@ def bible_csv(file: File, english: str | None = None) -> list[Row]:
 def _aligned(verses: dict[str, str], file: File, english: str | None) -> list[Row]:
     if english is None:
         return [_plain(name, text) for name, text in verses.items()]
-    other = file.other(english)
-    theirs = _verses_xml(other) if english.endswith(".xml") else _verses_csv(other)
+    english_file = file.sibling(english)
+    theirs = _verses_xml(english_file) if english.endswith(".xml") else _verses_csv(english_file)
     return [{"id": v, "text": text, "text_pair": theirs[v]} for v, text in verses.items() if v in theirs]
 
 

@@ -67,8 +67,8 @@ def _query(context: dict[str, Any], mention: dict[str, Any]) -> str:
         raise ValueError(f"mention {mention['example_id']}: '{name}' is not at character {start} of its text")
     for sentence in context["sentence_spans"]:
         if sentence["start"] <= start and end <= sentence["end"]:
-            left, right = text[sentence["start"] : start], text[end : sentence["end"]]
-            return _one_line(f"{name}: {_unbraced(left)} {{ {name} }} {_unbraced(right)}")
+            head, tail = text[sentence["start"] : start], text[end : sentence["end"]]
+            return _one_line(f"{name}: {_unbraced(head)} {{ {name} }} {_unbraced(tail)}")
     raise ValueError(f"mention {mention['example_id']}: '{name}' is in no single sentence")
 
 

@@ -21,8 +21,8 @@ def bucc(files: list[File], english: str = "en") -> list[Row]:
     by_ending = {file.name.rpartition(".")[2]: file for file in files}
     foreign = sorted(set(by_ending) - {english, "gold"})
     if len(files) != 3 or len(foreign) != 1 or not {english, "gold"} <= set(by_ending):
-        named = ", ".join(file.name for file in files)
-        raise files[0].fault(f"expected three files with the endings gold, {english} and a language; found {named}")
+        names = ", ".join(file.name for file in files)
+        raise files[0].fault(f"expected three files with the endings gold, {english} and a language; found {names}")
     texts, english_texts = _lines(by_ending[foreign[0]]), _lines(by_ending[english])
     gold, pairs = by_ending["gold"], {}
     for line, cells in _cells(gold):
@@ -39,12 +39,12 @@ def bucc(files: list[File], english: str = "en") -> list[Row]:
 
 
 def _lines(file: File) -> dict[str, str]:
-    found: dict[str, str] = {}
+    texts: dict[str, str] = {}
     for line, (name, text) in _cells(file):
-        if name in found:
+        if name in texts:
             raise file.fault(f"id '{name}' occurs more than once", line)
-        found[name] = text.strip()
-    return found
+        texts[name] = text.strip()
+    return texts
 
 
 def _cells(file: File) -> list[tuple[int, list[str]]]:

@@ -20,29 +20,29 @@ def squad_json(file: File, only: str | None = None) -> list[Row]:
     language).
     """
     rows = []
-    wanted = re.compile(only or "")
+    pattern = re.compile(only or "")
     number = 0
     try:
         for article in file.json()["data"]:
             for paragraph in article["paragraphs"]:
                 for item in paragraph["qas"]:
                     number += 1
-                    if not wanted.search(item["id"]):
+                    if not pattern.search(item["id"]):
                         continue
-                    given = [] if item.get("is_impossible") else item["answers"]
+                    answers = [] if item.get("is_impossible") else item["answers"]
                     rows.append(
                         {
                             "id": item["id"],
                             "context": paragraph["context"],
                             "question": item["question"],
-                            "answers": [answer["text"] for answer in given],
-                            "answer_starts": [answer["answer_start"] for answer in given],
+                            "answers": [answer["text"] for answer in answers],
+                            "answer_starts": [answer["answer_start"] for answer in answers],
                         }
                     )
     except (KeyError, TypeError) as error:
-        after = f"after question {number}" if number else "at its start"
+        place = f"after question {number}" if number else "at its start"
         expected = "data[].paragraphs[].{context, qas[].{id, question, answers[].{text, answer_start}}}"
-        raise file.fault(f"not SQuAD JSON {after} (missing or misplaced: {error}); expected {expected}") from None
+        raise file.fault(f"not SQuAD JSON {place} (missing or misplaced: {error}); expected {expected}") from None
     return rows
 
 
@@ -69,13 +69,13 @@ def xcopa_jsonl(file: File, questions: str | None = None) -> list[Row]:
     `questions` names the file of another language to take the cause/effect field from, by `idx`: that field is
     wrong in some languages of the published data, and the items are the same in all.
     """
-    asked = {str(row["idx"]): row["question"] for _, row in _xcopa(file.other(questions))} if questions else {}
+    kinds = {str(row["idx"]): row["question"] for _, row in _xcopa(file.sibling(questions))} if questions else {}
     rows = []
     for line, row in _xcopa(file):
         name = str(row["idx"])
-        if questions and name not in asked:
+        if questions and name not in kinds:
             raise file.fault(f"idx {name} is not in {questions}, where its question should come from", line)
-        kind = asked.get(name, row["question"])
+        kind = kinds.get(name, row["question"])
         rows.append(
             {
                 "id": name,

@@ -13,6 +13,8 @@ from typing import Any
 
 from intermezzo.core.errors import UserError
 
+_EMPTY = "the file is empty; get it again from its source"
+
 
 @dataclass(frozen=True)
 class File:
@@ -24,24 +26,32 @@ class File:
     def __str__(self) -> str:
         return str(self.root / self.name)
 
-    def other(self, name: str) -> File:
+    def sibling(self, name: str) -> File:
         """Another file below the same root."""
         return File(self.root, name)
 
     def fault(self, problem: str, line: int | None = None) -> UserError:
-        """The error to raise: file, line (counted from 1), problem."""
+        """The error to raise for a problem: it names the file and the line (counted from 1)."""
         return UserError(f"{self}{'' if line is None else f', line {line}'}: {problem}")
 
-    def bytes(self) -> bytes:
+    def path(self) -> Path:
+        """Where the file lies; it is there."""
         path = self.root / self.name
         if not path.is_file():
             raise self.fault(f"no such file; put the dataset below data.root ({self.root}), or change data.root")
-        data = path.read_bytes()
+        if not path.stat().st_size:
+            raise self.fault(_EMPTY)
+        return path
+
+    def bytes(self) -> bytes:
+        """The whole content, which is not blank."""
+        data = self.path().read_bytes()
         if not data.strip():
-            raise self.fault("the file is empty; get it again from its source")
+            raise self.fault(_EMPTY)
         return data
 
     def text(self) -> str:
+        """The content as UTF-8 text, without a byte order mark."""
         try:
             return self.bytes().decode("utf-8-sig")
         except UnicodeDecodeError as error:
@@ -53,6 +63,7 @@ class File:
         return lines[:-1] if lines[-1] == "" else lines
 
     def json(self) -> Any:
+        """The content as JSON."""
         try:
             return json.loads(self.text())
         except json.JSONDecodeError as error:
@@ -74,6 +85,7 @@ class File:
             yield number, value
 
     def xml(self) -> ET.Element:
+        """The root element of the content as XML."""
         try:
             return ET.fromstring(self.bytes())
         except ET.ParseError as error:
@@ -93,7 +105,7 @@ class File:
         """
         quoting = csv.QUOTE_MINIMAL if quoted else csv.QUOTE_NONE
         table = csv.reader(io.StringIO(self.text(), newline=""), delimiter=delimiter, quoting=quoting, strict=True)
-        found = []
+        rows = []
         try:
             header = list(header) if header else next(table)
             missing = [name for name in columns if name not in header]
@@ -103,7 +115,7 @@ class File:
                 if len(cells) != len(header):
                     expected = f"expected {len(header)} ({', '.join(header)})"
                     raise self.fault(f"{len(cells)} columns, {expected}", table.line_num)
-                found.append((table.line_num, dict(zip(header, cells, strict=True))))
+                rows.append((table.line_num, dict(zip(header, cells, strict=True))))
         except csv.Error as error:
             raise self.fault(f"not a valid table ({error}); is the file cut off?", table.line_num) from None
-        return found
+        return rows

@@ -18,9 +18,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
+from intermezzo.sources.files.parquet import records
 from intermezzo.sources.files.reading import File
 
 Row = dict[str, Any]
@@ -47,16 +45,8 @@ def delimited(
 
 def parquet(file: File, fields: Fields, only: dict[str, str] | None = None) -> list[Row]:
     """A Parquet file; rows are counted from 0."""
-    source = pa.BufferReader(file.bytes())
-    wanted = {path.split(".")[0] for path in [*_paths(fields), *(only or {})]}
-    try:
-        known = pq.read_schema(source).names
-        columns = [name for name in known if name in wanted] if wanted <= set(known) else None
-        records = pq.read_table(source, columns=columns).to_pylist()
-    except (pa.ArrowException, OSError) as error:
-        reason = str(error).splitlines()[0]
-        raise file.fault(f"not a readable Parquet file ({reason}); is it cut off?") from None
-    return _rows(file, enumerate(records), fields, only, "row")
+    columns = {path.split(".")[0] for path in [*_paths(fields), *(only or {})]}
+    return _rows(file, records(file, columns), fields, only, "row")
 
 
 def _paths(fields: Fields) -> list[str]:
@@ -65,20 +55,20 @@ def _paths(fields: Fields) -> list[str]:
 
 def _rows(
     file: File,
-    records: Iterable[tuple[int, dict[str, Any]]],
+    numbered: Iterable[tuple[int, dict[str, Any]]],
     fields: Fields,
     only: dict[str, str] | None,
     unit: str,
 ) -> list[Row]:
     patterns = {path: re.compile(str(pattern)) for path, pattern in (only or {}).items()}
     rows = []
-    for number, record in records:
+    for number, record in numbered:
         place = f"{unit} {number}"
         if all(pattern.search(str(_value(file, place, record, path, path))) for path, pattern in patterns.items()):
             row: Row = {"id": f"{file.name}:{number}"}
             for column, path in fields.items():
                 paths = path if isinstance(path, list) else [path]
-                values = [_value(file, place, record, one, column) for one in paths]
+                values = [_value(file, place, record, source_path, column) for source_path in paths]
                 row[column] = values if isinstance(path, list) else values[0]
             rows.append(row | {"id": str(row["id"]) if row["id"] is not None else None})
     return rows
@@ -93,6 +83,6 @@ def _value(file: File, place: str, record: Any, path: str | None, column: str) -
         elif isinstance(value, dict) and step in value:
             value = value[step]
         else:
-            found = ", ".join(value) if isinstance(value, dict) else type(value).__name__
-            raise file.fault(f"{place} has no field '{path}' (wanted as {column}); found {found}")
+            fields = ", ".join(value) if isinstance(value, dict) else type(value).__name__
+            raise file.fault(f"{place} has no field '{path}' (wanted as {column}); found {fields}")
     return value

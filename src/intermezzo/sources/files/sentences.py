@@ -63,9 +63,9 @@ def iob2(
             cells = _columns(file, line, text, max(columns) + 1, more=True)
             token, tag = cells[columns[0]], cells[columns[1]]
             if language_prefix:
-                before, colon, token = token.partition(":")
+                prefix, colon, token = token.partition(":")
                 if not colon:
-                    raise file.fault(f"token '{before}' has no language before a colon", line)
+                    raise file.fault(f"token '{prefix}' has no language before a colon", line)
             if tag.startswith("I-") and previous[2:] != tag[2:]:
                 if not repair:
                     mend = f"`repair: true` in the task file makes it B{tag[1:]}"
@@ -103,9 +103,9 @@ def _columns(file: File, line: int, text: str, count: int, *, more: bool = False
 
 
 def _row(file: File, comments: list[str], block: list[tuple[int, str]], words: list[Sequence[str]]) -> Row:
-    named = [c.partition("=")[2].strip() for c in comments if c.startswith("# sent_id")]
+    sentence_ids = [c.partition("=")[2].strip() for c in comments if c.startswith("# sent_id")]
     return {
-        "id": named[0] if named and named[0] else f"{file.name}:{block[0][0]}",
+        "id": sentence_ids[0] if sentence_ids and sentence_ids[0] else f"{file.name}:{block[0][0]}",
         "tokens": [word[0] for word in words],
         "tags": [word[1] for word in words],
     }

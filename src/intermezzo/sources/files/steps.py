@@ -25,20 +25,21 @@ import unicodedata
 from collections.abc import Callable
 from typing import Any
 
-import pyarrow as pa
-
 from intermezzo.core.artifacts import canonical
 from intermezzo.core.errors import suggestion
 from intermezzo.sources.files.reading import File
-from intermezzo.tasks.formats import SCHEMAS
+from intermezzo.tasks.formats import load_format
+from intermezzo.tasks.formats.base import NUMBER
 
 Row = dict[str, Any]
 log = logging.getLogger(__name__)
 NULLABLE = ("text_pair", "pair")
 """Columns that may be null in every format that has them."""
+_WORDS = {str: "text", int: "whole numbers", float: "a number"}
 
 
 def count(rows: list[Row], expected: int, file: File) -> list[Row]:
+    """The rows; UserError when they are not as many as expected."""
     if len(rows) != expected:
         mend = "it is cut off or another release: get the right one, or change `rows` in the task file"
         raise file.fault(f"{len(rows)} rows, expected {expected}; {mend}")
@@ -46,12 +47,14 @@ def count(rows: list[Row], expected: int, file: File) -> list[Row]:
 
 
 def expect(rows: list[Row], expected: int, file: File) -> list[Row]:
+    """The rows; a warning when they are not as many as expected."""
     if len(rows) != expected:
         log.warning("%s: %d rows, %d were expected (an unverified number)", file, len(rows), expected)
     return rows
 
 
 def rename(rows: list[Row], names: dict[Any, Any], file: File) -> list[Row]:
+    """Rows with labels renamed. names: old label (or number) -> new one."""
     return replace(rows, {"label": names, "tags": names}, file)
 
 
@@ -69,23 +72,25 @@ def replace(rows: list[Row], columns: dict[str, dict[Any, Any]], file: File) -> 
 
 
 def strip(rows: list[Row], columns: list[str], file: File) -> list[Row]:
+    """Rows without white space at the ends of the texts in these columns."""
     return [row | {name: row[name].strip() for name in columns if row[name] is not None} for row in rows]
 
 
 def drop(rows: list[Row], faults: list[str], file: File) -> list[Row]:
+    """The rows without those that have one of `faults`, which are names in `FAULTS`."""
     for fault in faults:
         if fault not in FAULTS:
             raise file.fault(f"drop: unknown fault '{fault}' in the task file; {suggestion(fault, FAULTS)}")
-        kept = [row for row in rows if not FAULTS[fault](row)]
-        if len(kept) < len(rows):
-            log.warning("%s: %d of %d rows left out (%s)", file, len(rows) - len(kept), len(rows), fault)
-        rows = kept
+        remaining = [row for row in rows if not FAULTS[fault](row)]
+        if len(remaining) < len(rows):
+            log.warning("%s: %d of %d rows left out (%s)", file, len(rows) - len(remaining), len(rows), fault)
+        rows = remaining
     return rows
 
 
 def _empty(row: Row) -> bool:
     """A text of the row is blank or missing; those of NULLABLE may be missing."""
-    texts = {key: value for key, value in row.items() if not isinstance(value, (list, int))}
+    texts = {key: value for key, value in row.items() if not isinstance(value, (list, int, float))}
     return any(not value.strip() if value is not None else key not in NULLABLE for key, value in texts.items())
 
 
@@ -106,28 +111,30 @@ def _cut(row: Row) -> bool:
 FAULTS: dict[str, Callable[[Row], bool]] = {"empty": _empty, "unlocated": _unlocated, "cut": _cut}
 
 
-def listed(rows: list[Row], option: dict[str, str], file: File) -> list[Row]:
-    other = file.other(option["path"])
-    lists = other.json()
+def keep_listed(rows: list[Row], option: dict[str, str], file: File) -> list[Row]:
+    """The rows whose id is in the list `option["key"]` of the JSON file `option["path"]`; all of them are there."""
+    list_file = file.sibling(option["path"])
+    lists = list_file.json()
     if not isinstance(lists, dict) or not isinstance(lists.get(option["key"]), list):
-        raise other.fault(f"expected a JSON object with a list '{option['key']}'")
-    wanted = set(lists[option["key"]])
-    kept = [row for row in rows if row["id"] in wanted]
-    if len(kept) != len(wanted):
-        raise file.fault(f"{len(wanted) - len(kept)} of the ids in {other} ({option['key']}) are not in the file")
-    return kept
+        raise list_file.fault(f"expected a JSON object with a list '{option['key']}'")
+    ids = set(lists[option["key"]])
+    remaining = [row for row in rows if row["id"] in ids]
+    if len(remaining) != len(ids):
+        raise file.fault(f"{len(ids) - len(remaining)} of the ids in {list_file} ({option['key']}) are not in the file")
+    return remaining
 
 
-def unshared(rows: list[Row], option: dict[str, Any], file: File) -> list[Row]:
+def drop_shared(rows: list[Row], option: dict[str, Any], file: File) -> list[Row]:
+    """The rows whose field occurs in none of the JSON-lines files `option["paths"]`."""
     field = option["field"]
-    others = {record.get(field) for path in option["paths"] for _, record in file.other(path).json_lines()}
-    kept = [row for row in rows if row[field] not in others]
-    if len(kept) < len(rows):
-        log.warning("%s: %d of %d rows left out (%s in a test set)", file, len(rows) - len(kept), len(rows), field)
-    return kept
+    values = {record.get(field) for path in option["paths"] for _, record in file.sibling(path).json_lines()}
+    remaining = [row for row in rows if row[field] not in values]
+    if len(remaining) < len(rows):
+        log.warning("%s: %d of %d rows left out (%s in a test set)", file, len(rows) - len(remaining), len(rows), field)
+    return remaining
 
 
-def hashed(rows: list[Row], option: dict[str, Any], file: File) -> list[Row]:
+def keep_hashed(rows: list[Row], option: dict[str, Any], file: File) -> list[Row]:
     """Rows whose hash is in [from, to) percent; with `pattern` only its first group counts (a document in an id)."""
 
     def percent(row: Row) -> int:
@@ -142,20 +149,21 @@ def hashed(rows: list[Row], option: dict[str, Any], file: File) -> list[Row]:
     return [row for row in rows if option["from"] <= percent(row) < option["to"]]
 
 
-def paired(rows: list[Row], wanted: bool, file: File) -> list[Row]:
+def join_pairs(rows: list[Row], enabled: bool, file: File) -> list[Row]:
+    """Verses of a chapter two by two, as text and text_pair; the rows as they are where it is not enabled."""
     joined: list[Row] = []
-    for row in rows if wanted else ():
+    for row in rows if enabled else ():
         if joined and joined[-1]["text_pair"] is None and _follows(joined[-1]["id"], row["id"]):
             joined[-1] = {**joined[-1], "text_pair": row["text"]}
         else:
             joined.append(row)
-    return joined if wanted else rows
+    return joined if enabled else rows
 
 
 def _follows(first: str, second: str) -> bool:
     """Is the second verse id (MAT.1.2) right after the first (MAT.1.1) in the same chapter?"""
-    (chapter, _, verse), (other, _, next_verse) = first.rpartition("."), second.rpartition(".")
-    return chapter == other and verse.isdigit() and next_verse.isdigit() and int(next_verse) == int(verse) + 1
+    (chapter, _, verse), (next_chapter, _, next_verse) = first.rpartition("."), second.rpartition(".")
+    return chapter == next_chapter and verse.isdigit() and next_verse.isdigit() and int(next_verse) == int(verse) + 1
 
 
 Step = Callable[[list[Row], Any, File], list[Row]]
@@ -169,10 +177,10 @@ BEFORE_TYPES: dict[str, Step] = {
 """Steps on rows as they were read: `map` may turn numbers into label names, and back."""
 AFTER_TYPES: dict[str, Step] = {
     "drop": drop,
-    "ids": listed,
-    "without": unshared,
-    "hash": hashed,
-    "pair": paired,
+    "ids": keep_listed,
+    "without": drop_shared,
+    "hash": keep_hashed,
+    "pair": join_pairs,
 }
 """Steps that may rely on the columns' types."""
 STEPS = BEFORE_TYPES | AFTER_TYPES
@@ -189,23 +197,31 @@ def nfc(rows: list[Row]) -> list[Row]:
     return [{name: composed(value) for name, value in row.items()} for row in rows]
 
 
+def numbers(rows: list[Row], fmt: str) -> list[Row]:
+    """Values of columns of numbers as such: a table holds them as text, and JSON may write 3 for 3.0."""
+    columns = [name for name, column in load_format(fmt).columns.items() if column == NUMBER]
+
+    def number(value: Any) -> Any:
+        try:
+            return value if value is None or isinstance(value, bool) else float(value)
+        except (TypeError, ValueError):
+            return value  # `check_types` says what is wrong with it
+
+    return [row | {name: number(row.get(name)) for name in columns} for row in rows] if columns else rows
+
+
 def check_types(rows: list[Row], fmt: str, file: File, *, nulls: bool) -> None:
     """Raise UserError for the first value that has not the type of its column.
 
     With `nulls` a missing value passes (a step may yet drop its row); those of NULLABLE always may.
     """
-    columns = [(field.name, pa.types.is_list(field.type), _element(field.type)) for field in SCHEMAS[fmt]]
+    columns = load_format(fmt).columns.items()
     for number, row in enumerate(rows):
-        for name, many, kind in columns:
+        for name, (kind, many) in columns:
             value = row.get(name)
             if value is None and (nulls or name in NULLABLE):
                 continue
             fits = type(value) is list and all(type(item) is kind for item in value) if many else type(value) is kind
             if not fits:
-                wanted = f"{'a list of ' if many else ''}{'text' if kind is str else 'whole numbers'}"
-                raise file.fault(f"row {number} (id {row.get('id')!r}): {name} is {value!r:.80}, not {wanted}")
-
-
-def _element(column: pa.DataType) -> type:
-    """The Python type of a column's values, or of the items of a list column."""
-    return int if pa.int32() in (column, getattr(column, "value_type", None)) else str
+                expected = f"{'a list of ' if many else ''}{_WORDS[kind]}"
+                raise file.fault(f"row {number} (id {row.get('id')!r}): {name} is {value!r:.80}, not {expected}")

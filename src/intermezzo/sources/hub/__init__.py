@@ -24,10 +24,11 @@ from pathlib import Path
 from typing import Any
 
 from intermezzo.core.errors import UserError, suggestion
-from intermezzo.sources.files import read_part, task_file
+from intermezzo.sources.files import read_part
 from intermezzo.sources.hub import address, repository
 from intermezzo.sources.hub.lock import Lock, nested
-from intermezzo.tasks import Task, load_task
+from intermezzo.specs.data import HubData
+from intermezzo.tasks import Task, load_task, task_file
 
 Row = dict[str, Any]
 Part = dict[str, Any]
@@ -36,24 +37,23 @@ HUB_KEYS, URL_KEYS = ("repository", "revision", "files"), ("url", "sha256", "mem
 """The keys of a part that say where its files lie."""
 
 
-def read(spec: dict[str, Any]) -> list[Row]:
-    """All rows of `spec["task"]`, `spec["language"]`, `spec["split"]`, downloaded if they are not here yet.
+def read(spec: HubData) -> list[Row]:
+    """All rows of a task in one language and split, downloaded if they are not here yet.
 
-    `spec["lock"]` is the path of the lock file, `spec["downloads"]` the folder for what comes from a URL; files of
-    the hub lie in its own cache (HF_HOME). What is locked and lies there is read without any request. The parts are
-    those of the task file's section `spec["section"]` (`hub`, or `translated`); `spec["parts"]` is for who watches for
-    changes, as JSON has no whole numbers as keys.
+    Files of the hub lie in its own cache (HF_HOME). What is locked and lies there is read without any request. The
+    parts are those of the task file's section `spec.section` (`hub`, or `translated`); `spec.parts` is for who watches
+    for changes, as JSON has no whole numbers as keys.
 
     Raises one UserError naming the place in the task file and the repository, URL or file for whatever cannot be
     had, is damaged, or is not what was locked; the lock file is then as it was before.
     """
-    task, language, split = load_task(spec["task"]), spec["language"], spec["split"]
-    lock, downloads = Lock(Path(spec["lock"])), Path(spec["downloads"])
-    parts = _parts(task, language, split, spec.get("section", "hub"))
-    named = {(part.get("repository"), _revision(part)) for part in parts}
+    task, language, split = load_task(spec.task), spec.language, spec.split
+    lock, downloads = Lock(Path(spec.lock)), Path(spec.downloads)
+    parts = _parts(task, language, split, spec.section)
+    revisions = {(part.get("repository"), _revision(part)) for part in parts}
     rows: list[Row] = []
     counts: Counter[Key] = Counter()
-    found: dict[str, Any] = {}
+    entries: dict[str, Any] = {}
     for number, part in enumerate(parts):
         section = "hub" if "repository" in part else "url"
         where = f"{task_file(task.name)}: sources.{section}.data.{language}.{split}[{number}]"
@@ -61,20 +61,20 @@ def read(spec: dict[str, Any]) -> list[Row]:
         if section == "hub":
             key: Key = ("repositories", part["repository"], _revision(part))
             files, entry = repository.fetch(part, lock.entry(key), where)
-            others = [(*key[:2], name) for name in lock.entry(key[:2]) if (key[1], name) not in named]
-            lock.check_commit(key, entry["commit"], others, (task.name, language, split), where)
+            old_keys = [(*key[:2], name) for name in lock.entry(key[:2]) if (key[1], name) not in revisions]
+            lock.check_commit(key, entry["commit"], old_keys, (task.name, language, split), where)
         else:
             key = ("urls", part["url"])
             files, entry = address.fetch(part, lock.entry(key), _members(task, part["url"]), downloads, where)
-        found = lock.check(nested(key, entry), found, where)
+        entries = lock.check(nested(key, entry), entries, where)
         options = {name: value for name, value in part.items() if name not in (*HUB_KEYS, *URL_KEYS)}
         part_rows = read_part(task, ({"reader": "parquet"} if section == "hub" else {}) | options, files, where)
         counts[key] += len(part_rows)
         rows += part_rows
     for key, count in counts.items():
         new = nested((*key, "rows", task.name, language, split), count)
-        found = lock.check(new, found, f"{task_file(task.name)}: {language}.{split}")
-    lock.record(found)
+        entries = lock.check(new, entries, f"{task_file(task.name)}: {language}.{split}")
+    lock.record(entries)
     return rows
 
 
@@ -87,11 +87,11 @@ def _parts(task: Task, language: str, split: str, section: str) -> list[Part]:
     if not data:
         raise UserError(f"task '{task.name}' has no data in source 'hub'; use another source or another task")
     if language not in data:
-        known = suggestion(language, data)
-        raise UserError(f"task '{task.name}' has nothing to download for language '{language}'; {known}")
+        hint = suggestion(language, data)
+        raise UserError(f"task '{task.name}' has nothing to download for language '{language}'; {hint}")
     if split not in data[language]:
-        known = f"of language '{language}'; {suggestion(split, data[language])}"
-        raise UserError(f"task '{task.name}' has nothing to download for split '{split}' {known}")
+        hint = f"of language '{language}'; {suggestion(split, data[language])}"
+        raise UserError(f"task '{task.name}' has nothing to download for split '{split}' {hint}")
     return data[language][split]
 
 
@@ -104,10 +104,10 @@ def _members(task: Task, url: str) -> set[str]:
 def _check_keys(part: Part, where: str) -> None:
     if ("repository" in part) == ("url" in part):
         raise UserError(f"{where}: a part needs either 'repository' (on the hub) or 'url'; found {', '.join(part)}")
-    known, other = (HUB_KEYS, URL_KEYS) if "repository" in part else (URL_KEYS, HUB_KEYS)
-    if strange := [key for key in other if key in part]:
-        raise UserError(f"{where}: '{strange[0]}' does not go with '{known[0]}'; allowed: {', '.join(known)}")
-    for key in known:
+    allowed, foreign = (HUB_KEYS, URL_KEYS) if "repository" in part else (URL_KEYS, HUB_KEYS)
+    if strange := [key for key in foreign if key in part]:
+        raise UserError(f"{where}: '{strange[0]}' does not go with '{allowed[0]}'; allowed: {', '.join(allowed)}")
+    for key in allowed:
         value = part.get(key)
         if not isinstance(value, str) and not (value is None and key in ("revision", "sha256", "member")):
             raise UserError(f"{where}: {key} is {value!r}, expected text")

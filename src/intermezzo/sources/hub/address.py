@@ -18,7 +18,7 @@ from intermezzo.core.artifacts import digest, sha256
 from intermezzo.core.errors import UserError
 from intermezzo.sources.files.reading import File
 from intermezzo.sources.hub import archives
-from intermezzo.sources.hub.transfer import Wanted, download
+from intermezzo.sources.hub.transfer import Checksum, download
 
 SCHEMES = ("https", "http", "file")
 
@@ -45,27 +45,31 @@ def fetch(
     """
     url, member = part["url"], part.get("member")
     origin = f"{where}: {url}"
-    wanted = _wanted(part, locked, origin)
+    expected = _expected(part, locked, origin)
     target = downloads / digest(url) / _name(url)
     try:
         downloads.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(f"data.downloads: no folder can be made at '{downloads}' ({error}); name another") from None
     with FileLock(downloads / f"{target.parent.name}.lock"):  # who needs the same archive waits, and finds it here
-        found = sha256(target) if target.is_file() else None
-        if found and wanted.sha256 not in (None, found):
-            print(f"{target}: sha256 is {found}, but {wanted.by} says {wanted.sha256}", file=sys.stderr)
-            found = None
-        found = found or download(url, target, wanted, origin)
+        checksum = sha256(target) if target.is_file() else None
+        if checksum and expected.sha256 not in (None, checksum):
+            print(f"{target}: sha256 is {checksum}, but {expected.by} says {expected.sha256}", file=sys.stderr)
+            checksum = None
+        checksum = checksum or download(url, target, expected, origin)
         try:
-            files = _unpacked(target, found, member, members, origin) if member else [_plain(target, found, origin)]
+            files = (
+                _unpack(target, checksum, member, members, origin)
+                if member
+                else [_single_file(target, checksum, origin)]
+            )
         except archives.Damaged:
             target.unlink()
             raise
-        return files, {"bytes": target.stat().st_size, "sha256": found}
+        return files, {"bytes": target.stat().st_size, "sha256": checksum}
 
 
-def _wanted(part: dict[str, Any], locked: dict[str, Any], origin: str) -> Wanted:
+def _expected(part: dict[str, Any], locked: dict[str, Any], origin: str) -> Checksum:
     """The checksum that the download must have, and who says so."""
     ours, entry = part.get("sha256"), f"'urls > {part['url']}'"
     if locked and ours not in (None, locked["sha256"]):
@@ -74,8 +78,8 @@ def _wanted(part: dict[str, Any], locked: dict[str, Any], origin: str) -> Wanted
             f" file, or delete {entry} from the lock file to accept the new one"
         )
     if locked and ours is None:
-        return Wanted(locked["sha256"], "the lock file", f"delete {entry} from the lock file")
-    return Wanted(ours, "the task file", "change sha256 in the task file")
+        return Checksum(locked["sha256"], "the lock file", f"delete {entry} from the lock file")
+    return Checksum(ours, "the task file", "change sha256 in the task file")
 
 
 def _name(url: str) -> str:
@@ -83,7 +87,7 @@ def _name(url: str) -> str:
     return re.sub(r"[^\w.+-]", "_", name).lstrip(".") or "download"
 
 
-def _unpacked(archive: Path, checksum: str, member: str, members: set[str], origin: str) -> list[File]:
+def _unpack(archive: Path, checksum: str, member: str, members: set[str], origin: str) -> list[File]:
     """The members that match `member`; those of the other patterns are unpacked with them."""
     folders = {pattern: archive.parent / digest([checksum, pattern]) for pattern in {member} | members}
     folder = folders[member]
@@ -98,7 +102,7 @@ def _unpacked(archive: Path, checksum: str, member: str, members: set[str], orig
     return [File(folder, name) for name in names]
 
 
-def _plain(download: Path, checksum: str, origin: str) -> File:
+def _single_file(download: Path, checksum: str, origin: str) -> File:
     """The download itself, or what is in it if it is compressed."""
     if archives.is_archive(download):
         raise UserError(f"{origin}: an archive: name the files that are meant with `member` in the task file")

@@ -50,20 +50,20 @@ def is_archive(path: Path) -> bool:
     return start == b"PK\x03\x04" or zipfile.is_zipfile(path) or _is_tar(path)
 
 
-def unpack(archive: Path, wanted: dict[str, Path], origin: str) -> list[str]:
-    """Unpack the members that match each pattern of `wanted` into its folder, which comes into being whole.
+def unpack(archive: Path, folders_by_pattern: dict[str, Path], origin: str) -> list[str]:
+    """Unpack the members that match each pattern of `folders_by_pattern` into its folder, which comes into being whole.
 
     Returns the names of all files of the archive; a pattern that matches none makes no folder. Raises UserError
     (Damaged) naming `origin` for an archive that is cut off or broken, one with a member that lies or points outside,
     and for a wanted member that is not a plain file; nothing is left behind then.
     """
     names = []
-    with _folders(archive, list(wanted.values())) as temporary, _explained(origin):
+    with _folders(archive, list(folders_by_pattern.values())) as temporary, _user_errors(origin):
         for member in _members(archive):
             _check(member, origin)
             if member.kind == "file":
                 names.append(member.name)
-            for pattern, folder in wanted.items():
+            for pattern, folder in folders_by_pattern.items():
                 if member.kind != "folder" and matching([member.name], pattern):
                     _write(member, temporary[folder] / posixpath.normpath(member.name), origin)
     return names
@@ -75,7 +75,7 @@ def expand(path: Path, folder: Path, name: str, origin: str) -> bool:
         start = handle.read(8)
     opener = next((function for magic, function in COMPRESSED.items() if start.startswith(magic)), None)
     if opener:
-        with _folders(path, [folder]) as temporary, _explained(origin):
+        with _folders(path, [folder]) as temporary, _user_errors(origin):
             _write(Member(name, "file", lambda: opener(path)), temporary[folder] / name, origin)
     return opener is not None
 
@@ -142,7 +142,7 @@ def _is_tar(path: Path) -> bool:
 
 
 @contextmanager
-def _explained(origin: str) -> Iterator[None]:
+def _user_errors(origin: str) -> Iterator[None]:
     """Turn what the libraries say of broken archives into one message; a full disk is not the archive's fault."""
     try:
         yield

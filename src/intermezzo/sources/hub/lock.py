@@ -80,41 +80,43 @@ class Lock:
             value = value.get(name, {})
         return value
 
-    def check(self, new: dict[str, Any], found: dict[str, Any], where: str) -> dict[str, Any]:
-        """`found` with `new` added; stops where `new` is something else than what is locked or was found before."""
+    def check(self, new: dict[str, Any], entries: dict[str, Any], where: str) -> dict[str, Any]:
+        """`entries` with `new` added; stops where `new` is something else than what is locked or was found before."""
         _merge(self.locked, new, self.path, where)
-        return _merge(found, new, self.path, where)
+        return _merge(entries, new, self.path, where)
 
     def check_commit(
         self,
         key: tuple[str, ...],
         commit: str,
-        others: list[tuple[str, ...]],
+        old_keys: list[tuple[str, ...]],
         data_set: tuple[str, str, str],
         where: str,
     ) -> None:
         """Stop where a data set (task, language, split) was made of another commit before its task file was changed.
 
-        `key` is that of the repository and revision it is made of now, `others` are those that it names no more.
+        `key` is that of the repository and revision it is made of now, `old_keys` are those that it names no more.
         """
         task, language, split = data_set
-        for other in others:
-            entry = self.entry(other)
+        for old_key in old_keys:
+            entry = self.entry(old_key)
             if split in entry.get("rows", {}).get(task, {}).get(language, {}) and entry["commit"] != commit:
                 raise UserError(
                     f"{where}: revision {key[-1]} of {key[1]} is commit {commit}, but {self.path} has commit"
-                    f" {entry['commit']} (revision {other[-1]}) for this data; name that revision in the task file, or"
-                    f" delete '{' > '.join((*other, 'rows', task))}' from {self.path} to accept the new one"
+                    f" {entry['commit']} (revision {old_key[-1]}) for this data; name that revision in the task file,"
+                    f" or delete '{' > '.join((*old_key, 'rows', task))}' from {self.path} to accept the new one"
                 )
 
-    def record(self, found: dict[str, Any]) -> None:
+    def record(self, entries: dict[str, Any]) -> None:
         """Add what is new to the file. Other processes do the same at the same time."""
-        if _merge(self.locked, found, self.path, "") == self.locked:
+        if _merge(self.locked, entries, self.path, "") == self.locked:
             return
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             with FileLock(self.path.with_name(f".{self.path.name}.lock")):
-                self.locked = _merge(self._read(), found, self.path, "another process has locked this in the meantime")
+                self.locked = _merge(
+                    self._read(), entries, self.path, "another process has locked this in the meantime"
+                )
                 body = yaml.safe_dump(
                     self.locked, sort_keys=True, default_flow_style=None, allow_unicode=True, width=1000
                 )

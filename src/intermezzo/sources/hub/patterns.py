@@ -16,17 +16,18 @@ def matching(names: Iterable[str], pattern: str) -> list[str]:
     >>> matching(["a/en.txt", "a/fr.txt", "a/b/en.txt", "en.txt"], "**/en.txt")
     ['a/b/en.txt', 'a/en.txt', 'en.txt']
     """
-    wanted = pattern.split("/")
-    return sorted(name for name in names if _match(name.split("/"), wanted))
+    components = pattern.split("/")
+    return sorted(name for name in names if _match(name.split("/"), components))
 
 
 def is_pattern(text: str) -> bool:
+    """Whether the text has signs that stand for others."""
     return any(sign in text for sign in "*?[")
 
 
-def _match(names: Sequence[str], wanted: Sequence[str]) -> bool:
-    if not wanted:
+def _match(names: Sequence[str], components: Sequence[str]) -> bool:
+    if not components:
         return not names
-    if wanted[0] == "**":
-        return _match(names, wanted[1:]) or (bool(names) and _match(names[1:], wanted))
-    return bool(names) and fnmatchcase(names[0], wanted[0]) and _match(names[1:], wanted[1:])
+    if components[0] == "**":
+        return _match(names, components[1:]) or (bool(names) and _match(names[1:], components))
+    return bool(names) and fnmatchcase(names[0], components[0]) and _match(names[1:], components[1:])

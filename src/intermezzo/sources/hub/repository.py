@@ -8,12 +8,14 @@ gives. What is locked and cached needs no request.
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from intermezzo.core.artifacts import sha256
 from intermezzo.core.errors import UserError
@@ -38,8 +40,8 @@ def fetch(part: dict[str, Any], locked: dict[str, Any], where: str) -> tuple[lis
 
     repository, pattern = part["repository"], part["files"]
     revision = part.get("revision") or "main"
-    endpoint = os.environ.get("HF_ENDPOINT") or None  # huggingface_hub has read it when it was imported: too early
-    with _explained(repository, revision, locked, where):
+    endpoint = _endpoint()
+    with _user_errors(repository, revision, locked, where):
         hub = HfApi(endpoint=endpoint)
         commit = locked.get("commit") or _commit(hub, repository, revision)
         origin = f"{where}: {repository}, commit {commit}"
@@ -77,28 +79,28 @@ def _locked_names(locked: dict[str, Any], pattern: str) -> list[str]:
     return names if complete else []
 
 
-def _compare_listed(path: Path, found: dict[str, Any], listed: RepoFile | None, origin: str) -> None:
+def _compare_listed(path: Path, actual: dict[str, Any], listed: RepoFile | None, origin: str) -> None:
     """Stop if a file is not what the hub's list says, and take it out of the cache: its way here damaged it."""
     if listed is None:
         return
     if listed.lfs:
-        kind, wanted, given = "SHA-256", listed.lfs.sha256, found["sha256"]
+        kind, expected, digest = "SHA-256", listed.lfs.sha256, actual["sha256"]
     else:  # small files lie in git itself, which names them by SHA-1 over a header and the content
         content = path.read_bytes()
-        kind, wanted = "git's SHA-1", listed.blob_id
-        given = hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()
-    if (listed.size, wanted) != (found["bytes"], given):
+        kind, expected = "git's SHA-1", listed.blob_id
+        digest = hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()
+    if (listed.size, expected) != (actual["bytes"], digest):
         path.resolve().unlink()
         path.unlink(missing_ok=True)
         raise UserError(
-            f"{origin}: damaged on its way: {found['bytes']} bytes, {kind} {given}; the hub says {listed.size} bytes,"
-            f" {wanted}; nothing was kept, run again"
+            f"{origin}: damaged on its way: {actual['bytes']} bytes, {kind} {digest}; the hub says {listed.size} bytes,"
+            f" {expected}; nothing was kept, run again"
         )
 
 
-def _compare_locked(path: Path, found: dict[str, Any], locked: dict[str, Any] | None, origin: str, entry: str) -> None:
-    if locked not in (None, found):
-        ours, theirs = (f"sha256 {file['sha256']} ({file['bytes']} bytes)" for file in (locked, found))
+def _compare_locked(path: Path, actual: dict[str, Any], locked: dict[str, Any] | None, origin: str, entry: str) -> None:
+    if locked not in (None, actual):
+        ours, theirs = (f"sha256 {file['sha256']} ({file['bytes']} bytes)" for file in (locked, actual))
         raise UserError(
             f"{origin} has {theirs}, but the lock file says {ours}; if {path.resolve()} is damaged, delete it and run"
             f" again; to accept it, delete '{entry}' from the lock file"
@@ -115,11 +117,11 @@ def _nothing(repository: str, pattern: str, names: list[str]) -> str:
 
 
 @contextmanager
-def _explained(repository: str, revision: str, locked: dict[str, Any], where: str) -> Iterator[None]:
+def _user_errors(repository: str, revision: str, locked: dict[str, Any], where: str) -> Iterator[None]:
     """Turn whatever the hub's client raises into one message."""
     from huggingface_hub import errors
 
-    at = f"{where}: {repository}, revision {revision}"
+    place = f"{where}: {repository}, revision {revision}"
     page = f"https://huggingface.co/datasets/{repository}"
     login = "log in (`hf auth login`, or the environment variable HF_TOKEN)"
     try:
@@ -127,25 +129,51 @@ def _explained(repository: str, revision: str, locked: dict[str, Any], where: st
     except UserError:
         raise
     except errors.GatedRepoError:
-        raise UserError(f"{at}: access is granted on request only; accept its terms at {page} and {login}") from None
+        raise UserError(f"{place}: access is granted on request only; accept its terms at {page} and {login}") from None
     except errors.RepositoryNotFoundError:
         raise UserError(
-            f"{at}: there is no such dataset repository on the hub, or it is private; correct `repository` in the task"
-            f" file, or {login}"
+            f"{place}: there is no such dataset repository on the hub, or it is private; correct `repository` in the"
+            f" task file, or {login}"
         ) from None
     except errors.RevisionNotFoundError:
         if "commit" in locked:
             raise UserError(
-                f"{at}: the hub does not have the locked commit {locked['commit']} any more; find a copy of it, or"
+                f"{place}: the hub does not have the locked commit {locked['commit']} any more; find a copy of it, or"
                 f" delete 'repositories > {repository} > {revision}' from the lock file to accept what is there now"
             ) from None
-        raise UserError(f"{at}: the repository has no such revision; see {page}/tree/main for those it has") from None
-    except Exception as error:  # of the HTTP client, which is another one in each version of huggingface_hub
+        raise UserError(
+            f"{place}: the repository has no such revision; see {page}/tree/main for those it has"
+        ) from None
+    except _failures() as error:
         reason = _reason(error)
         raise UserError(
-            f"{at}: cannot be downloaded ({reason}); check the network, HF_ENDPOINT and HF_HUB_OFFLINE, or run"
+            f"{place}: cannot be downloaded ({reason}); check the network, HF_ENDPOINT and HF_HUB_OFFLINE, or run"
             " `prepare` where there is a network: what is locked and in the cache (HF_HOME) is used without one"
         ) from None
+
+
+def _failures() -> tuple[type[Exception], ...]:
+    """What huggingface_hub raises when a download fails for a reason outside this program.
+
+    Its HTTP client differs between versions (requests, httpx, httpx2), but `errors` always has the client's HTTPError.
+    JSONDecodeError: the reply is that of a proxy or a login page. RuntimeError: of hf_xet, which transfers large files.
+    """
+    from huggingface_hub import errors
+
+    names = ("HTTPError", "EntryNotFoundError", "HFValidationError", "RevisionResolutionError", "XetDownloadError")
+    types = (getattr(errors, name) for name in names if hasattr(errors, name))
+    return OSError, RuntimeError, json.JSONDecodeError, *types
+
+
+def _endpoint() -> str | None:
+    """HF_ENDPOINT as it is now: huggingface_hub has read it when it was imported, which may be too early."""
+    endpoint = os.environ.get("HF_ENDPOINT") or None
+    try:
+        if endpoint and (urlsplit(endpoint).scheme not in ("http", "https") or urlsplit(endpoint).port == 0):
+            raise ValueError("expected an address that begins with https:// or http://")
+    except ValueError as error:
+        raise UserError(f"environment variable HF_ENDPOINT: '{endpoint}' is no address ({error})") from None
+    return endpoint
 
 
 def _reason(error: BaseException) -> str:

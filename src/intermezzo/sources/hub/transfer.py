@@ -28,7 +28,7 @@ _BY_HAND = "download it by hand and name the copy in the task file (`url: file:/
 
 
 @dataclass(frozen=True)
-class Wanted:
+class Checksum:
     """The SHA-256 that a download must have (None: any), `by` whom, and how to `accept` another one."""
 
     sha256: str | None
@@ -36,7 +36,7 @@ class Wanted:
     accept: str
 
 
-def download(url: str, target: Path, wanted: Wanted, origin: str) -> str:
+def download(url: str, target: Path, expected: Checksum, origin: str) -> str:
     """Download `url` to `target` and return its SHA-256.
 
     Raises UserError, beginning with `origin`, for an address that cannot be reached or refuses, and for what is cut
@@ -50,11 +50,11 @@ def download(url: str, target: Path, wanted: Wanted, origin: str) -> str:
     try:
         kind = _transfer(url, part, version, origin)
         complete = True
-        found = sha256(part)
-        if found != wanted.sha256:
-            _check(part, kind, found, wanted, origin)
+        checksum = sha256(part)
+        if checksum != expected.sha256:
+            _check(part, kind, checksum, expected, origin)
         part.replace(target)
-        return found
+        return checksum
     finally:
         if complete or not version.exists():
             part.unlink(missing_ok=True)
@@ -66,60 +66,60 @@ def download(url: str, target: Path, wanted: Wanted, origin: str) -> str:
 def _transfer(url: str, part: Path, version: Path, origin: str) -> str:
     """Fill `part` until it is complete; returns the type of its content."""
     for _ in range(ATTEMPTS):
-        expected, kind = _take_up(url, part, version, origin)
+        total, kind = _resume(url, part, version, origin)
         size = part.stat().st_size
-        if expected is None or size >= expected:
+        if total is None or size >= total:
             return kind
-    raise UserError(f"{origin}: cut off after {size} of {expected} bytes; run again to get the rest")
+    raise UserError(f"{origin}: cut off after {size} of {total} bytes; run again to get the rest")
 
 
-def _take_up(url: str, part: Path, version: Path, origin: str) -> tuple[int | None, str]:
+def _resume(url: str, part: Path, version: Path, origin: str) -> tuple[int | None, str]:
     """Ask once for what is missing of `part`: the bytes there should be in the end (None: unknown), type of content."""
     start = part.stat().st_size if part.exists() and version.exists() else 0
     headers = {"User-Agent": f"intermezzo/{__version__}"}
     if start:  # the rest, if it is of the version that we have begun with; else everything
         headers |= {"Range": f"bytes={start}-", "If-Range": version.read_text(encoding="utf-8")}
-    expected = None
+    total = None
     try:
         with urlopen(Request(url, headers=headers), timeout=TIMEOUT) as response:
-            sent: Message = response.headers
-            resumed = response.status == 206 and sent.get("Content-Range", "").startswith(f"bytes {start}-")
+            reply: Message = response.headers
+            resumed = response.status == 206 and reply.get("Content-Range", "").startswith(f"bytes {start}-")
             if not resumed:
                 start = 0
-                _remember(version, sent)
-            if sent.get("Content-Length", "").isdigit():
-                expected = start + int(sent["Content-Length"])
+                _write_version(version, reply)
+            if reply.get("Content-Length", "").isdigit():
+                total = start + int(reply["Content-Length"])
             with open(part, "ab" if resumed else "wb") as out:
                 while block := response.read(1 << 20):
                     out.write(block)
     except HTTPError as error:
         if error.code == 416 and start:  # what we have is longer than the file: it is another one
             version.unlink()
-            return _take_up(url, part, version, origin)
+            return _resume(url, part, version, origin)
         raise UserError(f"{origin}: {_refusal(error.code)}") from None
     except (OSError, http.client.HTTPException, ValueError) as error:
         if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT):
             raise UserError(f"{part}: cannot be written ({error}); make room, and run again to get the rest") from None
-        if expected is None:
+        if total is None:
             reason = getattr(error, "reason", error)
             raise UserError(
                 f"{origin}: cannot be reached ({type(reason).__name__}: {reason}); check the network and the address,"
                 " or run `prepare` where there is a network: what is complete in data.downloads is used without one"
             ) from None
-    return expected, sent.get_content_type()
+    return total, reply.get_content_type()
 
 
-def _remember(version: Path, sent: Message) -> None:
+def _write_version(version: Path, reply: Message) -> None:
     """Keep the name of the version that is being sent: its ETag, or its date (weak ETags are not for this)."""
-    tag = sent.get("ETag", "")
-    name = tag if tag.startswith('"') else sent.get("Last-Modified", "")
+    tag = reply.get("ETag", "")
+    name = tag if tag.startswith('"') else reply.get("Last-Modified", "")
     if name:
         version.write_text(name, encoding="utf-8")
     else:
         version.unlink(missing_ok=True)
 
 
-def _check(part: Path, kind: str, found: str, wanted: Wanted, origin: str) -> None:
+def _check(part: Path, kind: str, checksum: str, expected: Checksum, origin: str) -> None:
     with open(part, "rb") as handle:
         start = handle.read(1024).lstrip().lower()
     if not start:
@@ -129,10 +129,10 @@ def _check(part: Path, kind: str, found: str, wanted: Wanted, origin: str) -> No
             f"{origin}: a web page (HTML) instead of a file; nothing was kept; the file has moved, or wants a login or"
             f" a click: correct `url` in the task file, or {_BY_HAND}"
         )
-    if wanted.sha256 is not None:
+    if expected.sha256 is not None:
         raise UserError(
-            f"{origin}: sha256 is {found}, but {wanted.by} says {wanted.sha256}; nothing was kept; if the new file is"
-            f" right, {wanted.accept}"
+            f"{origin}: sha256 is {checksum}, but {expected.by} says {expected.sha256}; nothing was kept; if the new"
+            f" file is right, {expected.accept}"
         )
 
 

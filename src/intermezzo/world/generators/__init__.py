@@ -31,7 +31,7 @@ from intermezzo.world.generators import (
     texts,
     unanswerable,
 )
-from intermezzo.world.generators.base import Generator, Wanted
+from intermezzo.world.generators.base import Generator, SetRequest
 
 LABELLED: dict[str, int | None] = {"train": 6000, "dev": 400, "test": 400}
 RANKED: dict[str, int | None] = {**LABELLED, "candidates": LABELLED["test"]}
@@ -64,4 +64,4 @@ GENERATORS: dict[str, Generator] = {
     "parallel": Generator(retrieval.draw, retrieval.row, {"train": None, "dev": 400, "test": 400}),
 }
 
-__all__ = ["GENERATORS", "Generator", "Wanted"]
+__all__ = ["GENERATORS", "Generator", "SetRequest"]

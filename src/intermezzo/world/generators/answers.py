@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from intermezzo.world.generators.base import PATIENCE, Row, Say, Wanted
+from intermezzo.world.generators.base import PATIENCE, Row, Say, SetRequest
 from intermezzo.world.grammar import text_of
 from intermezzo.world.inventory import load_inventory
 from intermezzo.world.scenes import Question, Sampler, Scene
@@ -22,6 +22,8 @@ QUESTIONS = 3
 
 @dataclass(frozen=True, slots=True)
 class Passage:
+    """Three events; `number` counts the passages of a split."""
+
     split: str
     number: int
     events: tuple[Scene, ...]
@@ -29,51 +31,54 @@ class Passage:
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """What fills `asked` in that event of the passage?"""
+    """What fills `slot` in that event of the passage?"""
 
     passage: Passage
     event: int
-    asked: str
+    slot: str
 
 
 def draw(sampler: Sampler) -> Iterator[Query]:
     """Three different questions to each passage; ends when the split's questions are used up."""
     rng, number = sampler.rng, 0
-    taken: set[tuple[str, ...]] = set()
+    earlier_questions: set[tuple[str, ...]] = set()
     while True:
         adjunct = rng.choice(("place", "time"))
         events: list[Scene] = []
         while len(events) < SENTENCES:
-            event = _event(sampler, adjunct, events, taken)
+            event = _event(sampler, adjunct, events, earlier_questions)
             if event is None:
                 return
             events.append(event)
         if sampler.split != "train":
-            taken.update(says for event in events for says in _questions(sampler, event))
+            earlier_questions.update(question for event in events for question in _questions(sampler, event))
         passage = Passage(sampler.split, number, tuple(events))
         number += 1
-        questions = [(event, asked) for event in range(SENTENCES) for asked in ("subject", "object", adjunct)]
-        for event, asked in rng.sample(questions, QUESTIONS):
-            yield Query(passage, event, asked)
+        questions = [(event, slot) for event in range(SENTENCES) for slot in ("subject", "object", adjunct)]
+        for event, slot in rng.sample(questions, QUESTIONS):
+            yield Query(passage, event, slot)
 
 
-def _event(sampler: Sampler, adjunct: str, others: list[Scene], taken: set[tuple[str, ...]]) -> Scene | None:
+def _event(
+    sampler: Sampler, adjunct: str, events: list[Scene], earlier_questions: set[tuple[str, ...]]
+) -> Scene | None:
     """An event that shares nothing but the kind of its adjunct with the others; None where there seems to be none."""
     inventory = sampler.inventory
     slots = ("subject", "verb", "object", adjunct)
 
     def fillers(scene: Scene) -> set[str]:
-        return {inventory.base.get(getattr(scene, slot), getattr(scene, slot)) for slot in slots}
+        return {inventory.base.get(getattr(scene, name), getattr(scene, name)) for name in slots}
 
-    used = set().union(*map(fillers, others))
+    fillers_in_use = set().union(*map(fillers, events))
     for _ in range(PATIENCE):
         scene = sampler.scene((adjunct, "object_adjective"))
         if inventory.is_hypernym(scene.subject) or inventory.is_hypernym(scene.object):
             continue  # "who feeds the animal?" has an answer wherever somebody feeds a dog
         if sampler.open(scene, "subject_adjective"):
             scene = sampler.add(scene, ("subject_adjective",))
-        says = _questions(sampler, scene)
-        if taken.isdisjoint(says) and used.isdisjoint(fillers(scene)) and all(_owns(sampler, each) for each in says):
+        questions = _questions(sampler, scene)
+        is_new = earlier_questions.isdisjoint(questions) and fillers_in_use.isdisjoint(fillers(scene))
+        if is_new and all(_owns(sampler, question) for question in questions):
             return replace(scene, front=sampler.rng.random() < 0.3)
     return None
 
@@ -87,9 +92,9 @@ def _questions(sampler: Sampler, scene: Scene) -> tuple[tuple[str, ...], tuple[s
     return ("who", verb, adjective, object_), ("what", its_adjective, subject, verb)
 
 
-def _owns(sampler: Sampler, says: tuple[str, ...]) -> bool:
+def _owns(sampler: Sampler, question: tuple[str, ...]) -> bool:
     """Development and test data share a pool of candidates, so questions are dealt out to the two."""
-    return sampler.split == "train" or (share(sampler.seed, "question", *says) < 0.5) == (sampler.split == "dev")
+    return sampler.split == "train" or (share(sampler.seed, "question", *question) < 0.5) == (sampler.split == "dev")
 
 
 def row(query: Query, say: Say, _: Say) -> Row:
@@ -97,18 +102,18 @@ def row(query: Query, say: Say, _: Say) -> Row:
     passage = query.passage
     train = passage.split == "train"
     return {
-        "text": text_of(say(Question(passage.events[query.event], query.asked))),
+        "text": text_of(say(Question(passage.events[query.event], query.slot))),
         "text_pair": _texts(passage, say)[query.event] if train else None,
         "relevant": [] if train else [_id(code, passage, query.event) for code in load_inventory().languages],
     }
 
 
-def candidates(wanted: Wanted) -> list[Row]:
-    """All sentences, in one language, of the passages of the first `wanted.size` rows of dev and of test."""
-    say = wanted.speakers[wanted.language]
+def candidates(request: SetRequest) -> list[Row]:
+    """All sentences, in one language, of the passages of the first `request.size` rows of dev and of test."""
+    say = request.speakers[request.language]
     return [
-        {"id": _id(wanted.language, passage, number), "text": text, "text_pair": None, "relevant": []}
-        for passage in dict.fromkeys(query.passage for query in wanted.queries(wanted.size))
+        {"id": _id(request.language, passage, number), "text": text, "text_pair": None, "relevant": []}
+        for passage in dict.fromkeys(query.passage for query in request.queries(request.size))
         for number, text in enumerate(_texts(passage, say))
     ]
 

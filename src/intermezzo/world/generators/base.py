@@ -18,7 +18,7 @@ PATIENCE = 2_000
 
 
 @dataclass(frozen=True)
-class Wanted:
+class SetRequest:
     """Rows that refer to each other and are therefore made together: what is asked for, and what to make it from."""
 
     language: str
@@ -46,5 +46,5 @@ class Generator:
     """Split -> number of rows when none is asked for (None: by the language's documents). No other split exists."""
     parallel: tuple[str, ...] = ("dev", "test")
     """Splits that say the same in every language."""
-    sets: dict[str, Callable[[Wanted], list[Row]]] = field(default_factory=dict)
+    sets: dict[str, Callable[[SetRequest], list[Row]]] = field(default_factory=dict)
     """Splits whose rows are made together, ids included, instead of one by one."""

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 
-from intermezzo.world.generators.base import PATIENCE, Row, Say, Wanted
+from intermezzo.world.generators.base import PATIENCE, Row, Say, SetRequest
 from intermezzo.world.generators.texts import restated
 from intermezzo.world.grammar import text_of
 from intermezzo.world.scenes import Sampler, Scene
@@ -23,6 +23,8 @@ FACTS = 2
 
 @dataclass(frozen=True, slots=True)
 class Entity:
+    """Somebody or something with a name that others share. `language`: the one that describes it."""
+
     split: str
     number: int
     language: str
@@ -30,6 +32,7 @@ class Entity:
 
     @property
     def id(self) -> str:
+        """Its id among the candidates."""
         return f"entity:{self.split}:{self.number}"
 
 
@@ -46,14 +49,14 @@ class Mention:
 def draw(sampler: Sampler) -> Iterator[Mention]:
     """One mention of each entity, those of a name in a row; ends when the split's names are used up."""
     rng, languages = sampler.rng, tuple(sampler.inventory.languages)
-    taken: set[str] = set()
+    names_in_use: set[str] = set()
     while True:
         names = (sampler.name() + (sampler.name() if rng.random() < 0.3 else "") for _ in range(PATIENCE))
-        name = next((name for name in names if name not in taken), None)
+        name = next((name for name in names if name not in names_in_use), None)
         if name is None:
             return
-        first = NAMESAKES * len(taken)
-        taken.add(name)
+        first = NAMESAKES * len(names_in_use)
+        names_in_use.add(name)
         facts = _facts(sampler, name)
         namesakes = tuple(
             Entity(sampler.split, number, languages[number % len(languages)], tuple(islice(facts, FACTS)))
@@ -81,9 +84,9 @@ def _facts(sampler: Sampler, name: str) -> Iterator[Scene]:
 def row(mention: Mention, say: Say, _: Say) -> Row:
     """The query is the name as it is said, a colon, and the sentence with the name in braces."""
     tokens = say(mention.scene)
-    heads = [at for at, token in enumerate(tokens) if token.slot == mention.slot]
-    before, name, after = tokens[: heads[0]], tokens[heads[0] : heads[-1] + 1], tokens[heads[-1] + 1 :]
-    marked = " ".join(filter(None, (text_of(before), "{", text_of(name), "}", text_of(after))))
+    heads = [position for position, token in enumerate(tokens) if token.slot == mention.slot]
+    prefix, name, suffix = tokens[: heads[0]], tokens[heads[0] : heads[-1] + 1], tokens[heads[-1] + 1 :]
+    marked = " ".join(filter(None, (text_of(prefix), "{", text_of(name), "}", text_of(suffix))))
     train = mention.entity.split == "train"
     return {
         "text": f"{text_of(name)}: {marked}",
@@ -92,17 +95,17 @@ def row(mention: Mention, say: Say, _: Say) -> Row:
     }
 
 
-def candidates(wanted: Wanted) -> list[Row]:
-    """Entities described in this language, out of those whose names the first `wanted.size` rows of dev and test have.
+def candidates(request: SetRequest) -> list[Row]:
+    """Entities described in this language, out of those whose names the first `request.size` rows of dev and test have.
 
     There are always enough of them for one in each language.
     """
-    size = max(wanted.size, len(wanted.speakers) + NAMESAKES)
-    say = wanted.speakers[wanted.language]
+    size = max(request.size, len(request.speakers) + NAMESAKES)
+    say = request.speakers[request.language]
     return [
         {"id": entity.id, "text": _description(entity, say), "text_pair": None, "relevant": []}
-        for entity in dict.fromkeys(entity for mention in wanted.queries(size) for entity in mention.namesakes)
-        if entity.language == wanted.language
+        for entity in dict.fromkeys(entity for mention in request.queries(size) for entity in mention.namesakes)
+        if entity.language == request.language
     ]
 
 

@@ -12,7 +12,7 @@ from dataclasses import astuple
 from itertools import islice
 
 from intermezzo.core.errors import UserError
-from intermezzo.world.generators.base import Row, Wanted
+from intermezzo.world.generators.base import Row, SetRequest
 from intermezzo.world.grammar import text_of
 from intermezzo.world.inventory import load_inventory
 from intermezzo.world.scenes import Scene
@@ -21,30 +21,30 @@ ENGLISH = "en"
 LEAST = 4
 
 
-def rows(wanted: Wanted) -> list[Row]:
-    """`wanted.size` rows, the foreign side first; of an odd number it has one more.
+def rows(request: SetRequest) -> list[Row]:
+    """`request.size` rows, the foreign side first; of an odd number it has one more.
 
     Raises UserError for English, which is the other side of every pair, and for fewer rows than have a pair.
     """
-    if wanted.language == ENGLISH:
+    if request.language == ENGLISH:
         raise UserError(
             f"mining: no rows in language '{ENGLISH}', which is the other side of every language's file; "
             "leave it out of the languages of this task"
         )
-    if wanted.size < LEAST:
-        raise UserError(f"rows: {wanted.size} rows of 'mining' asked for; at least {LEAST} (one pair, one distractor)")
-    english = wanted.size // 2
-    foreign, pairs = wanted.size - english, english // 2
-    scenes = list(islice(_different(wanted), foreign + english - pairs))
-    sides = {code: scenes[part] for code, part in zip((wanted.language, ENGLISH), _parts(foreign, pairs), strict=True)}
+    if request.size < LEAST:
+        raise UserError(f"rows: {request.size} rows of 'mining' asked for; at least {LEAST} (one pair, one distractor)")
+    english = request.size // 2
+    foreign, pairs = request.size - english, english // 2
+    scenes = list(islice(_different(request), foreign + english - pairs))
+    sides = {code: scenes[part] for code, part in zip((request.language, ENGLISH), _parts(foreign, pairs), strict=True)}
     numbered: dict[str, dict[Scene, str]] = {}
     for code, side in sides.items():
-        wanted.rng.shuffle(side)
+        request.rng.shuffle(side)
         numbered[code] = {scene: f"{code}-{number}" for number, scene in enumerate(side, 1)}
     return [
         {
             "id": name,
-            "text": text_of(wanted.speakers[code](scene)),
+            "text": text_of(request.speakers[code](scene)),
             "side": "english" if code == ENGLISH else "foreign",
             "pair": None if code == ENGLISH else numbered[ENGLISH].get(scene),
         }
@@ -58,13 +58,13 @@ def _parts(foreign: int, pairs: int) -> tuple[slice, slice]:
     return slice(foreign), slice(foreign - pairs, None)
 
 
-def _different(wanted: Wanted) -> Iterator[Scene]:
+def _different(request: SetRequest) -> Iterator[Scene]:
     """Sentences no two of which mean the same (synonyms are the same) or sound the same in any language."""
     base = load_inventory().base
-    seen: set[tuple] = set()
-    for scene in wanted.meanings(wanted.split):
+    earlier_expressions: set[tuple] = set()
+    for scene in request.meanings(request.split):
         meaning = tuple(base.get(part, part) if isinstance(part, str) else part for part in astuple(scene)[:-1])
-        said = {(code, text_of(say(scene))) for code, say in wanted.speakers.items()} | {meaning}
-        if seen.isdisjoint(said):
-            seen |= said
+        expressions = {(code, text_of(say(scene))) for code, say in request.speakers.items()} | {meaning}
+        if earlier_expressions.isdisjoint(expressions):
+            earlier_expressions |= expressions
             yield scene

@@ -35,10 +35,10 @@ def draw_paraphrase(sampler: Sampler) -> Iterator[tuple[Scene, Scene, str]]:
     """
     while True:
         second = replace(sampler.scene(sampler.rng.choice((0, 1))), front=sampler.rng.random() < 0.3)
-        same = reworded(sampler, second) if sampler.rng.random() < 0.5 else second
-        other = _different(sampler, second)
-        if other is not None:
-            rows = [(same, second, "same"), (other, second, "different")]
+        positive = reworded(sampler, second) if sampler.rng.random() < 0.5 else second
+        negative = _different(sampler, second)
+        if negative is not None:
+            rows = [(positive, second, "same"), (negative, second, "different")]
             for first, _, label in sampler.rng.sample(rows, 2):
                 yield replace(first, front=sampler.rng.random() < 0.3), second, label
 
@@ -47,22 +47,25 @@ def _different(sampler: Sampler, scene: Scene) -> Scene | None:
     inventory = sampler.inventory
     categories = [inventory.category.get(noun) for noun in (scene.subject, scene.object)]
     if set(categories) <= set(inventory.animate) and sampler.rng.random() < 0.5:
-        other = swapped(scene)
-        return other if sampler.owns(other) else None
+        variant = swapped(scene)
+        return variant if sampler.owns(variant) else None
     for _ in range(TRIES):
-        other = changed(sampler, scene, sampler.rng.choice(["verb", "subject", "object", *scene.said()]))
-        if other is not None and sampler.owns(other):
-            return reworded(sampler, other) if sampler.rng.random() < 0.5 else other
+        variant = changed(sampler, scene, sampler.rng.choice(["verb", "subject", "object", *scene.modifiers()]))
+        if variant is not None and sampler.owns(variant):
+            return reworded(sampler, variant) if sampler.rng.random() < 0.5 else variant
     return None
 
 
 def pair_row(meaning: tuple[Scene, Scene, str], say: Say, _: Say) -> dict[str, Any]:
+    """Columns of a sentence pair: text, text_pair and label."""
     first, second, label = meaning
     return {"text": text_of(say(first)), "text_pair": text_of(say(second)), "label": label}
 
 
 @dataclass(frozen=True, slots=True)
 class Choices:
+    """A multiple-choice question; `label` is the index of the right choice."""
+
     context: Scene | State
     question: Prompt
     choices: tuple[Scene | State, ...]
@@ -78,8 +81,8 @@ def draw_choices(sampler: Sampler, number: int) -> Iterator[Choices]:
     rng, inventory = sampler.rng, sampler.inventory
     while True:
         category = rng.choice(sorted(inventory.members))
-        fitting = [verb for verb in inventory.results if category in inventory.objects[verb]]
-        by_result = {inventory.results[verb]: verb for verb in rng.sample(fitting, len(fitting))}
+        verbs = [verb for verb in inventory.results if category in inventory.objects[verb]]
+        by_result = {inventory.results[verb]: verb for verb in rng.sample(verbs, len(verbs))}
         if len(by_result) < number:
             continue
         holder, subject, label = sampler.noun(category), sampler.name(), rng.randrange(number)
@@ -93,6 +96,7 @@ def draw_choices(sampler: Sampler, number: int) -> Iterator[Choices]:
 
 
 def choices_row(meaning: Choices, say: Say, _: Say) -> dict[str, Any]:
+    """Columns of a multiple-choice question: context, question, choices and label."""
     return {
         "context": text_of(say(meaning.context)),
         "question": text_of(say(meaning.question)),

@@ -12,14 +12,16 @@ from intermezzo.world.scenes import Sampler, Scene
 
 
 def draw(sampler: Sampler) -> Iterator[Scene]:
-    seen: set[Scene] = set()
+    """Different statements, a fifth of them negated."""
+    earlier_scenes: set[Scene] = set()
     while True:
         scene = sampler.scene(sampler.rng.choice((0, 1, 1, 2)))
         scene = replace(scene, negated=sampler.rng.random() < 0.2)
-        if scene not in seen:
-            seen.add(scene)
+        if scene not in earlier_scenes:
+            earlier_scenes.add(scene)
             yield replace(scene, front=sampler.rng.random() < 0.3)
 
 
 def row(scene: Scene, say: Say, say_english: Say) -> dict[str, Any]:
+    """Columns of a translation: text in the language, text_pair in English."""
     return {"text": text_of(say(scene)), "text_pair": text_of(say_english(scene))}

@@ -31,15 +31,18 @@ def contexts(sampler: Sampler) -> Iterator[tuple[str, tuple[Scene, Scene]]]:
     rng, base = sampler.rng, sampler.inventory.base
     while True:
         adjunct = rng.choice(("place", "time"))
-        one, other = (replace(sampler.scene((adjunct,)), front=rng.random() < 0.3) for _ in range(2))
-        fillers = [base.get(getattr(e, s), getattr(e, s)) for e in (one, other) for s in ("subject", "object", adjunct)]
-        if len(set(fillers)) == len(fillers) and base[one.verb] != base[other.verb]:
-            yield adjunct, (one, other)
+        first, second = (replace(sampler.scene((adjunct,)), front=rng.random() < 0.3) for _ in range(2))
+        fillers = [
+            base.get(getattr(e, s), getattr(e, s)) for e in (first, second) for s in ("subject", "object", adjunct)
+        ]
+        if len(set(fillers)) == len(fillers) and base[first.verb] != base[second.verb]:
+            yield adjunct, (first, second)
 
 
 def draw(sampler: Sampler) -> Iterator[Reading]:
+    """Three different questions about each context; every question has an answer."""
     for adjunct, events in contexts(sampler):
-        questions = [Question(event, asked) for event in events for asked in ("subject", "object", adjunct)]
+        questions = [Question(event, slot) for event in events for slot in ("subject", "object", adjunct)]
         for question in sampler.rng.sample(questions, QUESTIONS):
             yield Reading(events, question)
 
@@ -47,16 +50,18 @@ def draw(sampler: Sampler) -> Iterator[Reading]:
 def row(reading: Reading, say: Say, _: Say) -> dict[str, Any]:
     """The answer is the head of the asked phrase as it stands in the context (with its case, without article)."""
     tokens: list[Token] = []
-    spoken: list[int] = []
+    answer_positions: list[int] = []
     for event in reading.events:
-        said = say(event)
+        sentence = say(event)
         if event == reading.question.scene:
-            spoken = [len(tokens) + at for at, token in enumerate(said) if token.slot == reading.question.asked]
-        tokens += said
+            answer_positions = [
+                len(tokens) + position for position, token in enumerate(sentence) if token.slot == reading.question.slot
+            ]
+        tokens += sentence
     answers, starts = [], []
-    if spoken:
-        answers.append(text_of(tokens[spoken[0] : spoken[-1] + 1]))
-        starts.append(sum(len(token.text) + 1 for token in tokens[: spoken[0]]))
+    if answer_positions:
+        answers.append(text_of(tokens[answer_positions[0] : answer_positions[-1] + 1]))
+        starts.append(sum(len(token.text) + 1 for token in tokens[: answer_positions[0]]))
     return {
         "context": text_of(tokens),
         "question": text_of(say(reading.question)),

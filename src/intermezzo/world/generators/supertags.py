@@ -35,6 +35,7 @@ def draw(sampler: Sampler) -> Iterator[Meaning]:
 
 
 def row(meaning: Meaning, say: Say, _: Say) -> Row:
+    """Columns of a supertagged sentence: tokens, and the category of each in tags."""
     tokens = say(meaning)
     tags = _state(meaning, tokens, say) if isinstance(meaning, State) else _clause(meaning, tokens, say)
     return {"tokens": [token.text for token in tokens], "tags": [*tags, tokens[-1].text]}
@@ -42,23 +43,23 @@ def row(meaning: Meaning, say: Say, _: Say) -> Row:
 
 def _clause(meaning: Scene | Question, tokens: list[Token], say: Say) -> list[str]:
     """Categories of all tokens of an event or a question but the full stop."""
-    scene, asked = (meaning.scene, meaning.asked) if isinstance(meaning, Question) else (meaning, "")
-    found = _phrases(scene, tokens, say)
-    gaps = {slot: "wh" if slot == asked else ROLES[slot] for slot in ("subject", "object")}
-    mood = "q" if asked else "dcl"
+    scene, gap = (meaning.scene, meaning.slot) if isinstance(meaning, Question) else (meaning, "")
+    categories = _phrases(scene, tokens, say)
+    gaps = {slot: "wh" if slot == gap else ROLES[slot] for slot in ("subject", "object")}
+    mood = "q" if gap else "dcl"
     negations = [token.tag for token in say(Fragment(scene, "verb"))].count("PART")
-    for at, token in enumerate(tokens[:-1]):
-        if at in found:
+    for position, token in enumerate(tokens[:-1]):
+        if position in categories:
             continue
         if token.slot == "verb":
-            found[at] = f"S[{mood}]|NP[{gaps['subject']}]|NP[{gaps['object']}]"
+            categories[position] = f"S[{mood}]|NP[{gaps['subject']}]|NP[{gaps['object']}]"
         elif token.tag == "AUX":
-            found[at] = f"VP[{mood}]|VP"
+            categories[position] = f"VP[{mood}]|VP"
         elif token.tag == "PART":  # a question particle, which comes last of all, does what English's auxiliary does
-            found[at], negations = (NEGATION if negations else "VP[q]|VP"), negations - 1
+            categories[position], negations = (NEGATION if negations else "VP[q]|VP"), negations - 1
         else:  # a question word; in a statement an adposition said alone, as an adverb
-            found[at] = WH[asked] if asked else f"{_modified(at)}[loc]"
-    return [found[at] for at in range(len(tokens) - 1)]
+            categories[position] = WH[gap] if gap else f"{_modified(position)}[loc]"
+    return [categories[position] for position in range(len(tokens) - 1)]
 
 
 def _phrases(scene: Scene, tokens: list[Token], say: Say) -> dict[int, str]:
@@ -66,21 +67,23 @@ def _phrases(scene: Scene, tokens: list[Token], say: Say) -> dict[int, str]:
 
     Only heads know their slot. The other words of a phrase are found by saying the phrase alone.
     """
-    found = {}
+    categories = {}
     for slot, role in ROLES.items():
-        heads = [at for at, token in enumerate(tokens) if token.slot == slot]
+        heads = [position for position, token in enumerate(tokens) if token.slot == slot]
         if heads:
             phrase = [token.slot for token in say(Fragment(scene, slot))[:-1]]
-            first = heads[0] - phrase.index(slot)
-            for at in range(first, first + len(phrase)):
-                tag = tokens[at].tag
+            start = heads[0] - phrase.index(slot)
+            for position in range(start, start + len(phrase)):
+                tag = tokens[position].tag
                 if tag == "PROPN":
-                    found[at] = f"NP[{role}]" if at == heads[-1] else f"NP[{role}]|NP[{role}]"
+                    categories[position] = f"NP[{role}]" if position == heads[-1] else f"NP[{role}]|NP[{role}]"
                 elif tag in ("ADP", "ADV"):
-                    found[at] = f"({_modified(first)})|NP[{role}]" if tag == "ADP" else f"{_modified(first)}[{role}]"
+                    categories[position] = (
+                        f"({_modified(start)})|NP[{role}]" if tag == "ADP" else f"{_modified(start)}[{role}]"
+                    )
                 else:
-                    found[at] = NOMINAL[tag].format(role)
-    return found
+                    categories[position] = NOMINAL[tag].format(role)
+    return categories
 
 
 def _modified(first: int) -> str:

@@ -43,22 +43,23 @@ def _with_homograph(sampler: Sampler, scene: Scene, nouns: tuple[str, ...]) -> S
         slots = ["subject"] * (category in inventory.animate and not scene.subject.startswith("@"))
         slots += ["object"] * (category in inventory.objects[scene.verb])
         for slot in slots:
-            other = replace(scene, **{slot: noun})
-            if sampler.owns(other):
-                return other
+            variant = replace(scene, **{slot: noun})
+            if sampler.owns(variant):
+                return variant
     return scene
 
 
 def with_relation(sampler: Sampler, scene: Scene) -> Scene:
     """Vary the adposition of the place, and sometimes say it alone as an adverb."""
-    drawn = sampler.rng.random()
+    chance = sampler.rng.random()
     relation = sampler.rng.choice(("f:inside", "f:outside"))
     if scene.place is not None:
-        return replace(scene, relation=relation) if drawn < 0.5 else scene
-    return replace(scene, relation=relation) if drawn < 0.25 else scene
+        return replace(scene, relation=relation) if chance < 0.5 else scene
+    return replace(scene, relation=relation) if chance < 0.25 else scene
 
 
 def pos_row(meaning: Meaning, say: Say, _: Say) -> dict[str, Any]:
+    """Columns of a sentence with parts of speech: tokens and tags (universal tags)."""
     tokens = say(meaning)
     return {"tokens": [token.text for token in tokens], "tags": [token.tag for token in tokens]}
 
@@ -68,25 +69,25 @@ def draw_ner(sampler: Sampler) -> Iterator[tuple[Scene, dict[str, str]]]:
     rng, verbs = sampler.rng, sampler.inventory.entity_verbs
     while True:
         kind = rng.choice(("PER", "LOC", "ORG"))
-        named: dict[str, str] = {}
+        entity_types: dict[str, str] = {}
         if kind == "PER":
             if rng.random() < 0.5:
-                scene, named = _ordinary(sampler, _name(sampler)), {"subject": "PER"}
+                scene, entity_types = _ordinary(sampler, _name(sampler)), {"subject": "PER"}
             else:
-                scene, named = _special(sampler, verbs["PER_object"], "object")
+                scene, entity_types = _special(sampler, verbs["PER_object"], "object")
         elif kind == "ORG":
             slot = rng.choice(("subject", "object"))
-            scene, named = _special(sampler, verbs[f"ORG_{slot}"], slot)
+            scene, entity_types = _special(sampler, verbs[f"ORG_{slot}"], slot)
         elif rng.random() < 0.5:
-            scene, named = _special(sampler, verbs["LOC_object"], "object")
+            scene, entity_types = _special(sampler, verbs["LOC_object"], "object")
         else:
             scene = replace(_ordinary(sampler, None), place=_name(sampler), relation="f:in")
-            named = {"place": "LOC"}
+            entity_types = {"place": "LOC"}
         if rng.random() < 0.2:
-            scene, named = _unnamed(sampler, scene, named), {}
+            scene, entity_types = _unnamed(sampler, scene, entity_types), {}
         if rng.random() < 0.25 and scene.time is None:
             scene = replace(scene, time=sampler.time())
-        yield replace(scene, negated=rng.random() < 0.15, front=rng.random() < 0.3), named
+        yield replace(scene, negated=rng.random() < 0.15, front=rng.random() < 0.3), entity_types
 
 
 def _ordinary(sampler: Sampler, subject: str | None) -> Scene:
@@ -99,20 +100,20 @@ def _special(sampler: Sampler, verbs: tuple[str, ...], slot: str) -> tuple[Scene
     verb = sampler.rng.choice(verbs)
     sides = {slot: _name(sampler)}
     kind = next(key[:3] for key, values in sampler.inventory.entity_verbs.items() if verb in values)
-    named = {slot: kind}
-    other = "object" if slot == "subject" else "subject"
+    entity_types = {slot: kind}
+    other_slot = "object" if slot == "subject" else "subject"
     if sampler.rng.random() < 0.3:
-        sides[other] = _name(sampler)
-        named[other] = "PER"
+        sides[other_slot] = _name(sampler)
+        entity_types[other_slot] = "PER"
     else:
-        sides[other] = sampler.noun("person")
-    return Scene(sides["subject"], verb, sides["object"]), named
+        sides[other_slot] = sampler.noun("person")
+    return Scene(sides["subject"], verb, sides["object"]), entity_types
 
 
-def _unnamed(sampler: Sampler, scene: Scene, named: dict[str, str]) -> Scene:
+def _unnamed(sampler: Sampler, scene: Scene, entity_types: dict[str, str]) -> Scene:
     """The same scene with common nouns in place of its names, as one of the split's own facts."""
     rng, inventory = sampler.rng, sampler.inventory
-    if "place" in named:
+    if "place" in entity_types:
         return replace(scene, place=rng.choice(inventory.places))
     special = [verb for verbs in inventory.entity_verbs.values() for verb in verbs]
     if scene.verb not in special:
@@ -129,14 +130,15 @@ def _name(sampler: Sampler) -> str:
 
 
 def ner_row(meaning: tuple[Scene, dict[str, str]], say: Say, _: Say) -> dict[str, Any]:
-    scene, named = meaning
+    """Columns of a sentence with entities: tokens and tags (IOB2 with PER, LOC and ORG)."""
+    scene, entity_types = meaning
     tokens = say(scene)
-    tags, before = [], ""
+    tags, previous_slot = [], ""
     for token in tokens:
-        if token.tag == "PROPN" and token.slot in named:
-            tags.append(("I-" if before == token.slot else "B-") + named[token.slot])
-            before = token.slot
+        if token.tag == "PROPN" and token.slot in entity_types:
+            tags.append(("I-" if previous_slot == token.slot else "B-") + entity_types[token.slot])
+            previous_slot = token.slot
         else:
             tags.append("O")
-            before = ""
+            previous_slot = ""
     return {"tokens": [token.text for token in tokens], "tags": tags}

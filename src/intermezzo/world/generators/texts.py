@@ -65,24 +65,24 @@ def _sentences(sampler: Sampler, kind: str) -> tuple[Meaning, ...]:
     if kind == "contrast":
         return _contrast(sampler, scene)
     if kind == "answer":
-        asked = rng.choice(["subject", "object", *(slot for slot in ("place", "time") if getattr(scene, slot))])
-        return scene, Question(scene, asked), Fragment(scene, asked)
+        slot = rng.choice(["subject", "object", *(slot for slot in ("place", "time") if getattr(scene, slot))])
+        return scene, Question(scene, slot), Fragment(scene, slot)
     return (scene,)
 
 
 def _contrast(sampler: Sampler, scene: Scene) -> tuple[Scene, ...]:
     """What does not happen and what happens instead, in either order: one thing differs."""
-    other = changed(sampler, scene, sampler.rng.choice(["verb", "subject", "object", *scene.said()]))
-    if other is None or not sampler.owns(other):
+    contrast = changed(sampler, scene, sampler.rng.choice(["verb", "subject", "object", *scene.modifiers()]))
+    if contrast is None or not sampler.owns(contrast):
         return (scene,)
-    other = replace(other, negated=not scene.negated, front=sampler.rng.random() < 0.3)
-    return scene, other
+    contrast = replace(contrast, negated=not scene.negated, front=sampler.rng.random() < 0.3)
+    return scene, contrast
 
 
 def restated(sampler: Sampler, scene: Scene) -> Scene:
     """`scene` said again: fewer modifiers, perhaps a synonym or a hypernym, the order chosen afresh."""
     rng, inventory = sampler.rng, sampler.inventory
-    for slot in scene.said():
+    for slot in scene.modifiers():
         if rng.random() < 0.4:
             scene = replace(scene, **{slot: None}, **({"relation": None} if slot == "place" else {}))
     if rng.random() < 0.4:
@@ -90,11 +90,12 @@ def restated(sampler: Sampler, scene: Scene) -> Scene:
     for slot in ("subject", "object"):
         noun = getattr(scene, slot)
         if noun in inventory.category and rng.random() < 0.15:
-            general = replace(scene, **{slot: inventory.hypernyms[inventory.category[noun]]})
-            scene = general if sampler.owns(general) else scene
+            general_scene = replace(scene, **{slot: inventory.hypernyms[inventory.category[noun]]})
+            scene = general_scene if sampler.owns(general_scene) else scene
     return replace(scene, front=rng.random() < 0.3)
 
 
 def row(segments: tuple[tuple[Meaning, ...], tuple[Meaning, ...]], say: Say, _: Say) -> dict[str, Any]:
+    """Columns of a document: text and, where it has a second segment, text_pair."""
     first, second = (" ".join(text_of(say(meaning)) for meaning in segment) for segment in segments)
     return {"text": first, "text_pair": second or None}

@@ -24,20 +24,20 @@ STATED = ("subject", "verb", "object")
 
 def draw(sampler: Sampler) -> Iterator[Reading]:
     """Readings, of which three in a row share a context and six in a row the words."""
-    rng, drawn = sampler.rng, contexts(sampler)
+    rng, context_pairs = sampler.rng, contexts(sampler)
     while True:
         # What is missing is drawn first, so that no slot is favoured because its twins are easier to find. The question
         # has to say what the twins exchange, or it has an answer in both.
-        missing = rng.choice(SLOTS), rng.choice(SLOTS)
-        exchanged = rng.choice([slot for slot in STATED if slot not in missing])
+        gaps = rng.choice(SLOTS), rng.choice(SLOTS)
+        swap = rng.choice([slot for slot in STATED if slot not in gaps])
         twin = None
         while twin is None:
-            adjunct, events = next(drawn)
-            twin = _exchange(sampler, events, exchanged)
-        for stated, elsewhere, without in ((events, twin, missing[0]), (twin, events, missing[1])):
-            for asked in rng.sample(SLOTS, len(SLOTS)):
-                scene = rng.choice(elsewhere if asked == without else stated)
-                yield Reading(stated, Question(scene, adjunct if asked == "adjunct" else asked))
+            adjunct, events = next(context_pairs)
+            twin = _exchange(sampler, events, swap)
+        for context, twin_context, gap in ((events, twin, gaps[0]), (twin, events, gaps[1])):
+            for target in rng.sample(SLOTS, len(SLOTS)):
+                scene = rng.choice(twin_context if target == gap else context)
+                yield Reading(context, Question(scene, adjunct if target == "adjunct" else target))
 
 
 def _exchange(sampler: Sampler, events: tuple[Scene, Scene], slot: str) -> tuple[Scene, Scene] | None:
@@ -46,16 +46,16 @@ def _exchange(sampler: Sampler, events: tuple[Scene, Scene], slot: str) -> tuple
     One event states the other's where a noun is the hypernym of its counterpart ("who feeds the animal?").
     """
     inventory = sampler.inventory
-    one, other = events
-    for counterparts in ((one.subject, other.subject), (one.object, other.object)):
+    first, second = events
+    for counterparts in ((first.subject, second.subject), (first.object, second.object)):
         categories = {inventory.category.get(noun, noun) for noun in counterparts}
         if len(categories) == 1 and any(map(inventory.is_hypernym, counterparts)):
             return None
-    one, other = (
-        replace(mine, **{slot: getattr(others, slot)}, front=sampler.rng.random() < 0.3)
-        for mine, others in (events, events[::-1])
+    first, second = (
+        replace(event, **{slot: getattr(counterpart, slot)}, front=sampler.rng.random() < 0.3)
+        for event, counterpart in (events, events[::-1])
     )
-    for event in (one, other):
+    for event in (first, second):
         if inventory.category[event.object] not in inventory.objects[event.verb] or not sampler.owns(event):
             return None
-    return one, other
+    return first, second

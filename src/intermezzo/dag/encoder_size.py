@@ -1,0 +1,80 @@
+"""The size of an encoder: its parameters, and the arithmetic that a token costs."""
+
+from __future__ import annotations
+
+import csv
+import importlib.util
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+from intermezzo.config.models import Config
+from intermezzo.config.sections.encoders import ScratchEncoder
+from intermezzo.core.errors import UserError
+from intermezzo.tasks import RESOURCES
+
+RATES = RESOURCES / "rates.tsv"
+"""The table of encoders and how fast they are; here its sizes alone are read."""
+
+
+class Shape(NamedTuple):
+    """The numbers that an encoder's size follows from."""
+
+    hidden_size: int
+    layers: int
+    intermediate_size: int
+    vocab_size: int
+
+    @property
+    def parameters(self) -> int:
+        """Weights of the embeddings and the layers (biases, norms and 512 positions included)."""
+        h, ff = self.hidden_size, self.intermediate_size
+        return self.vocab_size * h + 514 * h + self.layers * (4 * h * h + 2 * h * ff + 9 * h + ff) + 2 * h
+
+    def flops(self, length: float = 64.0) -> float:
+        """Floating-point operations of a forward pass per token, in inputs of `length` tokens; embeddings cost none."""
+        h = self.hidden_size
+        return 2.0 * self.layers * (4 * h * h + 2 * h * self.intermediate_size + 2 * h * length)
+
+    def __str__(self) -> str:
+        return f"{self.layers}x{self.hidden_size}, {self.vocab_size:,} pieces"
+
+
+def known_shapes(table: Path = RATES) -> dict[str, Shape]:
+    """Name of an encoder in the table of rates -> its shape."""
+    with open(table, encoding="utf-8", newline="") as handle:
+        rows = csv.DictReader((row for row in handle if not row.startswith("#")), delimiter="\t")
+        return {row["model"]: Shape(*(int(row[key]) for key in Shape._fields)) for row in rows}
+
+
+def shape_of(config: Config, name: str, known: Mapping[str, Shape]) -> tuple[Shape, str]:
+    """The shape of one of the configuration's encoders, and where it is known from.
+
+    known: name on the hub -> shape. Of one that is taken from elsewhere its config.json is read: of the model folder
+    that the workflow made, else of the folder or package that it comes from. Raises UserError when there is none.
+    """
+    encoder = config.encoders[name]
+    if isinstance(encoder, ScratchEncoder):
+        model = encoder.model
+        sizes = (model.hidden_size, model.layers, model.intermediate_size, encoder.tokenizer.vocab_size)
+        return Shape(*sizes), "the configuration"
+    source = encoder.from_
+    places = [Path(f"results/encoders/{name}"), Path(source).expanduser()]
+    if source.startswith("package:"):
+        module, _, inside = source.removeprefix("package:").partition("/")
+        package = importlib.util.find_spec(module)
+        places += [Path(folder) / inside for folder in (package and package.submodule_search_locations) or ()]
+    for place in places:
+        try:
+            content = json.loads((place / "config.json").read_text(encoding="utf-8"))
+            keys = ("hidden_size", "num_hidden_layers", "intermediate_size", "vocab_size")
+            return Shape(*(int(content[key]) for key in keys)), str(place / "config.json")
+        except (OSError, ValueError, KeyError, TypeError):
+            continue
+    if source in known:
+        return known[source], "resources/rates.tsv"
+    raise UserError(
+        f"encoders.{name}.from: the size of '{source}' is not known before it is there, and resources/rates.tsv has no "
+        f"line for it; run `snakemake encoders` first, or add a line (there are: {', '.join(sorted(known))})"
+    )

@@ -1,0 +1,129 @@
+"""Extractive question answering: the answer is a span of the context."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from intermezzo.core.errors import UserError
+from intermezzo.tasks import submission_files
+from intermezzo.tasks.formats.base import INTEGERS, TEXT, TEXTS, Format, Labels, Lengths, Metric, Passage, Row
+
+
+class Span(Format):
+    """`answers` are the right ones, and `answer_starts` the characters of the context at which they begin."""
+
+    columns = {"id": TEXT, "context": TEXT, "question": TEXT, "answers": TEXTS, "answer_starts": INTEGERS}
+    gold = "answers"
+    normalised = False
+    removable = ("question",)
+    metrics = (Metric("squad_f1"), Metric("squad_em"), Metric("mlqa_f1"), Metric("mlqa_em"))
+    lengths = Lengths(14, 170, 1, 2000)
+    suffix = "json"
+    official = {"exact_match": "{rules}_em", "f1": "{rules}_f1"}
+    official_main = ("exact_match", "f1")
+
+    def problems(self, row: Row, labels: Labels) -> Iterator[str]:
+        """A context, and answers that stand where it is said that they do."""
+        if not row["context"] or len(row["answers"]) != len(row["answer_starts"]):
+            yield "empty context, or answers and answer_starts differ in number"
+        for answer, start in zip(row["answers"], row["answer_starts"], strict=False):
+            if row["context"][start : start + len(answer)] != answer:
+                yield f"answer {answer!r} is not at character {start} of its context"
+
+    def refused(self, rows: Sequence[Row], *, unanswerable: bool) -> str | None:
+        """Questions without an answer, where the task does not say that there may be some."""
+        empty = [] if unanswerable else [row["id"] for row in rows if not row["answers"]]
+        if not empty:
+            return None
+        mend = "set `unanswerable: true` in the task file, or leave them out with `drop: [unlocated]`"
+        return f"{len(empty)} questions have no answer (the first: {empty[0]!r}); {mend}"
+
+    def shuffled(self, rows: list[Row], rng: random.Random) -> list[Row]:
+        """The answer is a random run of as many words of the context."""
+        return [row | _random_answer(row, rng) for row in rows]
+
+    def as_text(self, row: Row) -> list[tuple[str, str | None]]:
+        """The question with its context."""
+        return [(row["question"], row["context"])]
+
+    def texts(self, row: Row) -> list[str | Passage]:
+        """The question, and the context with its first answer."""
+        answer = None
+        if row["answers"]:
+            answer = (row["answer_starts"][0], row["answer_starts"][0] + len(row["answers"][0]))
+        return [row["question"], Passage(row["context"], answer)]
+
+    def translated(self, row: Row, texts: Sequence[Any]) -> Row:
+        """The row with another question and context, and the answer that was found again."""
+        question, context = texts
+        changes: Row = {"question": question, "context": context.text}
+        if context.answer is not None:
+            begin, end = context.answer
+            changes |= {"answers": [context.text[begin:end]], "answer_starts": [begin]}
+        return row | changes
+
+    def model_inputs(self, row: Row) -> list[tuple[str, ...]]:
+        """The question with its context."""
+        return [(row["question"], row["context"])]
+
+    def token_counts(self, texts: tuple[float, ...], length: int, stride: int) -> tuple[float, float]:
+        """Windows of a long context, each with the question, of which a third of `length` is read at most."""
+        question, context = min(texts[0], length // 3), texts[1]
+        room, overlap = max(1.0, length - question - 4), min(stride, length // 3)
+        windows = 1 + -(-max(0.0, context - room) // max(1.0, room - overlap))
+        return windows, context + windows * (question + 4) + (windows - 1) * overlap
+
+    def read_submission(
+        self, predictions: Path, labels: Path, note: submission_files.Note
+    ) -> tuple[list[str | None], list[list[str]]]:
+        """Predictions are an object of question id -> answer, labels are SQuAD's JSON."""
+        gold = _questions(labels)
+        answers = submission_files.json_object(predictions, "a text", note, lists=False)
+        return submission_files.matched(answers, gold, predictions, labels, note)
+
+    def render(self, rows: Sequence[Row], column: str | None, names: Mapping[str, str]) -> str:
+        """An object of question id -> answer."""
+        return submission_files.by_id(rows, str(column))
+
+    def render_labels(self, rows: Sequence[Row], names: Mapping[str, str]) -> str:
+        """SQuAD's JSON."""
+        paragraphs = []
+        for row in rows:
+            spans = zip(row["answers"], row["answer_starts"], strict=True)
+            answers = [{"text": text, "answer_start": start} for text, start in spans]
+            question = {"id": row["id"], "question": row["question"], "answers": answers}
+            paragraphs.append({"context": row["context"], "qas": [question]})
+        squad = {"version": "1.1", "data": [{"paragraphs": paragraphs}]}
+        return json.dumps(squad, ensure_ascii=False, indent=1) + "\n"
+
+
+def _random_answer(row: Row, rng: random.Random) -> Row:
+    context, words, position = row["context"], [], 0
+    for word in row["context"].split():
+        position = context.index(word, position)
+        words.append((position, position + len(word)))
+        position += len(word)
+    count = min(len(row["answers"][0].split()) if row["answers"] else 1, len(words))
+    first = rng.randrange(len(words) - count + 1)
+    begin, end = words[first][0], words[first + count - 1][1]
+    return {"answers": [context[begin:end]], "answer_starts": [begin]}
+
+
+def _questions(path: Path) -> list[tuple[str, list[str]]]:
+    """Question ids and their right answers from SQuAD's JSON, in its order."""
+    try:
+        return [
+            (item["id"], [answer["text"] for answer in item["answers"]])
+            for article in submission_files.load_json(path)
+            for paragraph in article["paragraphs"]
+            for item in paragraph["qas"]
+        ]
+    except (KeyError, TypeError) as error:
+        raise UserError(f"{path}: not SQuAD's JSON (missing or misplaced: {error})") from None
+
+
+FORMAT = Span()
