@@ -58,7 +58,7 @@ def keys_of(location: Sequence[Any], kind: Any) -> list[str]:
 
 def _line(detail: ErrorDetails, keys: Sequence[str], kind: Any) -> str:
     value, code = detail.get("input"), detail["type"]
-    found = f"found {value!r} ({type(value).__name__})"
+    actual = f"found {value!r} ({type(value).__name__})"
     if code == "extra_forbidden":
         models = filter(_is_model, _place(detail["loc"][:-1], [kind])[1])
         allowed = [field.alias or name for model in models for name, field in model.model_fields.items()]
@@ -66,18 +66,18 @@ def _line(detail: ErrorDetails, keys: Sequence[str], kind: Any) -> str:
     if code in ("missing", "missing_argument"):
         return _WORDS[code]
     if detail["loc"] and detail["loc"][-1] == "[key]":
-        return f"not a usable name: letters, digits and _ . + - only, starting with a letter or digit; {found}"
+        return f"not a usable name: letters, digits and _ . + - only, starting with a letter or digit; {actual}"
     if code == "json_invalid":
         return f"not valid JSON ({detail['msg'].removeprefix('Invalid JSON: ')})"
     if code == "literal_error":
-        return f"allowed: {detail['ctx']['expected']}; {found}"
+        return f"allowed: {detail['ctx']['expected']}; {actual}"
     if code in ("union_tag_invalid", "union_tag_not_found"):
         key = detail["ctx"]["discriminator"].strip("'")
         if code == "union_tag_not_found":
             return f"{key}: missing; this key has no default"
         return f"{key}: allowed: {detail['ctx']['expected_tags']}; found '{detail['ctx']['tag']}' (str)"
     message = detail["msg"].replace("Input should be", "must be").replace("List should", "must")
-    return f"{_WORDS.get(code, message[:1].lower() + message[1:])}; {found}"
+    return f"{_WORDS.get(code, message[:1].lower() + message[1:])}; {actual}"
 
 
 def _is_shadowed(path: str, lines: Mapping[str, str]) -> bool:

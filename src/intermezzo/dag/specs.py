@@ -58,7 +58,8 @@ class Specs:
         common: dict[str, Any] = {"source": source, "task": task.name, "format": task.format, "split": split}
         common |= {"language": wildcards.language, "rows": rows}
         if source == "world":
-            generator, labels = (made.generator, made.map) if (made := task.sources.world) else (None, {})
+            world = task.sources.world
+            generator, labels = (world.generator, world.map) if world else (None, {})
             return WorldData(**common, world=self._world(), generator=generator, labels=labels).canonical()
         whole = self.inputs.is_whole(task.name, split)
         common |= {"parts": tuple(self.inputs.parts(wildcards)), "rows": None if whole else rows}
