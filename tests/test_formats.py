@@ -10,6 +10,7 @@ import pytest
 
 from checkout import ROOT
 from intermezzo.core.errors import UserError
+from intermezzo.evaluation.evaluate import gold_of
 from intermezzo.evaluation.metrics import majority, score
 from intermezzo.modeling.heads import format_module
 from intermezzo.sources import files
@@ -98,6 +99,18 @@ def test_a_guess_has_the_metrics_that_a_format_names_within_their_ranges(name):
     values = majority(task_spec({"format": name, "labels": LABELS}), rows, "en")
     assert set(values) <= {metric.name for metric in form.metrics} and form.metrics[0].name in values
     assert all(form.metric(metric).low <= value <= form.metric(metric).high for metric, value in values.items())
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if load_format(name).metrics])
+def test_a_scorer_has_the_metrics_that_a_format_names_and_is_best_where_all_is_right(name):
+    form = load_format(name)
+    gold = gold_of([row | {"relevant": ["x"]} if name == "ranking" else row for row in ROWS[name]], form)
+    predictions = [answers[0] for answers in gold] if form.gold == "answers" else gold
+    values: dict[str, float] = {}
+    for labels in (LABELS, ("O", "B-PER", "I-PER")):
+        values |= score(task_spec({"format": name, "labels": labels}), predictions, gold, "en")
+    assert set(values) == {metric.name for metric in form.metrics}
+    assert all(values[metric.name] == pytest.approx(metric.high) for metric in form.metrics if metric.name != "span_f1")
 
 
 def test_labels_are_renamed_and_unknown_ones_are_named():
