@@ -36,7 +36,7 @@ include: "workflow/rules/analyse.smk"
 onstart:
     gc.freeze()  # the plan stays: nothing in it is garbage until the end
     gc.enable()
-    startup.begin(workflow, grid.unkept)
+    startup.begin(workflow, scheduling.unkept)
 
 
 onsuccess:
@@ -57,8 +57,8 @@ rule summary:
     default_target: True
     input:
         "results/summary.tsv",
-        grid.model_paths,
-        grid.evaluation_paths,
+        inputs.model_paths,
+        inputs.evaluation_paths,
     message:
         "Everything is in results/: summary.tsv, answer.md, scores.parquet"
 
@@ -66,28 +66,28 @@ rule summary:
 rule prepare:
     """All data files that the experiment reads."""
     input:
-        grid.data_paths,
+        inputs.data_paths,
 
 
 rule encoders:
     """All encoders."""
     input:
-        grid.encoder_paths,
+        inputs.encoder_paths,
 
 
 rule intermediates:
     """All intermediate models."""
     input:
-        grid.intermediate_paths,
+        inputs.intermediate_paths,
 
 
 rule targets:
     """All fine-tuned target models."""
     input:
-        grid.target_paths,
+        inputs.target_paths,
 
 
 rule evaluations:
     """All evaluation results."""
     input:
-        grid.evaluation_paths,
+        inputs.evaluation_paths,

@@ -123,12 +123,14 @@ def evaluated(overlay: Path) -> tuple[dict[str, list[str]], dict[str, int]]:
     sys.path.insert(0, str(ROOT / "src"))
     from intermezzo.config import load
     from intermezzo.dag.experiment import Grid
+    from intermezzo.dag.inputs import Inputs
 
     grid = Grid(load(ROOT / EXPERIMENT, overlay))
-    jobs = sum(len(grid.runs_of(target)) for target in grid.targets) + len(grid.data_paths()) + len(grid.encoders)
-    jobs += len(grid.target_paths()) + len(grid.intermediate_runs) + 1
+    inputs = Inputs(grid)
+    jobs = sum(len(grid.runs_of(target)) for target in grid.targets) + len(inputs.data_paths()) + len(grid.encoders)
+    jobs += len(inputs.target_paths()) + len(grid.intermediate_runs) + 1
     languages = {target: list(grid.languages(target)) for target in grid.targets}
-    return languages, {"evaluations": len(grid.evaluation_paths()), "jobs": jobs}
+    return languages, {"evaluations": len(inputs.evaluation_paths()), "jobs": jobs}
 
 
 def write(folder: Path, snakefile: str) -> None:

@@ -14,6 +14,7 @@ from intermezzo.core.errors import UserError
 from intermezzo.sources import files
 from intermezzo.sources.files.reading import File
 from intermezzo.tasks import load_task, task_names
+from specifications import data
 from toy_files import REVIEWS
 
 NAMES = task_names()
@@ -164,8 +165,7 @@ def test_every_published_dataset_is_reached_with_the_row_counts_of_its_table(roo
 
 def test_every_relevant_candidate_of_lareqa_is_in_the_pool(root):
     def rows(language, split):
-        spec = {"source": "files", "task": "lareqa", "language": language, "split": split, "rows": None}
-        return sources.read(spec | {"root": str(root)})
+        return sources.read(data("files", "lareqa", language, split, root=str(root)))
 
     pool = [row["id"] for code in ("de", "en", "es", "zh") for row in rows(code, "candidates")]
     queries = rows("zh", "test") + rows("en", "dev")
@@ -198,13 +198,12 @@ def own(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "config" / "tasks").mkdir(parents=True)
 
-    def read(text=TASK, data=ROW, **changes):
+    def read(text=TASK, rows=ROW, **changes):
         for cached in caches:
             cached.cache_clear()
         (tmp_path / "config" / "tasks" / "reviews.yaml").write_text(text)
-        (tmp_path / "r.jsonl").write_text(data)
-        spec = {"source": "files", "task": "reviews", "language": "sw", "split": "test", "rows": None}
-        return sources.read(spec | {"root": str(tmp_path)} | changes)
+        (tmp_path / "r.jsonl").write_text(rows)
+        return sources.read(data("files", "reviews", "sw", "test", root=str(tmp_path), **changes))
 
     yield read
     for cached in caches:
@@ -219,9 +218,9 @@ def test_a_task_of_ones_own_is_read(own):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"data": ROW.replace("good", "fair")}, r"r\.jsonl: .*\n.*label 'fair'; allowed: good, bad"),
-        ({"data": ROW + ROW}, r"r\.jsonl: .*\n.*id '1' occurs more than once"),
-        ({"data": "\n"}, r"r\.jsonl: the file is empty"),
+        ({"rows": ROW.replace("good", "fair")}, r"r\.jsonl: .*\n.*label 'fair'; allowed: good, bad"),
+        ({"rows": ROW + ROW}, r"r\.jsonl: .*\n.*id '1' occurs more than once"),
+        ({"rows": "\n"}, r"r\.jsonl: the file is empty"),
         ({"text": TASK.replace("}}]", '}, only: {verdict: "^no$"}}]')}, r"r\.jsonl: no rows"),
         ({"language": "yo"}, r"'reviews' has no files for language 'yo'; allowed: sw"),
         ({"split": "dev"}, r"'reviews' has no files for split 'dev' of language 'sw'; allowed: test"),

@@ -22,6 +22,7 @@ from intermezzo.core.errors import UserError
 from intermezzo.sources import hub as hub_source
 from intermezzo.sources.hub.patterns import matching
 from intermezzo.tasks import PublishedSource, formats, load_task, task_names
+from specifications import data
 
 TEXT, NUMBER, INT32 = Value("string"), Value("int64"), Value("int32")
 ALL, HELD_OUT = ("train", "validation", "test"), ("validation", "test")
@@ -491,8 +492,7 @@ def read(hub, site, tmp_path, monkeypatch):
         }
         task = task.model_copy(update={"sources": task.sources.model_copy(update=sections)})
         monkeypatch.setattr(hub_source, "load_task", lambda _: task)
-        spec = {"source": "hub", "task": name, "language": language, "split": split, "rows": None}
-        rows = sources.read(spec | {"lock": "config/data.lock.yaml", "downloads": "results/.downloads"})
+        rows = sources.read(data("hub", name, language, split))
         return formats.table(rows, task.format, task.labels)
 
     return read

@@ -26,6 +26,7 @@ from intermezzo.core.errors import UserError
 from intermezzo.modeling.encoder import load_encoder
 from intermezzo.modeling.heads import format_module
 from intermezzo.modeling.tokenizer import load_tokenizer
+from intermezzo.specs.finetuning import FinetuneSpec
 from intermezzo.training import distributed, loop, states
 from intermezzo.training.batches import TaskBatches
 from intermezzo.training.distributed import all_gather, is_main_process, launch, rank
@@ -33,7 +34,8 @@ from intermezzo.training.finetune import finetune
 from intermezzo.training.gradient import Gradient, balance
 from intermezzo.training.pretrain import pretrain
 from intermezzo.training.randomness import per_rank_rng, shared_rng
-from toy_training import PRETRAIN, SETTINGS, TASKS, inputs, rows, spec, weights
+from specifications import SETTINGS
+from toy_training import PRETRAIN, TASKS, inputs, rows, spec, weights
 
 pytestmark = pytest.mark.slow
 
@@ -61,9 +63,9 @@ def exact(monkeypatch):
         monkeypatch.setattr(f"intermezzo.training.{user}.train", double)
 
 
-def train(job: dict, encoder: Path, data, out: Path, processes: int = 2) -> Path:
-    paths = inputs(data, *(task["name"] for task in job["tasks"]))
-    finetune(job | {"processes": processes}, encoder, paths, out, out.parent / f"{out.name}.state")
+def train(job: FinetuneSpec, encoder: Path, data, out: Path, processes: int = 2) -> Path:
+    paths = inputs(data, *(task.name for task in job.tasks))
+    finetune(job.replace(processes=processes), encoder, paths, out, out.parent / f"{out.name}.state")
     return out
 
 
@@ -96,9 +98,8 @@ def gradients(encoder: Path, out: Path) -> None:
             modules = nn.ModuleDict({"encoder": system, "heads": nn.ModuleDict({name: head, "idle": nn.Linear(2, 2)})})
             every = [(name, range(len(features) if count > 1 else 1))]
             work = TaskBatches(modules.double(), {name: name}, {name: features}, every, {name: ["?"] * count})
-            settings = {"micro_tokens": budget, "precision": "float32"}
             with per_rank_rng(name):
-                gradient = Gradient(work, settings, list(modules.parameters()))
+                gradient = Gradient(work, "float32", budget, list(modules.parameters()))
                 loss, tokens = gradient(0, modules.zero_grad)
             results |= {
                 (name, count, budget, key): p.grad.clone() if p.grad is not None else None
@@ -132,7 +133,7 @@ def test_several_tasks_and_masked_text_train_to_the_weights_of_one_process(data,
     job = spec("colour", "where", "tags", "text", epochs=1, dropout=0.0, **SHORT)
     train(job, encoder, data, tmp_path / "one", processes=1)
     train(job, encoder, data, tmp_path / "two")
-    train(job | {"seed": 2}, encoder, data, tmp_path / "other", processes=1)
+    train(job.replace(seed=2), encoder, data, tmp_path / "other", processes=1)
     assert difference(tmp_path / "one", tmp_path / "other") > 1e-2
     assert difference(tmp_path / "one", tmp_path / "two") < 1e-6
     manifests = [json.loads((tmp_path / name / "manifest.json").read_text()) for name in ("one", "two")]
@@ -193,10 +194,10 @@ def test_memory_that_runs_out_in_one_process_halves_the_parts_of_all(
 # -- failures ------------------------------------------------------------------------------------------------------
 
 
-def in_turn() -> dict:
+def in_turn() -> FinetuneSpec:
     """Two stages with dropout and one head."""
-    job = spec("colour", "shade") | {"sampling": "in_turn"}
-    return job | {"tasks": [task | {"head": "colour"} for task in job["tasks"]]}
+    job = spec("colour", "shade")
+    return job.replace(sampling="in_turn", tasks=tuple(task.replace(head="colour") for task in job.tasks))
 
 
 @pytest.fixture
@@ -354,22 +355,17 @@ def test_a_folder_that_cannot_be_made_is_one_message(tmp_path):
 # -- as users start it ---------------------------------------------------------------------------------------------
 
 
-def command(job: dict, encoder: Path, data, out: Path) -> list[str]:
-    """Data lie where the workflow would have them: .../{task}/{language}/train.parquet."""
-    files = []
-    for task, language in ((task["name"], code) for task in job["tasks"] for code in ("en", "xx")):
-        files.append(out.parent / "data" / task / language / "train.parquet")
-        files[-1].parent.mkdir(parents=True, exist_ok=True)
-        files[-1].write_bytes(data(task, language).read_bytes())
+def command(job: FinetuneSpec, encoder: Path, data, out: Path) -> list[str]:
+    files = [f"{name}={path}" for name, path in inputs(data, *(task.name for task in job.tasks)).items()]
     return [
-        *(sys.executable, "-m", "intermezzo", "finetune", "--spec", json.dumps(job)),
-        *("--model", str(encoder / "manifest.json"), "--data", *map(str, files)),
+        *(sys.executable, "-m", "intermezzo", "finetune", "--spec", job.canonical()),
+        *("--model", str(encoder / "manifest.json"), "--data", *files),
         *("--out", str(out), "--states", str(out.parent / "states")),
     ]
 
 
 def test_the_command_trains(data, encoder, tmp_path):
-    job = spec("colour") | {"processes": 2}
+    job = spec("colour").replace(processes=2)
     done = subprocess.run(command(job, encoder, data, tmp_path / "m"), capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     lines = done.stderr.splitlines()

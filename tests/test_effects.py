@@ -16,6 +16,7 @@ from intermezzo.tasks.formats import table
 from intermezzo.training.finetune import finetune
 from intermezzo.training.pretrain import pretrain
 from intermezzo.world import build
+from specifications import OPTIMISATION, finetuning, pretraining, task
 
 RARE = ["fri", "qul"]
 LANGUAGES = ["en", *RARE]
@@ -24,14 +25,12 @@ SETTINGS = {
     "epochs": 4, "batch_size": 16, "learning_rate": 3e-3, "weight_decay": 0.01, "warmup": 0.1, "clip": 1.0,
     "max_length": 64, "stride": 16, "dropout": 0.0, "pooling": "cls", "freeze_embeddings": False,
 }  # fmt: skip
-ENCODER = {
-    "seed": 0, "threads": 1, "languages": LANGUAGES, "tokenizer": {"vocab_size": 1000},
-    "model": {"hidden_size": 32, "layers": 1, "heads": 2, "intermediate_size": 64, "max_length": 64},
-    "initialisation": "random", "language_alpha": 0.5, "mask_rate": 0.3,
-    "training": {
-        "steps": 300, "batch_size": 32, "learning_rate": 5e-3, "weight_decay": 0.01, "warmup": 0.1, "clip": 1.0,
-    },
-}  # fmt: skip
+ENCODER = pretraining(
+    languages=LANGUAGES,
+    tokenizer={"vocab_size": 1000},
+    model={"hidden_size": 32, "layers": 1, "heads": 2, "intermediate_size": 64, "max_length": 64},
+    training=OPTIMISATION | {"steps": 300, "batch_size": 32, "learning_rate": 5e-3},
+)
 
 
 @pytest.fixture(scope="module")
@@ -54,11 +53,9 @@ def world(tmp_path_factory):
 
 def train(world, model, name: str, *, shuffle: bool, weights: dict[str, float], examples: int):
     folder, data, _ = world
-    task = {"name": "pos", "format": TASK.format, "labels": list(TASK.labels), "partial_input": None}
     portions = [[code, weight, [code]] for code, weight in weights.items()]
-    task |= {"head": task["name"], "shuffle_labels": shuffle, "examples": examples, "portions": portions}
-    spec = {"phase": "target", "seed": 0, "threads": 1, "tasks": [task], "sampling": "proportional", "cap": None}
-    finetune(spec | {"temperature": 1.0, "training": SETTINGS}, model, data, folder / name, folder / "state")
+    entry = task("pos", TASK.format, TASK.labels, shuffle_labels=shuffle, examples=examples, portions=portions)
+    finetune(finetuning(entry, seed=0, settings=SETTINGS), model, data, folder / name, folder / "state")
     return folder / name
 
 

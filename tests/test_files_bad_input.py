@@ -6,6 +6,9 @@ import pytest
 
 from intermezzo import sources
 from intermezzo.core.errors import UserError
+from intermezzo.specs import base as specs
+from intermezzo.specs.data import DataSpec
+from specifications import data
 from toy_files import CONLLU, COPA, SQUAD, XCOPA, parquet_bytes, read
 
 NLI = {"reader": "nli_csv", "path": "f"}
@@ -195,7 +198,11 @@ def test_bad_files_end_in_one_message(name, tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"source": "file"}, "data.source: unknown source 'file'; did you mean 'files'"),
+        ({"source": "file"}, "source: allowed: 'world', 'files', 'hub'; found 'file'"),
+        (
+            {"rows": 2.5, "splitt": "test"},
+            "2 problems:\n  rows: must be .*; found 2.5 .*\n  splitt: .*did you mean 'split'",
+        ),
         ({"root": None}, "data.root: not set.*INTERMEZZO_REAL_DATA"),
         ({"root": "/no/such/folder"}, "data.root: no folder '/no/such/folder'; set data.root"),
         ({"task": "nly"}, "unknown task 'nly'; did you mean 'nli'"),
@@ -205,6 +212,6 @@ def test_bad_files_end_in_one_message(name, tmp_path, monkeypatch):
     ],
 )
 def test_bad_specs(change, message, tmp_path):
-    spec = {"source": "files", "task": "nli", "language": "en", "split": "test", "rows": None, "root": str(tmp_path)}
+    spec = data("files", "nli", "en", "test", root=str(tmp_path)).as_json()
     with pytest.raises(UserError, match=message):
-        sources.read(spec | change)
+        sources.read(specs.read(DataSpec, spec | change))

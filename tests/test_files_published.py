@@ -9,6 +9,7 @@ import pytest
 from intermezzo import sources
 from intermezzo.sources import files
 from intermezzo.tasks import formats, load_task, task_names
+from specifications import data
 
 PARTS = [
     (task, language, split, part)
@@ -45,14 +46,14 @@ def test_published_data_of_every_task_and_language(root, task, language):
     entry = load_task(task)
     seen: dict[str, set[str]] = {}
     for split in entry.sources.files.data[language]:
-        spec = {"source": "files", "task": task, "language": language, "split": split, "rows": None, "root": root}
+        spec = data("files", task, language, split, root=root)
         rows = sources.read(spec)
         formats.table(rows, entry.format, entry.labels, origin=f"{task}/{language}/{split}")
         content = ("text", "text_pair", "context", "question", "choices", "tokens")
         seen[split] = {"\n".join(str(row.get(key)) for key in content) for row in rows if len(str(row)) > 250}
         if len(rows) > 100:
             size = len(rows) if split == "candidates" else 100  # a pool is whole
-            assert len(sources.read({**spec, "rows": 100})) == size
+            assert len(sources.read(spec.replace(rows=100))) == size
     test = seen.pop("test", set())
     shared = sum(len(test & other) for other in seen.values())
     assert shared <= 0.01 * max(len(test), 1), "training rows in the test set"
@@ -77,8 +78,7 @@ def test_row_counts_are_those_of_the_datasets_own_tables(root):
 @pytest.mark.slow
 def test_published_splits_do_not_share_what_they_must_not(root):
     def field(task, language, split, name):
-        spec = {"source": "files", "task": task, "language": language, "split": split, "rows": None, "root": root}
-        return {row[name] for row in sources.read(spec)}
+        return {row[name] for row in sources.read(data("files", task, language, split, root=root))}
 
     premises = [field("nli", "en", split, "text") for split in ("train", "dev", "test")]
     assert sum(map(len, premises)) == len(set.union(*premises))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import subprocess
 import sys
@@ -144,3 +145,30 @@ def test_stages_do_not_reach_the_formats_that_they_import_by_name(root, absent):
     assert {"intermezzo.dag.experiment", "intermezzo.config.models"}.isdisjoint(reached), (
         "a configuration key would rerun all"
     )
+
+
+def test_the_syntax_tree_counts_as_every_version_of_python_reads_it():
+    """Versions add fields that are empty (`type_params` in 3.12); what is written does not change."""
+    plain = ast.parse("class A:\n    def f(self, x=1, **y): return {**y, 'a': x}")
+    later = ast.parse(
+        "class A:\n    '''Doc.'''\n    def f(self, x=1, **y):\n        'Doc.'\n        return {**y, 'a': x}"
+    )
+    for node in ast.walk(later):
+        if isinstance(node, ast.ClassDef | ast.FunctionDef):
+            node._fields = tuple(dict.fromkeys((*node._fields, "type_params")))
+            node.type_params = []
+    assert module._canonical(plain) == module._canonical(later)
+    code = ast.parse("def f(a, *, b=None) -> int:\n    return f'{a!r:>{b}} x'")
+    argument = ("arguments", ("args", (("arg", ("arg", "'a'")),)), ("kwonlyargs", (("arg", ("arg", "'b'")),)))
+    width = ("JoinedStr", ("values", (
+        ("Constant", ("value", "'>'")),
+        ("FormattedValue", ("value", ("Name", ("id", "'b'"))), ("conversion", "-1")),
+    )))  # fmt: skip
+    text = ("JoinedStr", ("values", (
+        ("FormattedValue", ("value", ("Name", ("id", "'a'"))), ("conversion", "114"), ("format_spec", width)),
+        ("Constant", ("value", "' x'")),
+    )))  # fmt: skip
+    assert module._canonical(code) == ("Module", ("body", ((
+        "FunctionDef", ("name", "'f'"), ("args", (*argument, ("kw_defaults", (("Constant",),)))),
+        ("body", (("Return", ("value", text)),)), ("returns", ("Name", ("id", "'int'"))),
+    ),)))  # fmt: skip

@@ -12,8 +12,11 @@ from types import SimpleNamespace
 import pytest
 
 from intermezzo.config import load
-from intermezzo.dag.experiment import Grid, one_of
+from intermezzo.dag.experiment import Grid
 from intermezzo.dag.fingerprint import PACKAGE
+from intermezzo.dag.inputs import Inputs
+from intermezzo.dag.paths import one_of
+from intermezzo.dag.scheduling import Scheduling
 from intermezzo.dag.specs import Specs
 from intermezzo.mixing import shares
 
@@ -34,8 +37,10 @@ def specs() -> Specs:
 
 def test_nothing_heavy_is_imported():
     code = (
-        "import sys, intermezzo.dag.experiment, intermezzo.dag.specs; from intermezzo.config import parse; "
-        "intermezzo.dag.specs.Specs(intermezzo.dag.experiment.Grid(parse({}))).grid.evaluation_paths(); "
+        "import sys, intermezzo.dag.experiment, intermezzo.dag.specs, intermezzo.dag.requests; "
+        "from intermezzo.config import parse; grid = intermezzo.dag.experiment.Grid(parse({})); "
+        "intermezzo.dag.specs.Specs(grid).inputs.evaluation_paths(); intermezzo.dag.requests.Requests(grid); "
+        "assert not any(name.startswith('intermezzo.planning') for name in sys.modules); "
         "print(sorted({m.split('.')[0] for m in sys.modules} & "
         "{'torch', 'transformers', 'datasets', 'pandas', 'pyarrow', 'numpy', 'snakemake'}))"
     )
@@ -46,18 +51,19 @@ def test_nothing_heavy_is_imported():
 
 def test_the_default_grid():
     grid = grid_of()
+    inputs = Inputs(grid)
     # 1 encoder, 3 intermediates x 2 mixes x 2 seeds, the baseline twice; retrieval on the encoder once
     assert len(grid.intermediate_runs) == 12
     assert len(grid.runs) == 14
-    assert len(grid.target_paths()) == 14 * 3
+    assert len(inputs.target_paths()) == 14 * 3
     assert [len(grid.runs_of(target)) for target in grid.targets] == [14, 14, 14, 13]
     languages = 9
-    assert len(grid.evaluation_paths()) == 3 * 14 * languages + 13 * (languages - 1)
+    assert len(inputs.evaluation_paths()) == 3 * 14 * languages + 13 * (languages - 1)
     assert len({grid.task(target).format for target in grid.targets}) == 4
 
 
 def test_paths_hold_the_keys_that_they_depend_on():
-    paths = grid_of().evaluation_paths()
+    paths = Inputs(grid_of()).evaluation_paths()
     assert "results/eval/world/none/none/seed1/nli/fri.json" in paths
     assert "results/eval/world/none/none/seednone/retrieval/fri.json" in paths
     assert "results/eval/world/multi/en+rare/seed0/retrieval/fri.json" in paths
@@ -66,7 +72,7 @@ def test_paths_hold_the_keys_that_they_depend_on():
 
 
 def test_only_the_data_that_is_read_is_made():
-    paths = grid_of().data_paths()
+    paths = Inputs(grid_of()).data_paths()
     assert len(paths) == len(set(paths))
     made = {tuple(path.split("/")[3:]) for path in paths}
     assert ("nli", "fri", "train.parquet") in made  # in a mix
@@ -86,14 +92,14 @@ def test_constraints_match_the_names_and_nothing_else():
 
 
 def test_models_that_runs_start_from_and_that_are_evaluated():
-    grid = grid_of()
+    inputs = Inputs(grid_of())
     baseline = wildcards(intermediate="none", mix="none")
-    assert grid.started_from(baseline) == "results/encoders/world/manifest.json"
-    assert grid.started_from(wildcards()) == "results/intermediate/world/nli/en+rare/seed0/manifest.json"
-    assert grid.evaluated(wildcards()) == "results/target/world/nli/en+rare/seed0/pos/manifest.json"
-    assert grid.evaluated(wildcards(target="retrieval")) == grid.started_from(wildcards())
+    assert inputs.started_from(baseline) == "results/encoders/world/manifest.json"
+    assert inputs.started_from(wildcards()) == "results/intermediate/world/nli/en+rare/seed0/manifest.json"
+    assert inputs.evaluated(wildcards()) == "results/target/world/nli/en+rare/seed0/pos/manifest.json"
+    assert inputs.evaluated(wildcards(target="retrieval")) == inputs.started_from(wildcards())
     untouched = wildcards(intermediate="none", mix="none", seed="none", target="retrieval")
-    assert grid.evaluated(untouched) == "results/encoders/world/manifest.json"
+    assert inputs.evaluated(untouched) == "results/encoders/world/manifest.json"
 
 
 def test_specifications_are_canonical(specs):
@@ -173,26 +179,26 @@ def test_a_changed_key_changes_the_specifications_that_depend_on_it(change):
 
 
 def test_the_longest_jobs_come_first_within_their_stage():
-    grid = grid_of()
-    multi, nli = (grid.intermediate_priority(wildcards(intermediate=name)) for name in ("multi", "nli"))
-    assert 400 <= grid.encoder_priority(wildcards()) < 500
+    scheduling = Scheduling(grid_of())
+    multi, nli = (scheduling.intermediate_priority(wildcards(intermediate=name)) for name in ("multi", "nli"))
+    assert 400 <= scheduling.encoder_priority(wildcards()) < 500
     assert 300 <= nli < multi < 400
-    assert 200 <= grid.target_priority(wildcards()) < 300
-    assert grid.evaluation_priority(wildcards()) == 100
+    assert 200 <= scheduling.target_priority(wildcards()) < 300
+    assert scheduling.evaluation_priority(wildcards()) == 100
 
 
 def test_where_weights_go_a_model_is_used_before_the_next_is_trained(tmp_path):
     (tmp_path / "keep.yaml").write_text("keep: {intermediate: none, target: none}")
-    grid = grid_of(tmp_path / "keep.yaml")
-    assert 100 <= grid.intermediate_priority(wildcards()) < 200 <= grid.target_priority(wildcards()) < 300
-    assert grid.evaluation_priority(wildcards()) == 300
+    scheduling = Scheduling(grid_of(tmp_path / "keep.yaml"))
+    assert 100 <= scheduling.intermediate_priority(wildcards()) < 200 <= scheduling.target_priority(wildcards()) < 300
+    assert scheduling.evaluation_priority(wildcards()) == 300
 
 
-def test_what_is_remembered_of_a_job_is_what_is_worked_out_anew(tmp_path):
-    """A key that `remembered_by` leaves out would give one job another's specification."""
+def test_what_is_memoized_of_a_job_is_what_is_worked_out_anew(tmp_path):
+    """A key that `memoize_by` leaves out would give one job another's specification."""
     (tmp_path / "two.yaml").write_text("{encoders: {other: {languages: [en, fri]}}, grid: {encoders: [world, other]}}")
     grid = grid_of(tmp_path / "two.yaml")
-    specs = Specs(grid)
+    specs, inputs, scheduling = Specs(grid), Inputs(grid), Scheduling(grid)
     jobs = [
         wildcards(encoder=run.encoder, intermediate=run.intermediate, mix=run.mix, seed=str(run.seed), target=target)
         for target in grid.targets
@@ -201,7 +207,7 @@ def test_what_is_remembered_of_a_job_is_what_is_worked_out_anew(tmp_path):
     trained = [job for job in jobs if grid.is_trained(job.target)]
     intermediate = [job for job in jobs if job.intermediate != "none"]
     data = []
-    for path in grid.data_paths():
+    for path in inputs.data_paths():
         source, task, language, split = path.removeprefix("results/data/").removesuffix(".parquet").split("/")
         data.append(SimpleNamespace(source=source, task=task, language=language, split=split))
     asked = {
@@ -209,9 +215,9 @@ def test_what_is_remembered_of_a_job_is_what_is_worked_out_anew(tmp_path):
             "spec_evaluate": jobs, "code_evaluate": jobs, "spec_target": trained, "code_target": trained,
             "spec_intermediate": intermediate, "code_intermediate": intermediate, "spec_data": data, "code_data": data,
         },
-        grid: {"target_data": trained, "target_priority": trained, "intermediate_priority": intermediate},
+        scheduling: {"target_priority": trained, "intermediate_priority": intermediate},
     }  # fmt: skip
     for owner, methods in asked.items():
         for name, of in methods.items():
-            remembered = getattr(owner, name)
-            assert of and [remembered(job) for job in of] == [remembered.__wrapped__(owner, job) for job in of], name
+            memoized = getattr(owner, name)
+            assert of and [memoized(job) for job in of] == [memoized.__wrapped__(owner, job) for job in of], name

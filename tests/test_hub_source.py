@@ -18,6 +18,7 @@ from intermezzo import sources
 from intermezzo.core.errors import UserError
 from intermezzo.sources import hub as hub_source
 from intermezzo.tasks import Task, layout
+from specifications import data
 
 NLI = ("entailment", "neutral", "contradiction")
 XNLI = {
@@ -61,11 +62,11 @@ def read(hub, tmp_path, monkeypatch):
 
     def read(parts, fmt="classification", labels=NLI, language="sw", split="test", **options):
         parts = [layout.expand(each(part, language, split))["data"][language][split][0] for part in parts]
-        data = {"hub": {"data": {language: {split: parts}}}}
-        task = Task(name="toy", description="toy", format=fmt, labels=labels, licence="none", sources=data, **options)
+        published = {"hub": {"data": {language: {split: parts}}}}
+        fields = {"name": "toy", "description": "toy", "licence": "none", "sources": published}
+        task = Task(format=fmt, labels=labels, **fields, **options)
         monkeypatch.setattr(hub_source, "load_task", lambda name: task)
-        spec = {"source": "hub", "task": "toy", "language": language, "split": split, "rows": None, "parts": parts}
-        return sources.read(spec | {"lock": "config/data.lock.yaml", "downloads": "results/.downloads"})
+        return sources.read(data("hub", "toy", language, split, parts=parts))
 
     return read
 
@@ -395,11 +396,10 @@ def test_many_processes_lock_together(hub, tmp_path):
     task |= {"licence": "none", "sources": {"hub": {"each": each}}}
     (folder / "own.yaml").write_text(yaml.safe_dump(task))
     code = (
-        "import sys; from intermezzo import sources; spec = {'source': 'hub', 'task': 'own', 'split': 'test',"
-        "'rows': None, 'language': sys.argv[1], 'lock': 'config/data.lock.yaml', 'downloads': 'd'};"
-        "print(len(sources.read(spec)))"
+        "import sys; from intermezzo import sources; from specifications import data;"
+        "print(len(sources.read(data('hub', 'own', sys.argv[1], 'test', downloads='d'))))"
     )
-    source = str(Path(__file__).parents[1] / "src")
+    source = os.pathsep.join(str(Path(__file__).parents[1] / name) for name in ("src", "tests"))
     environment = os.environ | {"HF_ENDPOINT": hub.endpoint, "HF_HOME": str(tmp_path / "home"), "PYTHONPATH": source}
 
     def run(more):

@@ -12,6 +12,7 @@ from checkout import Checkout
 from intermezzo.config import load
 from intermezzo.core.errors import UserError
 from intermezzo.dag.experiment import Grid
+from intermezzo.dag.scheduling import Scheduling
 from intermezzo.execution import weight_leases
 
 SMALL = {"grid__mixes": ["en"], "grid__targets": ["pos", "retrieval"], "mixes__en+rare": None}
@@ -196,12 +197,12 @@ def test_other_bits_are_refused(model, monkeypatch):
     ids=["all", "none", "final", "final without target training"],
 )
 def test_what_is_kept(settings, unkept):
-    assert Grid(load(settings)).unkept == unkept
+    assert Scheduling(Grid(load(settings))).unkept == unkept
 
 
 @pytest.mark.parametrize(("keep", "threads", "gpus"), [("all", 3, {}), ("none", 6, {"gpu": 2})])
 def test_an_evaluation_that_trains_again_has_what_the_training_had(keep, threads, gpus):
-    grid = Grid(load({"keep": {"target": keep}, "threads": 3, "processes": 2}))
-    assert grid.rebuilding[0] == threads
-    assert gpus.items() <= grid.rebuilding[1].items()
-    assert bool(grid.rebuilding[1]) == bool(gpus)
+    scheduling = Scheduling(Grid(load({"keep": {"target": keep}, "threads": 3, "processes": 2})))
+    assert scheduling.evaluation_threads == threads
+    assert gpus.items() <= scheduling.evaluation_gpus.items()
+    assert bool(scheduling.evaluation_gpus) == bool(gpus)

@@ -13,8 +13,9 @@ from intermezzo.training import pretrain
 from intermezzo.training.batches import TaskBatches
 from intermezzo.training.finetune import finetune
 from intermezzo.training.gradient import Gradient
+from specifications import SETTINGS
 from test_modeling import encoder as random_encoder
-from toy_training import PRETRAIN, SETTINGS, TASKS, inputs, rows, spec
+from toy_training import PRETRAIN, TASKS, inputs, rows, spec
 
 LENGTHS = [7, 3, 7, 12, 3, 1]
 
@@ -119,7 +120,7 @@ def test_each_format_reads_no_more_than_it_needs(encoder):
 
 @pytest.mark.parametrize("micro_tokens", [None, 40])
 def test_pretraining_has_the_gradient_of_the_padded_batch(encoder, micro_tokens):
-    text = {language: rows("text", 12, seed) for seed, language in enumerate(PRETRAIN["languages"])}
+    text = {language: rows("text", 12, seed) for seed, language in enumerate(PRETRAIN.languages)}
     results = []
     for packs in (True, False):
         model = pretrain._model(PRETRAIN, load_tokenizer(encoder).get_vocab_size()).double()
@@ -128,8 +129,7 @@ def test_pretraining_has_the_gradient_of_the_padded_batch(encoder, micro_tokens)
             work.encoder.packs = False
             work.encoder.model.set_attn_implementation("eager")
         seen = seen_by(work.encoder.model.encoder.layer[-1].output)
-        settings = {"micro_tokens": micro_tokens if packs else None, "precision": "float32"}
-        loss, tokens = Gradient(work, settings)(0, model.zero_grad)
+        loss, tokens = Gradient(work, "float32", micro_tokens if packs else None)(0, model.zero_grad)
         assert not packs or 0 < sum(seen) < tokens / 2
         results.append({"loss": loss} | {name: p.grad for name, p in model.named_parameters() if p.grad is not None})
     assert results[0].keys() == results[1].keys()

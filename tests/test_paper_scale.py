@@ -22,9 +22,12 @@ from intermezzo import sources
 from intermezzo.cli.main import main
 from intermezzo.config import Config, load
 from intermezzo.dag.experiment import Grid
+from intermezzo.dag.inputs import Inputs
 from intermezzo.dag.specs import Specs
 from intermezzo.planning.comparisons import Offer, choose
 from intermezzo.planning.jobs import jobs_of
+from intermezzo.specs.base import read
+from intermezzo.specs.data import DataSpec
 from intermezzo.tasks import RESOURCES, load_task
 
 PAPER_SCALE = ("phang2020", "rare_mix", "rare_native", "xtreme_r")
@@ -115,7 +118,7 @@ def test_a_dry_run_over_stand_in_data_plans_the_jobs_of_the_grid(experiment, fol
     one = {"grid": {"seeds": [0], "encoders": config_of(experiment).grid.encoders[:1]}}
     Path("one.yaml").write_text(yaml.safe_dump(one))
     grid = Grid(config_of(experiment, one))
-    for path in grid.data_paths():
+    for path in Inputs(grid).data_paths():
         Path(path).parent.mkdir(parents=True, exist_ok=True)
         Path(path).touch()
     command = [sys.executable, "-m", "snakemake", "-n", "-q", "rules", "-s", str(ROOT / "Snakefile"), "--configfile"]
@@ -133,10 +136,10 @@ def test_ccg_is_read_from_files_beside_a_hub(folder):
     rows = {}
     for split in ("train", "dev"):
         keys = SimpleNamespace(source="files", task="ccg", language="en", split=split)
-        rows[split] = sources.read(json.loads(specs.spec_data(keys)))
+        rows[split] = sources.read(read(DataSpec, specs.spec_data(keys)))
     assert len(rows["train"]) == 20 and len(rows["dev"]) == 1
     assert rows["dev"][0] == {"id": "wsj_0001.1", "tokens": ["Vinken", "smiles"], "tags": ["NP", "S[dcl]\\NP"]}
-    assert "results/data/files/ccg/en/train.parquet" in specs.grid.data_paths()
+    assert "results/data/files/ccg/en/train.parquet" in specs.inputs.data_paths()
 
 
 # -- prices and parts ----------------------------------------------------------------------------------------------

@@ -16,7 +16,9 @@ from checkout import ROOT, TINY, Checkout
 from intermezzo.cli.main import main
 from intermezzo.config import load
 from intermezzo.core.errors import UserError
+from intermezzo.dag.encoder_size import Shape, shape_of
 from intermezzo.dag.experiment import Grid
+from intermezzo.dag.inputs import Inputs
 from intermezzo.dag.requests import Requests
 from intermezzo.planning.amounts import Amounts, cut
 from intermezzo.planning.comparisons import Choice, Offer, choose, price_of
@@ -28,7 +30,6 @@ from intermezzo.planning.past import Past, Took
 from intermezzo.planning.rates import FIELDS, Line, Rates
 from intermezzo.planning.review import remember, review
 from intermezzo.planning.schedule import schedule, weights_at_most
-from intermezzo.planning.shapes import Shape, shape_of
 from intermezzo.planning.show import render, render_review
 from intermezzo.tasks.formats import load_format
 
@@ -549,7 +550,7 @@ def test_an_evaluation_that_trains_its_model_again_asks_for_that_too(empty):
 def test_requests_open_no_data(empty, monkeypatch):
     """Every job reads the Snakefile again: prepared data is not counted, the world not made."""
     grid = Grid(load(ROOT / TINY))
-    for path in map(Path, grid.data_paths()):
+    for path in map(Path, Inputs(grid).data_paths()):
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("no Parquet")
     monkeypatch.setattr("intermezzo.world.build", lambda _: pytest.fail("made the world"))

@@ -318,7 +318,7 @@ CHANGES: dict[str, Row] = {
     "resources, priority and message of a rule": Row(
         edit=several(
             file("workflow/rules/target.smk", 'requests.memory("target")', "5000"),
-            file("workflow/rules/target.smk", "priority: grid.target_priority", "priority: 7"),
+            file("workflow/rules/target.smk", "priority: scheduling.target_priority", "priority: 7"),
             file("workflow/rules/evaluate.smk", 'requests.time("evaluation")', "300"),
         )
     ),

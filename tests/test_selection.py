@@ -7,11 +7,14 @@ import pyarrow.parquet as pq
 import pytest
 
 from intermezzo.core.errors import UserError
+from intermezzo.specs.finetuning import FinetuneSpec
+from intermezzo.specs.mixes import MATCHED, MixSettings
 from intermezzo.tasks.controls import as_text
 from intermezzo.tasks.formats import table
 from intermezzo.training.finetune import plan
 from intermezzo.training.selection import select
 from intermezzo.training.selection import table as allocation_table
+from specifications import finetuning, task
 
 SIZES = {"en": 60, "xx": 20, "yy": 10}
 PORTIONS = [["en", 0.5, ["en"]], ["@rare", 0.5, ["xx", "yy"]]]
@@ -30,11 +33,10 @@ def data(tmp_path_factory):
     return paths
 
 
-def spec(**changes) -> dict:
-    task = {"name": "t", "format": "classification", "portions": PORTIONS, "examples": 20, "shuffle_labels": False}
-    mix = {"budget": "matched", "repeats": 1, "temperature": None}
-    mix |= {key: changes.pop(key) for key in list(changes) if key in mix}
-    return {"seed": 0, "sampling": "proportional", "tasks": [task | changes], "mix": mix}
+def spec(**changes) -> FinetuneSpec:
+    mix = MATCHED.replace(**{key: changes.pop(key) for key in list(changes) if key in MixSettings.model_fields})
+    entry = task("t", "classification", **{"portions": PORTIONS, "examples": 20} | changes)
+    return finetuning(entry, seed=0, mix=mix)
 
 
 def chosen(data, **changes) -> dict[str, list[str]]:
@@ -92,9 +94,9 @@ def test_the_allocation_is_a_table(data):
 
 
 def test_masked_text_is_put_between_the_batches_of_the_tasks_which_stay():
-    job = {"seed": 0, "sampling": "proportional", "training": {"epochs": 2, "batch_size": 8}}
+    job = spec()
     alone = plan({"t": 80}, job)
-    beside = plan({"t": 80, "text": 30}, job | {"beside": {"text": 0.2}})
+    beside = plan({"t": 80, "text": 30}, job.replace(continued_mlm={"text": 0.2}))
     assert len(alone) == 20 and len(beside) == 25
     ours = [batch for name, batch in beside if name == "t"]
     assert sorted(np.concatenate(ours).tolist()) == sorted(np.concatenate([b for _, b in alone]).tolist())

@@ -276,7 +276,7 @@ def test_a_training_is_the_same_with_and_without_stored_tokens(tmp_path, monkeyp
     data = toy_data(tmp_path)
     encoder = toy_encoder(data, tmp_path / "encoder")
     names = ("colour", "choice", "tags", "where", "text", "find")
-    job = spec(*names) | {"phase": "intermediate"}
+    job = spec(*names).replace(phase="intermediate")
     finetune(job, encoder, inputs(data, *names), tmp_path / "plain", tmp_path / "state")
     monkeypatch.setattr(tokens, "LEAST", 0)
     for out in (tmp_path / "stored", tmp_path / "read"):

@@ -14,11 +14,14 @@ import torch
 from intermezzo.core.errors import UserError
 from intermezzo.evaluation.evaluate import evaluate, read_predictions
 from intermezzo.modeling.encoder import import_encoder, load_encoder
+from intermezzo.specs.finetuning import FinetuneSpec
+from intermezzo.specs.importing import ImportSpec
 from intermezzo.tasks.formats import table
 from intermezzo.training import states
 from intermezzo.training.finetune import finetune, plan
 from intermezzo.training.pretrain import pretrain
-from toy_training import ANIMALS, COLOURS, PRETRAIN, SETTINGS, TASKS, inputs, rows, spec, weights
+from specifications import SETTINGS
+from toy_training import ANIMALS, COLOURS, PRETRAIN, TASKS, inputs, rows, spec, weights
 
 
 @pytest.mark.slow
@@ -61,7 +64,7 @@ def test_multitask_trains_a_head_per_task_and_model_opens_in_transformers(data, 
 
 def test_same_seed_same_bytes_and_another_seed_others(data, encoder, tmp_path):
     for name, seed in (("a", 1), ("b", 1), ("c", 2)):
-        finetune(spec("tags") | {"seed": seed}, encoder, inputs(data, "tags"), tmp_path / name, tmp_path / "s")
+        finetune(spec("tags").replace(seed=seed), encoder, inputs(data, "tags"), tmp_path / name, tmp_path / "s")
     assert weights(tmp_path / "a") == weights(tmp_path / "b") != weights(tmp_path / "c")
 
 
@@ -102,10 +105,10 @@ def test_a_killed_run_resumes_to_identical_weights(data, encoder, tmp_path, die)
     assert logs[0] == logs[1] == list(range(1, 25))
 
 
-def in_turn() -> dict:
+def in_turn() -> FinetuneSpec:
     """`colour`, then `shade` (the same task by another name), with one head: XCOPA's protocol in small."""
-    job = spec("colour", "shade") | {"sampling": "in_turn"}
-    return job | {"tasks": [task | {"head": "colour"} for task in job["tasks"]]}
+    job = spec("colour", "shade")
+    return job.replace(sampling="in_turn", tasks=tuple(task.replace(head="colour") for task in job.tasks))
 
 
 def test_tasks_in_turn_share_a_head_and_resume_in_the_second_stage(data, encoder, tmp_path, die):
@@ -127,7 +130,7 @@ def test_tasks_in_turn_share_a_head_and_resume_in_the_second_stage(data, encoder
 
 def test_labels_from_data_are_in_the_manifest_and_predictions_use_them(data, encoder, tmp_path):
     job = spec("tags", epochs=10)
-    job["tasks"][0]["labels"] = "from_data"
+    job = job.replace(tasks=(job.tasks[0].replace(labels="from_data"),))
     finetune(job, encoder, inputs(data, "tags"), tmp_path / "m", tmp_path / "s")
     assert json.loads((tmp_path / "m" / "manifest.json").read_text())["labels"] == {"tags": ["A", "C", "X"]}
     task = TASKS["tags"] | {"name": "tags", "partial_input": None, "labels": "from_data"}
@@ -224,33 +227,31 @@ def test_cooccurrence_brings_translations_together(data, tmp_path):
 
 
 def test_untrained_encoder_is_the_control_without_pretraining(data, tmp_path):
-    job = PRETRAIN | {"training": PRETRAIN["training"] | {"steps": 0}}
-    text = {language: data("text", language) for language in PRETRAIN["languages"]}
+    job = PRETRAIN.replace(training=PRETRAIN.training.replace(steps=0))
+    text = {language: data("text", language) for language in PRETRAIN.languages}
     pretrain(job, text, {}, tmp_path / "m", tmp_path / "s")
     assert json.loads((tmp_path / "m" / "manifest.json").read_text())["loss"] is None
     assert load_encoder(tmp_path / "m").hidden_size == 16
 
 
 def test_plan_covers_every_example_once_an_epoch_and_caps_large_tasks():
-    job = {
-        "seed": 0,
-        "sampling": "proportional",
-        "cap": 40,
-        "temperature": 1.0,
-        "training": {"epochs": 2, "batch_size": 8},
-    }
+    job = spec("colour").replace(seed=0, cap=40)
     batches = plan({"big": 100, "small": 20}, job)
     seen = {name: np.concatenate([i for n, i in batches if n == name]) for name in ("big", "small")}
     assert len(seen["big"]) == 80 and len(set(seen["big"])) == 80
     assert len(seen["small"]) == 40 and np.bincount(seen["small"]).tolist() == [2] * 20
-    uniform = plan({"big": 100, "small": 20}, job | {"sampling": "uniform", "cap": None})
+    uniform = plan({"big": 100, "small": 20}, job.replace(sampling="uniform", cap=None))
     assert sum(len(i) for n, i in uniform if n == "small") == 120
     with pytest.raises(UserError, match="no training examples"):
         plan({"big": 0}, job)
 
 
+def imported(source) -> ImportSpec:
+    return ImportSpec(source=str(source), revision=None)
+
+
 def test_import_checks_the_folder_and_the_weights(encoder, tmp_path):
-    import_encoder({"from": str(encoder)}, tmp_path / "copy")
+    import_encoder(imported(encoder), tmp_path / "copy")
     assert load_encoder(tmp_path / "copy").hidden_size == 16
     with open(tmp_path / "copy" / "model.safetensors", "ab") as handle:
         handle.write(b"x")
@@ -261,13 +262,13 @@ def test_import_checks_the_folder_and_the_weights(encoder, tmp_path):
     bad = [(str(empty), "no config.json"), (str(tmp_path / "absent"), "config.json"), ("package:absent/x", "installed")]
     for source, message in bad:
         with pytest.raises(UserError, match=message):
-            import_encoder({"from": source}, tmp_path / "x")
+            import_encoder(imported(source), tmp_path / "x")
     (empty / "config.json").write_text((encoder / "config.json").read_text())
     with pytest.raises(UserError, match="no weights"):
-        import_encoder({"from": str(empty)}, tmp_path / "x")
+        import_encoder(imported(empty), tmp_path / "x")
     (empty / "model.safetensors").write_bytes((encoder / "model.safetensors").read_bytes()[:1000])
     with pytest.raises(UserError, match="cannot be read"):
-        import_encoder({"from": str(empty)}, tmp_path / "x")
+        import_encoder(imported(empty), tmp_path / "x")
 
 
 @pytest.mark.slow
@@ -280,7 +281,8 @@ def test_a_hub_name_is_read_from_the_hubs_cache_layout(encoder, tmp_path):
     (repository / "refs" / "main").write_text(commit)
     command = (
         "from pathlib import Path; from intermezzo.modeling.encoder import import_encoder as i;"
-        f"i({{'from': 'owner/tiny', 'revision': {commit!r}}}, Path({str(tmp_path / 'out')!r}))"
+        "from intermezzo.specs.importing import ImportSpec;"
+        f"i(ImportSpec(source='owner/tiny', revision={commit!r}), Path({str(tmp_path / 'out')!r}))"
     )
     offline = os.environ | {"HF_HUB_CACHE": str(tmp_path / "hub"), "HF_HUB_OFFLINE": "1"}
     subprocess.run([sys.executable, "-c", command], env=offline, check=True, timeout=120)

@@ -20,6 +20,7 @@ from intermezzo import sources
 from intermezzo.core.errors import UserError
 from intermezzo.sources import hub as hub_source
 from intermezzo.tasks import Task
+from specifications import data
 
 LINES = "Moja.\nMbili.\nTatu.\n"
 LOCK, DOWNLOADS = Path("config/data.lock.yaml"), Path("results/.downloads")
@@ -72,11 +73,10 @@ def read(site, tmp_path, monkeypatch):
 
     def read(*parts, reader="lines"):
         parts = [{"reader": reader, **part, "url": part["url"].replace("SITE", site.endpoint)} for part in parts]
-        data = {"url": {"data": {"sw": {"train": parts}}}}
-        task = Task(name="toy", description="toy", format="mlm", licence="none", sources=data)
+        published = {"url": {"data": {"sw": {"train": parts}}}}
+        task = Task(name="toy", description="toy", format="mlm", licence="none", sources=published)
         monkeypatch.setattr(hub_source, "load_task", lambda name: task)
-        spec = {"source": "hub", "task": "toy", "language": "sw", "split": "train", "rows": None, "parts": parts}
-        rows = sources.read(spec | {"lock": str(LOCK), "downloads": str(DOWNLOADS)})
+        rows = sources.read(data("hub", "toy", "sw", "train", parts=parts, lock=str(LOCK), downloads=str(DOWNLOADS)))
         return [row["text"] for row in rows]
 
     return read
@@ -357,11 +357,11 @@ def test_processes_that_need_the_same_archive_download_it_once(site, tmp_path):
     task = {"description": "x", "format": "mlm", "licence": "none", "sources": {"url": {"each": each}}}
     (folder / "own.yaml").write_text(yaml.safe_dump(task))
     code = (
-        "import sys; from intermezzo import sources; spec = {'source': 'hub', 'task': 'own', 'split': 'train',"
-        "'rows': None, 'language': sys.argv[1], 'lock': 'config/data.lock.yaml', 'downloads': 'd'};"
-        "print(len(sources.read(spec)))"
+        "import sys; from intermezzo import sources; from specifications import data;"
+        "print(len(sources.read(data('hub', 'own', sys.argv[1], 'train', downloads='d'))))"
     )
-    environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[1] / "src"), "HF_HUB_OFFLINE": "0"}
+    paths = os.pathsep.join(str(Path(__file__).parents[1] / name) for name in ("src", "tests"))
+    environment = os.environ | {"PYTHONPATH": paths, "HF_HUB_OFFLINE": "0"}
     jobs = [
         subprocess.Popen(
             [sys.executable, "-c", code, language],

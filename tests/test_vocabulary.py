@@ -44,7 +44,7 @@ def test_training_is_the_same_with_all_rows_and_with_those_that_occur(data, enco
     for restricted in (True, False):
         job = spec("colour", "shade", weight_decay=decay, dropout=0.0, restrict_vocabulary=restricted)
         folder = tmp_path / str(restricted)
-        finetune(job | {"sampling": sampling}, encoder, paths, folder, tmp_path / "s")
+        finetune(job.replace(sampling=sampling), encoder, paths, folder, tmp_path / "s")
         states[restricted] = AutoModel.from_pretrained(folder).state_dict()
     before = load_file(encoder / "model.safetensors")[f"roberta.{ROWS}"]
     assert states[True].keys() == states[False].keys() and states[True][ROWS].shape == before.shape

@@ -20,6 +20,7 @@ from intermezzo.world import DEFAULTS, SPLITS, World, build
 from intermezzo.world.generators import GENERATORS
 from intermezzo.world.scenes import MODIFIERS, Sampler, Scene, names_of
 from intermezzo.world.seeds import stream
+from specifications import data
 
 LANGUAGES = tuple(build().languages)
 RARE = tuple(code for code, language in build().languages.items() if language.rare)
@@ -349,8 +350,7 @@ def test_rows_of_elsewhere_cannot_be_translated(world):
 
 
 def test_the_source_reads_rows_by_task(world):
-    spec = {"source": "world", "task": "nli", "language": "fri", "split": "test", "rows": 5, "world": {"seed": 7}}
-    assert read(spec) == world.rows("nli", "fri", "test", 5)
+    assert read(data("world", "nli", "fri", "test", rows=5)) == world.rows("nli", "fri", "test", 5)
 
 
 def test_modifiers_are_slots_of_a_scene():

@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 from intermezzo import sources
 from intermezzo.sources import files
 from intermezzo.tasks import Task, formats
+from specifications import data
 
 LABELS = {
     "classification": ("entailment", "neutral", "contradiction"),
@@ -85,9 +86,7 @@ def read(root, monkeypatch, fmt, parts, contents, labels=None):
         sources={"files": {"data": {"en": {"test": parts}}}},
     )
     monkeypatch.setattr(files, "load_task", lambda name: task)
-    rows = sources.read(
-        {"source": "files", "task": "toy", "language": "en", "split": "test", "rows": None, "root": str(root)}
-    )
+    rows = sources.read(data("files", "toy", "en", "test", root=str(root)))
     formats.table(rows, fmt, task.labels)
     return rows
 

@@ -11,21 +11,14 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 
+from intermezzo.specs.finetuning import FinetuneSpec
 from intermezzo.tasks.formats import table
 from intermezzo.training.finetune import finetune
 from intermezzo.training.pretrain import pretrain
+from specifications import finetuning, pretraining, task
 
 COLOURS, ANIMALS = ["red", "green", "blue", "white"], ["cat", "dog", "bird", "fish"]
-PRETRAIN = {
-    "seed": 0, "threads": 1, "languages": ["en", "xx"], "tokenizer": {"vocab_size": 80},
-    "model": {"hidden_size": 16, "layers": 1, "heads": 2, "intermediate_size": 32, "max_length": 32},
-    "initialisation": "random", "language_alpha": 0.5, "mask_rate": 0.3,
-    "training": {"steps": 12, "batch_size": 8, "learning_rate": 3e-3, "weight_decay": 0.01, "warmup": 0.1, "clip": 1.0},
-}  # fmt: skip
-SETTINGS = {
-    "epochs": 2, "batch_size": 8, "learning_rate": 3e-3, "weight_decay": 0.01, "warmup": 0.1, "clip": 1.0,
-    "max_length": 32, "stride": 8, "dropout": 0.1, "pooling": "cls_mean_max", "freeze_embeddings": False,
-}  # fmt: skip
+PRETRAIN = pretraining()
 TASKS = {
     "colour": {"format": "classification", "labels": COLOURS, "metrics": ["accuracy"]},
     "shade": {"format": "classification", "labels": COLOURS, "metrics": ["accuracy"]},
@@ -78,22 +71,16 @@ def toy_data(folder: Path) -> Callable[..., Path]:
 
 def toy_encoder(data: Callable[..., Path], folder: Path) -> Path:
     """A pretrained model folder."""
-    text = {language: data("text", language) for language in PRETRAIN["languages"]}
+    text = {language: data("text", language) for language in PRETRAIN.languages}
     pretrain(PRETRAIN, text, {}, folder / "model", folder / "state")
     return folder / "model"
 
 
-def spec(*names: str, **changes) -> dict:
-    tasks = [
-        TASKS[n]
-        | {"name": n, "head": n, "partial_input": None, "shuffle_labels": False}
-        | {"examples": 48, "portions": [["en", 3, ["en"]], ["xx", 1, ["xx"]]]}
-        for n in names
-    ]
-    return {
-        "phase": "target", "seed": 1, "threads": 1, "tasks": tasks, "sampling": "proportional", "cap": None,
-        "temperature": 1.0, "training": SETTINGS | changes,
-    }  # fmt: skip
+def spec(*names: str, **changes) -> FinetuneSpec:
+    """A training on toy tasks in two languages. changes: other settings."""
+    portions = [["en", 3, ["en"]], ["xx", 1, ["xx"]]]
+    tasks = (task(name, TASKS[name]["format"], TASKS[name]["labels"], portions=portions) for name in names)
+    return finetuning(*tasks, settings=changes)
 
 
 def inputs(data, *names: str) -> dict:
@@ -106,9 +93,9 @@ def weights(folder) -> bytes:
 
 def phases(data: Callable[..., Path], encoder: Path, state: Path) -> dict[str, Callable[[Path], object]]:
     """The three phases of training, each as a function of its output folder; unfinished ones go on from `state`."""
-    text = {language: data("text", language) for language in PRETRAIN["languages"]}
+    text = {language: data("text", language) for language in PRETRAIN.languages}
     several = ("colour", "tags", "where", "text")
-    multi = spec(*several) | {"phase": "intermediate"}
+    multi = spec(*several).replace(phase="intermediate")
     return {
         "pretrain": lambda out: pretrain(PRETRAIN, text, {}, out, state),
         "intermediate": lambda out: finetune(multi, encoder, inputs(data, *several), out, state),

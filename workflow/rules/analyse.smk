@@ -9,9 +9,9 @@ rule summarize_scores:
     Output: scores.parquet (one row per value), summary.tsv (to be read), answer.md (in words).
     """
     input:
-        results=grid.evaluation_paths,
-        development=grid.development_paths,
-        manifests=grid.beside_results,
+        results=inputs.evaluation_paths,
+        development=inputs.development_paths,
+        manifests=inputs.staged_manifests,
     output:
         scores="results/scores.parquet",
         summary="results/summary.tsv",
@@ -52,7 +52,7 @@ rule write_report:
     input:
         scores="results/scores.parquet",
         answer="results/answer.md",
-        models=grid.model_paths,
+        models=inputs.model_paths,
         page=expand(f"{workflow.basedir}/src/intermezzo/report/page.{{kind}}", kind=["css", "html.jinja"]),
     output:
         page=report("results/report.html", caption="../report/report.rst", category="Report"),

@@ -7,12 +7,17 @@ gc.disable()  # planning makes millions of objects that all stay: a quarter of i
 sys.path.insert(0, f"{workflow.basedir}/src")
 
 from intermezzo.execution import adoption, snakemake_internals, startup
-from intermezzo.dag.experiment import MODEL, TRAINED_MODEL, Grid, one_of
+from intermezzo.dag.experiment import Grid
+from intermezzo.dag.inputs import Inputs
 from intermezzo.dag.lineage import Lineage
+from intermezzo.dag.paths import MODEL, TRAINED_MODEL, one_of
 from intermezzo.dag.requests import Requests
+from intermezzo.dag.scheduling import Scheduling
 from intermezzo.dag.specs import Specs
 
 grid = Grid.of_workflow(config, staged=snakemake_internals.is_staged(workflow))
+inputs = Inputs(grid)
+scheduling = Scheduling(grid)
 specs = Specs(grid)
 lineage = Lineage(specs)
 requests = Requests(grid)  # memory and time that jobs ask a cluster for

@@ -8,7 +8,7 @@ rule prepare_data:
     Output: one Parquet file in the format's schema (src/intermezzo/tasks/formats).
     """
     input:
-        grid.source_files,
+        inputs.source_files,
     output:
         "results/data/{source}/{task}/{language}/{split}.parquet",
     log:
@@ -78,7 +78,7 @@ rule translate_data:
     Input: the English training data. Output: one Parquet file of the same format.
     """
     input:
-        grid.translated_from,
+        inputs.translated_from,
     output:
         "results/data/translated/{task}/{language}/train.parquet",
     log:
@@ -96,9 +96,10 @@ rule translate_data:
         spec=specs.spec_translate,
         code=specs.code_translate,
         inputs=lineage.of_translation,
+        data=inputs.translation_arguments,
         alone="" if config["translation"]["backend"] == "world" else "INTERMEZZO_FORK_SERVER=",
     message:
         "Translate {wildcards.task} into {wildcards.language}"
     shell:
         "{params.alone} python -m intermezzo translate --spec {params.spec:q} --code {params.code:q} "
-        "--data {input:q} --out {output:q} 2>&1 | tee {log:q}"
+        "--data {params.data:q} --out {output:q} 2>&1 | tee {log:q}"

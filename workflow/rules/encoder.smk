@@ -8,8 +8,8 @@ rule pretrain_encoder:
     Output: a model folder in Hugging Face format.
     """
     input:
-        text=grid.text_files,
-        parallel=grid.parallel_files,
+        text=inputs.text_files,
+        parallel=inputs.parallel_files,
     output:
         expand("results/encoders/{{encoder}}/{file}", file=MODEL),
     log:
@@ -18,24 +18,26 @@ rule pretrain_encoder:
         "benchmarks/jobs/encoders/{encoder}.tsv"
     wildcard_constraints:
         encoder=one_of(grid.scratch),
-    priority: grid.encoder_priority
+    priority: scheduling.encoder_priority
     conda:
         "../envs/train.yaml"
-    threads: grid.threads * grid.processes
+    threads: scheduling.training_threads
     resources:
-        **grid.gpus,
+        **scheduling.training_gpus,
         mem_mb=requests.memory("encoder"),
         runtime=requests.time("encoder"),
     params:
         spec=specs.spec_pretrain,
         code=specs.code_pretrain,
         inputs=lineage.of_encoder,
+        text=inputs.text_arguments,
+        parallel=inputs.parallel_arguments,
         out=subpath(output[0], parent=True),
     message:
         "Pretrain encoder {wildcards.encoder}"
     shell:
-        "python -m intermezzo pretrain --spec {params.spec:q} --code {params.code:q} --text {input.text:q} "
-        "--parallel {input.parallel:q} --out {params.out:q} --states results/.state 2>&1 | tee {log:q}"
+        "python -m intermezzo pretrain --spec {params.spec:q} --code {params.code:q} --text {params.text:q} "
+        "--parallel {params.parallel:q} --out {params.out:q} --states results/.state 2>&1 | tee {log:q}"
 
 
 rule import_encoder:
@@ -47,7 +49,7 @@ rule import_encoder:
     Output: a model folder in Hugging Face format.
     """
     input:
-        grid.encoder_files,
+        inputs.encoder_files,
     output:
         expand("results/encoders/{{encoder}}/{file}", file=MODEL),
     log:

@@ -15,10 +15,10 @@ for evaluated_target in grid.targets:
         name:
             f"evaluate_{evaluated_target}"
         input:
-            model=grid.evaluated,
-            weights=grid.beside(grid.evaluated),
-            data=grid.evaluation_data,
-            support=grid.support_data,
+            model=inputs.evaluated,
+            weights=inputs.staged_model_files(inputs.evaluated),
+            data=inputs.evaluation_data,
+            support=inputs.support_data,
         output:
             manifest="results/eval/{encoder}/{intermediate}/{mix}/seed{seed}/{target}/manifest.json",
             results=expand(
@@ -32,25 +32,27 @@ for evaluated_target in grid.targets:
             "benchmarks/jobs/eval/{encoder}/{intermediate}/{mix}/seed{seed}/{target}.tsv"
         wildcard_constraints:
             target=one_of([evaluated_target]),
-        priority: grid.evaluation_priority
+        priority: scheduling.evaluation_priority
         group:
-            None if grid.unkept else "evaluation"  # one that trains its model again is no small job
+            None if scheduling.unkept else "evaluation"  # one that trains its model again is no small job
         conda:
             "../envs/train.yaml"
-        threads: grid.rebuilding[0]
+        threads: scheduling.evaluation_threads
         resources:
-            **grid.rebuilding[1],
+            **scheduling.evaluation_gpus,
             mem_mb=requests.memory("evaluation"),
             runtime=requests.time("evaluation"),
         params:
             spec=specs.spec_evaluate,
             code=specs.code_evaluate,
             inputs=lineage.of_evaluation,
+            data=inputs.evaluation_arguments,
+            support=inputs.support_arguments,
             run=specs.names_of_run,
             out=subpath(output[0], parent=True),
         message:
             "Evaluate {wildcards.target} on {wildcards.encoder}/{wildcards.intermediate}/{wildcards.mix}/seed{wildcards.seed}"
         shell:
             "python -m intermezzo evaluate --spec {params.spec:q} --code {params.code:q} --run {params.run:q} "
-            "--model {input.model:q} --data {input.data:q} --support {input.support:q} --out {params.out:q} "
+            "--model {input.model:q} --data {params.data:q} --support {params.support:q} --out {params.out:q} "
             "--cache results/.cache --states results/.state 2>&1 | tee {log:q}"

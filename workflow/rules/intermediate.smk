@@ -8,9 +8,9 @@ rule train_intermediate:
     Output: a model folder; allocation.tsv says how many examples each language gave.
     """
     input:
-        model=grid.encoder_of,
-        weights=grid.beside(grid.encoder_of),
-        data=grid.intermediate_data,
+        model=inputs.encoder_of,
+        weights=inputs.staged_model_files(inputs.encoder_of),
+        data=inputs.intermediate_data,
     output:
         expand(
             "results/intermediate/{{encoder}}/{{intermediate}}/{{mix}}/seed{{seed}}/{file}",
@@ -20,21 +20,22 @@ rule train_intermediate:
         "logs/intermediate/{encoder}/{intermediate}/{mix}/seed{seed}.log",
     benchmark:
         "benchmarks/jobs/intermediate/{encoder}/{intermediate}/{mix}/seed{seed}.tsv"
-    priority: grid.intermediate_priority
+    priority: scheduling.intermediate_priority
     conda:
         "../envs/train.yaml"
-    threads: grid.threads * grid.processes
+    threads: scheduling.training_threads
     resources:
-        **grid.gpus,
+        **scheduling.training_gpus,
         mem_mb=requests.memory("intermediate"),
         runtime=requests.time("intermediate"),
     params:
         spec=specs.spec_intermediate,
         code=specs.code_intermediate,
         inputs=lineage.of_intermediate,
+        data=inputs.intermediate_arguments,
         out=subpath(output[0], parent=True),
     message:
         "Train {wildcards.encoder} on intermediate {wildcards.intermediate}, mix {wildcards.mix}, seed {wildcards.seed}"
     shell:
         "python -m intermezzo finetune --spec {params.spec:q} --code {params.code:q} --model {input.model:q} "
-        "--data {input.data:q} --out {params.out:q} --states results/.state 2>&1 | tee {log:q}"
+        "--data {params.data:q} --out {params.out:q} --states results/.state 2>&1 | tee {log:q}"

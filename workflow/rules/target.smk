@@ -8,9 +8,9 @@ rule train_target:
     Output: a model folder.
     """
     input:
-        model=grid.started_from,
-        weights=grid.beside(grid.started_from),
-        data=grid.target_data,
+        model=inputs.started_from,
+        weights=inputs.staged_model_files(inputs.started_from),
+        data=inputs.target_data,
     output:
         expand(
             "results/target/{{encoder}}/{{intermediate}}/{{mix}}/seed{{seed}}/{{target}}/{file}",
@@ -20,21 +20,22 @@ rule train_target:
         "logs/target/{encoder}/{intermediate}/{mix}/seed{seed}/{target}.log",
     benchmark:
         "benchmarks/jobs/target/{encoder}/{intermediate}/{mix}/seed{seed}/{target}.tsv"
-    priority: grid.target_priority
+    priority: scheduling.target_priority
     conda:
         "../envs/train.yaml"
-    threads: grid.threads * grid.processes
+    threads: scheduling.training_threads
     resources:
-        **grid.gpus,
+        **scheduling.training_gpus,
         mem_mb=requests.memory("target"),
         runtime=requests.time("target"),
     params:
         spec=specs.spec_target,
         code=specs.code_target,
         inputs=lineage.of_target,
+        data=inputs.target_arguments,
         out=subpath(output[0], parent=True),
     message:
         "Train target {wildcards.target} from {wildcards.encoder}/{wildcards.intermediate}/{wildcards.mix}, seed {wildcards.seed}"
     shell:
         "python -m intermezzo finetune --spec {params.spec:q} --code {params.code:q} --model {input.model:q} "
-        "--data {input.data:q} --out {params.out:q} --states results/.state 2>&1 | tee {log:q}"
+        "--data {params.data:q} --out {params.out:q} --states results/.state 2>&1 | tee {log:q}"

@@ -12,9 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, ValidationError
-
-from intermezzo.core.errors import UserError
+from intermezzo.specs.summary import SummarySpec
 from intermezzo.tasks.formats import load_format
 
 BASELINE = "none"
@@ -41,87 +39,24 @@ class Group(NamedTuple):
     languages: tuple[str, ...]
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Intermediate(_Strict):
-    """Tasks of an intermediate, and per mix the languages that it was really trained on (union over its tasks).
-
-    A control (shuffled labels) is in the tables but in no average of the answer.
-    """
-
-    tasks: tuple[str, ...]
-    mixes: dict[str, tuple[str, ...]]
-    control: bool = False
-
-
-class Target(_Strict):
-    """A target: its task and format, metrics (main one first), and evaluation languages.
-
-    A control (input taken away, shuffled labels) is in the tables but in no average of the answer.
-    """
-
-    task: str
-    format: str
-    metrics: tuple[str, ...]
-    languages: tuple[str, ...]
-    development: tuple[str, ...] = ()
-    """Languages that were scored on development data too."""
-    control: bool = False
-    baseline_only: bool = False
-
-
-class Attributes(_Strict):
-    """What is known of a language, for analyses by it; None where nothing is."""
-
-    family: str | None = None
-    script: str | None = None
-    joshi: int | None = None
-    """Resource class 0-5 of Joshi et al. (2020)."""
-    xlmr: bool | None = None
-    """In the pretraining of XLM-R."""
-
-
-class Design(_Strict):
-    """What was asked for; `Design.read` makes it from the plain dict that the workflow passes."""
-
-    english: str
-    english_mix: str | None
-    mixes: tuple[str, ...] = ()
-    """All mixes, in the order of the configuration."""
-    rare: frozenset[str]
-    seeds: tuple[int, ...]
-    encoders: tuple[str, ...]
-    baseline_only: frozenset[str] = frozenset()
-    """Control encoders, without intermediate training."""
-    intermediates: dict[str, Intermediate]
-    targets: dict[str, Target]
-    attributes: dict[str, Attributes] = {}
-
-    @classmethod
-    def read(cls, spec: dict[str, Any]) -> Design:
-        """Check a plain dict; raises UserError with every problem in it."""
-        try:
-            return cls.model_validate(spec)
-        except ValidationError as error:
-            raise UserError(f"the summary's specification does not fit: {error}") from None
+class Design(SummarySpec):
+    """What was asked for, and which results, groups of languages and pairs of runs that makes."""
 
     def without_controls(self) -> Design:
         """The same design without its control encoders, intermediates and targets."""
-        kept: dict[str, Any] = {
-            "intermediates": {name: one for name, one in self.intermediates.items() if not one.control},
-            "targets": {name: one for name, one in self.targets.items() if not (one.control or one.baseline_only)},
+        parts: dict[str, Any] = {
+            "intermediates": {name: entry for name, entry in self.intermediates.items() if not entry.control},
+            "targets": {n: entry for n, entry in self.targets.items() if not (entry.control or entry.baseline_only)},
+            "encoders": tuple(encoder for encoder in self.encoders if encoder not in self.baseline_only),
         }
-        encoders = tuple(encoder for encoder in self.encoders if encoder not in self.baseline_only)
-        return self.model_copy(update=kept | {"encoders": encoders})
+        return self.model_copy(update=parts)
 
     def on_development(self) -> Design:
         """The design of the development scores: the targets that have some, in those languages."""
         targets = {
-            name: one.model_copy(update={"languages": one.development, "development": ()})
-            for name, one in self.targets.items()
-            if one.development
+            name: entry.model_copy(update={"languages": entry.development, "development": ()})
+            for name, entry in self.targets.items()
+            if entry.development
         }
         return self.model_copy(update={"targets": targets})
 
@@ -130,15 +65,15 @@ class Design(_Strict):
 
         Those of one encoder and target, or (None) of the experiment.
         """
-        pairs = [(name, mix) for name, one in self.intermediates.items() for mix in one.mixes]
+        pairs = [(name, mix) for name, entry in self.intermediates.items() for mix in entry.mixes]
         if encoder in self.baseline_only or (target and self.targets[target].baseline_only):
             pairs = [pair for pair in pairs if pair[0] == BASELINE]
-        order = {mix: at for at, mix in enumerate(self.in_order(mix for _, mix in pairs))}
+        order = {mix: number for number, mix in enumerate(self.in_order(mix for _, mix in pairs))}
         return sorted(pairs, key=lambda pair: (pair[0] != BASELINE, pair[0], order[pair[1]]))
 
     def in_order(self, mixes: Iterable[str]) -> list[str]:
         """Each mix once, as a reader gets them: English-only first, then in the configuration's order."""
-        rank = {mix: at for at, mix in enumerate(self.mixes)}
+        rank = {mix: number for number, mix in enumerate(self.mixes)}
         return sorted(set(mixes), key=lambda mix: (mix != self.english_mix, rank.get(mix, len(rank)), mix))
 
     def seeds_of(self, intermediate: str, target: str) -> tuple[int | None, ...]:
@@ -174,14 +109,14 @@ class Design(_Strict):
     def _splits(self, intermediate: str, mix: str) -> dict[str, frozenset[str]]:
         """Name of a split -> languages seen: the row's own mix, or those that the row is compared with."""
         if intermediate != BASELINE:
-            own = self.intermediates[intermediate].mixes
-            others = [name for name in self.in_order(own) if name != self.english_mix]
-            return {name: frozenset(own[name]) for name in (others or [mix] if mix == self.english_mix else [mix])}
+            mixes = self.intermediates[intermediate].mixes
+            others = [name for name in self.in_order(mixes) if name != self.english_mix]
+            return {name: frozenset(mixes[name]) for name in (others or [mix] if mix == self.english_mix else [mix])}
         splits: dict[str, frozenset[str]] = {}
         trained = [pair for pair in self.trained() if pair[0] != BASELINE]
         compared = [pair for pair in trained if pair[1] != self.english_mix] or trained
         for name in self.in_order(pair[1] for pair in compared):
-            seen = {one: frozenset(self.intermediates[one].mixes[name]) for one, m in compared if m == name}
+            seen = {task: frozenset(self.intermediates[task].mixes[name]) for task, m in compared if m == name}
             agree = len(set(seen.values())) == 1
-            splits |= {name: next(iter(seen.values()))} if agree else {f"{one}/{name}": s for one, s in seen.items()}
+            splits |= {name: next(iter(seen.values()))} if agree else {f"{task}/{name}": s for task, s in seen.items()}
         return splits

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 from intermezzo.analysis import answer as answers
 from intermezzo.analysis import scores as tidy
@@ -15,20 +14,19 @@ from intermezzo.core.artifacts import write_text
 
 
 def summarize(
-    spec: dict[str, Any],
+    design: Design,
     result_paths: Iterable[str | Path],
     development_paths: Iterable[str | Path],
     scores: str | Path,
     summary: str | Path,
     answer: str | Path,
 ) -> None:
-    """Check that the results are exactly those that `spec` (see `design.Design`) asks for, and write the three files.
+    """Check that the results are exactly those that the design asks for, and write the three files.
 
     development_paths: results on development data, on which the best intermediate of each target is chosen, if any.
     Raises UserError, before anything is written, for results that are missing, doubled, broken or not asked for.
     Equal results give equal bytes: nothing depends on time, machine or the order of the files.
     """
-    design = Design.read(spec)
     frame = tidy.read(result_paths, design)
     development = tidy.read(development_paths, design.on_development()).assign(split="dev")
     comparisons = Comparisons(frame, design)

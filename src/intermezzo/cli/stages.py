@@ -1,20 +1,26 @@
-"""The stages behind the command line: arguments in, one call of the library. Heavy imports happen inside."""
+"""The stages behind the command line: arguments in, one call of the library. Heavy imports happen inside.
+
+`options.spec` is the stage's model (`intermezzo.specs`), which the command line has read; data files are named
+(`data_files`).
+"""
 
 from __future__ import annotations
 
-import json
-import sys
+import logging
 from argparse import Namespace
-from collections.abc import Iterable
-from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+from intermezzo.cli.data_files import by_language, check_columns, named_files
 from intermezzo.core.artifacts import atomic, digest, sha256
 from intermezzo.core.environment import bulk_import
 from intermezzo.core.errors import UserError
 from intermezzo.execution import adoption, weight_leases
 
-CODES = {"predict": "", "score": ""}
+if TYPE_CHECKING:
+    from intermezzo.analysis.design import Design
+
+log = logging.getLogger(__name__)
 
 
 def prepare(options: Namespace) -> None:
@@ -25,44 +31,51 @@ def prepare(options: Namespace) -> None:
     from intermezzo.tasks import formats, load_task
 
     spec = options.spec
-    task = load_task(spec["task"])
-    origin = "/".join(spec[key] for key in ("source", "task", "language", "split"))
-    table = formats.table(sources.read(spec), task.format, task.labels, origin=origin)
+    task = load_task(spec.task)
+    table = formats.table(sources.read(spec), task.format, task.labels, origin=spec.origin)
     with atomic(options.out) as part:
         pq.write_table(table, part, compression="zstd")
-    print(f"{origin}: {table.num_rows} rows", file=sys.stderr)
+    log.info("%s: %d rows", spec.origin, table.num_rows)
 
 
 def translate(options: Namespace) -> None:
     """Translate English training rows of a task and write them as Parquet."""
     import pyarrow.parquet as pq
 
+    from intermezzo.mixing import ENGLISH
     from intermezzo.tasks import formats, load_task
     from intermezzo.translation import translate
 
-    task = load_task(options.spec["task"])
-    _check([options.data], {task.name: task.format})
-    rows = translate(options.spec, pq.read_table(options.data).to_pylist())
-    origin = f"{task.name}, translated into {options.spec['language']}"
+    spec = options.spec
+    task = load_task(spec.task)
+    (path,) = named_files("--data", [options.data], [f"{task.name}/{ENGLISH}"]).values()
+    check_columns([path], task.format)
+    rows = translate(spec.as_json(), pq.read_table(path).to_pylist())
+    origin = f"{task.name}, translated into {spec.language}"
     with atomic(options.out) as part:
         pq.write_table(formats.table(rows, task.format, task.labels, origin=origin), part, compression="zstd")
 
 
 def pretrain(options: Namespace) -> None:
+    """Pretrain an encoder, or adopt the one that a killed run's job has made."""
     from intermezzo.tasks import load_task
 
     with bulk_import():
         from intermezzo.training.pretrain import pretrain
 
-    text, parallel = _by_language(options.text), _by_language(options.parallel)
-    _check([*options.text, *options.parallel], {name: load_task(name).format for name in ("text", "parallel")})
-    state = _state(options, [*options.text, *options.parallel])
+    spec = options.spec
+    text = named_files("--text", options.text, spec.languages, "LANGUAGE=PATH", whole=True)
+    parallel = named_files("--parallel", options.parallel, spec.languages, "LANGUAGE=PATH")
+    check_columns(text.values(), load_task("text").format)
+    check_columns(parallel.values(), load_task("parallel").format)
+    state = _state(options, [*text.values(), *parallel.values()])
     with adoption.exclusive(options.out, state) as adopted:
         if not adopted:
-            pretrain(options.spec, text, parallel, options.out, state, options.code)
+            pretrain(spec, text, parallel, options.out, state, options.code)
 
 
 def import_encoder(options: Namespace) -> None:
+    """Take an encoder from elsewhere."""
     with bulk_import():
         from intermezzo.modeling.encoder import import_encoder
 
@@ -70,104 +83,100 @@ def import_encoder(options: Namespace) -> None:
 
 
 def finetune(options: Namespace) -> None:
+    """Fine-tune a model, or adopt the one that a killed run's job has made."""
     with bulk_import():
         from intermezzo.training.finetune import finetune
 
-    data = {f"{path.parts[-3]}/{path.parts[-2]}": path for path in options.data}
-    _check(options.data, {task["name"]: task["format"] for task in options.spec["tasks"]})
-    state, model = _state(options, [options.model, *options.data]), options.model.parent
+    spec = options.spec
+    data = named_files("--data", options.data, spec.data_names, whole=True)
+    for task in spec.tasks:
+        check_columns((path for name, path in data.items() if name.startswith(f"{task.name}/")), task.format)
+    tokens = options.states.with_name(".cache") / "tokens"
+    state, model = _state(options, [options.model, *data.values()]), options.model.parent
     adoption.discard(model, options.states)
     with adoption.exclusive(options.out, state) as adopted:
         if not adopted:
-            train = partial(finetune, tokens=options.states.with_name(".cache") / "tokens")
-            weight_leases.ensure_weights(model, options.out, options.states, train)
-            train(options.spec, model, data, options.out, state, options.code)
+            weight_leases.ensure_weights(model, options.out, options.states, _train_again(tokens))
+            finetune(spec, model, data, options.out, state, options.code, tokens)
     weight_leases.release(model, options.out)
 
 
 def evaluate(options: Namespace) -> None:
+    """Predict and score one target in all its languages."""
     with bulk_import():
         from intermezzo.evaluation.evaluate import evaluate
+    from intermezzo.specs.evaluation import CodeStamps, RunNames
 
-    split = options.spec.get("split", "test")
-    names = {path: f"{path.parts[-2]}{'' if path.stem == split else '.dev'}" for path in options.data}
-    data = {names[path]: path for path in options.data}
-    _check([*options.data, *options.support], {options.spec["task"]["name"]: options.spec["task"]["format"]})
+    spec, names = options.spec, RunNames.read(options.names)
+    task = spec.prediction.task
+    data = by_language(task.name, named_files("--data", options.data, spec.data_names))
+    support = named_files("--support", options.support, form="LANGUAGE=PATH")
+    check_columns([*data.values(), *support.values()], task.format)
     outputs = {name: options.out / f"{name}.json" for name in data}
-    code = CODES | (json.loads(options.code) if options.code else {})
-    support, model = _by_language(options.support), options.model.parent
+    model, tokens = options.model.parent, options.cache / "tokens"
     adoption.discard(model, options.states)
-
-    def fetch() -> None:
-        from intermezzo.training.finetune import finetune
-
-        train = partial(finetune, tokens=options.cache / "tokens")
-        weight_leases.ensure_weights(model, options.out, options.states, train)
-
     evaluate(
-        options.spec,
+        _as_before(spec),
         model,
         data,
         outputs,
-        options.names,
+        names.as_json(),
         support=support,
         cache=options.cache,
-        code=code,
-        fetch=fetch,
+        code=CodeStamps.read(options.code or "{}").model_dump(),
+        fetch=lambda: weight_leases.ensure_weights(model, options.out, options.states, _train_again(tokens)),
     )
     weight_leases.release(model, options.out)
 
 
 def summarize(options: Namespace) -> None:
-    from intermezzo.analysis.design import Design
+    """Bring all scores together."""
     from intermezzo.analysis.run import summarize
     from intermezzo.analysis.scores import verify
-    from intermezzo.dag.experiment import Run, evaluation_path
 
-    def paths(design: Design, suffix: str = "") -> list[str]:
-        found = (
-            (Run(cell.encoder, cell.intermediate, cell.mix, "none" if cell.seed is None else cell.seed), cell)
-            for cell in design.cells()
-        )
-        root = str(options.results)
-        return list(dict.fromkeys(evaluation_path(run, c.target, f"{c.language}{suffix}", root) for run, c in found))
-
-    design = Design.read(options.spec)
-    results, development = paths(design), paths(design.on_development(), ".dev")
+    design = options.spec
+    results = _results(design, options.results)
+    development = _results(design.on_development(), options.results, ".dev")
     verify([*results, *development])
-    summarize(options.spec, results, development, options.scores, options.summary, options.answer)
+    summarize(design, results, development, options.scores, options.summary, options.answer)
 
 
 def report(options: Namespace) -> None:
+    """Write the report, its figures and its tables."""
     from intermezzo.report import build
 
     build(options.spec, options.scores, options.results, options.page, options.figures, options.tables)
 
 
-def _check(data: Iterable[Path], formats_of: dict[str, str]) -> None:
-    """See that each data file is whole and has its format's columns, before anything is trained or written.
+def _results(design: Design, root: Path, suffix: str = "") -> list[str]:
+    """The result files of a design, below `root`."""
+    from intermezzo.dag.paths import Run, evaluation_path
 
-    formats_of: task name -> format; the task is a folder of the path.
-    """
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    from intermezzo.tasks.formats import load_format
-
-    for path in data:
-        fmt = formats_of[path.parts[-3]]
-        columns = list(load_format(fmt).columns)
-        try:
-            found = pq.read_schema(path).names
-        except (OSError, pa.ArrowException) as error:
-            raise UserError(f"{path}: not a readable Parquet file ({error}); delete it and run again") from None
-        if found != columns:
-            raise UserError(f"{path}: columns {found}, {fmt} data has {columns}; delete it and run again")
+    paths: dict[str, None] = {}
+    for cell in design.cells():
+        run = Run(cell.encoder, cell.intermediate, cell.mix, "none" if cell.seed is None else cell.seed)
+        paths[evaluation_path(run, cell.target, f"{cell.language}{suffix}", str(root))] = None
+    return list(paths)
 
 
-def _by_language(paths: list[Path]) -> dict[str, Path]:
-    """Language -> file; the language is a folder of the path (results/data/{source}/{task}/{language}/{split})."""
-    return {path.parts[-2]: path for path in paths}
+def _train_again(tokens: Path) -> weight_leases.Train:
+    """Train a model from the specification in its manifest. tokens: folder of tokenised rows."""
+
+    def train(spec: dict[str, Any], model: Path, data: dict[str, Path], out: Path, state: Path, code: str) -> None:
+        from intermezzo.specs.finetuning import FinetuneSpec
+        from intermezzo.training.finetune import finetune
+
+        finetune(FinetuneSpec.read(spec), model, data, out, state, code, tokens)
+
+    return train
+
+
+def _as_before(spec: Any) -> dict[str, Any]:
+    """The dictionary that `intermezzo.evaluation` takes."""
+    prediction = spec.prediction.model_dump()
+    task = prediction.pop("task")
+    names = {"languages": spec.languages, "development": spec.development, "split": spec.split}
+    return prediction | names | {"task": task | {"metrics": spec.metrics}}
 
 
 def _state(options: Namespace, inputs: list[Path]) -> Path:
@@ -175,4 +184,4 @@ def _state(options: Namespace, inputs: list[Path]) -> Path:
     for path in inputs:
         if not path.is_file():
             raise UserError(f"{path}: no such file")
-    return options.states / digest([options.spec, options.code, [sha256(path) for path in inputs]], 32)
+    return options.states / digest([options.spec.as_json(), options.code, [sha256(path) for path in inputs]], 32)

@@ -290,7 +290,7 @@ def _targets(config: Config) -> Iterator[str]:
             if not task.form.trained:
                 if entry.partial_input or entry.shuffle_labels or entry.train:
                     yield f"{key}: {task.format} is not trained: remove train, partial_input and shuffle_labels"
-                yield from _layers(config, key, retrieval_of(config, name, task)["layer"])
+                yield from _layers(config, key, retrieval_of(config, name, task).layer)
     chosen = config.languages.evaluation
     for code in chosen if isinstance(chosen, list) else ():
         if code not in reached and code in catalogue.source_languages(config):
@@ -349,7 +349,7 @@ def _mixes(config: Config) -> Iterator[str]:
         for task in _known_tasks([config.target(name).task]):
             if task.form.trained:
                 for encoder in config.grid.encoders:
-                    examples = resolve(config, encoder, "target", name, [task.name])["examples"]
+                    examples = resolve(config, encoder, "target", name, [task.name]).examples
                     for used in _known_tasks(training_tasks(config, name, task)):
                         yield from _enough(config, f"targets.{name}", used, {catalogue.ENGLISH: 1.0}, examples)
 
@@ -363,14 +363,14 @@ def _mix_of(config: Config, mix: str, intermediate: str, task: Task) -> Iterator
     key = f"intermediates.{intermediate} (mix '{mix}')"
     for encoder in config.grid.encoders:
         settings = resolve(config, encoder, "intermediate", intermediate, [task.name])
-        if settings["examples"] is None and len(config.mixes_of(intermediate)) > 1:
+        if settings.examples is None and len(config.mixes_of(intermediate)) > 1:
             yield f"intermediates.{intermediate}: examples null gives each mix another budget; write a number"
         rows = config.data.rows.of(task.name, "train")
-        if rows is None or settings["examples"] is None or config.mixes[mix].translated:
+        if rows is None or settings.examples is None or config.mixes[mix].translated:
             continue
         entry, supply = config.mixes[mix], dict.fromkeys({*weights, catalogue.ENGLISH}, rows)
         try:
-            wanted, given = {task.name: settings["examples"]}, {task.name: weights}
+            wanted, given = {task.name: settings.examples}, {task.name: weights}
             allocate_tasks(wanted, given, {task.name: supply}, budget=entry.budget, repeats=entry.repeats)
         except UserError as error:
             yield f"{key}: with data.rows.train {rows}: {error}"

@@ -8,14 +8,14 @@ from typing import Any, Literal
 from intermezzo.config.models import Config
 from intermezzo.config.sections.base import Section
 from intermezzo.config.sections.targets import RetrievalConfig
-from intermezzo.config.sections.training import EncoderTraining, Overrides, TaskTraining
+from intermezzo.config.sections.training import EncoderTraining, Finetuning, Overrides, TaskTraining
 from intermezzo.tasks import Task, load_task
 
 Phase = Literal["intermediate", "target"]
 
 
-def resolve(config: Config, encoder: str, phase: Phase, name: str, tasks: Sequence[str]) -> dict[str, Any]:
-    """All settings of one run as a plain dict, for the intermediate or target called `name` on `tasks`.
+def resolve(config: Config, encoder: str, phase: Phase, name: str, tasks: Sequence[str]) -> Finetuning:
+    """All settings of one run, for the intermediate or target called `name` on `tasks`.
 
     Later sections override earlier ones: `training.<phase>`, a target's published protocol,
     `training.tasks.<task>.<phase>`, the encoder's `finetuning.<phase>` and `finetuning.tasks.<task>.<phase>`, and the
@@ -24,7 +24,7 @@ def resolve(config: Config, encoder: str, phase: Phase, name: str, tasks: Sequen
     """
     encoder_training = config.encoders[encoder].finetuning if encoder in config.encoders else EncoderTraining()
     entry = config.intermediate(name) if phase == "intermediate" else config.target(name)
-    settings = getattr(config.training, phase).model_dump()
+    settings: dict[str, Any] = {}
     published: list[Section] = []
     if phase == "target" and (protocol := protocol_of(config, name)):
         published = [Overrides.model_validate(load_task(tasks[0]).protocol.settings.get(protocol, {}))]
@@ -36,12 +36,12 @@ def resolve(config: Config, encoder: str, phase: Phase, name: str, tasks: Sequen
         entry.training,
     ):
         settings |= {key: getattr(layer, key) for key in layer.model_fields_set}
-    return settings
+    return getattr(config.training, phase).model_copy(update=settings)
 
 
 def examples_of(config: Config, encoder: str, phase: Phase, name: str, task: str) -> int | None:
     """Training examples of one task of a run; None = all. In a run on several tasks each has its own number."""
-    return resolve(config, encoder, phase, name, [task])["examples"]
+    return resolve(config, encoder, phase, name, [task]).examples
 
 
 def protocol_of(config: Config, target: str) -> str | None:
@@ -55,12 +55,12 @@ def training_tasks(config: Config, target: str, task: Task) -> list[str]:
     return list(task.protocol.train) or [task.name] if names is None else names
 
 
-def retrieval_of(config: Config, target: str, task: Task) -> dict[str, Any]:
+def retrieval_of(config: Config, target: str, task: Task) -> RetrievalConfig:
     """Settings of the extraction of sentence vectors: the target's own, then its protocol's, then the defaults."""
     settings = config.target(target).retrieval
     protocol = task.protocol.retrieval.get(protocol_of(config, target) or "", {})
     protocol = RetrievalConfig.model_validate(protocol).model_dump(include={*protocol})
-    return settings.model_dump() | protocol | settings.model_dump(include=settings.model_fields_set)
+    return settings.model_copy(update=protocol | settings.model_dump(include=settings.model_fields_set))
 
 
 def _of_task(sections: dict[str, TaskTraining], tasks: Sequence[str], phase: Phase) -> list[Section]:

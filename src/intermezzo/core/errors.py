@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import difflib
 import errno
+import os
 import re
 from collections.abc import Iterable
+from pathlib import Path
 
 
 class UserError(Exception):
@@ -33,9 +35,11 @@ _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 _REFUSED = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
 
 
-def in_words(error: BaseException) -> str | None:
+def describe_os_error(error: BaseException, files: Iterable[str | Path] = ()) -> str | None:
     """What the machine, and not the program, has done wrong, in one sentence; None for everything else.
 
+    files: those that a job was given or writes. A file that is missing is the user's to mend only if it is one of
+    them, or lies in a folder that is, or below results/; any other one is a mistake of the program, which must show.
     Libraries that write files by themselves (safetensors, torch) give no number of the error, but its text.
     """
     number, text = getattr(error, "errno", None), str(error)
@@ -47,6 +51,13 @@ def in_words(error: BaseException) -> str | None:
         return f"{name}: cannot be opened or written ({error.strerror}); see to its rights and run again"
     if isinstance(error, FileNotFoundError):
         quoted = re.search(r"'([^']+)'", text)
-        missing = name or (quoted[1] if quoted else text)
-        return f"{missing}: no such file, though it was there when the run was planned; run again"
+        missing = name or (quoted[1] if quoted else "")
+        if missing and _is_within(Path(os.fsdecode(missing)), [Path("results"), *files]):
+            return f"{missing}: no such file, though it was there when the run was planned; run again"
     return None
+
+
+def _is_within(path: Path, places: Iterable[str | Path]) -> bool:
+    """Is `path` one of `places`, or below one?"""
+    absolute = path.absolute()
+    return any(absolute.is_relative_to(Path(place).absolute()) for place in places)

@@ -7,34 +7,34 @@ from functools import wraps
 from typing import Any
 
 
-def remembered(method: Callable[..., Any]) -> Callable[..., Any]:
+def memoize(method: Callable[..., Any]) -> Callable[..., Any]:
     """Keep, in the object, what a method returned for the same arguments (names, or tuples of them)."""
-    home = f"_remembered_{method.__name__}"
+    attribute = f"_memoized_{method.__name__}"
 
     @wraps(method)
-    def ask(self: Any, *arguments: Any) -> Any:
-        known = self.__dict__.setdefault(home, {})
-        if arguments not in known:
-            known[arguments] = method(self, *arguments)
-        return known[arguments]
+    def memoized(self: Any, *arguments: Any) -> Any:
+        cache = self.__dict__.setdefault(attribute, {})
+        if arguments not in cache:
+            cache[arguments] = method(self, *arguments)
+        return cache[arguments]
 
-    return ask
+    return memoized
 
 
-def remembered_by(*keys: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+def memoize_by(*keys: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """The same for a method of a job's wildcards: `keys` are those that its result depends on."""
 
     def decorate(method: Callable[..., Any]) -> Callable[..., Any]:
-        home = f"_remembered_{method.__name__}"
+        attribute = f"_memoized_{method.__name__}"
 
         @wraps(method)
-        def ask(self: Any, wildcards: Any) -> Any:
-            known = self.__dict__.setdefault(home, {})
+        def memoized(self: Any, wildcards: Any) -> Any:
+            cache = self.__dict__.setdefault(attribute, {})
             key = tuple(getattr(wildcards, name) for name in keys)
-            if key not in known:
-                known[key] = method(self, wildcards)
-            return known[key]
+            if key not in cache:
+                cache[key] = method(self, wildcards)
+            return cache[key]
 
-        return ask
+        return memoized
 
     return decorate

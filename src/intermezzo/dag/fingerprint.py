@@ -2,8 +2,9 @@
 
 Snakemake does not see edits of imported modules. So each job carries, as a tracked parameter, a hash of the syntax
 trees of the modules that its stage can reach by static imports inside this package. Comments, docstrings and layout
-are no part of a syntax tree (docstrings are taken out), so editing them reruns nothing. Modules that are imported by
-name at run time (task formats, metrics, sources) are invisible to this and are passed as further roots by the caller.
+are no part of it, so editing them reruns nothing, and it is the same for every version of Python. Modules that are
+imported by name at run time (task formats, metrics, sources) are invisible to this and are passed as further roots by
+the caller.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from collections.abc import Iterable
 from functools import cache
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -22,9 +24,16 @@ from intermezzo.core.artifacts import canonical
 from intermezzo.tasks.formats.base import Format
 
 PACKAGE = Path(__file__).resolve().parents[1]
-_EXEMPT = frozenset({"intermezzo.core.errors", "intermezzo.core.logs", "intermezzo.tasks.submission_files"})
+_EXEMPT = frozenset(
+    {
+        "intermezzo.core.errors",
+        "intermezzo.core.logs",
+        "intermezzo.core.validation",
+        "intermezzo.tasks.submission_files",
+    }
+)
 """Modules that cannot change a result: they only word what is said when there is none, or write submissions."""
-MADE_OF: dict[str, dict[str, str]] = {}
+COMPONENTS: dict[str, dict[str, str]] = {}
 """Fingerprint -> hash of each module and resource and version of each library behind it, so that changes have names."""
 
 
@@ -42,32 +51,32 @@ def fingerprint(
     parts = [(name, _read(path)[1] if path else "no module") for name, path in files.items()]
     parts += [(f"resource {path.name}", _data_hash(path)) for path in sorted(resources)]
     parts += [(f"library {name}", version) for name, version in libraries(roots, package).items()] if versions else []
-    found = hashlib.sha256(canonical(parts).encode()).hexdigest()[:16]
-    MADE_OF[found] = dict(parts)
-    return found
+    stamp = hashlib.sha256(canonical(parts).encode()).hexdigest()[:16]
+    COMPONENTS[stamp] = dict(parts)
+    return stamp
 
 
 def libraries(roots: Iterable[str], package: Path = PACKAGE) -> dict[str, str]:
     """Distribution -> version of what the import closure of `roots` imports from outside (standard library aside)."""
-    carried = _distributions()
+    owners = _distributions()
     names = {name for module in closure(roots, package) for name in _foreign(module, package)}
-    found = sorted({distribution for name in names for distribution in carried.get(name, ())})
-    return {distribution: metadata.version(distribution) for distribution in found}
+    imported = sorted({distribution for name in names for distribution in owners.get(name, ())})
+    return {distribution: metadata.version(distribution) for distribution in imported}
 
 
 def closure(roots: Iterable[str], package: Path = PACKAGE) -> set[str]:
     """Names of all modules of the package that `roots` import, directly or not; `roots` and parents included."""
-    found: set[str] = set()
-    waiting = list(roots)
-    while waiting:
-        name = waiting.pop()
-        if name in found or name in _EXEMPT:
+    modules: set[str] = set()
+    queue = list(roots)
+    while queue:
+        name = queue.pop()
+        if name in modules or name in _EXEMPT:
             continue
-        found.add(name)
+        modules.add(name)
         if "." in name:
-            waiting.append(name.rpartition(".")[0])  # importing a.b.c runs a and a.b first
-        waiting += _imports(name, package) - found
-    return found
+            queue.append(name.rpartition(".")[0])  # importing a.b.c runs a and a.b first
+        queue += _imports(name, package) - modules
+    return modules
 
 
 @cache
@@ -77,10 +86,10 @@ def _imports(name: str, package: Path) -> set[str]:
     if path is None:
         return set()
     is_package = path.name == "__init__.py"
-    top, found = package.name, set()
+    top, modules = package.name, set()
     for node in _read(path)[0]:
         if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names if alias.name.split(".")[0] == top}
+            modules |= {alias.name for alias in node.names if alias.name.split(".")[0] == top}
         else:
             base = node.module or ""
             if node.level:
@@ -89,8 +98,8 @@ def _imports(name: str, package: Path) -> set[str]:
                 base = ".".join([*parts, base] if base else parts)
             if base.split(".")[0] == top:
                 submodules = {f"{base}.{alias.name}" for alias in node.names}
-                found |= {base} | {module for module in submodules if _file(module, package)}
-    return found
+                modules |= {base} | {module for module in submodules if _file(module, package)}
+    return modules
 
 
 @cache
@@ -99,21 +108,23 @@ def _foreign(name: str, package: Path) -> set[str]:
     path = _file(name, package)
     if path is None:
         return set()
-    found: set[str] = set()
+    modules: set[str] = set()
     for node in _read(path)[0]:
         if isinstance(node, ast.Import):
-            found |= {alias.name.split(".")[0] for alias in node.names}
+            modules |= {alias.name.split(".")[0] for alias in node.names}
         elif not node.level and node.module:
-            found.add(node.module.split(".")[0])
-    return found - sys.stdlib_module_names - {package.name}
+            modules.add(node.module.split(".")[0])
+    return modules - sys.stdlib_module_names - {package.name}
 
 
 @cache
 def _distributions() -> dict[str, list[str]]:
+    """Top-level module -> distributions that install it."""
     return dict(metadata.packages_distributions())
 
 
 def _walk(node: ast.AST) -> Iterable[ast.AST]:
+    """All nodes of a tree but those that only type checkers read."""
     for child in ast.iter_child_nodes(node):
         if isinstance(child, ast.If) and "TYPE_CHECKING" in ast.dump(child.test):
             continue
@@ -138,30 +149,49 @@ def _read(path: Path) -> tuple[list[ast.Import | ast.ImportFrom], str]:
     """The imports of a module, and the hash of its syntax tree."""
     tree = ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
     imports = [node for node in _walk(tree) if isinstance(node, ast.Import | ast.ImportFrom)]
-    dumped = ast.dump(_WithoutWords().visit(tree), annotate_fields=False)
-    return imports, hashlib.sha256(dumped.encode()).hexdigest()
+    return imports, hashlib.sha256(repr(_canonical(tree)).encode()).hexdigest()
 
 
 def _data_hash(path: Path) -> str:
+    """The hash of a YAML file's content, whatever its comments and layout."""
     content = yaml.safe_load(path.read_text(encoding="utf-8"))
     return hashlib.sha256(repr(content).encode()).hexdigest()
 
 
-class _WithoutWords(ast.NodeTransformer):
-    """Takes out what cannot change a result: docstrings, the version number, and `Format.OUTSIDE_JOBS`."""
+def _canonical(value: Any) -> Any:
+    """A syntax tree as nested tuples, the same for every version of Python that reads the same code.
 
-    def visit_ClassDef(self, node: ast.ClassDef) -> ast.AST:
-        bases = {base.id for base in node.bases if isinstance(base, ast.Name)}
-        if Format.__name__ in {node.name, *bases}:
-            node.body = [member for member in node.body if not _names(member) & Format.OUTSIDE_JOBS] or [ast.Pass()]
-        return self.generic_visit(node)
+    Left out is what cannot change a result (docstrings, `pass`, the version number, `Format.OUTSIDE_JOBS`) and what
+    versions differ in: fields that are empty (`type_params` came with 3.12), and `ctx`, which the place of a name says.
+    """
+    if isinstance(value, ast.AST):
+        unused = _outside_jobs(value)
+        fields = ((name, part) for name, part in ast.iter_fields(value) if name not in ("ctx", "kind"))
+        parts = ((name, _canonical(_without(part, unused) if name == "body" else part)) for name, part in fields)
+        return (type(value).__name__, *((name, part) for name, part in parts if part not in (None, ())))
+    if isinstance(value, list):
+        return tuple(_canonical(part) for part in value if not _is_without_effect(part))
+    return repr(value) if value is not None else None
 
-    def visit_Expr(self, node: ast.Expr) -> ast.AST:
-        is_text = isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
-        return ast.Pass() if is_text else self.generic_visit(node)
 
-    def visit_Assign(self, node: ast.Assign) -> ast.AST:
-        return ast.Pass() if _names(node) == {"__version__"} else self.generic_visit(node)
+def _outside_jobs(node: ast.AST) -> frozenset[str]:
+    """The members of a class that no job uses: those of formats that plans, checks and submissions need."""
+    if not isinstance(node, ast.ClassDef):
+        return frozenset()
+    bases = {base.id for base in node.bases if isinstance(base, ast.Name)}
+    return Format.OUTSIDE_JOBS if Format.__name__ in {node.name, *bases} else frozenset()
+
+
+def _without(body: Any, names: frozenset[str]) -> Any:
+    """A class's body without the members of these names."""
+    return [member for member in body if not _names(member) & names] if names else body
+
+
+def _is_without_effect(node: Any) -> bool:
+    """Is a statement a docstring, a `pass`, or the package's version number?"""
+    if isinstance(node, ast.Expr):
+        return isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+    return isinstance(node, ast.Pass) or (isinstance(node, ast.Assign) and _names(node) == {"__version__"})
 
 
 def _names(node: ast.stmt) -> set[str]:

@@ -12,8 +12,8 @@ from types import SimpleNamespace
 from typing import Any
 
 from intermezzo.core.artifacts import digest
-from intermezzo.core.memoize import remembered
-from intermezzo.dag.experiment import BASELINE, Run, run_of
+from intermezzo.core.memoize import memoize
+from intermezzo.dag.paths import BASELINE, Run, run_of
 from intermezzo.dag.specs import Specs
 
 
@@ -22,35 +22,41 @@ class Lineage:
 
     def __init__(self, specs: Specs) -> None:
         self.specs = specs
-        self.grid = specs.grid
-        self._known: dict[tuple[Any, ...], str] = {}
+        self.grid, self.inputs = specs.grid, specs.inputs
+        self._digests: dict[tuple[Any, ...], str] = {}
 
     def of_translation(self, wildcards: Any) -> str:
-        return self._data((self.grid.translated_from(wildcards),))
+        """Of the English data that is translated."""
+        return self._data((self.inputs.translated_from(wildcards),))
 
     def of_encoder(self, wildcards: Any) -> str:
-        return self._data((*self.grid.text_files(wildcards), *self.grid.parallel_files(wildcards)))
+        """Of the text and the translations that an encoder is pretrained on."""
+        return self._data((*self.inputs.text_files(wildcards), *self.inputs.parallel_files(wildcards)))
 
     def of_intermediate(self, wildcards: Any) -> str:
-        return digest([self._encoder(wildcards.encoder), self._data(tuple(self.grid.intermediate_data(wildcards)))])
+        """Of the encoder and the data of an intermediate training."""
+        return digest([self._encoder(wildcards.encoder), self._data(tuple(self.inputs.intermediate_data(wildcards)))])
 
     def of_target(self, wildcards: Any) -> str:
-        return digest([self._started_from(run_of(wildcards)), self._data(tuple(self.grid.target_data(wildcards)))])
+        """Of the model that a target starts from, and of its data."""
+        return digest([self._started_from(run_of(wildcards)), self._data(tuple(self.inputs.target_data(wildcards)))])
 
     def of_evaluation(self, wildcards: Any) -> str:
+        """Of the model that is evaluated, and of all data that it reads."""
         run, target = run_of(wildcards), wildcards.target
         model = self._target(run, target) if self.grid.is_trained(target) else self._started_from(run)
-        data = (*self.grid.evaluation_data(wildcards), *self.grid.support_data(wildcards))
+        data = (*self.inputs.evaluation_data(wildcards), *self.inputs.support_data(wildcards))
         return digest([model, self._data(data)])
 
     def of_summary(self, wildcards: Any = None) -> str:
+        """Of all evaluations."""
         return digest(
             [self._evaluation(run, target) for target in self.grid.targets for run in self.grid.runs_of(target)]
         )
 
     # -- what each artefact was made with ------------------------------------------------------------------------
 
-    @remembered
+    @memoize
     def _data(self, paths: tuple[str, ...]) -> str:
         return digest([self._file(path) for path in paths])
 
@@ -59,17 +65,17 @@ class Lineage:
         split = name.removesuffix(".parquet")
         keys = SimpleNamespace(source=source, task=task, language=language, split=split)
         if source == "translated":
-            return self._remember(
+            return self._digest(
                 ("data", path),
                 lambda: [self.specs.spec_translate(keys), self.specs.code_translate(keys), self.of_translation(keys)],
             )
-        return self._remember(("data", path), lambda: [self.specs.spec_data(keys), self.specs.code_data(keys)])
+        return self._digest(("data", path), lambda: [self.specs.spec_data(keys), self.specs.code_data(keys)])
 
     def _encoder(self, name: str) -> str:
         specs, keys = self.specs, SimpleNamespace(encoder=name)
         if name in self.grid.imported:
-            return self._remember(("encoder", name), lambda: [specs.spec_import(keys), specs.code_import(keys)])
-        return self._remember(
+            return self._digest(("encoder", name), lambda: [specs.spec_import(keys), specs.code_import(keys)])
+        return self._digest(
             ("encoder", name),
             lambda: [specs.spec_pretrain(keys), specs.code_pretrain(keys), self.of_encoder(keys)],
         )
@@ -78,14 +84,14 @@ class Lineage:
         if run.intermediate == BASELINE:
             return self._encoder(run.encoder)
         specs, keys = self.specs, SimpleNamespace(**run._asdict())
-        return self._remember(
+        return self._digest(
             ("intermediate", *run),
             lambda: [specs.spec_intermediate(keys), specs.code_intermediate(keys), self.of_intermediate(keys)],
         )
 
     def _target(self, run: Run, target: str) -> str:
         specs, keys = self.specs, SimpleNamespace(**run._asdict(), target=target)
-        return self._remember(
+        return self._digest(
             ("target", *run, target),
             lambda: [specs.spec_target(keys), specs.code_target(keys), self.of_target(keys)],
         )
@@ -94,7 +100,7 @@ class Lineage:
         specs, keys = self.specs, SimpleNamespace(**run._asdict(), target=target)
         return digest([specs.spec_evaluate(keys), specs.code_evaluate(keys), self.of_evaluation(keys)])
 
-    def _remember(self, key: tuple[Any, ...], made_with: Callable[[], list[str]]) -> str:
-        if key not in self._known:
-            self._known[key] = digest(made_with())
-        return self._known[key]
+    def _digest(self, key: tuple[Any, ...], parts: Callable[[], list[str]]) -> str:
+        if key not in self._digests:
+            self._digests[key] = digest(parts())
+        return self._digests[key]

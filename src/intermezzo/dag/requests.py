@@ -3,8 +3,9 @@
     requests = Requests(grid)
     resources: mem_mb=requests.memory("target"), runtime=requests.time("target")       (in a rule)
 
-Generous models of `costs.py`, not its estimates: nothing is read but the configuration and two tables of resources/,
-as the Snakefile is read again in every job, and nothing is exact. Each attempt asks for twice as much.
+A generous estimate from the size of the encoder, the settings and the numbers of rows that configuration and task
+files name: no data is read, as the Snakefile is read again in every job. (`intermezzo plan` counts and measures.)
+Each attempt asks for twice as much.
 """
 
 from __future__ import annotations
@@ -13,63 +14,92 @@ import math
 from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any, NamedTuple
 
-from intermezzo.config.models import Config
+from intermezzo.config import catalogue
+from intermezzo.config.settings import Phase, examples_of, resolve
 from intermezzo.core.errors import UserError
-from intermezzo.dag.experiment import BASELINE, Grid
-from intermezzo.planning.amounts import Amounts
-from intermezzo.planning.costs import Costs
-from intermezzo.planning.jobs import Job
-from intermezzo.planning.rates import CPU, TABLE, Rates
-from intermezzo.planning.shapes import Shape, shape_of
+from intermezzo.dag.encoder_size import Shape, known_shapes, shape_of
+from intermezzo.dag.experiment import Grid
+from intermezzo.dag.inputs import Inputs
+from intermezzo.dag.paths import BASELINE
+from intermezzo.dag.scheduling import Scheduling
+from intermezzo.tasks import load_task
 
-GPU_HOST_MB = 3000
-"""Memory beside a GPU's own: torch with CUDA, before any weights (assumed)."""
-MEMORY_MARGIN, TIME_MARGIN = 1.25, 10.0
-"""Times are those of an H200; ten times as long is an older GPU that others use too."""
 DAY = 1440
 """Minutes that many partitions allow; a training that takes longer goes on in its next attempt."""
 UNKNOWN = Shape(1024, 24, 4096, 250002)
 """The size of an encoder that nobody knows before it is there: XLM-R Large's."""
+ROWS = {"train": 400_000, "dev": 10_000, "test": 10_000, "candidates": 100_000}
+"""Rows of a file that neither configuration nor task file counts (MNLI has 390,000)."""
+WORLD_ROWS = 5_000
+"""The same of the embedded world."""
+LARGE = 50e6
+"""Parameters from which on a GPU is taken for granted."""
+CPU_FLOPS, GPU_FLOPS = 4e10, 3e14
+"""Arithmetic per second of a training on a core, and on a GPU of 2024 in bfloat16."""
+MEAN_LENGTH = 0.5
+"""Of the longest that an input may be."""
+STEP_SECONDS = 0.025
+"""The host's work for one step."""
+ROW_MB, ROW_SECONDS = 4e-3, 4e-4
+"""Of a tokenised row: its memory, and reading, tokenising and writing it."""
+PROCESS_MB, GPU_PROCESS_MB = 750, 3000
+"""A process that has imported torch and transformers; with CUDA."""
+TRAINING_BYTES, PREDICTION_BYTES = 16, 8
+"""Per parameter: weights, gradients and AdamW's two moments in float32; weights twice, while they are read."""
+MEMORY_MARGIN, TIME_MARGIN = 1.25, 10.0
+"""Ten times as long is an older GPU that others use too."""
 
 
 class Request(NamedTuple):
+    """What a job asks for in its first attempt."""
+
     mem_mb: float
     minutes: float
     most: int
     """Minutes of the last attempt at most."""
 
 
-class Stage(NamedTuple):
-    least: Request
-    depends: tuple[str, ...]
-    """The wildcards that its cost depends on."""
-
-
-STAGES = {  # with a share of the day where the profiles put 20, or 4, into one submission
-    "data": Stage(Request(1000, 30, DAY // 20), ("source", "task", "language", "split")),
-    "encoder": Stage(Request(4000, 240, DAY), ("encoder",)),
-    "intermediate": Stage(Request(4000, 240, DAY), ("encoder", "intermediate", "mix")),
-    "target": Stage(Request(4000, 240, DAY), ("encoder", "target")),
-    "evaluation": Stage(Request(4000, 60, DAY // 4), ("encoder", "target")),
+LEAST = {  # with a share of the day where the profiles put 20, or 4, into one submission
+    "data": Request(1000, 30, DAY // 20),
+    "encoder": Request(4000, 240, DAY),
+    "intermediate": Request(4000, 240, DAY),
+    "target": Request(4000, 240, DAY),
+    "evaluation": Request(4000, 60, DAY // 4),
 }
+"""Stage -> what its jobs ask for at least."""
+DEPENDS = {
+    "data": ("source", "task", "language", "split"),
+    "encoder": ("encoder",),
+    "intermediate": ("encoder", "intermediate", "mix"),
+    "target": ("encoder", "target"),
+    "evaluation": ("encoder", "target"),
+}
+"""Stage -> the wildcards that its cost depends on."""
 
 
 class Requests:
-    """The requests of a grid's jobs. Stages are those of `jobs.py`: encoder, intermediate, target, evaluation."""
+    """The requests of a grid's jobs. Stages: data, encoder, intermediate, target, evaluation."""
 
     def __init__(self, grid: Grid) -> None:
-        self.grid, self.unkept = grid, grid.unkept
-        self._known: dict[tuple[str, ...], Request] = {}
+        self.grid, self.config, self.inputs = grid, grid.config, Inputs(grid)
+        self.unkept = Scheduling(grid).unkept
+        self._requests: dict[tuple[str, ...], Request] = {}
+        self._estimates: dict[str, Callable[..., tuple[float, float]]] = {
+            "data": self._data,
+            "encoder": self._encoder,
+            "intermediate": self._intermediate,
+            "target": self._target,
+            "evaluation": self._evaluation,
+        }
 
     def memory(self, stage: str) -> Callable[[Any, int], int]:
         """A function of a job's wildcards and attempt, for its rule: MB of the machine's own memory."""
 
         def mem_mb(wildcards: Any, attempt: int) -> int:
-            wanted = max(request.mem_mb for request in self._parts(stage, wildcards))
-            return 1000 * math.ceil(wanted / 1000) * 2 ** (attempt - 1)
+            megabytes = max(request.mem_mb for request in self._parts(stage, wildcards))
+            return 1000 * math.ceil(megabytes / 1000) * 2 ** (attempt - 1)
 
         return mem_mb
 
@@ -82,6 +112,8 @@ class Requests:
             return min(DAY, sum(request.most for request in parts), minutes)
 
         return runtime
+
+    # -- models whose weights were not kept ----------------------------------------------------------------------
 
     def _parts(self, stage: str, keys: Any) -> list[Request]:
         """What the job asks for itself, and for training models again whose weights were not kept (`keep`)."""
@@ -96,50 +128,128 @@ class Requests:
         """(stage, folder) of the trained models that a job goes back to, the nearest first."""
         models = []
         if stage == "evaluation" and self.grid.is_trained(keys.target):
-            models.append(("target", Path(self.grid.evaluated(keys)).parent))
+            models.append(("target", Path(self.inputs.evaluated(keys)).parent))
         if stage in ("evaluation", "target") and keys.intermediate != BASELINE:
-            models.append(("intermediate", Path(self.grid.started_from(keys)).parent))
+            models.append(("intermediate", Path(self.inputs.started_from(keys)).parent))
         return models
 
-    def _request(self, stage: str, keys: Any) -> Request:
-        names = STAGES[stage].depends
-        key = (stage, *(getattr(keys, name) for name in names))
-        if key not in self._known:
-            job = Job("", stage, SimpleNamespace(**dict(zip(names, key[1:], strict=True))), (), ())
-            self._known[key] = self._ask(job)
-        return self._known[key]
+    # -- estimates -----------------------------------------------------------------------------------------------
 
-    def _ask(self, job: Job) -> Request:
-        cost, least = self._costs.cost(job), STAGES[job.stage].least
-        trains = job.stage in ("encoder", "intermediate", "target")
-        memory = cost.memory_mb * MEMORY_MARGIN * (self.grid.config.processes if trains else 1)  # each holds a model
-        return Request(max(least.mem_mb, memory), max(least.minutes, cost.seconds * TIME_MARGIN / 60), least.most)
+    def _request(self, stage: str, keys: Any) -> Request:
+        key = (stage, *(getattr(keys, name) for name in DEPENDS[stage]))
+        if key not in self._requests:
+            megabytes, seconds = self._estimates[stage](*key[1:])
+            least = LEAST[stage]
+            memory, minutes = megabytes * MEMORY_MARGIN, seconds * TIME_MARGIN / 60
+            self._requests[key] = Request(max(least.mem_mb, memory), max(least.minutes, minutes), least.most)
+        return self._requests[key]
+
+    def _data(self, source: str, task: str, language: str, split: str) -> tuple[float, float]:
+        """(MB, seconds) of a data file."""
+        rows = self._rows(task, language, split)
+        return 400 + rows * ROW_MB, rows * ROW_SECONDS
+
+    def _encoder(self, name: str) -> tuple[float, float]:
+        """(MB, seconds) of pretraining an encoder, or of reading and writing one."""
+        shape = self._shapes[name]
+        if name in self.grid.imported:
+            return PROCESS_MB + shape.parameters * PREDICTION_BYTES / 1e6, 0.0
+        encoder = self.config.encoders[name]
+        training, length = encoder.training, encoder.model.max_length
+        rows = sum(self._rows(catalogue.TEXT, code, "train") for code in self.inputs.text(name))
+        seconds = self._seconds(shape, training.steps, training.steps * training.batch_size * length, length)
+        return self._training_mb(shape, training.batch_size * length, rows), seconds + rows * ROW_SECONDS
+
+    def _intermediate(self, encoder: str, name: str, mix: str) -> tuple[float, float]:
+        """(MB, seconds) of an intermediate training."""
+        tasks, entry = self.config.intermediate(name).tasks, self.config.mixes[mix]
+        rows = sum(self._examples("intermediate", encoder, name, task, mix) for task in tasks)
+        english = entry.weights.get(catalogue.ENGLISH)
+        if entry.budget != "matched" and english:
+            rows *= sum(entry.weights.values()) / english
+        share = self.config.intermediate(name).mlm.share
+        return self._training("intermediate", encoder, name, tasks, rows, 1 / (1 - share))
+
+    def _target(self, encoder: str, name: str) -> tuple[float, float]:
+        """(MB, seconds) of a target training."""
+        task = self.grid.task(name).name
+        rows = sum(self._examples("target", encoder, name, data, None) for data in self.grid.trained_on(name))
+        return self._training("target", encoder, name, [task], rows, 1.0)
+
+    def _evaluation(self, encoder: str, name: str) -> tuple[float, float]:
+        """(MB, seconds) of predictions in all languages of a target."""
+        shape, task = self._shapes[encoder], self.grid.task(name).name
+        settings = resolve(self.config, encoder, "target", name, [task])
+        files = [*self.inputs.evaluation_files(name).values(), *self.inputs.support_files(name).values()]
+        rows = [self._rows(task, language, split) for language, split in map(_language_and_split, files)]
+        seconds = self._seconds(shape, 0, sum(rows) * settings.max_length / 3, settings.max_length)  # no way back
+        megabytes = GPU_PROCESS_MB if shape.parameters > LARGE else PROCESS_MB
+        megabytes += shape.parameters * PREDICTION_BYTES / 1e6 + sum(rows) * ROW_MB
+        return megabytes, seconds + sum(rows) * ROW_SECONDS
+
+    def _training(
+        self, phase: Phase, encoder: str, name: str, tasks: list[str], rows: float, factor: float
+    ) -> tuple[float, float]:
+        """(MB, seconds) of a fine-tuning on so many rows. factor: steps, in steps of the tasks."""
+        shape, settings = self._shapes[encoder], resolve(self.config, encoder, phase, name, tasks)
+        steps, length = factor * rows * settings.epochs / settings.batch_size, settings.max_length
+        seconds = self._seconds(shape, steps, steps * settings.batch_size * length, length)
+        return self._training_mb(shape, settings.batch_size * length, rows), seconds + rows * ROW_SECONDS
+
+    def _training_mb(self, shape: Shape, tokens: float, rows: float) -> float:
+        """MB of a training's processes, each of which holds a model.
+
+        Beside a GPU there is room for the model as well, so that it finds room without one, but for what long inputs
+        keep for the way back: about 20 numbers per hidden unit and layer, and the feed-forward's two.
+        """
+        kept = tokens * (20 * shape.hidden_size + 2 * shape.intermediate_size) * shape.layers * 4
+        large = shape.parameters > LARGE
+        model = (shape.parameters * TRAINING_BYTES + (0 if large else kept)) / 1e6 + rows * ROW_MB
+        return self.config.processes * ((GPU_PROCESS_MB if large else PROCESS_MB) + model)
+
+    def _seconds(self, shape: Shape, steps: float, tokens: float, length: float) -> float:
+        """Of a training on inputs of at most `length` tokens. The way back costs twice the way there."""
+        flops = GPU_FLOPS if shape.parameters > LARGE else CPU_FLOPS
+        return steps * STEP_SECONDS + 3 * MEAN_LENGTH * tokens * shape.flops(length) / flops
+
+    # -- amounts -------------------------------------------------------------------------------------------------
+
+    def _examples(self, phase: Phase, encoder: str, name: str, task: str, mix: str | None) -> float:
+        """Examples of one task of a training."""
+        entry = task if phase == "intermediate" else self.grid.task(name).name
+        if examples := examples_of(self.config, encoder, phase, name, entry):
+            return examples
+        codes = catalogue.mix_languages(self.config, mix, load_task(task)) if mix else [catalogue.ENGLISH]
+        if mix and self.config.mixes[mix].translated:
+            return len(codes) * self._rows(task, catalogue.ENGLISH, "train")
+        return sum(self._rows(task, code, "train") for code in codes)
+
+    def _rows(self, task: str, language: str, split: str) -> int:
+        """Rows of a data file, as far as the configuration or the task's file says it."""
+        data = self.config.data
+        limit = None if self.inputs.is_whole(task, split) else data.rows.of(task, split)
+        parts = load_task(task).sources.parts(data.source_of(task)).get(language, {}).get(split, [])
+        counts = [part.get("rows", part.get("unverified_rows")) for part in parts]
+        unknown = WORLD_ROWS if data.source_of(task) == "world" else ROWS[split]
+        rows = sum(counts) if parts and None not in counts else unknown
+        return min(rows, limit) if limit else rows
 
     @cached_property
-    def _costs(self) -> _Host:
-        config, rates = self.grid.config, Rates.of(TABLE)
-        shapes = {name: _shape(config, name, rates) for name in self.grid.encoders}
-        return _Host(self.grid, Amounts(config, read=False), rates, shapes=shapes)
+    def _shapes(self) -> dict[str, Shape]:
+        """Encoder -> its shape; that of a large one where nobody knows."""
+        known, shapes = known_shapes(), {}
+        for name in self.grid.encoders:
+            try:
+                shapes[name] = shape_of(self.config, name, known)[0]
+            except UserError:
+                shapes[name] = UNKNOWN
+        return shapes
 
 
-class _Host(Costs):
-    """Costs whose memory is the machine's own, also where a GPU computes."""
-
-    def _memory(self, shape: Shape, tokens: float, device: str, *, train: bool, rows: float) -> float:
-        """Beside a GPU: room for weights, gradients and AdamW's moments (16 bytes), or for weights twice, and rows.
-
-        So a training finds room without a GPU as well, but for what long or many inputs keep for the way back.
-        """
-        if device == CPU:
-            return super()._memory(shape, tokens, device, train=train, rows=rows)
-        return GPU_HOST_MB + (shape.parameters * (16 if train else 8) + rows * 4000) / 1e6
-
-
-def _shape(config: Config, name: str, rates: Rates) -> tuple[Shape, str]:
-    try:
-        return shape_of(config, name, rates.shapes)
-    except UserError:
-        return UNKNOWN, "assumed"
+def _language_and_split(path: str) -> tuple[str, str]:
+    """Of results/data/{source}/{task}/{language}/{split}.parquet."""
+    language, name = path.split("/")[-2:]
+    return language, name.removesuffix(".parquet")
 
 
 def _is_away(model: Path) -> bool:

@@ -89,7 +89,7 @@ class _Headed:
         return self.head(self._states(packed, positions_needed(self.head, features, packed)), packed)
 
     def _states(self, packed: Packed, rows: torch.Tensor | None = None) -> torch.Tensor:
-        with autocast(self.settings):
+        with autocast(self.settings.get("precision", "auto")):
             states = self.encoder(packed, rows=rows)
         return to_float32(states)
 
@@ -137,6 +137,6 @@ class _Sentences:
 
     def _pooled(self, packed: Packed, features: list[Feature]) -> torch.Tensor:
         layer, pooling = self.settings["layer"], self.settings["pooling"]
-        with autocast(self.settings):
+        with autocast(self.settings.get("precision", "auto")):
             states = self.encoder(packed, layer, pooled_tokens(packed, pooling))
         return pool(to_float32(states), packed, pooling).float()

@@ -17,7 +17,7 @@ from typing import Any
 
 from intermezzo.core.artifacts import abandoned, write_text
 from intermezzo.core.errors import UserError
-from intermezzo.dag.fingerprint import MADE_OF
+from intermezzo.dag.fingerprint import COMPONENTS
 from intermezzo.execution import locks
 
 LOCK = "intermezzo.lock"
@@ -78,8 +78,8 @@ def clean(results: Path, killed: dict[str, Any]) -> None:
 def record_components(folder: Path) -> None:
     """Keep the modules behind the fingerprints of this run's code, so that a later change of it has a name."""
     recorded = recorded_components(folder)
-    if MADE_OF.keys() - recorded.keys():
-        write_text(folder / CODE, json.dumps(recorded | MADE_OF))
+    if COMPONENTS.keys() - recorded.keys():
+        write_text(folder / CODE, json.dumps(recorded | COMPONENTS))
 
 
 def recorded_components(folder: Path) -> dict[str, dict[str, str]]:

@@ -3,22 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from intermezzo.core.errors import UserError, suggestion
+from intermezzo.specs.mixes import ENGLISH, Portion
 
 if TYPE_CHECKING:
     from intermezzo.languages import Language
 
-ENGLISH, REST = "en", "rest"
-
-
-class Portion(NamedTuple):
-    """A weight, and the languages that share it: one for the name of a language, several for a group."""
-
-    name: str
-    weight: float
-    languages: tuple[str, ...]
+REST = "rest"
 
 
 def portions(

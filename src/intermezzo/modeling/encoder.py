@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 from safetensors import SafetensorError
@@ -29,6 +30,9 @@ from intermezzo.core.artifacts import read_json, sha256, write_json
 from intermezzo.core.errors import UserError
 from intermezzo.modeling.kernels import accelerate
 from intermezzo.modeling.packing import GatherRows, Packed, ScatterRows, packed_attention
+
+if TYPE_CHECKING:  # a change of it is none of those who load encoders
+    from intermezzo.specs.importing import ImportSpec
 
 ALL_ATTENTION_FUNCTIONS.register("packed", packed_attention)
 
@@ -185,16 +189,16 @@ def environment() -> dict[str, str]:
     return libraries | {"python": platform.python_version(), "device": device}
 
 
-def import_encoder(spec: dict, out: Path, code: str = "") -> None:
+def import_encoder(spec: ImportSpec, out: Path, code: str = "") -> None:
     """Copy a pretrained encoder into `out`.
 
-    spec: {"from": a folder, "package:MODULE/PATH" (a model that an installed package carries) or the name of a
-    model on the Hugging Face hub, "revision": of the hub model}. Only safetensors weights are read, and no code
-    of the model's repository is run. Raises UserError when there is no such model or no weights in it.
+    `spec.source` is a folder, package:MODULE/PATH (a model that an installed package carries) or the name of a model on
+    the Hugging Face hub. Only safetensors weights are read, and no code of the model's repository is run. Raises
+    UserError when there is no such model or no weights in it.
     """
-    source = str(spec["from"])
+    source = spec.source
     place: str | Path = source
-    hub: dict = {"trust_remote_code": False, "revision": spec.get("revision") or "main"}
+    hub: dict = {"trust_remote_code": False, "revision": spec.revision or "main"}
     if source.startswith("package:"):
         module, _, inside = source.removeprefix("package:").partition("/")
         package = importlib.util.find_spec(module)
@@ -226,5 +230,5 @@ def import_encoder(spec: dict, out: Path, code: str = "") -> None:
     out.mkdir(parents=True, exist_ok=True)
     tokenizer.save_pretrained(out)
     weights = save_encoder(model, out, out)
-    manifest = {"kind": "encoder", "spec": spec, "code": code, "weights_sha256": weights}
+    manifest = {"kind": "encoder", "spec": spec.as_json(), "code": code, "weights_sha256": weights}
     write_json(out / "manifest.json", manifest | {"made_with": environment()})

@@ -7,9 +7,8 @@
 |---|---|
 | `jobs.py` | the jobs of a grid, what each needs, which are done |
 | `amounts.py` | rows and tokens: of prepared data, of the world, else of `resources/lengths.tsv` |
-| `shapes.py`, `rates.py`, `measure.py` | an encoder's size; its time per step and token, from a table or measured |
+| `rates.py`, `measure.py` | an encoder's time per step and token, from a table or measured |
 | `costs.py`, `past.py` | what a job costs; corrected by what past jobs of its kind took |
-| `requests.py` | what jobs ask a cluster's scheduler for, without reading data |
 | `schedule.py` | when each job runs on N workers, and the weights that lie on the disk meanwhile |
 | `comparisons.py`, `offers.py` | which comparisons a budget buys |
 | `review.py`, `show.py` | how good the last estimate was; tables and JSON |

@@ -55,10 +55,8 @@ class Known(NamedTuple):
 class Amounts:
     """Rows and tokens of the data of a configuration."""
 
-    def __init__(self, config: Config, *, read: bool = True) -> None:
-        """read: False opens no data and makes no world; the configuration and `resources/lengths.tsv` are all."""
+    def __init__(self, config: Config) -> None:
         self.config = config
-        self.read = read
         self._rows: dict[tuple[str, str, str, str], Amount] = {}
         self._sizes: dict[tuple[Any, ...], Size] = {}
         self._samples: dict[tuple[str, str, str, str], list[dict] | None] = {}
@@ -91,7 +89,7 @@ class Amounts:
 
     def _count(self, source: str, task: str, language: str, split: str) -> Amount:
         path = Path(f"results/data/{source}/{task}/{language}/{split}.parquet")
-        if self.read and path.is_file():
+        if path.is_file():
             import pyarrow.parquet as pq
 
             return Amount(pq.read_metadata(path).num_rows, "prepared data")
@@ -99,8 +97,6 @@ class Amounts:
             return self.rows(task, "en", "train")
         data = self.config.data
         asked = data.rows.of(task, data.evaluation_split if split == "candidates" else split)
-        if source == "world" and not self.read:
-            return Amount(asked or _known(task, split).rows, "assumed rows")
         if source == "world":
             from intermezzo import world
 
@@ -118,8 +114,6 @@ class Amounts:
         return Amount(there if asked is None or whole else min(asked, there), basis)
 
     def _sample(self, task: str, language: str, split: str) -> list[dict] | None:
-        if not self.read:
-            return None
         source = self.config.data.source_of(task)
         key = (source, task, language, split)
         if key not in self._samples:

@@ -11,13 +11,16 @@ from functools import cache
 from typing import Any
 
 from intermezzo.config import catalogue
+from intermezzo.config.sections.training import Finetuning
 from intermezzo.config.settings import Phase, examples_of, resolve
-from intermezzo.dag.experiment import BASELINE, Grid
+from intermezzo.dag.encoder_size import Shape, shape_of
+from intermezzo.dag.experiment import Grid
+from intermezzo.dag.inputs import Inputs
+from intermezzo.dag.paths import BASELINE
 from intermezzo.mixing import ENGLISH, budget_of, shares
 from intermezzo.planning.amounts import Amounts
 from intermezzo.planning.jobs import Job
 from intermezzo.planning.rates import BATCH, CPU, Rates
-from intermezzo.planning.shapes import Shape, shape_of
 from intermezzo.tasks import load_task
 
 LARGE = 50e6
@@ -60,14 +63,11 @@ class Costs:
         amounts: Amounts,
         rates: Rates,
         device: str | None = None,
-        shapes: dict[str, tuple[Shape, str]] | None = None,
     ) -> None:
-        """device: of trainings and predictions; None = a GPU for large encoders, the CPU for others.
-
-        shapes: of the encoders, as `shape_of` gives them; None = as known here.
-        """
+        """device: of trainings and predictions; None = a GPU for large encoders, the CPU for others."""
         self.grid, self.config, self.amounts, self.rates, self.device = grid, grid.config, amounts, rates, device
-        self.shapes = shapes or {name: shape_of(self.config, name, rates.shapes) for name in grid.encoders}
+        self.inputs = Inputs(grid)
+        self.shapes = {name: shape_of(self.config, name, rates.shapes) for name in grid.encoders}
         self._training = cache(self._training)
         self._prediction = cache(self._prediction)
 
@@ -83,7 +83,7 @@ class Costs:
             return self._training("target", keys.encoder, keys.target, None)
         if job.stage == "evaluation":
             return self._prediction(keys.encoder, keys.target)
-        results = len(self.grid.evaluation_paths())
+        results = len(self.inputs.evaluation_paths())
         return Cost(0, START_SECONDS + 1 + results * 1e-3, CPU, 300 + results * 0.02, results * 2e-3, 0, frozenset())
 
     def device_of(self, encoder: str) -> str:
@@ -115,7 +115,7 @@ class Costs:
             )
         encoder = self.config.encoders[name]
         training, length = encoder.training, encoder.model.max_length
-        task, languages = catalogue.TEXT, list(self.grid.text(name))
+        task, languages = catalogue.TEXT, list(self.inputs.text(name))
         rows = {code: self.amounts.rows(task, code, "train").rows for code in languages}
         drawn = {code: count**encoder.language_alpha for code, count in rows.items()}
         sizes = {code: self.amounts.size(task, code, "train", name, length, 0) for code in languages}
@@ -138,35 +138,33 @@ class Costs:
         parts = [self._part(phase, encoder, name, task, mix, settings) for task in tasks]
         tokens, steps, inputs, longest = 0.0, 0.0, 0.0, 0.0
         for part, features in zip(parts, self._shared(phase, name, parts, settings), strict=True):
-            steps += -(-features // settings["batch_size"])
+            steps += -(-features // settings.batch_size)
             tokens += features * part.per_input
             inputs += part.inputs
             longest = max(longest, part.per_input)
         if phase == "intermediate" and (share := self.config.intermediate(name).mlm.share):
             extra = steps * share / (1 - share)
             text = self._text(encoder, name, mix, settings)
-            steps, tokens = steps + extra, tokens + extra * settings["batch_size"] * text
+            steps, tokens = steps + extra, tokens + extra * settings.batch_size * text
         rate = self.rates.rate(shape, self.device_of(encoder), "train", self.grid.threads)
         seconds = START_SECONDS + rate.seconds(steps, tokens) + inputs * ROW_SECONDS + _files(3 * shape.parameters)
-        memory = self._memory(shape, settings["batch_size"] * longest, self.device_of(encoder), train=True, rows=inputs)
+        memory = self._memory(shape, settings.batch_size * longest, self.device_of(encoder), train=True, rows=inputs)
         basis = frozenset({rate.basis, *(basis for part in parts for basis in part.basis)})
         weights = shape.parameters * 4 / 1e6
         return Cost(tokens, seconds, self.device_of(encoder), memory, _tokenizer_mb(shape), weights, basis)
 
-    def _shared(self, phase: Phase, name: str, parts: list[_Part], settings: dict[str, Any]) -> list[float]:
+    def _shared(self, phase: Phase, name: str, parts: list[_Part], settings: Finetuning) -> list[float]:
         """Inputs of each task over all epochs, as `intermezzo.training.finetune.plan` shares them."""
         if phase == "target":
-            return [part.inputs * settings["epochs"] for part in parts]
+            return [part.inputs * settings.epochs for part in parts]
         entry = self.config.intermediate(name)
         capped = [min(part.inputs, entry.cap or part.inputs) for part in parts]
         power = {"proportional": 1.0, "uniform": 0.0}.get(entry.sampling, 1.0 / entry.temperature)
         weights = [max(size, 1e-9) ** power for size in capped]
-        total = sum(capped) * settings["epochs"]
+        total = sum(capped) * settings.epochs
         return [total * weight / sum(weights) for weight in weights]
 
-    def _part(
-        self, phase: Phase, encoder: str, name: str, task: str, mix: str | None, settings: dict[str, Any]
-    ) -> _Part:
+    def _part(self, phase: Phase, encoder: str, name: str, task: str, mix: str | None, settings: Finetuning) -> _Part:
         """What one task gives to a training: its inputs in one epoch, and the tokens of one."""
         wanted = examples_of(
             self.config, encoder, phase, name, task if phase == "intermediate" else self.grid.task(name).name
@@ -184,8 +182,7 @@ class Costs:
         read = {ENGLISH: 1.0} if budget == "english_repeated" else weights
         whole = sum(read.values())
         sizes = {
-            code: self.amounts.size(task, code, "train", encoder, settings["max_length"], settings["stride"])
-            for code in read
+            code: self.amounts.size(task, code, "train", encoder, settings.max_length, settings.stride) for code in read
         }
         inputs = total * sum(sizes[code].inputs * part for code, part in read.items()) / whole
         tokens = total * sum(sizes[code].tokens * part for code, part in read.items()) / whole
@@ -200,12 +197,12 @@ class Costs:
         translated = mix is not None and self.config.mixes[mix].translated and language != ENGLISH
         return self.amounts.rows(task, language, "train", "translated" if translated else None)
 
-    def _text(self, encoder: str, name: str, mix: str | None, settings: dict[str, Any]) -> float:
+    def _text(self, encoder: str, name: str, mix: str | None, settings: Finetuning) -> float:
         """Tokens of a text of continued masked language modelling; languages share it evenly."""
         task = self.config.intermediate(name).mlm.task
         sizes = [
-            self.amounts.size(task, code, "train", encoder, settings["max_length"], settings["stride"]).tokens
-            for code in self.grid.text_beside(name, mix or BASELINE)
+            self.amounts.size(task, code, "train", encoder, settings.max_length, settings.stride).tokens
+            for code in self.inputs.continued_mlm_text(name, mix or BASELINE)
         ]
         return sum(sizes) / max(1, len(sizes))
 
@@ -221,7 +218,7 @@ class Costs:
         tokens, rows, basis = 0.0, 0, set[str]()
         for code, part in read:
             there = self.amounts.rows(task.name, code, part)
-            size = self.amounts.size(task.name, code, part, encoder, settings["max_length"], settings["stride"])
+            size = self.amounts.size(task.name, code, part, encoder, settings.max_length, settings.stride)
             tokens, rows = tokens + there.rows * size.tokens, rows + there.rows
             basis |= {f"lengths: {size.basis}", f"rows: {there.basis}"}
         rate = self.rates.rate(shape, self.device_of(encoder), "predict", self.grid.threads)

@@ -8,6 +8,7 @@ from functools import cached_property
 
 from intermezzo.config.models import Config
 from intermezzo.dag.experiment import Grid
+from intermezzo.dag.scheduling import Scheduling
 from intermezzo.planning.amounts import Amounts
 from intermezzo.planning.costs import Cost, Costs
 from intermezzo.planning.jobs import STAGES, Job, Progress, jobs_of
@@ -48,11 +49,11 @@ class Plan:
 
     @cached_property
     def schedule(self) -> Schedule:
-        return schedule(self.jobs, self.todo, self.workers, self.grid.order)
+        return schedule(self.jobs, self.todo, self.workers, Scheduling(self.grid).order)
 
     @cached_property
     def unkept(self) -> set[str]:
-        return self.grid.unkept
+        return Scheduling(self.grid).unkept
 
     @cached_property
     def weights_mb(self) -> tuple[float, float]:

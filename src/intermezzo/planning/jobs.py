@@ -13,8 +13,10 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from intermezzo.dag.experiment import BASELINE, Grid, Run, evaluation_path
+from intermezzo.dag.experiment import Grid
+from intermezzo.dag.inputs import Inputs
 from intermezzo.dag.lineage import Lineage
+from intermezzo.dag.paths import BASELINE, Run, evaluation_path
 from intermezzo.dag.specs import Specs
 from intermezzo.execution.snakemake_internals import read_records, unsupported
 
@@ -48,30 +50,31 @@ def jobs_of(grid: Grid) -> dict[str, Job]:
 
 
 def _jobs(grid: Grid) -> Iterator[Job]:
-    files = dict.fromkeys(grid.data_paths())
-    sources = {file: grid.translated_from(_data_keys(file)) for file in files if "/translated/" in file}
+    inputs = Inputs(grid)
+    files = dict.fromkeys(inputs.data_paths())
+    sources = {file: inputs.translated_from(_data_keys(file)) for file in files if "/translated/" in file}
     for file in dict.fromkeys([*sources.values(), *files]):
         needs = (_of_file(sources[file]),) if file in sources else ()
         yield Job(_of_file(file), "data", _data_keys(file), (file,), needs)
     for encoder in grid.encoders:
         keys = SimpleNamespace(encoder=encoder)
-        text = [*grid.text_files(keys), *grid.parallel_files(keys)] if encoder in grid.scratch else []
-        yield Job(f"encoders/{encoder}", "encoder", keys, (grid.encoder_of(keys),), tuple(map(_of_file, text)))
+        text = [*inputs.text_files(keys), *inputs.parallel_files(keys)] if encoder in grid.scratch else []
+        yield Job(f"encoders/{encoder}", "encoder", keys, (inputs.encoder_of(keys),), tuple(map(_of_file, text)))
     for run in grid.intermediate_runs:
         keys = SimpleNamespace(**run._asdict())
-        needs = (f"encoders/{run.encoder}", *map(_of_file, grid.intermediate_data(keys)))
+        needs = (f"encoders/{run.encoder}", *map(_of_file, inputs.intermediate_data(keys)))
         yield Job(_start(run), "intermediate", keys, (f"results/{_start(run)}/manifest.json",), needs)
     trained = [target for target in grid.targets if grid.is_trained(target)]
     for target in trained:
         for run in grid.runs_of(target):
             keys, path = SimpleNamespace(**run._asdict(), target=target), f"target/{run.path}/{target}"
-            needs = (_start(run), *map(_of_file, grid.target_data(keys)))
+            needs = (_start(run), *map(_of_file, inputs.target_data(keys)))
             yield Job(path, "target", keys, (f"results/{path}/manifest.json",), needs)
     for target in grid.targets:
         for run in grid.runs_of(target):
             keys = SimpleNamespace(**run._asdict(), target=target)
             model = f"target/{run.path}/{target}" if target in trained else _start(run)
-            data = map(_of_file, [*grid.evaluation_data(keys), *grid.support_data(keys)])
+            data = map(_of_file, [*inputs.evaluation_data(keys), *inputs.support_data(keys)])
             outputs = tuple(evaluation_path(run, target, name) for name in grid.results(target))
             yield Job(f"eval/{run.path}/{target}", "evaluation", keys, outputs, (model, *data))
     evaluated = tuple(f"eval/{run.path}/{target}" for target in grid.targets for run in grid.runs_of(target))

@@ -21,10 +21,10 @@ from transformers import XLMRobertaConfig, XLMRobertaModel
 
 from intermezzo.config.models import Config
 from intermezzo.core.artifacts import atomic
+from intermezzo.dag.encoder_size import Shape, shape_of
 from intermezzo.modeling.encoder import Encoder
 from intermezzo.modeling.packing import Packed, pack
 from intermezzo.planning.rates import BATCH, CPU, FIELDS, MEASURED, Line, Rates
-from intermezzo.planning.shapes import Shape, shape_of
 from intermezzo.training.hardware import autocast, device, use_threads
 
 STEPS = 7

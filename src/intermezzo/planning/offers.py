@@ -8,7 +8,7 @@ import yaml
 
 from intermezzo.config.catalogue import ENGLISH
 from intermezzo.core.errors import UserError, suggestion
-from intermezzo.dag.experiment import BASELINE
+from intermezzo.dag.paths import BASELINE
 from intermezzo.planning.comparisons import Choice, Comparison, Offer
 from intermezzo.planning.costs import Cost
 from intermezzo.planning.estimate import Plan

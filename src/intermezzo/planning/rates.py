@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from intermezzo.core.errors import UserError, suggestion
-from intermezzo.planning.shapes import Shape
+from intermezzo.dag.encoder_size import Shape
 from intermezzo.tasks import RESOURCES
 
 TABLE = RESOURCES / "rates.tsv"

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
+from intermezzo.analysis.design import Design
 from intermezzo.core.artifacts import write_text
 
 
-def build(spec: dict[str, Any], scores: Path, results: Path, out: Path, figures: Path, tables: Path) -> None:
+def build(design: Design, scores: Path, results: Path, out: Path, figures: Path, tables: Path) -> None:
     """Write the page `out`, every figure to `figures` (SVG, PDF) and every table to `tables` (TSV, Markdown, LaTeX).
 
-    spec: the design (`analysis.design`). scores: scores.parquet. results: the folder with answer.md and the models'
+    design: what was asked for. scores: scores.parquet. results: the folder with answer.md and the models'
     manifests, logs and allocations. Equal results give equal bytes. Raises UserError, before anything is written, for
     scores that are not those of the design, a missing answer, and broken manifests or logs.
     """
@@ -20,7 +20,7 @@ def build(spec: dict[str, Any], scores: Path, results: Path, out: Path, figures:
     from intermezzo.report import tables as tabled
     from intermezzo.report.experiment import Experiment
 
-    experiment = Experiment(spec, scores, results)
+    experiment = Experiment(design, scores, results)
     made = drawn.Tables.of(experiment)
     shown = drawn.figures(experiment, made)
     html = page.render(experiment, made, shown)

@@ -109,8 +109,8 @@ class Model:
 class Experiment:
     """The results of one experiment, read once."""
 
-    def __init__(self, spec: dict[str, Any], scores: Path, results: Path) -> None:
-        self.design = Design.read(spec)
+    def __init__(self, design: Design, scores: Path, results: Path) -> None:
+        self.design = design
         self.scores = _scores(scores, self.design)
         self.comparisons = Comparisons(self.scores, self.design)
         self.models = list(_models(self.design, results))

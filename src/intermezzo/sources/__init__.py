@@ -16,29 +16,26 @@ import hashlib
 from importlib import import_module
 from typing import Any
 
-from intermezzo.core.errors import UserError, suggestion
+from intermezzo.specs.data import DataSpec
 
-SOURCES = ("world", "files", "hub")
 Row = dict[str, Any]
 
 
-def read(spec: dict[str, Any]) -> list[Row]:
-    """Rows of `spec["task"]` in `spec["language"]` and `spec["split"]`, at most `spec["rows"]` of them (null: all).
+def read(spec: DataSpec) -> list[Row]:
+    """Rows of `spec.task` in `spec.language` and `spec.split`, at most `spec.rows` of them (None: all).
 
     What is kept of a larger set depends on the rows alone: the first ones of the world (which makes them in random
     order), and a sample by hashed id of published data (sorted by document, label or difficulty). Ids that are the same
     in every language therefore give parallel samples.
 
-    Raises UserError for an unknown source and for whatever the source finds wrong.
+    Raises UserError for whatever the source finds wrong.
     """
-    if spec["source"] not in SOURCES:
-        raise UserError(f"data.source: unknown source '{spec['source']}'; {suggestion(spec['source'], SOURCES)}")
-    rows = import_module(f"intermezzo.sources.{spec['source']}").read(spec)
+    rows = import_module(f"intermezzo.sources.{spec.source}").read(spec)
     # Of candidates `rows` counts the queries, which the world has heeded; a published pool is never cut.
-    limit = None if spec["split"] == "candidates" else spec.get("rows")
+    limit = None if spec.split == "candidates" else spec.rows
     if limit is None or len(rows) <= limit:
         return rows
-    return rows[:limit] if spec["source"] == "world" else sample(rows, limit)
+    return rows[:limit] if spec.source == "world" else sample(rows, limit)
 
 
 def sample(rows: list[Row], size: int) -> list[Row]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from intermezzo.core.errors import UserError
+from intermezzo.specs.data import WorldData
 from intermezzo.tasks import Task, load_task
 from intermezzo.tasks.formats import FROM_DATA
 from intermezzo.world import build
@@ -12,18 +13,18 @@ from intermezzo.world import build
 Row = dict[str, Any]
 
 
-def read(spec: dict[str, Any]) -> list[Row]:
-    """Rows for `spec` = {task, language, split, rows, world}; `world` holds the settings of the world.
+def read(spec: WorldData) -> list[Row]:
+    """Rows of a task in one language and split of the world that `spec.world` describes.
 
     Labels are renamed as `sources.world.map` of the task says. Of the split `candidates`, `rows` counts the queries
     that are to be answered from it. Raises UserError for a task without a generator, for settings, languages or
     splits that do not exist, and for a label that the task does not have.
     """
-    task = load_task(spec["task"])
+    task = load_task(spec.task)
     if task.sources.world is None:
         raise UserError(f"task '{task.name}': the embedded world makes no data for it (sources.world is missing)")
-    world = build(spec.get("world"))
-    rows = world.rows(task.sources.world.generator, spec["language"], spec["split"], spec.get("rows"))
+    world = build(spec.world.model_dump())
+    rows = world.rows(task.sources.world.generator, spec.language, spec.split, spec.rows)
     return labelled(task, rows)
 
 

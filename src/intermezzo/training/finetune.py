@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -23,8 +22,10 @@ from intermezzo.modeling.heads import Feature, format_module
 from intermezzo.modeling.stored import occurring
 from intermezzo.modeling.tokens import Tokens
 from intermezzo.modeling.vocabulary import restrict
+from intermezzo.specs.finetuning import FinetuneSpec, TrainingSettings
 from intermezzo.tasks.controls import as_text, remove_input
 from intermezzo.tasks.formats import MASKED_TEXT, load_format
+from intermezzo.tasks.formats.base import FROM_DATA
 from intermezzo.training import selection
 from intermezzo.training.batches import Batch, TaskBatches
 from intermezzo.training.distributed import is_main_process, launch
@@ -32,7 +33,7 @@ from intermezzo.training.loop import decay, device, state_folder, train, use_thr
 
 
 def finetune(
-    spec: dict[str, Any],
+    spec: FinetuneSpec,
     model: Path,
     data: dict[str, Path],
     out: Path,
@@ -42,15 +43,14 @@ def finetune(
 ) -> None:
     """Train `model` (a model folder) on the tasks of `spec` and write a model folder to `out`.
 
-    data: "task/language" -> Parquet of the task's format. spec: phase, seed, threads, tasks (name, head, format,
-    labels, partial_input, shuffle_labels, as_text, examples, portions), mix, sampling, cap, temperature, training;
-    processes, if there are several that train together. tokens: folder of tokenised rows, None = tokenise them anew.
+    data: "task/language" -> Parquet of the task's format. state: folder for what a killed training resumes. code:
+    fingerprint of the code, for the manifest. tokens: folder of tokenised rows, None = tokenise them anew.
     """
-    launch(_finetune, spec.get("processes", 1), spec, model, data, out, state, code, tokens)
+    launch(_finetune, spec.processes, spec, model, data, out, state, code, tokens)
 
 
 def _finetune(
-    spec: dict[str, Any],
+    spec: FinetuneSpec,
     model: Path,
     data: dict[str, Path],
     out: Path,
@@ -58,49 +58,49 @@ def _finetune(
     code: str,
     tokens: Path | None,
 ) -> None:
-    use_threads(spec["threads"])
-    settings, seed = spec["training"], spec["seed"]
+    use_threads(spec.threads)
+    settings = spec.training
     with state_folder(state) as work:
         out.mkdir(parents=True, exist_ok=True)
         log = out / "log.jsonl"
-        encoder = load_encoder(model, dropout=settings["dropout"], max_length=settings["max_length"])
+        encoder = load_encoder(model, dropout=settings.dropout, max_length=settings.max_length)
         tokenizer = Tokens(model, tokens)
-        torch.manual_seed(seed)
+        torch.manual_seed(spec.seed)
         heads, features, ids, observed = nn.ModuleDict(), {}, {}, {}
         selected, allocation = selection.select(spec, data)
-        for task in spec["tasks"]:
-            name, module = task["name"], format_module(task["format"])
-            rows = selected[name]
-            if task["labels"] == "from_data":
-                form = load_format(task["format"])
-                task = task | {"labels": sorted({label for row in rows for label in form.labels_of(row)})}
-                observed[task["head"]] = task["labels"]
-            if task["partial_input"]:
-                rows = remove_input(rows, task["format"], task["partial_input"])
-            if task.get("as_text"):
-                rows, module = as_text(rows, task["format"]), format_module(MASKED_TEXT)
-            features[name] = tokenizer.encode(module, rows, task | {"alone": bool(task["partial_input"])}, settings)
-            ids[name] = [row["id"] for row in rows]
-            _check(features[name], task["name"], ids[name], labelled="target" in module.COLUMNS)
-            if task["head"] not in heads:
-                heads[task["head"]] = head = module.Head(encoder.hidden_size, task, settings)
+        for task in spec.tasks:
+            rows, form = selected[task.name], load_format(task.format)
+            if task.labels == FROM_DATA:
+                observed[task.head] = sorted({label for row in rows for label in form.labels_of(row)})
+                task = task.replace(labels=tuple(observed[task.head]))
+            if task.partial_input:
+                rows = remove_input(rows, task.format, task.partial_input)
+            if task.as_text:
+                rows = as_text(rows, task.format)
+            module = format_module(MASKED_TEXT if task.as_text else task.format)
+            described = task.as_json() | {"alone": bool(task.partial_input)}
+            features[task.name] = tokenizer.encode(module, rows, described, settings.model_dump())
+            ids[task.name] = [row["id"] for row in rows]
+            _check(features[task.name], task.name, ids[task.name], labelled="target" in module.COLUMNS)
+            if task.head not in heads:
+                heads[task.head] = head = module.Head(encoder.hidden_size, described, settings.model_dump())
                 if hasattr(head, "attach"):
                     head.attach(encoder, model)
-        if settings.get("freeze_embeddings"):
+        if settings.freeze_embeddings:
             encoder.model.get_input_embeddings().weight.requires_grad_(False)
         restore = _restrict(encoder, heads, features, settings)
         system = nn.ModuleDict({"encoder": encoder, "heads": heads}).to(device())
-        head_of = {task["name"]: task["head"] for task in spec["tasks"]}
+        head_of = {task.name: task.head for task in spec.tasks}
         planned = stages({name: len(f) for name, f in features.items()}, spec)
-        steps, left = 0, 1.0
+        steps, remaining = 0, 1.0
         for number, plan_ in enumerate(planned):
             batches = TaskBatches(system, head_of, features, plan_, ids)
-            name = spec["phase"] if len(planned) == 1 else f"{spec['phase']} {number + 1}/{len(planned)}"
+            name = spec.phase if len(planned) == 1 else f"{spec.phase} {number + 1}/{len(planned)}"
             files = {"state": work / f"state{number}.pt", "keep": number + 1 < len(planned), "log": log}
             loss = train(system, batches, len(plan_), settings, name=name, **files)
             steps += len(plan_)
-            left *= decay(len(plan_), settings)
-        restore(left)
+            remaining *= decay(len(plan_), settings)
+        restore(remaining)
         if not is_main_process():
             return
         log.touch()
@@ -110,8 +110,8 @@ def _finetune(
         write_json(
             out / "manifest.json",
             {
-                "kind": spec["phase"],
-                "spec": spec,
+                "kind": spec.phase,
+                "spec": spec.as_json(),
                 "code": code,
                 "weights_sha256": weights,
                 "heads_sha256": sha256(out / "heads.safetensors"),
@@ -127,10 +127,10 @@ def _finetune(
 
 
 def _restrict(
-    encoder: Encoder, heads: nn.ModuleDict, features: dict[str, Sequence[Feature]], settings: dict[str, Any]
+    encoder: Encoder, heads: nn.ModuleDict, features: dict[str, Sequence[Feature]], settings: TrainingSettings
 ) -> Callable[[float], None]:
     """Train only the word embeddings that occur, unless a head's softmax runs over all of them or they are frozen."""
-    if not settings.get("restrict_vocabulary", True) or any(hasattr(head, "attach") for head in heads.values()):
+    if not settings.restrict_vocabulary or any(hasattr(head, "attach") for head in heads.values()):
         return lambda decay: None
     used = {0}  # what fills a padded batch, of encoders that do not pack
     return restrict(encoder, used.union(*map(occurring, features.values())))
@@ -146,45 +146,44 @@ def _check(features: Sequence[Feature], task: str, ids: list[str], *, labelled: 
             raise UserError(f"{where}: no label; training data need one in every row")
 
 
-def stages(sizes: dict[str, int], spec: dict[str, Any]) -> list[list[Batch]]:
+def stages(sizes: dict[str, int], spec: FinetuneSpec) -> list[list[Batch]]:
     """The batches of each stage: all tasks together in one, or (sampling `in_turn`) a stage per task."""
-    if spec["sampling"] != "in_turn":
+    if spec.sampling != "in_turn":
         return [plan(sizes, spec)]
-    return [plan({name: size}, spec | {"sampling": "proportional"}) for name, size in sizes.items()]
+    return [plan({name: size}, spec) for name, size in sizes.items()]
 
 
-def plan(sizes: dict[str, int], spec: dict[str, Any]) -> list[Batch]:
+def plan(sizes: dict[str, int], spec: FinetuneSpec) -> list[Batch]:
     """All batches of a run, in order: (task, indices of its features).
 
     sizes: task -> number of features. An epoch is as many examples as all tasks have, each counted up to `cap`.
     Tasks share them by `sampling`: proportional (to min(size, cap)), temperature (to that to the power 1/temperature)
-    or uniform; within a task examples come in random order, each once before any comes again. `beside` (task -> share)
-    puts batches of other tasks between, so many that they are that share of all: continued masked language modelling.
+    or uniform; within a task examples come in random order, each once before any comes again. `continued_mlm` puts
+    batches of masked text between, as many as their share of all batches asks for.
     """
-    settings, random = spec["training"], np.random.default_rng([spec["seed"], 3])
-    beside = spec.get("beside") or {}
-    extra = {name: size for name, size in sizes.items() if name in beside}
-    sizes = {name: size for name, size in sizes.items() if name not in beside}
-    capped = {name: min(size, spec.get("cap") or size) for name, size in sizes.items()}
+    settings, random = spec.training, np.random.default_rng([spec.seed, 3])
+    text = {name: size for name, size in sizes.items() if name in spec.continued_mlm}
+    sizes = {name: size for name, size in sizes.items() if name not in spec.continued_mlm}
+    capped = {name: min(size, spec.cap or size) for name, size in sizes.items()}
     if not all(capped.values()):
         raise UserError(f"task '{min(capped, key=capped.get)}': no training examples")
-    power = {"proportional": 1.0, "uniform": 0.0}.get(spec["sampling"], 1.0 / (spec.get("temperature") or 1.0))
-    share = np.array([size**power for size in capped.values()])
-    total = sum(capped.values()) * settings["epochs"]
+    powers = {"proportional": 1.0, "in_turn": 1.0, "uniform": 0.0, "temperature": 1.0 / spec.temperature}
+    share = np.array([size ** powers[spec.sampling] for size in capped.values()])
+    total = sum(capped.values()) * settings.epochs
     batches: list[Batch] = []
     for name, part in zip(capped, share / share.sum(), strict=True):
-        batches += _batches(name, sizes[name], max(1, round(total * part)), settings["batch_size"], random)
-    ordinary = len(batches)
-    for name, size in extra.items():
-        count = round(ordinary * beside[name] / (1 - sum(beside.values())))
-        batches += _batches(name, size, count * settings["batch_size"], settings["batch_size"], random)
-    if len(capped) == 1 and len(batches) == ordinary:
+        batches += _batches(name, sizes[name], max(1, round(total * part)), settings.batch_size, random)
+    labelled = len(batches)
+    for name, size in text.items():
+        count = round(labelled * spec.continued_mlm[name] / (1 - sum(spec.continued_mlm.values())))
+        batches += _batches(name, size, count * settings.batch_size, settings.batch_size, random)
+    if len(capped) == 1 and len(batches) == labelled:
         return batches
     return [batches[i] for i in random.permutation(len(batches))]
 
 
-def _batches(name: str, size: int, wanted: int, batch_size: int, random: np.random.Generator) -> list[Batch]:
-    """`wanted` of a task's examples, in random passes, cut into batches."""
-    passes = [random.permutation(size) for _ in range(-(-wanted // size))]
-    order = np.concatenate(passes)[:wanted] if passes else np.empty(0, int)
-    return [(name, order[at : at + batch_size]) for at in range(0, wanted, batch_size)]
+def _batches(name: str, size: int, examples: int, batch_size: int, random: np.random.Generator) -> list[Batch]:
+    """So many of a task's examples, in random passes, cut into batches."""
+    passes = [random.permutation(size) for _ in range(-(-examples // size))]
+    order = np.concatenate(passes)[:examples] if passes else np.empty(0, int)
+    return [(name, order[start : start + batch_size]) for start in range(0, examples, batch_size)]

@@ -15,6 +15,7 @@ from typing import Any, Protocol, TypeVar
 import torch
 
 from intermezzo.core.errors import UserError
+from intermezzo.specs.optimisation import Precision
 from intermezzo.training.distributed import (
     all_gather,
     all_reduce_gradients,
@@ -91,10 +92,14 @@ class Gradient:
     """
 
     def __init__(
-        self, batches: TrainingBatches, settings: dict[str, Any], parameters: Sequence[torch.nn.Parameter] = ()
+        self,
+        batches: TrainingBatches,
+        precision: Precision,
+        micro_tokens: int | None = None,
+        parameters: Sequence[torch.nn.Parameter] = (),
     ) -> None:
-        self.batches, self.settings, self.parameters = batches, settings, parameters
-        self.budget: int | None = settings.get("micro_tokens")
+        self.batches, self.precision, self.parameters = batches, precision, parameters
+        self.budget = micro_tokens
 
     def __call__(self, step: int, clear: Callable[[], None]) -> tuple[torch.Tensor, int]:
         """The batch's mean loss (detached) and its number of tokens. `clear` drops gradients of an attempt that failed.
@@ -144,7 +149,7 @@ class Gradient:
                 share = self.batches.weight(step, part) / whole if whole else 0.0
                 if not share:
                     continue  # the mean over nothing is not a number
-                with autocast(self.settings):
+                with autocast(self.precision):
                     loss = self.batches.loss(step, self.batches.outputs(step, part), part)
                 loss = loss if share == 1 else loss * share
                 loss.backward()
@@ -161,13 +166,13 @@ class Gradient:
             vectors = []
             for part in parts:
                 states.append(random_state())
-                with torch.no_grad(), autocast(self.settings):
+                with torch.no_grad(), autocast(self.precision):
                     vectors.append(self.batches.outputs(step, part))
             return vectors
 
         cached = _attempt(encode)
         outputs = _in_order(torch.cat(cached) if cached else None, shares).requires_grad_()
-        with autocast(self.settings):
+        with autocast(self.precision):
             loss = self.batches.loss(step, outputs, items)
         if is_main_process():
             loss.backward()
@@ -182,7 +187,7 @@ class Gradient:
             grads = rows.split([len(vectors) for vectors in cached])
             for part, state, grad in zip(parts, states, grads, strict=True):
                 set_random_state(state)  # the same dropout as in the first pass
-                with autocast(self.settings):
+                with autocast(self.precision):
                     vectors = self.batches.outputs(step, part)
                 vectors.backward(grad)
 

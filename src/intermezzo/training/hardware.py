@@ -5,14 +5,12 @@ from __future__ import annotations
 import ctypes
 import os
 from contextlib import AbstractContextManager
-from typing import Any
 
 import torch
 from threadpoolctl import threadpool_limits
 
-from intermezzo.core.errors import UserError
+from intermezzo.specs.optimisation import Precision
 
-PRECISIONS = ("auto", "float32", "bfloat16")
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
 """glibc's malloc.h."""
 
@@ -43,14 +41,11 @@ def device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
-def autocast(settings: dict[str, Any]) -> AbstractContextManager:
+def autocast(precision: Precision) -> AbstractContextManager:
     """The precision of forward and backward; weights, gradients and the optimizer stay float32.
 
-    settings: precision `auto` (bfloat16 on a GPU that has it, else float32), `float32` or `bfloat16`. Raises UserError
-    for another one.
+    precision: `auto` (bfloat16 on a GPU that has it, else float32), `float32` or `bfloat16`.
     """
-    precision, kind = settings.get("precision", "auto"), device().type
-    if precision not in PRECISIONS:
-        raise UserError(f"training precision: '{precision}'; allowed: {', '.join(PRECISIONS)}")
+    kind = device().type
     low = precision == "bfloat16" or (precision == "auto" and kind == "cuda" and torch.cuda.is_bf16_supported())
     return torch.autocast(kind, torch.bfloat16, enabled=low)

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import nn
 
+from intermezzo.specs.optimisation import Optimisation
 from intermezzo.training.distributed import broadcast_weights, is_main_process, weights_in_sync
 from intermezzo.training.gradient import Gradient, TrainingBatches
 from intermezzo.training.hardware import device as device
@@ -30,7 +30,7 @@ def train(
     modules: nn.Module,
     batches: TrainingBatches,
     steps: int,
-    settings: dict[str, Any],
+    settings: Optimisation,
     *,
     state: Path,
     log: Path,
@@ -39,9 +39,6 @@ def train(
 ) -> float:
     """Run `steps` optimizer steps on the parameters of `modules` and return the mean loss of the last tenth.
 
-    settings: learning_rate, weight_decay (not on biases and layer norms), warmup (share of steps, then linear decay
-    to zero), clip (gradient norm, of the whole batch), and optionally betas, precision, micro_tokens (most tokens
-    computed at a time; the batch stays the same).
     state: file for resuming, written whole or not at all, removed by the caller once the model is saved. log: JSONL
     file. name: of the run, in messages and the log. keep: write the state at the end too, so that a run that is killed
     in a later stage does not train this one again.
@@ -49,7 +46,7 @@ def train(
     """
     optimizer = _optimizer(modules, settings)
     parameters = [p for group in optimizer.param_groups for p in group["params"]]
-    gradient = Gradient(batches, settings, parameters)
+    gradient = Gradient(batches, settings.precision, settings.micro_tokens, parameters)
     size = sum(p.numel() for p in parameters)
     modules.train()
     with per_rank_rng(name):
@@ -67,7 +64,7 @@ def train(
                 for group in optimizer.param_groups:
                     group["lr"] = learning_rate(step, steps, settings)
                 loss, tokens = gradient(step, optimizer.zero_grad)
-                norm = nn.utils.clip_grad_norm_(parameters, settings["clip"])
+                norm = nn.utils.clip_grad_norm_(parameters, settings.clip)
                 optimizer.step()
                 optimizer.zero_grad(set_to_none=True)
                 progress.add(step, loss, norm, tokens)
@@ -83,28 +80,26 @@ def train(
     return progress.loss()
 
 
-def _optimizer(modules: nn.Module, settings: dict[str, Any]) -> torch.optim.Optimizer:
+def _optimizer(modules: nn.Module, settings: Optimisation) -> torch.optim.Optimizer:
     """Fused AdamW; weight decay on matrices alone (BERT's and XLM-R's practice)."""
     trained = [p for p in modules.parameters() if p.requires_grad]
     groups = [
-        {"params": [p for p in trained if p.ndim > 1], "weight_decay": settings["weight_decay"]},
+        {"params": [p for p in trained if p.ndim > 1], "weight_decay": settings.weight_decay},
         {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0},
     ]
-    betas = tuple(settings.get("betas", (0.9, 0.999)))
-    return torch.optim.AdamW([g for g in groups if g["params"]], lr=0.0, betas=betas, eps=1e-8, fused=True)
+    return torch.optim.AdamW([g for g in groups if g["params"]], lr=0.0, betas=settings.betas, eps=1e-8, fused=True)
 
 
-def learning_rate(step: int, steps: int, settings: dict[str, Any]) -> float:
+def learning_rate(step: int, steps: int, settings: Optimisation) -> float:
     """The rate of step `step` (from 0) of `steps`: linear warm-up over a share of the steps, then linear decay to 0."""
-    rising = max(1, round(steps * settings["warmup"]))
+    rising = max(1, round(steps * settings.warmup))
     share = (step + 1) / rising if step < rising else (steps - step) / max(1, steps - rising)
-    peak: float = settings["learning_rate"]
-    return peak * share
+    return settings.learning_rate * share
 
 
-def decay(steps: int, settings: dict[str, Any]) -> float:
+def decay(steps: int, settings: Optimisation) -> float:
     """The factor by which AdamW shrinks a weight that never has a gradient: the product of 1 - rate x weight decay."""
     factor = 1.0
     for step in range(steps):
-        factor *= 1 - learning_rate(step, steps, settings) * settings["weight_decay"]
+        factor *= 1 - learning_rate(step, steps, settings) * settings.weight_decay
     return factor

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -23,43 +22,44 @@ from intermezzo.modeling.heads import to_device, to_float32
 from intermezzo.modeling.masking import mask_tokens
 from intermezzo.modeling.packing import Packed, pack
 from intermezzo.modeling.tokenizer import MASK, SPECIAL, load_tokenizer, train_tokenizer
+from intermezzo.specs.pretraining import PretrainSpec
 from intermezzo.training.cooccurrence import cooccurrence_embeddings
 from intermezzo.training.distributed import broadcast_from_main, is_main_process, launch
 from intermezzo.training.loop import device, state_folder, train, use_threads
 
 
 def pretrain(
-    spec: dict[str, Any], text: dict[str, Path], parallel: dict[str, Path], out: Path, state: Path, code: str = ""
+    spec: PretrainSpec, text: dict[str, Path], parallel: dict[str, Path], out: Path, state: Path, code: str = ""
 ) -> None:
     """Train a tokenizer and an encoder on `text` (language -> Parquet of format mlm) and write the model folder.
 
-    spec: see docs/configuration.md, encoders. `training.steps` 0 gives the untrained encoder: the control without
-    pretraining. `initialisation: cooccurrence` starts the embeddings from `parallel` (language -> Parquet of aligned
-    sentences). `processes`, if there are several that train together.
+    `training.steps` 0 gives the untrained encoder: the control without pretraining. `initialisation: cooccurrence`
+    starts the embeddings from `parallel` (language -> Parquet of aligned sentences). state: folder for what a killed
+    training resumes. code: fingerprint of the code, for the manifest.
     """
-    launch(_pretrain, spec.get("processes", 1), spec, text, parallel, out, state, code)
+    launch(_pretrain, spec.processes, spec, text, parallel, out, state, code)
 
 
 def _pretrain(
-    spec: dict[str, Any], text: dict[str, Path], parallel: dict[str, Path], out: Path, state: Path, code: str
+    spec: PretrainSpec, text: dict[str, Path], parallel: dict[str, Path], out: Path, state: Path, code: str
 ) -> None:
-    use_threads(spec["threads"])
+    use_threads(spec.threads)
     with state_folder(state) as work:
         out.mkdir(parents=True, exist_ok=True)
         log = out / "log.jsonl"
         rows = {language: pq.read_table(path).to_pylist() for language, path in sorted(text.items())}
         segments = (s for part in rows.values() for row in part for s in (row["text"], row["text_pair"]) if s)
-        vocabulary = broadcast_from_main(lambda: train_tokenizer(segments, out, **spec["tokenizer"]))
+        vocabulary = broadcast_from_main(lambda: train_tokenizer(segments, out, **spec.tokenizer.model_dump()))
         model = _model(spec, vocabulary)
-        if spec["initialisation"] == "cooccurrence" and is_main_process():
-            vectors = cooccurrence_embeddings(parallel, load_tokenizer(out), spec["model"]["hidden_size"], spec["seed"])
+        if spec.initialisation == "cooccurrence" and is_main_process():
+            vectors = cooccurrence_embeddings(parallel, load_tokenizer(out), spec.model.hidden_size, spec.seed)
             with torch.no_grad():
                 model.roberta.embeddings.word_embeddings.weight.copy_(vectors)
         loss = None
-        if steps := spec["training"]["steps"]:
+        if steps := spec.training.steps:
             model.to(device())
             batches, state_file = _MaskedText(model, spec, rows, out), work / "state.pt"
-            loss = train(model, batches, steps, spec["training"], state=state_file, log=log, name="pretrain")
+            loss = train(model, batches, steps, spec.training, state=state_file, log=log, name="pretrain")
         if not is_main_process():
             return
         log.touch()
@@ -71,7 +71,7 @@ def _pretrain(
             out / "manifest.json",
             {
                 "kind": "encoder",
-                "spec": spec,
+                "spec": spec.as_json(),
                 "code": code,
                 "weights_sha256": weights,
                 "data_sha256": data,
@@ -82,18 +82,18 @@ def _pretrain(
         )
 
 
-def _model(spec: dict[str, Any], vocabulary: int) -> XLMRobertaForMaskedLM:
+def _model(spec: PretrainSpec, vocabulary: int) -> XLMRobertaForMaskedLM:
     """XLM-R's architecture with random weights; dropout 0, as at this size nothing is memorised."""
-    shape = spec["model"]
-    torch.manual_seed(spec["seed"])
+    shape = spec.model
+    torch.manual_seed(spec.seed)
     return XLMRobertaForMaskedLM(
         XLMRobertaConfig(
             vocab_size=vocabulary,
-            hidden_size=shape["hidden_size"],
-            num_hidden_layers=shape["layers"],
-            num_attention_heads=shape["heads"],
-            intermediate_size=shape["intermediate_size"],
-            max_position_embeddings=shape["max_length"] + 2,  # positions start after the padding id 1
+            hidden_size=shape.hidden_size,
+            num_hidden_layers=shape.layers,
+            num_attention_heads=shape.heads,
+            intermediate_size=shape.intermediate_size,
+            max_position_embeddings=shape.max_length + 2,  # positions start after the padding id 1
             hidden_dropout_prob=0.0,
             attention_probs_dropout_prob=0.0,
             type_vocab_size=1,
@@ -121,17 +121,17 @@ class _MaskedText:
     """Batches of masked text: those of step k, and the masks, are drawn from (seed, k)."""
 
     def __init__(
-        self, model: XLMRobertaForMaskedLM, spec: dict[str, Any], rows: dict[str, list[dict]], folder: Path
+        self, model: XLMRobertaForMaskedLM, spec: PretrainSpec, rows: dict[str, list[dict]], folder: Path
     ) -> None:
         self.model, self.encoder, self.spec = model, Encoder(model.roberta), spec
         tokenizer = load_tokenizer(folder)
-        tokenizer.enable_truncation(spec["model"]["max_length"])
+        tokenizer.enable_truncation(spec.model.max_length)
         self.ids = {lang: [e.ids for e in tokenizer.encode_batch(_texts(part))] for lang, part in rows.items()}
         self.mask = tokenizer.token_to_id(MASK)
         self.languages = sorted(self.ids)
-        share = np.array([len(self.ids[language]) for language in self.languages], float) ** spec["language_alpha"]
-        count = spec["training"]["steps"] * spec["training"]["batch_size"]
-        draws = np.random.default_rng([spec["seed"], 1])
+        share = np.array([len(self.ids[language]) for language in self.languages], float) ** spec.language_alpha
+        count = spec.training.steps * spec.training.batch_size
+        draws = np.random.default_rng([spec.seed, 1])
         self.drawn = draws.choice(len(self.languages), size=count, p=share / share.sum())
         self.documents = np.empty_like(self.drawn)
         for i, language in enumerate(self.languages):
@@ -141,16 +141,16 @@ class _MaskedText:
             self.documents[at] = np.concatenate(orders)[: len(at)] if passes else []
 
     def _batch(self, step: int) -> list[tuple[str, int]]:
-        size = self.spec["training"]["batch_size"]
+        size = self.spec.training.batch_size
         span = slice(step * size, (step + 1) * size)
         return [(self.languages[i], j) for i, j in zip(self.drawn[span], self.documents[span], strict=True)]
 
     def items(self, step: int) -> list[_Document]:
-        random = np.random.default_rng([self.spec["seed"], 2, step])
+        random = np.random.default_rng([self.spec.seed, 2, step])
         batch = [self.ids[language][j] for language, j in self._batch(step)]
         packed, ordinary = _packed(batch), len(SPECIAL)
         tokens, ids = packed.tokens.numpy(), packed.tokens.clone().numpy()
-        words, rate = np.arange(ordinary, self.mask), self.spec["mask_rate"]
+        words, rate = np.arange(ordinary, self.mask), self.spec.mask_rate
         positions = mask_tokens(tokens, tokens >= ordinary, rate=rate, mask=self.mask, replacements=words, rng=random)
         gold = dict(zip(positions.tolist(), ids[positions].tolist(), strict=True))
         documents = []

@@ -8,44 +8,43 @@ from __future__ import annotations
 
 import zlib
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
 
 from intermezzo.mixing import LanguageAllocation, allocate_tasks, shares
+from intermezzo.specs.finetuning import FinetuneSpec, TrainedTask
+from intermezzo.specs.mixes import MATCHED, MixSettings
 from intermezzo.tasks.controls import shuffle_labels
 
 Allocation = dict[str, dict[str, LanguageAllocation]]
 """task -> language -> what it gives."""
-_MATCHED = {"budget": "matched", "repeats": 1, "temperature": None}
 
 
-def select(spec: dict[str, Any], data: dict[str, Path]) -> tuple[dict[str, list[dict]], Allocation]:
+def select(spec: FinetuneSpec, data: dict[str, Path]) -> tuple[dict[str, list[dict]], Allocation]:
     """The rows of each task of `spec`, and how the languages share them.
 
-    data: "task/language" -> Parquet. spec: seed, tasks (name, format, portions, examples, shuffle_labels) and mix
-    (budget, repeats, temperature), whose tasks are allocated together; text that goes `beside` them, and tasks in turn,
-    by themselves. Shuffled labels are shuffled before rows are repeated. Raises UserError when there are too few rows.
+    data: "task/language" -> Parquet. The tasks of a mix are allocated together; text of continued masked language
+    modelling, and tasks in turn, by themselves. Shuffled labels are shuffled before rows are repeated. Raises UserError
+    when there are too few rows.
     """
-    languages = {task["name"]: [code for _, _, codes in task["portions"] for code in codes] for task in spec["tasks"]}
-    files = {name: {code: data.get(f"{name}/{code}") for code in codes} for name, codes in languages.items()}
-    there = {name: {code: path for code, path in paths.items() if path} for name, paths in files.items()}
-    supply = {name: {code: _rows(path) for code, path in paths.items()} for name, paths in there.items()}
-    mix, beside = spec.get("mix") or _MATCHED, spec.get("beside") or {}
-    together = [task for task in spec["tasks"] if task["name"] not in beside]
-    groups = [([task], _MATCHED) for task in spec["tasks"] if task["name"] in beside]
-    groups += [([task], mix) for task in together] if spec["sampling"] == "in_turn" else [(together, mix)]
+    files = {task.name: _files(task, data) for task in spec.tasks}
+    supply = {name: {code: _rows(path) for code, path in paths.items()} for name, paths in files.items()}
+    mixed = [task for task in spec.tasks if task.name not in spec.continued_mlm]
+    groups = [([task], MATCHED) for task in spec.tasks if task.name in spec.continued_mlm]
+    groups += [([task], spec.mix) for task in mixed] if spec.sampling == "in_turn" else [(mixed, spec.mix)]
     allocation: Allocation = {}
-    for tasks, how in groups:
+    for tasks, mix in groups:
         allocation |= allocate_tasks(
-            {task["name"]: task["examples"] for task in tasks},
-            {task["name"]: _shares(task, supply[task["name"]], how) for task in tasks},
-            {task["name"]: supply[task["name"]] for task in tasks},
-            budget=how["budget"],
-            repeats=how["repeats"],
+            {task.name: task.examples for task in tasks},
+            {task.name: _shares(task, supply[task.name], mix) for task in tasks},
+            {task.name: supply[task.name] for task in tasks},
+            budget=mix.budget,
+            repeats=mix.repeats,
         )
-    return {task["name"]: _draw(task, there, allocation, spec["seed"]) for task in spec["tasks"]}, allocation
+    return {
+        task.name: _draw(task, files[task.name], allocation[task.name], spec.seed) for task in spec.tasks
+    }, allocation
 
 
 def table(allocation: Allocation) -> str:
@@ -55,26 +54,31 @@ def table(allocation: Allocation) -> str:
     return "".join("\t".join(map(str, line)) + "\n" for line in lines)
 
 
+def _files(task: TrainedTask, data: dict[str, Path]) -> dict[str, Path]:
+    """Language -> file, of the languages of a task that there is data in (a control may read English alone)."""
+    codes = [code for portion in task.portions for code in portion.languages]
+    return {code: data[name] for code in codes if (name := f"{task.name}/{code}") in data}
+
+
 def _rows(path: Path) -> int:
     return pq.read_metadata(path).num_rows
 
 
-def _shares(task: dict[str, Any], supply: dict[str, int], how: dict[str, Any]) -> dict[str, float]:
+def _shares(task: TrainedTask, supply: dict[str, int], mix: MixSettings) -> dict[str, float]:
     """Shares by temperature need the supply of all; English repeated reads English alone, and has none."""
-    known = supply if how["budget"] != "english_repeated" else None
-    return shares(task["portions"], known, how["temperature"])
+    return shares(task.portions, supply if mix.budget != "english_repeated" else None, mix.temperature)
 
 
-def _draw(task: dict[str, Any], files: dict[str, dict[str, Path]], allocation: Allocation, seed: int) -> list[dict]:
-    name = task["name"]
+def _draw(task: TrainedTask, files: dict[str, Path], cells: dict[str, LanguageAllocation], seed: int) -> list[dict]:
+    """The rows of one task, language after language, each drawn in an order that depends on seed, task and language."""
     rows: list[dict] = []
     order: list[np.ndarray] = []
-    for code, cell in allocation[name].items():
-        random = np.random.default_rng([seed, zlib.crc32(f"{name}/{code}".encode())])
+    for code, cell in cells.items():
+        random = np.random.default_rng([seed, zlib.crc32(f"{task.name}/{code}".encode())])
         chosen = random.permutation(cell.supply)[: cell.rows]
         order.append(np.resize(np.arange(len(rows), len(rows) + len(chosen)), cell.examples))
         if len(chosen):
-            rows += pq.read_table(files[name][code]).take(chosen).to_pylist()
-    if task["shuffle_labels"]:
-        rows = shuffle_labels(rows, task["format"], seed)
+            rows += pq.read_table(files[code]).take(chosen).to_pylist()
+    if task.shuffle_labels:
+        rows = shuffle_labels(rows, task.format, seed)
     return [rows[i] for i in np.concatenate(order)]

@@ -6,6 +6,7 @@ from typing import Any
 
 from intermezzo import sources
 from intermezzo.core.errors import UserError, suggestion
+from intermezzo.specs.data import FilesData, HubData
 from intermezzo.tasks import Task
 
 Row = dict[str, Any]
@@ -23,5 +24,9 @@ def translate(rows: list[Row], task: Task, spec: dict[str, Any]) -> list[Row]:
             f"task '{task.name}': no published translation into '{language}'; {suggestion(language, parts)}; "
             "or set translation.backend to hub"
         )
-    source = "files" if "path" in parts[language]["train"][0] else "hub"
-    return sources.read(spec | {"source": source, "split": "train", "section": "translated", "rows": spec["examples"]})
+    published = tuple(parts[language]["train"])
+    common = {"task": task.name, "format": task.format, "language": language, "split": "train"}
+    common |= {"rows": spec["examples"], "parts": published, "section": "translated"}
+    if "path" in published[0]:
+        return sources.read(FilesData(source="files", root=spec["root"], **common))
+    return sources.read(HubData(source="hub", lock=spec["lock"], downloads=spec["downloads"], **common))

@@ -32,20 +32,21 @@ def show_grid(options: Namespace) -> None:
     """Print what an experiment consists of and how many jobs of each kind it has."""
     from intermezzo.config import load
     from intermezzo.dag.experiment import Grid
+    from intermezzo.dag.inputs import Inputs
 
     grid = Grid(load(*options.overlays))
-    chosen = grid.config.grid
+    inputs, chosen = Inputs(grid), grid.config.grid
     evaluations = sum(len(grid.runs_of(target)) for target in grid.targets)
     rows = [
-        ("data files", len(grid.data_paths()), ""),
+        ("data files", len(inputs.data_paths()), ""),
         ("encoders", len(grid.encoders), ", ".join(grid.encoders)),
         (
             "intermediate trainings",
             len(grid.intermediate_runs),
             _trained(grid.config),
         ),
-        ("target trainings", len(grid.target_paths()), _list(t for t in grid.targets if grid.is_trained(t))),
-        ("evaluations", evaluations, f"{len(grid.evaluation_paths())} results (one per language)"),
+        ("target trainings", len(inputs.target_paths()), _list(t for t in grid.targets if grid.is_trained(t))),
+        ("evaluations", evaluations, f"{len(inputs.evaluation_paths())} results (one per language)"),
     ]
     for name, count, what in rows:
         print(f"{count:8}  {name:24}{what}")

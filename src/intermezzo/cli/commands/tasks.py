@@ -89,16 +89,15 @@ def check_tasks(options: Namespace) -> None:
 
 
 def _rows(task: Task, spec: str) -> int:
-    import json
-
     from intermezzo import sources
     from intermezzo.core.environment import settle
+    from intermezzo.specs.base import read
+    from intermezzo.specs.data import DataSpec
     from intermezzo.tasks import formats
 
-    settings = json.loads(spec)
-    settle(threads=1, online=settings["source"] == "hub")
-    origin = "/".join(settings[key] for key in ("source", "task", "language", "split"))
-    return formats.table(sources.read(settings), task.format, task.labels, origin=origin).num_rows
+    described = read(DataSpec, spec)
+    settle(threads=1, online=described.online)
+    return formats.table(sources.read(described), task.format, task.labels, origin=described.origin).num_rows
 
 
 def _stored(task: Task, source: str, chosen: list[str] | None) -> Iterator[tuple[str, str]]:

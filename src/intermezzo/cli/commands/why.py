@@ -22,7 +22,7 @@ from typing import Any
 from intermezzo.cli.commands.changes import Naming, differences
 from intermezzo.config import load
 from intermezzo.core.errors import UserError
-from intermezzo.dag.fingerprint import MADE_OF, PACKAGE
+from intermezzo.dag.fingerprint import COMPONENTS, PACKAGE
 from intermezzo.execution.runlock import recorded_components
 from intermezzo.execution.snakemake_internals import PlannedJob, dry_run, unsupported
 from intermezzo.execution.snakemake_internals.plan import Plan, Record
@@ -103,7 +103,7 @@ class Causes:
 
     def __init__(self, plan: Plan) -> None:
         self.naming = Naming(plan.variables["grid"])
-        self.components = recorded_components(plan.folder) | MADE_OF
+        self.components = recorded_components(plan.folder) | COMPONENTS
 
     def of(self, job: PlannedJob) -> list[str]:
         """The causes of one job, in words that follow "because"."""

@@ -31,6 +31,7 @@ from intermezzo.sources.files import (
     supertags,
 )
 from intermezzo.sources.files.reading import File
+from intermezzo.specs.data import FilesData
 from intermezzo.tasks import Task, formats, load_task, task_file
 
 Row = dict[str, Any]
@@ -48,18 +49,18 @@ READERS: dict[str, Callable[..., list[Row]]] = {
 """Reader name -> function of a File (or a list of them) and keyword options that returns rows of one format."""
 
 
-def read(spec: dict[str, Any]) -> list[Row]:
-    """All rows of `spec["task"]`, `spec["language"]`, `spec["split"]` below `spec["root"]`, in file order.
+def read(spec: FilesData) -> list[Row]:
+    """All rows of a task in one language and split below `spec.root`, in file order.
 
     Text is in Unicode NFC (span data is left alone: its offsets count the published characters). Raises one
     UserError naming the file, and the line or row, for anything missing, cut off or not in the expected form.
     """
-    task = load_task(spec["task"])
-    parts = _parts(task, spec["language"], spec["split"])
-    root = _root(spec.get("root"))
+    task = load_task(spec.task)
+    parts = _parts(task, spec.language, spec.split, spec.section)
+    root = _root(spec.root)
     rows: list[Row] = []
     for number, part in enumerate(parts):
-        where = f"{task_file(task.name)}: sources.files.data.{spec['language']}.{spec['split']}[{number}]"
+        where = f"{task_file(task.name)}: sources.{spec.section}.data.{spec.language}.{spec.split}[{number}]"
         options = dict(part)
         rows += read_part(task, options, _matching_files(root, str(options.pop("path", ""))), where)
     return rows
@@ -110,8 +111,8 @@ def _read_file(
     return rows
 
 
-def _parts(task: Task, language: str, split: str) -> list[dict[str, Any]]:
-    data = task.sources.parts("files")
+def _parts(task: Task, language: str, split: str, section: str) -> list[dict[str, Any]]:
+    data = task.sources.parts(section)
     if not data:
         raise UserError(f"task '{task.name}' has no data in source 'files'; use source 'world' or another task")
     if language not in data:

@@ -27,6 +27,7 @@ from intermezzo.core.errors import UserError, suggestion
 from intermezzo.sources.files import read_part
 from intermezzo.sources.hub import address, repository
 from intermezzo.sources.hub.lock import Lock, nested
+from intermezzo.specs.data import HubData
 from intermezzo.tasks import Task, load_task, task_file
 
 Row = dict[str, Any]
@@ -36,20 +37,19 @@ HUB_KEYS, URL_KEYS = ("repository", "revision", "files"), ("url", "sha256", "mem
 """The keys of a part that say where its files lie."""
 
 
-def read(spec: dict[str, Any]) -> list[Row]:
-    """All rows of `spec["task"]`, `spec["language"]`, `spec["split"]`, downloaded if they are not here yet.
+def read(spec: HubData) -> list[Row]:
+    """All rows of a task in one language and split, downloaded if they are not here yet.
 
-    `spec["lock"]` is the path of the lock file, `spec["downloads"]` the folder for what comes from a URL; files of
-    the hub lie in its own cache (HF_HOME). What is locked and lies there is read without any request. The parts are
-    those of the task file's section `spec["section"]` (`hub`, or `translated`); `spec["parts"]` is for who watches for
-    changes, as JSON has no whole numbers as keys.
+    Files of the hub lie in its own cache (HF_HOME). What is locked and lies there is read without any request. The
+    parts are those of the task file's section `spec.section` (`hub`, or `translated`); `spec.parts` is for who watches
+    for changes, as JSON has no whole numbers as keys.
 
     Raises one UserError naming the place in the task file and the repository, URL or file for whatever cannot be
     had, is damaged, or is not what was locked; the lock file is then as it was before.
     """
-    task, language, split = load_task(spec["task"]), spec["language"], spec["split"]
-    lock, downloads = Lock(Path(spec["lock"])), Path(spec["downloads"])
-    parts = _parts(task, language, split, spec.get("section", "hub"))
+    task, language, split = load_task(spec.task), spec.language, spec.split
+    lock, downloads = Lock(Path(spec.lock)), Path(spec.downloads)
+    parts = _parts(task, language, split, spec.section)
     revisions = {(part.get("repository"), _revision(part)) for part in parts}
     rows: list[Row] = []
     counts: Counter[Key] = Counter()

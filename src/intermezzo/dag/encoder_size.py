@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import importlib.util
 import json
 from collections.abc import Mapping
@@ -11,9 +12,15 @@ from typing import NamedTuple
 from intermezzo.config.models import Config
 from intermezzo.config.sections.encoders import ScratchEncoder
 from intermezzo.core.errors import UserError
+from intermezzo.tasks import RESOURCES
+
+RATES = RESOURCES / "rates.tsv"
+"""The table of encoders and how fast they are; here its sizes alone are read."""
 
 
 class Shape(NamedTuple):
+    """The numbers that an encoder's size follows from."""
+
     hidden_size: int
     layers: int
     intermediate_size: int
@@ -34,6 +41,13 @@ class Shape(NamedTuple):
         return f"{self.layers}x{self.hidden_size}, {self.vocab_size:,} pieces"
 
 
+def known_shapes(table: Path = RATES) -> dict[str, Shape]:
+    """Name of an encoder in the table of rates -> its shape."""
+    with open(table, encoding="utf-8", newline="") as handle:
+        rows = csv.DictReader((row for row in handle if not row.startswith("#")), delimiter="\t")
+        return {row["model"]: Shape(*(int(row[key]) for key in Shape._fields)) for row in rows}
+
+
 def shape_of(config: Config, name: str, known: Mapping[str, Shape]) -> tuple[Shape, str]:
     """The shape of one of the configuration's encoders, and where it is known from.
 
@@ -43,14 +57,14 @@ def shape_of(config: Config, name: str, known: Mapping[str, Shape]) -> tuple[Sha
     encoder = config.encoders[name]
     if isinstance(encoder, ScratchEncoder):
         model = encoder.model
-        made = (model.hidden_size, model.layers, model.intermediate_size, encoder.tokenizer.vocab_size)
-        return Shape(*made), "the configuration"
+        sizes = (model.hidden_size, model.layers, model.intermediate_size, encoder.tokenizer.vocab_size)
+        return Shape(*sizes), "the configuration"
     source = encoder.from_
     places = [Path(f"results/encoders/{name}"), Path(source).expanduser()]
     if source.startswith("package:"):
         module, _, inside = source.removeprefix("package:").partition("/")
-        found = importlib.util.find_spec(module)
-        places += [Path(folder) / inside for folder in (found and found.submodule_search_locations) or ()]
+        package = importlib.util.find_spec(module)
+        places += [Path(folder) / inside for folder in (package and package.submodule_search_locations) or ()]
     for place in places:
         try:
             content = json.loads((place / "config.json").read_text(encoding="utf-8"))

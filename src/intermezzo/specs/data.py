@@ -1,0 +1,72 @@
+"""The specification of a data file: a task in one language and split, of one source."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from intermezzo.specs.base import Count, Spec
+from intermezzo.specs.world import WorldSettings
+
+Split = Literal["train", "dev", "test", "candidates"]
+Part = dict[str, Any]
+"""A published file or several, and how they are read: an entry of a task file's `data`."""
+
+
+class _Data(Spec):
+    """What every source is asked for."""
+
+    task: str
+    format: str
+    language: str
+    split: Split
+    rows: Count | None
+    """Rows at most; None = all there are."""
+
+    @property
+    def origin(self) -> str:
+        """What the data is called in messages."""
+        return f"{self.source}/{self.task}/{self.language}/{self.split}"  # type: ignore[attr-defined]
+
+
+class WorldData(_Data):
+    """Examples that the embedded world makes."""
+
+    source: Literal["world"]
+    world: WorldSettings
+    generator: str | None
+    """Of the world; None = the task has none, which the source reports."""
+    labels: dict[str, str]
+    """World's label -> the task's label."""
+
+
+class FilesData(_Data):
+    """Published files on the disk."""
+
+    source: Literal["files"]
+    root: str | None
+    """The folder of the published files."""
+    parts: tuple[Part, ...]
+    """What the file is made of. Sources read the task's file; this is so that a change of it is seen."""
+    section: Literal["files", "translated"] = "files"
+    """Of the task file's `sources`."""
+
+
+class HubData(_Data):
+    """Published files that are downloaded."""
+
+    source: Literal["hub"]
+    lock: str
+    """The lock file: what was downloaded first."""
+    downloads: str
+    """The folder for what is not on the hub."""
+    parts: tuple[Part, ...]
+    section: Literal["hub", "translated"] = "hub"
+
+    @property
+    def online(self) -> bool:
+        return True
+
+
+DataSpec = Annotated[WorldData | FilesData | HubData, Field(discriminator="source")]

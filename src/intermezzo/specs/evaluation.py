@@ -1,0 +1,66 @@
+"""The specification of an evaluation: what predictions depend on, and what is done with them."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from intermezzo.specs.base import Count, Natural, Spec
+from intermezzo.specs.optimisation import Precision
+from intermezzo.specs.tasks import TaskSpec
+
+
+class PredictionSpec(Spec):
+    """All that predictions depend on besides weights, data and code: it keys the cache of predictions."""
+
+    task: TaskSpec
+    max_length: Count
+    stride: Count
+    pooling: Literal["cls", "cls_mean_max", "mean"]
+    """What a head reads; of sentence vectors, how tokens become one (mean or cls)."""
+    precision: Precision = "auto"
+    threads: Count
+    layer: Natural | None = None
+    """Of sentence vectors: the encoder's layer they are read off; 0 = the embeddings."""
+    center: bool = False
+    """Of sentence vectors: subtract each language's mean vector."""
+
+
+class EvaluateSpec(Spec):
+    """One target on one model in all its languages."""
+
+    prediction: PredictionSpec
+    metrics: tuple[str, ...]
+    """The main one first."""
+    languages: tuple[str, ...]
+    development: tuple[str, ...] = ()
+    """Languages whose development data is scored too."""
+    split: Literal["test", "dev"]
+    """The split that `languages` are scored on."""
+
+    @property
+    def threads(self) -> int:
+        """Threads of the job."""
+        return self.prediction.threads
+
+    @property
+    def data_names(self) -> tuple[str, ...]:
+        """TASK/LANGUAGE of every file to predict on, TASK/LANGUAGE.dev of development data."""
+        task = self.prediction.task.name
+        return tuple(f"{task}/{name}" for name in (*self.languages, *(f"{code}.dev" for code in self.development)))
+
+
+class CodeStamps(Spec):
+    """Fingerprints of what makes predictions and of what scores them."""
+
+    predict: str = ""
+    score: str = ""
+
+
+class RunNames(Spec):
+    """The keys that name an evaluation, as they are written into its results."""
+
+    encoder: str
+    intermediate: str
+    mix: str
+    target: str
+    seed: int | None

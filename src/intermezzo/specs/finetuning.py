@@ -1,0 +1,79 @@
+"""The specification of a fine-tuning: an intermediate (several tasks, a mix of languages) or a target (English)."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from intermezzo.specs.base import Count, Positive, Seed, Share, Spec
+from intermezzo.specs.mixes import ENGLISH, MATCHED, MixSettings, Portion
+from intermezzo.specs.optimisation import Optimisation
+from intermezzo.specs.tasks import TaskSpec
+
+Sampling = Literal["proportional", "uniform", "temperature", "in_turn"]
+"""How tasks share the steps: by size, evenly, by size^(1/temperature), or one after the other."""
+
+
+class TrainedTask(TaskSpec):
+    """A task to train on."""
+
+    head: str
+    """Name of its head; tasks of one head share it."""
+    shuffle_labels: bool
+    """Control: train on shuffled labels."""
+    as_text: bool = False
+    """Control: masked language modelling on the inputs, without the labels."""
+    examples: Count | None
+    """Examples of English-only training; None = all there are."""
+    portions: tuple[Portion, ...]
+    """What each name of the mix means for this task."""
+
+
+class TrainingSettings(Optimisation):
+    """Settings of one phase of fine-tuning."""
+
+    epochs: Count
+    max_length: Count
+    """Tokens per input; longer ones are cut (span: windowed)."""
+    stride: Count
+    """Tokens by which two windows of a long context overlap."""
+    dropout: Share
+    """Of encoder and head."""
+    pooling: Literal["cls", "cls_mean_max"]
+    """What sequence-level heads read."""
+    freeze_embeddings: bool = False
+    """Keep the word embeddings fixed."""
+    restrict_vocabulary: bool = True
+    """Train only the word embeddings that occur."""
+
+
+class FinetuneSpec(Spec):
+    """A training on labelled tasks."""
+
+    phase: Literal["intermediate", "target"]
+    seed: Seed
+    tasks: Annotated[tuple[TrainedTask, ...], Field(min_length=1)]
+    sampling: Sampling
+    cap: Count | None = None
+    """Sizes above this count as this."""
+    temperature: Positive = 1.0
+    """Of `temperature` sampling."""
+    mix: MixSettings = MATCHED
+    continued_mlm: dict[str, Share] = Field({})
+    """Task of text -> share of the batches that are masked text of it."""
+    training: TrainingSettings
+    threads: Count
+    processes: Count = 1
+    """Processes that train together."""
+
+    @property
+    def data_names(self) -> tuple[str, ...]:
+        """TASK/LANGUAGE of every file that the training reads."""
+        return tuple(f"{task.name}/{language}" for task in self.tasks for language in self._languages(task))
+
+    def _languages(self, task: TrainedTask) -> tuple[str, ...]:
+        """Languages whose data a task reads: those of its portions; the control that repeats English reads no other."""
+        if self.mix.budget == "english_repeated" and task.name not in self.continued_mlm:
+            return (ENGLISH,)
+        return tuple(dict.fromkeys(language for portion in task.portions for language in portion.languages))

@@ -1,0 +1,20 @@
+"""The specification of an encoder that is taken from elsewhere."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from intermezzo.specs.base import Spec
+
+
+class ImportSpec(Spec):
+    """A pretrained encoder in Hugging Face format."""
+
+    source: str = Field(alias="from", min_length=1)
+    """A folder, `package:MODULE/PATH`, or a name on the Hugging Face hub."""
+    revision: str | None
+    """Commit of the hub's repository."""
+
+    @property
+    def online(self) -> bool:
+        return self.revision is not None

@@ -1,0 +1,69 @@
+"""The specification of translated training data."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from intermezzo.specs.base import Count, Share, Spec
+from intermezzo.specs.data import Part
+from intermezzo.specs.world import WorldSettings
+
+
+class _Translation(Spec):
+    """What every backend is asked for."""
+
+    task: str
+    language: str
+    examples: Count | None
+    """English rows that are translated; None = all."""
+
+
+class WorldTranslation(_Translation):
+    """By the embedded world's translator."""
+
+    backend: Literal["world"]
+    noise: Share
+    """Share of the content words that are translated wrongly."""
+    world: WorldSettings
+
+
+class HubTranslation(_Translation):
+    """By a sequence-to-sequence model."""
+
+    backend: Literal["hub"]
+    model: str
+    revision: str | None
+    code: str | None
+    """The model's name of the language."""
+    english: str
+    """The model's name of English."""
+    batch_size: Count
+    beams: Count
+    max_length: Count
+    cache: str
+    """The folder of finished batches."""
+    threads: Count
+
+    @property
+    def online(self) -> bool:
+        return self.revision is not None
+
+
+class FilesTranslation(_Translation):
+    """Published translations, as the task file's section `translated` names them."""
+
+    backend: Literal["files"]
+    format: str
+    parts: tuple[Part, ...]
+    root: str | None
+    lock: str
+    downloads: str
+
+    @property
+    def online(self) -> bool:
+        return True
+
+
+TranslationSpec = Annotated[WorldTranslation | HubTranslation | FilesTranslation, Field(discriminator="backend")]
