@@ -319,7 +319,7 @@ def test_weights_that_are_not_kept_leave_the_disk():
     assert deep.seconds == plan.seconds
     assert weights_at_most(jobs, weights, {"intermediate", "target"}, deep) == (3, 1)
     nothing = schedule(jobs, {}, 1)
-    assert weights_at_most(jobs, weights, set(), nothing, there=["e"]) == (1, 1)
+    assert weights_at_most(jobs, weights, set(), nothing, initial=["e"]) == (1, 1)
 
 
 # -- budgets -------------------------------------------------------------------------------------------------------
