@@ -18,6 +18,7 @@ from tokenizers import Tokenizer
 
 from intermezzo.modeling.heads import Feature, format_module
 from intermezzo.modeling.tokenizer import load_tokenizer, train_tokenizer
+from intermezzo.specs.encoding import EncodingSpec, HeadSpec
 
 PIECES = 16_000
 LENGTH = {"pairs": 128, "qa": 384, "tagging": 128, "mlm": 128}
@@ -70,9 +71,9 @@ def load(kinds: list[str], folder: Path, *, limit: int, synthetic: bool = False)
 def _encoded(kind: str, rows: list[dict], tokenizer: Tokenizer, folder: Path, limit: int) -> Examples:
     rows = [rows[i] for i in np.random.default_rng(0).permutation(len(rows))[:limit]]
     labels = sorted({tag for row in rows for tag in row["tags"]}) if kind == "tagging" else LABELS[kind]
-    settings = {"max_length": LENGTH[kind], "stride": 128}
     module = format_module(FORMAT[kind])
-    features = module.encode(rows, tokenizer, {"name": kind, "labels": labels}, settings)
+    spec = EncodingSpec(task=kind, labels=tuple(labels), max_length=LENGTH[kind], stride=128)
+    features = module.encode(rows, tokenizer, spec)
     if kind == "mlm":
         features = _masked(features)
     order = np.random.default_rng(1).permutation(len(features))[:limit]
@@ -85,7 +86,7 @@ def _masked(features: list[Feature]) -> list[Feature]:
 
     with torch.random.fork_rng():
         torch.manual_seed(MASK_SEED)
-        head = format_module("mlm").Head(4, {}, {})
+        head = format_module("mlm").Head(4, HeadSpec(pooling="cls"))
         head.special = [0, 1, 2]  # of our own tokenizer
         return head.corrupt(features)
 

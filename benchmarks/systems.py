@@ -37,6 +37,8 @@ from transformers import (
 from intermezzo.modeling.encoder import Encoder
 from intermezzo.modeling.heads import format_module
 from intermezzo.modeling.vocabulary import restrict
+from intermezzo.specs.encoding import HeadSpec
+from intermezzo.specs.optimisation import Optimisation
 from intermezzo.training.batches import TaskBatches
 from intermezzo.training.loop import decay, device, learning_rate, train
 
@@ -48,6 +50,11 @@ MODELS = {
 }
 Body = Callable[[Callable[[], None]], None]
 OPTIMISATION = {"learning_rate": 1e-4, "weight_decay": 0.01, "warmup": 0.1, "clip": 1.0}
+
+
+def optimisation(**changes: Any) -> Optimisation:
+    """The settings of all systems; batches are the caller's."""
+    return Optimisation(**OPTIMISATION | {"batch_size": 1} | changes)
 
 
 class Stepper:
@@ -138,8 +145,8 @@ def ours(
 ) -> Body:
     """Our loop over transformers' encoder and our head with the model's weights."""
     encoder, kind = Encoder(model.roberta), examples.kind
-    settings = {"pooling": "cls", "dropout": options["dropout"]}
-    head = format_module(FORMAT[kind]).Head(encoder.hidden_size, {"labels": examples.labels}, settings)
+    spec = HeadSpec(labels=tuple(examples.labels), pooling="cls", dropout=options["dropout"])
+    head = format_module(FORMAT[kind]).Head(encoder.hidden_size, spec)
     copy_head(model, head, kind)
     if kind == "mlm":
         head.corrupt = lambda features: features  # masked before
@@ -148,7 +155,7 @@ def ours(
         options["restore"] = lambda: None
     else:
         restore = restrict(encoder, {token for feature in examples.features for token in feature.sequences[0]})
-        options["restore"] = lambda: restore(decay(len(batches), OPTIMISATION))
+        options["restore"] = lambda: restore(decay(len(batches), optimisation()))
     system = nn.ModuleDict({"encoder": encoder, "heads": nn.ModuleDict({kind: head})}).to(device())
     log = folder / "log.jsonl"
 
@@ -161,7 +168,7 @@ def ours(
             return items(step)
 
         work.items = paused
-        settings = OPTIMISATION | {"precision": options["precision"], "micro_tokens": options.get("micro_tokens")}
+        settings = optimisation(precision=options["precision"], micro_tokens=options.get("micro_tokens"))
         options["loss"] = train(
             system, work, len(batches), settings, state=folder / "no state", log=log, name=options["name"]
         )
@@ -221,7 +228,7 @@ def trainer(
     optimizer = torch.optim.AdamW(groups, lr=OPTIMISATION["learning_rate"], fused=True)
     peak = OPTIMISATION["learning_rate"]
     rates = torch.optim.lr_scheduler.LambdaLR(
-        optimizer, lambda step: learning_rate(min(step, steps - 1), steps, OPTIMISATION) / peak
+        optimizer, lambda step: learning_rate(min(step, steps - 1), steps, optimisation()) / peak
     )
     arguments = TrainingArguments(
         output_dir=str(folder),

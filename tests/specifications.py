@@ -6,9 +6,13 @@ from typing import Any
 
 from intermezzo.specs.base import read
 from intermezzo.specs.data import DataSpec
+from intermezzo.specs.encoding import EncodingSpec, HeadSpec
+from intermezzo.specs.evaluation import EvaluateSpec
 from intermezzo.specs.finetuning import FinetuneSpec, TrainedTask, TrainingSettings
 from intermezzo.specs.mixes import Portion
+from intermezzo.specs.prediction import PredictionSpec
 from intermezzo.specs.pretraining import PretrainSpec
+from intermezzo.specs.tasks import TaskSpec
 
 OPTIMISATION = {"batch_size": 8, "learning_rate": 3e-3, "weight_decay": 0.01, "warmup": 0.1, "clip": 1.0}
 SETTINGS = OPTIMISATION | {
@@ -61,3 +65,40 @@ def data(source: str, task: str, language: str, split: str, **changes: Any) -> A
         "hub": {"lock": "config/data.lock.yaml", "downloads": "results/.downloads", "parts": []},
     }
     return read(DataSpec, fields | {"format": "classification"} | special[source] | changes)
+
+
+# -- from dictionaries: a test of a part names what that part reads --------------------------------------------------
+
+
+def task_spec(values: dict[str, Any]) -> TaskSpec:
+    """What predictions and scores are told of a task: name, format, labels, partial_input, unanswerable."""
+    fields: dict[str, Any] = {"name": "t", "format": "classification", "labels": (), "partial_input": None}
+    fields |= {key: value for key, value in values.items() if key in TaskSpec.model_fields}
+    labels = fields["labels"]
+    return TaskSpec(**fields | {"labels": labels if isinstance(labels, str) else tuple(labels)})
+
+
+def encoding(values: dict[str, Any], settings: dict[str, Any]) -> EncodingSpec:
+    """How rows of a task become features. values: name, labels, alone."""
+    labels = values.get("labels", ())
+    fields = {key: settings[key] for key in ("max_length", "stride")}
+    fields |= {"task": values.get("name", "t"), "alone": values.get("alone", False)}
+    return EncodingSpec(labels=() if isinstance(labels, str) else tuple(labels), **fields)
+
+
+def head_spec(values: dict[str, Any], settings: dict[str, Any]) -> HeadSpec:
+    """A head. values: labels, unanswerable. settings: pooling, dropout."""
+    fields = {"pooling": "cls"} | {key: settings[key] for key in ("pooling", "dropout") if key in settings}
+    return HeadSpec(labels=tuple(values.get("labels", ())), unanswerable=values.get("unanswerable", False), **fields)
+
+
+def prediction(values: dict[str, Any], settings: dict[str, Any], **changes: Any) -> PredictionSpec:
+    """What predictions depend on. values: of `task_spec`. settings: others of a training are left out."""
+    fields = {key: value for key, value in settings.items() if key in PredictionSpec.model_fields}
+    return PredictionSpec(**{"task": task_spec(values), "threads": 1} | fields | changes)
+
+
+def evaluation(values: dict[str, Any], settings: dict[str, Any], languages: Any, **changes: Any) -> EvaluateSpec:
+    """An evaluation. values: of `task_spec`, and metrics."""
+    fields = {"metrics": tuple(values.get("metrics", ())), "languages": tuple(languages), "split": "test"}
+    return EvaluateSpec(**{"prediction": prediction(values, settings)} | fields | changes)

@@ -203,7 +203,8 @@ def own(tmp_path, monkeypatch):
             cached.cache_clear()
         (tmp_path / "config" / "tasks" / "reviews.yaml").write_text(text)
         (tmp_path / "r.jsonl").write_text(rows)
-        return sources.read(data("files", "reviews", "sw", "test", root=str(tmp_path), **changes))
+        fields = {"source": "files", "task": "reviews", "language": "sw", "split": "test", "root": str(tmp_path)}
+        return sources.read(data(**fields | changes))
 
     yield read
     for cached in caches:
@@ -343,7 +344,7 @@ def test_numbers_of_a_protocol_are_read_as_those_of_a_configuration(own, tmp_pat
     own(TASK.replace("sources:", "protocol: {settings: {mine: {learning_rate: 1e-5, epochs: 3}}}\nsources:"))
     config = load({"training": {"protocol": "mine"}})
     settings = resolve(config, "world", "target", "reviews", ["reviews"])
-    assert settings["learning_rate"] == 1e-5 and settings["epochs"] == 3
+    assert settings.learning_rate == 1e-5 and settings.epochs == 3
 
 
 def test_a_name_of_the_catalogue_cannot_be_taken(own, tmp_path):

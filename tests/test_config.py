@@ -293,7 +293,7 @@ def test_the_more_special_setting_wins():
         }
     )
     epochs = {
-        (encoder, target): resolve(config, encoder, "target", target, [target])["epochs"]
+        (encoder, target): resolve(config, encoder, "target", target, [target]).epochs
         for encoder in ("world", "small")
         for target in ("retrieval", "pos", "qa", "nli")
     }
@@ -307,7 +307,7 @@ def test_the_more_special_setting_wins():
         ("small", "qa"): 4,
         ("small", "nli"): 5,
     }
-    assert resolve(config, "world", "target", "pos", ["pos"])["learning_rate"] == 0.5
+    assert resolve(config, "world", "target", "pos", ["pos"]).learning_rate == 0.5
     assert examples_of(config, "world", "target", "pos", "pos") is None
     assert [examples_of(config, "world", "intermediate", "multi", task) for task in ("nli", "qa")] == [6000, 7]
 
@@ -340,9 +340,3 @@ def test_the_plan_from_the_command_line(capsys):
     assert (status, error) == (0, "")
     assert "6  target trainings        nli, pos" in out
     assert "defined but not in grid.encoders: world" in out
-
-
-def test_a_bad_specification_is_refused(capsys):
-    with pytest.raises(SystemExit) as ended:
-        main(["prepare", "--spec", "[1]", "--out", "x"])
-    assert ended.value.code == 2 and "--spec" in capsys.readouterr().err

@@ -34,7 +34,7 @@ from intermezzo.training.finetune import finetune
 from intermezzo.training.gradient import Gradient, balance
 from intermezzo.training.pretrain import pretrain
 from intermezzo.training.randomness import per_rank_rng, shared_rng
-from specifications import SETTINGS
+from specifications import SETTINGS, encoding, head_spec
 from toy_training import PRETRAIN, TASKS, inputs, rows, spec, weights
 
 pytestmark = pytest.mark.slow
@@ -91,10 +91,10 @@ def gradients(encoder: Path, out: Path) -> None:
         for count, budget in ((24, None), (24, 40), (3, None), (1, None)):
             system = load_encoder(encoder, dropout=0.0)
             torch.manual_seed(0)
-            head = module.Head(system.hidden_size, task, SETTINGS | {"dropout": 0.0})
+            head = module.Head(system.hidden_size, head_spec(task, SETTINGS | {"dropout": 0.0}))
             if hasattr(head, "attach"):
                 head.attach(system, encoder)
-            features = module.encode(rows(name, count, 1), load_tokenizer(encoder), task, SETTINGS | SHORT)
+            features = module.encode(rows(name, count, 1), load_tokenizer(encoder), encoding(task, SETTINGS | SHORT))
             modules = nn.ModuleDict({"encoder": system, "heads": nn.ModuleDict({name: head, "idle": nn.Linear(2, 2)})})
             every = [(name, range(len(features) if count > 1 else 1))]
             work = TaskBatches(modules.double(), {name: name}, {name: features}, every, {name: ["?"] * count})

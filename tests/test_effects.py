@@ -11,12 +11,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from intermezzo.evaluation.evaluate import evaluate
+from intermezzo.specs.evaluation import CodeStamps
 from intermezzo.tasks import load_task
 from intermezzo.tasks.formats import table
 from intermezzo.training.finetune import finetune
 from intermezzo.training.pretrain import pretrain
 from intermezzo.world import build
-from specifications import OPTIMISATION, finetuning, pretraining, task
+from specifications import OPTIMISATION, evaluation, finetuning, pretraining, task
 
 RARE = ["fri", "qul"]
 LANGUAGES = ["en", *RARE]
@@ -62,10 +63,10 @@ def train(world, model, name: str, *, shuffle: bool, weights: dict[str, float], 
 def scores(world, model) -> dict[str, tuple[float, float]]:
     """Language -> (accuracy, accuracy of the most frequent tag), in points."""
     _, _, test = world
-    task = {"name": "pos", "format": TASK.format, "labels": list(TASK.labels), "metrics": ["accuracy"]}
-    spec = {"task": task | {"partial_input": None}, "languages": LANGUAGES, "threads": 1} | SETTINGS
+    values = {"name": "pos", "format": TASK.format, "labels": TASK.labels, "metrics": ["accuracy"]}
+    spec = evaluation(values, SETTINGS, LANGUAGES)
     outputs = {language: model / f"{language}.json" for language in LANGUAGES}
-    evaluate(spec, model, test, outputs, {}, support={}, cache=model / "cache", code={"predict": "", "score": ""})
+    evaluate(spec, model, test, outputs, {}, support={}, cache=model / "cache", code=CodeStamps())
     results = {language: json.loads(path.read_text()) for language, path in outputs.items()}
     return {k: (100 * r["metrics"]["accuracy"], 100 * r["majority"]["accuracy"]) for k, r in results.items()}
 

@@ -26,7 +26,7 @@ from intermezzo.training import gradient, progress, states
 from intermezzo.training.batches import TaskBatches
 from intermezzo.training.finetune import finetune
 from intermezzo.training.gradient import Gradient, split
-from specifications import SETTINGS
+from specifications import SETTINGS, encoding, head_spec
 from toy_training import TASKS, inputs, killed, phases, rows, spec, weights
 
 CASES = [(name, {}) for name in ("colour", "choice", "tags", "where", "text", "find")]
@@ -43,10 +43,10 @@ def batches(folder, name: str, *, dropout: float = 0.0, packs: bool = True, **ch
         system.packs = False
         system.model.set_attn_implementation("eager")
     torch.manual_seed(0)
-    head = module.Head(system.hidden_size, task, settings)
+    head = module.Head(system.hidden_size, head_spec(task, settings))
     if hasattr(head, "attach"):
         head.attach(system, folder)
-    features = module.encode(rows(name, 24, 1), load_tokenizer(folder), task, settings)
+    features = module.encode(rows(name, 24, 1), load_tokenizer(folder), encoding(task, settings))
     modules = nn.ModuleDict({"encoder": system, "heads": nn.ModuleDict({name: head})}).double()
     batch, ids = [(name, range(len(features)))], {name: [str(i) for i in range(24)]}
     return TaskBatches(modules, {name: name}, {name: features}, batch, ids)

@@ -12,8 +12,12 @@ from checkout import ROOT
 from intermezzo.core.errors import UserError
 from intermezzo.evaluation.metrics import majority, score
 from intermezzo.modeling.heads import format_module
+from intermezzo.sources import files
+from intermezzo.sources.files.reading import File
+from intermezzo.tasks import Task
 from intermezzo.tasks.controls import as_text, remove_input, shuffle_labels
 from intermezzo.tasks.formats import MASKED_TEXT, format_names, load_format, table
+from specifications import task_spec
 
 NAMES = format_names()
 LABELS = ("a", "b")
@@ -33,6 +37,7 @@ ROWS = {
     "retrieval": [{"id": str(i), "text": f"t{i}", "text_pair": f"p{i}"} for i in range(12)],
     "mining": [{"id": str(i), "text": f"t{i}", "side": "foreign", "pair": f"e{i}"} for i in range(12)],
     "ranking": [{"id": str(i), "text": f"t{i}", "text_pair": f"p{i}", "relevant": []} for i in range(12)],
+    "regression": [{"id": str(i), "text": f"t{i}", "text_pair": f"p{i}", "label": i / 2 - 1} for i in range(12)],
     "mlm": [{"id": str(i), "text": f"t{i}", "text_pair": None} for i in range(12)],
 }
 
@@ -86,8 +91,7 @@ def test_controls_take_something_away_and_keep_the_form(name):
 def test_a_guess_has_the_metrics_that_a_format_names_within_their_ranges(name):
     form = load_format(name)
     rows = [row | {"relevant": ["x"]} if name == "ranking" else row for row in ROWS[name]]
-    task = {"name": "t", "labels": LABELS, "metrics": []}
-    values = majority(name, rows, task, "en")
+    values = majority(task_spec({"format": name, "labels": LABELS}), rows, "en")
     assert set(values) <= {metric.name for metric in form.metrics} and form.metrics[0].name in values
     assert all(form.metric(metric).low <= value <= form.metric(metric).high for metric, value in values.items())
 
@@ -118,8 +122,52 @@ def test_f1_over_labels_is_that_of_scikit_learn(seed):
     gold, ours = (drawn.choices(labels, k=drawn.choice([1, 7, 40])) for _ in range(2))
     size = min(len(gold), len(ours))
     gold, ours = gold[:size], ours[:size]
-    values = score("classification", ours, gold, {"name": "t"}, "en")
+    values = score(task_spec({"format": "classification"}), ours, gold, "en")
     assert values["accuracy"] == accuracy_score(gold, ours)
     for average in ("macro", "micro", "weighted"):
         expected = f1_score(gold, ours, average=average, zero_division=0)
         assert values[f"{average}_f1"] == pytest.approx(expected, abs=1e-12)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_correlations_are_those_of_scipy(seed):
+    from scipy.stats import pearsonr, spearmanr
+
+    drawn = random.Random(seed)
+    gold = [drawn.choice([0.0, 1.5, 3.0, 3.2, 5.0]) for _ in range(30)]
+    ours = [drawn.gauss(0, 1) - seed % 3 * value for value in gold]
+    values = score(task_spec({"format": "regression"}), ours, gold, "en")
+    assert values["pearson"] == pytest.approx(pearsonr(ours, gold).statistic, abs=1e-12)
+    assert values["spearman"] == pytest.approx(spearmanr(ours, gold).statistic, abs=1e-12)
+
+
+def test_a_constant_guess_correlates_with_nothing_and_opposites_by_minus_one():
+    assert score(task_spec({"format": "regression"}), [2.0, 2.0], [1.0, 3.0], "en") == {"pearson": 0.0, "spearman": 0.0}
+    opposite = score(task_spec({"format": "regression"}), [3.0, 2.0, 1.0], [1.0, 2.0, 3.0], "en")
+    assert opposite == {"pearson": pytest.approx(-1), "spearman": pytest.approx(-1)}
+
+
+TABLE = "first\tsecond\tscore\na b\tc\t3\nd\te\t-0.5\n"
+
+
+def read_table(tmp_path, text: str) -> list[dict]:
+    (tmp_path / "x.tsv").write_text(text)
+    task = Task(name="sts", description="", format="regression", licence="none", sources={})
+    fields = {"text": "first", "text_pair": "second", "label": "score"}
+    part = {"reader": "delimited", "delimiter": "\t", "fields": fields, "drop": ["empty"]}
+    return files.read_part(task, part, [File(tmp_path, "x.tsv")], "TASKFILE")
+
+
+def test_numbers_are_read_from_a_table(tmp_path):
+    rows = read_table(tmp_path, TABLE)
+    assert [row["label"] for row in rows] == [3.0, -0.5] and all(type(row["label"]) is float for row in rows)
+    assert table(rows, "regression").column("label").to_pylist() == [3.0, -0.5]
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [("high", r"x\.tsv: row 0 .*label is 'high', not a number"), ("nan", "label nan; a finite number is needed")],
+)
+def test_a_label_that_is_no_number_is_one_message(tmp_path, value, message):
+    with pytest.raises(UserError, match=message):
+        read_table(tmp_path, TABLE.replace("\t3\n", f"\t{value}\n"))

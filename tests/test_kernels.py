@@ -16,7 +16,8 @@ from intermezzo.modeling import attention, kernels, packing
 from intermezzo.modeling.attention import Attention
 from intermezzo.modeling.kernels import SFC64_FROM, accelerate, dropout_masks
 from intermezzo.training.finetune import finetune
-from toy_training import SETTINGS, TASKS, inputs, rows, spec
+from specifications import SETTINGS, prediction
+from toy_training import TASKS, inputs, rows, spec
 
 RUNS = ((2, 3), (1, 5), (3, 8))
 TOKENS = 35
@@ -241,13 +242,13 @@ def test_the_switch_runs_pytorchs_operations_with_the_same_loss_and_gradient(enc
 def test_the_switch_changes_no_training_and_no_prediction_beyond_float_error(
     data, encoder, both_ways, tmp_path, name, monkeypatch
 ):
-    task = TASKS[name] | {"name": name, "partial_input": None}
+    task = TASKS[name] | {"name": name}
 
     def train() -> tuple[list[float], list]:
         out = tmp_path / os.environ[kernels.PLAIN]
         finetune(spec(name, dropout=0.0), encoder, inputs(data, name), out, tmp_path / "state")
         losses = [json.loads(line)["loss"] for line in (out / "log.jsonl").read_text().splitlines()]
-        return losses, predictor({"task": task, "threads": 1} | SETTINGS, out)(rows(name, 40, 3), "en")
+        return losses, predictor(prediction(task, SETTINGS), out)(rows(name, 40, 3), "en")
 
     (losses, predictions), (plain_losses, plain_predictions) = both_ways(train)
     assert len(losses) == 12 and losses == pytest.approx(plain_losses, abs=1e-4)

@@ -13,7 +13,7 @@ from intermezzo.training import pretrain
 from intermezzo.training.batches import TaskBatches
 from intermezzo.training.finetune import finetune
 from intermezzo.training.gradient import Gradient
-from specifications import SETTINGS
+from specifications import SETTINGS, encoding, head_spec, prediction
 from test_modeling import encoder as random_encoder
 from toy_training import PRETRAIN, TASKS, inputs, rows, spec
 
@@ -93,8 +93,8 @@ def read_of(encoder, name: str, **changes) -> tuple[int, int]:
     """For how many tokens a batch's outputs compute the last layer to its end, and how many there are."""
     settings, task = SETTINGS | changes, TASKS[name] | {"name": name}
     module, system = format_module(task["format"]), load_encoder(encoder)
-    head = module.Head(system.hidden_size, task, settings)
-    items = module.encode(rows(name, 12, 1), load_tokenizer(encoder), task, settings)
+    head = module.Head(system.hidden_size, head_spec(task, settings))
+    items = module.encode(rows(name, 12, 1), load_tokenizer(encoder), encoding(task, settings))
     if hasattr(head, "attach"):
         head.attach(system, encoder)
         items = head.corrupt(items)
@@ -141,8 +141,7 @@ def test_pretraining_has_the_gradient_of_the_padded_batch(encoder, micro_tokens)
 def test_predictions_are_those_of_a_whole_last_layer(data, encoder, tmp_path, name, monkeypatch):
     job = spec(name, epochs=1, pooling="cls")
     finetune(job, encoder, inputs(data, name), tmp_path / "m", tmp_path / "s")
-    task = TASKS[name] | {"name": name, "partial_input": None}
-    headed = predict._Headed({"task": task, "threads": 1} | SETTINGS | {"pooling": "cls"}, tmp_path / "m")
+    headed = predict._Headed(prediction(TASKS[name] | {"name": name}, SETTINGS, pooling="cls"), tmp_path / "m")
     examples = rows(name, 30, 3)
     if name == "tags":
         examples[0] |= {"tokens": [], "tags": []}  # a sentence of no words reads nothing

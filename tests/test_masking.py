@@ -6,7 +6,8 @@ import torch
 from intermezzo.modeling.heads import format_module
 from intermezzo.modeling.masking import mask_tokens
 from intermezzo.modeling.tokenizer import load_tokenizer
-from toy_training import SETTINGS, TASKS, rows
+from specifications import SETTINGS, encoding, head_spec
+from toy_training import TASKS, rows
 
 MASK = 1
 WORDS = np.arange(100, 200)
@@ -57,9 +58,9 @@ def test_the_numbers_of_pretraining_are_those_of_published_results():
 
 def test_masked_text_predicts_words_draws_anew_and_repeats_with_torchs_seed(encoder):
     module, task = format_module(TASKS["text"]["format"]), TASKS["text"] | {"name": "text"}
-    features = module.encode(rows("text", 200, 1), load_tokenizer(encoder), task, SETTINGS)
+    features = module.encode(rows("text", 200, 1), load_tokenizer(encoder), encoding(task, SETTINGS))
     before = [list(feature.sequences[0]) for feature in features]
-    head = module.Head(16, task, SETTINGS)
+    head = module.Head(16, head_spec(task, SETTINGS))
     head.special = [0, 1, 2]
     torch.manual_seed(0)
     first, second = head.corrupt(features), head.corrupt(features)

@@ -10,14 +10,23 @@ import pytest
 from seqeval import metrics as seqeval
 
 from intermezzo.core.errors import UserError
-from intermezzo.evaluation.metrics import majority, score
+from intermezzo.evaluation import metrics
 from intermezzo.evaluation.metrics.tagging import SEQEVAL, pos_f1, seqeval_scores, span_f1, spans
 from intermezzo.tasks.formats import format_names, load_format
+from specifications import task_spec
 
 NER = {"name": "ner", "labels": ["O", "B-PER", "I-PER", "B-LOC", "I-LOC"], "metrics": ["span_f1", "accuracy"]}
 POS = {"name": "pos", "labels": ["NOUN", "VERB"], "metrics": ["accuracy"]}
 QA = {"name": "qa", "labels": [], "metrics": ["squad_f1", "squad_em"]}
 NLI = {"name": "nli", "labels": ["a", "b", "c"], "metrics": ["accuracy"]}
+
+
+def score(fmt: str, predictions: list, gold: list, values: dict, language: str) -> dict[str, float]:
+    return metrics.score(task_spec(values | {"format": fmt}), predictions, gold, language, values.get("metrics", ()))
+
+
+def majority(fmt: str, rows: list[dict], values: dict, language: str = "") -> dict[str, float]:
+    return metrics.majority(task_spec(values | {"format": fmt}), rows, language, values.get("metrics", ()))
 
 
 @pytest.mark.parametrize(

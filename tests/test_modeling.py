@@ -12,6 +12,7 @@ from intermezzo.modeling.heads import Feature, format_module
 from intermezzo.modeling.packing import pack
 from intermezzo.modeling.pooling import pool
 from intermezzo.modeling.tokenizer import load_tokenizer, normalize, train_tokenizer
+from specifications import encoding, head_spec
 
 TEXTS = [
     "The cat saw a dog in the garden yesterday.",
@@ -110,16 +111,16 @@ def test_tagging_windows_cover_every_word_and_join_in_order(tokenizer):
     words = [f"cat{i % 7}" for i in range(40)]
     rows = [{"id": "a", "tokens": words, "tags": ["A", "B"] * 20}, {"id": "b", "tokens": ["dog"], "tags": ["B"]}]
     module, task = format_module("tagging"), {"labels": ["A", "B"], "alone": False}
-    features = module.encode(rows, tokenizer, task, SETTINGS)
+    features = module.encode(rows, tokenizer, encoding(task, SETTINGS))
     assert len(features) > 2 and all(f.tokens <= SETTINGS["max_length"] for f in features)
     assert told(module, features, rows) == [r["tags"] for r in rows]
-    alone = module.encode(rows, tokenizer, task | {"alone": True}, SETTINGS)
+    alone = module.encode(rows, tokenizer, encoding(task | {"alone": True}, SETTINGS))
     assert len(alone) == 41
 
 
 def told(module, features: list[Feature], rows: list[dict]) -> list[list[str]]:
     """What a head says that is right at each word's first subword, and says X everywhere else."""
-    head = module.Head(4, {"labels": ["A", "B", "X"]}, SETTINGS)
+    head = module.Head(4, head_spec({"labels": ["A", "B", "X"]}, SETTINGS))
     starts = torch.tensor([0, *torch.tensor([f.tokens for f in features]).cumsum(0).tolist()[:-1]])
     logits = torch.tensor([0.0, 0.0, 1.0]).repeat(sum(f.tokens for f in features), 1)
     for start, feature in zip(starts.tolist(), features, strict=True):
@@ -145,7 +146,7 @@ def test_every_word_has_one_tag_whatever_its_tokens(tokenizer, words):
     rows = [{"id": "a", "tokens": words, "tags": ["AB"[i % 2] for i in range(len(words))]}]
     module = format_module("tagging")
     for alone in (False, True):
-        features = module.encode(rows, tokenizer, {"labels": ["A", "B", "X"], "alone": alone}, SETTINGS)
+        features = module.encode(rows, tokenizer, encoding({"labels": ["A", "B", "X"], "alone": alone}, SETTINGS))
         assert all(0 < f.tokens <= SETTINGS["max_length"] for f in features)
         assert told(module, features, rows) == [rows[0]["tags"]]
         pack([s for f in features for s in f.sequences], [t for f in features for t in f.types])
@@ -154,13 +155,13 @@ def test_every_word_has_one_tag_whatever_its_tokens(tokenizer, words):
 def test_tags_that_training_never_saw_take_no_part_in_the_loss(tokenizer):
     module, task = format_module("tagging"), {"labels": ["A", "B"]}
     rows = [{"id": "a", "tokens": ["the", "cat", "dog"], "tags": ["A", "NEW", "B"]}]
-    (feature,) = module.encode(rows, tokenizer, task, SETTINGS)
+    (feature,) = module.encode(rows, tokenizer, encoding(task, SETTINGS))
     logits = torch.randn(feature.tokens, 2)
-    loss = module.Head(4, task, SETTINGS).loss((logits, torch.tensor([0])), [feature])
+    loss = module.Head(4, head_spec(task, SETTINGS)).loss((logits, torch.tensor([0])), [feature])
     places = [at for at, tag in feature.target if tag >= 0]
     assert len(places) == 2
     torch.testing.assert_close(loss, torch.nn.functional.cross_entropy(logits[places], torch.tensor([0, 1])))
-    (unlabelled,) = module.encode([rows[0] | {"tags": None}], tokenizer, task, SETTINGS)
+    (unlabelled,) = module.encode([rows[0] | {"tags": None}], tokenizer, encoding(task, SETTINGS))
     assert unlabelled.sequences == feature.sequences
     assert [at for at, _ in unlabelled.target] == [at for at, _ in feature.target]
 
@@ -180,13 +181,13 @@ def test_span_targets_point_to_the_answer_in_every_script(tokenizer, context, an
     row = {"id": "q", "context": context, "question": "the cat?", "answers": [answer]}
     row["answer_starts"] = [context.index(answer)]
     module = format_module("span")
-    (feature,) = module.encode([row], tokenizer, {}, SETTINGS | {"max_length": 64})
+    (feature,) = module.encode([row], tokenizer, encoding({}, SETTINGS | {"max_length": 64}))
     inside, offsets = feature.extra["inside"], feature.extra["offsets"]
     first, last = (inside.index(at) for at in feature.target)
     assert answer in context[offsets[first][0] : offsets[last][1]]
     scores = torch.full((1, feature.tokens, 2), -5.0)
     scores[0, feature.target[0], 0] = scores[0, feature.target[1], 1] = 5.0
-    (span,) = module.decode(module.Head(4, {}, SETTINGS), scores, [feature])
+    (span,) = module.decode(module.Head(4, head_spec({}, SETTINGS)), scores, [feature])
     (text,) = module.join([(feature, span)], [row])
     assert answer in text and (text == answer or " " not in context[: context.index(answer)])
 
@@ -196,7 +197,7 @@ def test_span_takes_the_best_window_of_a_long_context(tokenizer):
     row = {"id": "q", "context": context, "question": "dog", "answers": ["cat40"]}
     row["answer_starts"] = [context.index("cat40")]
     module = format_module("span")
-    features = module.encode([row], tokenizer, {}, SETTINGS)
+    features = module.encode([row], tokenizer, encoding({}, SETTINGS))
     answered = [f for f in features if f.target != (0, 0)]
     assert len(features) > 3 and answered and all(f.tokens <= SETTINGS["max_length"] for f in features)
     null = float("-inf")
@@ -228,7 +229,7 @@ def characters(tmp_path_factory) -> Tokenizer:
 def test_gold_positions_give_back_the_answer_in_every_script(characters, language, max_length):
     """Every run of 1 to 8 characters that does not part a character from its marks, in one window and in several."""
     context = SENTENCES[language]
-    module, head = format_module("span"), format_module("span").Head(4, {}, SETTINGS)
+    module, head = format_module("span"), format_module("span").Head(4, head_spec({}, SETTINGS))
     ends = [i for i in range(len(context) + 1) if whole(context, i)]
     rows = [
         {"id": "q", "context": context, "question": "a?", "answers": [context[a:b]], "answer_starts": [a]}
@@ -236,7 +237,7 @@ def test_gold_positions_give_back_the_answer_in_every_script(characters, languag
         for b in ends
         if a < b <= a + 8 and context[a:b].strip() == context[a:b]
     ]
-    features = module.encode(rows, characters, {}, SETTINGS | {"max_length": max_length, "stride": 20})
+    features = module.encode(rows, characters, encoding({}, SETTINGS | {"max_length": max_length, "stride": 20}))
     pieces = []
     for feature in features:
         scores = torch.zeros(1, feature.tokens, 2)
@@ -256,11 +257,11 @@ def whole(text: str, at: int) -> bool:
 def test_an_answer_is_empty_where_the_first_tokens_least_score_beats_every_span(tokenizer):
     module = format_module("span")
     row = {"id": "q", "context": " ".join(f"cat{i}" for i in range(30)), "question": "dog", "answers": []}
-    features = module.encode([row | {"answer_starts": []}], tokenizer, {}, SETTINGS)
+    features = module.encode([row | {"answer_starts": []}], tokenizer, encoding({}, SETTINGS))
     assert len(features) > 2 and {f.target for f in features} == {(0, 0)}
 
     def answer(null: list[float], best: float, **task) -> str:
-        head, pieces = module.Head(4, task, SETTINGS), []
+        head, pieces = module.Head(4, head_spec(task, SETTINGS)), []
         for i, feature in enumerate(features):
             scores = torch.full((1, feature.tokens, 2), -9.0)
             scores[0, 0] = null[i % len(null)] / 2
@@ -280,13 +281,13 @@ def test_spans_are_in_order_and_no_longer_than_the_longest_answer(tokenizer):
     module = format_module("span")
     context = " ".join("abcdefghij"[i % 10] for i in range(60))
     row = {"id": "q", "context": context, "question": "a", "answers": ["b"], "answer_starts": [2]}
-    (feature,) = module.encode([row], tokenizer, {}, SETTINGS | {"max_length": 300})
+    (feature,) = module.encode([row], tokenizer, encoding({}, SETTINGS | {"max_length": 300}))
     inside = feature.extra["inside"]
     scores = torch.full((1, feature.tokens, 2), -9.0)
     scores[0, inside[40], 0], scores[0, inside[2], 1] = 9.0, 9.0  # the best end lies before the best start
     scores[0, inside[3], 0], scores[0, inside[3 + module.LONGEST_ANSWER], 1] = 5.0, 5.0  # one token too long
     scores[0, inside[4], 0] = 4.0
-    ((_, begin, end, _),) = module.decode(module.Head(4, {}, SETTINGS), scores, [feature])
+    ((_, begin, end, _),) = module.decode(module.Head(4, head_spec({}, SETTINGS)), scores, [feature])
     assert (begin, end) == (feature.extra["offsets"][4][0], feature.extra["offsets"][3 + module.LONGEST_ANSWER][1])
 
 
@@ -295,6 +296,6 @@ def test_multiple_choice_ignores_missing_choices():
     features = [Feature(0, [[1]] * 3, [[0]] * 3, 2), Feature(1, [[1]] * 2, [[0]] * 2, 0)]
     scores = torch.tensor([0.1, 0.2, 0.9, 0.5, 0.4], requires_grad=True)
     assert module.decode(None, scores, features) == [2, 0]
-    loss = module.Head(4, {}, SETTINGS).loss(scores, features)
+    loss = module.Head(4, head_spec({}, SETTINGS)).loss(scores, features)
     loss.backward()
     assert torch.isfinite(loss) and torch.isfinite(scores.grad).all()

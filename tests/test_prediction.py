@@ -21,6 +21,7 @@ from intermezzo.modeling.heads import Feature, format_module
 from intermezzo.modeling.packing import pack
 from intermezzo.modeling.tokenizer import load_tokenizer, train_tokenizer
 from intermezzo.tasks.formats import table
+from specifications import encoding, head_spec, prediction
 
 WORDS = [f"{a}{b}" for a in ("ka", "lo", "mi", "su", "te") for b in ("ra", "no", "pi", "du", "ve")]
 SETTINGS = {"max_length": 24, "stride": 8, "dropout": 0.0, "pooling": "mean"}
@@ -50,8 +51,8 @@ def train(encoder: Path, rows: list[dict], out: Path, given: dict, epochs: int =
     """A model folder with a head of the task that has learnt `rows`."""
     torch.manual_seed(0)
     system, module = load_encoder(encoder, dropout=0.0), format_module(given["format"])
-    head = module.Head(system.hidden_size, given, SETTINGS)
-    features = module.encode(rows, load_tokenizer(encoder), given, SETTINGS)
+    head = module.Head(system.hidden_size, head_spec(given, SETTINGS))
+    features = module.encode(rows, load_tokenizer(encoder), encoding(given, SETTINGS))
     optimizer = torch.optim.AdamW([*system.parameters(), *head.parameters()], lr=3e-3)
     for _ in range(epochs):
         order = torch.randperm(len(features)).tolist()
@@ -81,7 +82,7 @@ def task(fmt: str, **changes) -> dict:
 
 PAIRS = list(zip(WORDS[:12], WORDS[12:24], strict=True))
 """What a query finds: the text with another word, which only training can say."""
-RANKING = {"task": task("ranking"), "threads": 1} | SETTINGS
+RANKING = prediction(task("ranking"), SETTINGS)
 
 
 def query(i: int, **changes) -> dict:
@@ -143,8 +144,7 @@ def test_a_pool_without_candidates_or_with_an_id_twice_is_refused(ranker, pool):
 
 # -- retrieval and mining --------------------------------------------------------------------------------------------
 
-SENTENCES = {"threads": 1, "max_length": 24, "stride": 8, "layer": 0, "pooling": "mean", "center": False}
-RETRIEVAL, MINING = SENTENCES | {"task": task("retrieval")}, SENTENCES | {"task": task("mining")}
+RETRIEVAL, MINING = (prediction(task(name), SETTINGS, layer=0) for name in ("retrieval", "mining"))
 
 
 def test_retrieval_searches_the_languages_sentences_with_english_ones(encoder):
@@ -153,26 +153,26 @@ def test_retrieval_searches_the_languages_sentences_with_english_ones(encoder):
     english = ["teve teve", "kara lono", "kara lono", "mipi mipi sudu"]
     rows = [{"id": str(i), "text": a, "text_pair": b} for i, (a, b) in enumerate(zip(texts, english, strict=True))]
     for pooling, layer in (("mean", 0), ("mean", 1), ("cls", 1)):
-        assert predictor(RETRIEVAL | {"pooling": pooling, "layer": layer}, encoder)(rows, "xx") == [3, 0, 0, 1]
-    assert predictor(RETRIEVAL | {"pooling": "cls"}, encoder)(rows, "xx") == [0, 0, 0, 0]  # <s> alone: all alike
+        assert predictor(RETRIEVAL.replace(pooling=pooling, layer=layer), encoder)(rows, "xx") == [3, 0, 0, 1]
+    assert predictor(RETRIEVAL.replace(pooling="cls"), encoder)(rows, "xx") == [0, 0, 0, 0]  # <s> alone: all alike
 
 
 def test_mean_pooling_counts_special_tokens(encoder):
-    spec = RETRIEVAL | {"pooling": "mean"}
+    spec = RETRIEVAL
     sentences = predict._Sentences(spec, encoder)
     ids = sentences.tokens.tokenizer.encode("kara lono").ids
     assert ids[0] == 0 and ids[-1] == 2  # <s> ... </s>
     with torch.inference_mode():
         states = sentences.encoder.model(torch.tensor([ids, ids])[:1], attention_mask=None, runs=((1, len(ids)),))
     torch.testing.assert_close(
-        predict._Sentences(spec | {"layer": 1}, encoder)(["kara lono"]), states.last_hidden_state.mean(1)
+        predict._Sentences(spec.replace(layer=1), encoder)(["kara lono"]), states.last_hidden_state.mean(1)
     )
 
 
-@pytest.mark.parametrize("layer", [-1, 2, 14])
+@pytest.mark.parametrize("layer", [2, 14])
 def test_a_layer_that_the_encoder_lacks_is_refused(encoder, layer):
     with pytest.raises(UserError, match=f"layer {layer}, but the encoder has 1; allowed: 0"):
-        predictor(RETRIEVAL | {"layer": layer}, encoder)
+        predictor(RETRIEVAL.replace(layer=layer), encoder)
 
 
 def mining_rows(seed: int, pairs: int = 20, alone: int = 20) -> list[dict]:
@@ -215,7 +215,7 @@ def tagger(encoder, folder):
 
 
 def test_labels_may_come_from_the_model(tagger, folder):
-    spec = {"task": task("tagging", labels="from_data"), "threads": 1} | SETTINGS
+    spec = prediction(task("tagging", labels="from_data"), SETTINGS)
     model = folder / "labelled"
     shutil.copytree(tagger, model)
     with pytest.raises(UserError, match=r"manifest\.json: no labels of task 't'"):
@@ -224,12 +224,12 @@ def test_labels_may_come_from_the_model(tagger, folder):
     rows = [{"id": "0", "tokens": [WORDS[0], WORDS[20]] * 20, "tags": ["L", "UNSEEN"] * 20}]
     (tags,) = predictor(spec, model)(rows, "en")
     assert len(tags) == 40 and set(tags) <= {"L", "R"}
-    assert tags == predictor(spec | {"task": task("tagging", labels=["L", "R"])}, model)(rows, "en")[0]
+    assert tags == predictor(prediction(task("tagging", labels=["L", "R"]), SETTINGS), model)(rows, "en")[0]
     assert tags.count("L") == tags[::2].count("L") == 20  # learnt, over several windows
 
 
 def test_a_model_without_the_tasks_head_is_refused(tagger):
-    spec = {"task": task("tagging", labels=["L", "R"], name="other"), "threads": 1} | SETTINGS
+    spec = prediction(task("tagging", labels=["L", "R"], name="other"), SETTINGS)
     with pytest.raises(UserError, match="no head for task 'other'"):
         predictor(spec, tagger)
 
@@ -245,10 +245,10 @@ def test_unanswerable_questions_get_no_answer(encoder, folder):
         rows.append({"id": str(i), "context": context, "question": "y", "answers": [WORDS[0]] * len(found),
                      "answer_starts": found})  # fmt: skip
     model = train(encoder, rows, folder / "reader", task("span", unanswerable=True), epochs=20)
-    predicted = predictor({"task": task("span", unanswerable=True), "threads": 1} | SETTINGS, model)(rows, "en")
+    predicted = predictor(prediction(task("span", unanswerable=True), SETTINGS), model)(rows, "en")
     right = [given == (row["answers"] or [""])[0] for given, row in zip(predicted, rows, strict=True)]
     assert sum(right) > 0.9 * len(rows)
-    always = predictor({"task": task("span"), "threads": 1} | SETTINGS, model)(rows, "en")
+    always = predictor(prediction(task("span"), SETTINGS), model)(rows, "en")
     assert all(always)
 
 
@@ -300,11 +300,11 @@ def test_out_of_memory_halves_the_batches_and_loses_nothing(caplog):
 
 
 def test_precision_is_that_of_training_and_heads_get_float32(tagger):
-    spec = {"task": task("tagging", labels=["L", "R"]), "threads": 1} | SETTINGS
+    spec = prediction(task("tagging", labels=["L", "R"]), SETTINGS)
     rows = [{"id": "0", "tokens": [WORDS[0], WORDS[20]] * 20, "tags": None}]
     states = {}
     for precision in ("auto", "float32", "bfloat16"):
-        headed = predict._Headed(spec | {"precision": precision}, tagger)
+        headed = predict._Headed(spec.replace(precision=precision), tagger)
         assert headed(rows) == [["L", "R"] * 20]
         with torch.inference_mode():
             states[precision] = headed._states(pack([[0, 7, 9, 2]], [[0] * 4]))
@@ -312,16 +312,14 @@ def test_precision_is_that_of_training_and_heads_get_float32(tagger):
     assert torch.equal(states["auto"], states["float32"])
     difference = (states["bfloat16"] - states["float32"]).abs().max()
     assert 1e-5 < difference < 0.1
-    with pytest.raises(UserError, match="precision: 'half'; allowed: auto, float32, bfloat16"):
-        predict._Headed(spec | {"precision": "half"}, tagger)(rows)
 
 
 def test_predictions_from_stored_tokens_are_the_same(tagger, encoder, folder, monkeypatch):
     monkeypatch.setattr(tokens, "LEAST", 0)
-    tagging = {"task": task("tagging", labels=["L", "R"]), "threads": 1} | SETTINGS
+    tagging = prediction(task("tagging", labels=["L", "R"]), SETTINGS)
     words = [{"id": str(i), "tokens": WORDS[i : i + 9] * 3, "tags": None} for i in range(12)]
     pairs = [{"id": str(i), "text": a, "text_pair": f"{b} {a}"} for i, (a, b) in enumerate(PAIRS)]
-    for spec, model, rows in ((tagging, tagger, words), (RETRIEVAL | {"layer": 1}, encoder, pairs)):
+    for spec, model, rows in ((tagging, tagger, words), (RETRIEVAL.replace(layer=1), encoder, pairs)):
         expected = predictor(spec, model)(rows, "xx")
         for _ in range(2):  # stored, then read
             assert predictor(spec, model, cache=folder / "tokens")(rows, "xx") == expected

@@ -11,6 +11,7 @@ from intermezzo.modeling.heads.mining import best_threshold, mine, mine_rows
 from intermezzo.modeling.heads.retrieval import nearest
 from intermezzo.modeling.packing import pack
 from intermezzo.modeling.search import search
+from specifications import head_spec
 
 
 def brute_force(queries: torch.Tensor, candidates: torch.Tensor, k: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -204,7 +205,7 @@ def test_repeated_sentences_are_searched_once_and_never_mined():
 def test_ranking_loss_is_softmax_over_the_batch_and_learns_a_toy_mapping():
     ranking = format_module("ranking")
     torch.manual_seed(0)
-    head = ranking.Head(8, {}, {"pooling": "cls", "dropout": 0.0})
+    head = ranking.Head(8, head_spec({}, {"pooling": "cls", "dropout": 0.0}))
     assert head.scale.tolist() == [100.0]
     features = [Feature(i, [[1 + i], [11 + i]], [[0], [0]]) for i in range(10)]
     batch = pack([s for f in features for s in f.sequences], [[0]] * 20)
@@ -230,7 +231,7 @@ def test_ranking_trains_where_all_sequences_begin_alike(alike):
     """A collapsed encoder: cosines of almost 1 everywhere, scaled by 100, still give a finite loss and gradient."""
     ranking = format_module("ranking")
     torch.manual_seed(0)
-    head = ranking.Head(8, {}, {"pooling": "cls", "dropout": 0.0})
+    head = ranking.Head(8, head_spec({}, {"pooling": "cls", "dropout": 0.0}))
     features = [Feature(i, [[1], [2]], [[0], [0]]) for i in range(4)]
     batch = pack([[1]] * 8, [[0]] * 8)
     states = (torch.ones(8, 8) * 3 + alike * torch.randn(8, 8)).requires_grad_()

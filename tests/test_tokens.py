@@ -18,6 +18,7 @@ from intermezzo.modeling.packing import pack
 from intermezzo.modeling.tokenizer import load_tokenizer, train_tokenizer
 from intermezzo.modeling.tokens import Tokens
 from intermezzo.training.finetune import finetune
+from specifications import encoding, head_spec
 from toy_training import TASKS, inputs, rows, spec, toy_data, toy_encoder, weights
 
 SETTINGS = {"max_length": 16, "stride": 4, "pooling": "mean", "dropout": 0.0}
@@ -100,11 +101,11 @@ def cases() -> dict[str, tuple[str, list, dict]]:
 def test_features_are_those_of_encode_made_anew_or_read(model, tmp_path, name):
     fmt, given, task = cases()[name]
     module = format_module(fmt)
-    right = module.encode(given, load_tokenizer(model), task, SETTINGS)
+    right = module.encode(given, load_tokenizer(model), encoding(task, SETTINGS))
     if name in ("windows", "pieces", "alone"):
         assert len(right) > len(given) + 5
     for _ in range(2):  # made, then read by another job
-        made = Tokens(model, tmp_path).encode(module, given, task, SETTINGS)
+        made = Tokens(model, tmp_path).encode(module, given, encoding(task, SETTINGS))
         assert plain(made) == plain(right)
         assert all(type(part) is np.ndarray for f in made for part in [*f.sequences, *f.types])
         assert stored.sizes(made).tolist() == stored.sizes(right).tolist() == [f.tokens for f in right]
@@ -264,9 +265,9 @@ def test_masks_are_the_same_from_views(model, tmp_path):
     module, given = format_module("mlm"), rows("text", 30, 1)
     encode = partial(Tokens(model, tmp_path).encode, module, given, {}, SETTINGS)
     results: list[list[Feature]] = []
-    for features in (module.encode(given, load_tokenizer(model), {}, SETTINGS), encode(), encode()):
+    for features in (module.encode(given, load_tokenizer(model), encoding({}, SETTINGS)), encode(), encode()):
         torch.manual_seed(3)
-        results.append(module.Head(4, {}, {}).corrupt(features))
+        results.append(module.Head(4, head_spec({}, {})).corrupt(features))
     assert plain(results[0]) == plain(results[1]) == plain(results[2])
     assert any(f.target for f in results[0]) and plain(encode()) == plain(encode())  # nothing wrote into the views
 

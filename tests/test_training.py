@@ -14,13 +14,14 @@ import torch
 from intermezzo.core.errors import UserError
 from intermezzo.evaluation.evaluate import evaluate, read_predictions
 from intermezzo.modeling.encoder import import_encoder, load_encoder
+from intermezzo.specs.evaluation import CodeStamps
 from intermezzo.specs.finetuning import FinetuneSpec
 from intermezzo.specs.importing import ImportSpec
 from intermezzo.tasks.formats import table
 from intermezzo.training import states
 from intermezzo.training.finetune import finetune, plan
 from intermezzo.training.pretrain import pretrain
-from specifications import SETTINGS
+from specifications import SETTINGS, evaluation
 from toy_training import ANIMALS, COLOURS, PRETRAIN, TASKS, inputs, rows, spec, weights
 
 
@@ -29,10 +30,10 @@ from toy_training import ANIMALS, COLOURS, PRETRAIN, TASKS, inputs, rows, spec, 
 def test_every_format_learns_and_is_scored_per_language(data, encoder, tmp_path, name):
     finetune(spec(name, epochs=25), encoder, inputs(data, name), tmp_path / "m", tmp_path / "s")
     languages = ["en", "xx"]
-    job = {"task": TASKS[name] | {"name": name, "partial_input": None}, "threads": 1, "languages": languages} | SETTINGS
+    job = evaluation(TASKS[name] | {"name": name}, SETTINGS, languages)
     outputs = {language: tmp_path / f"{language}.json" for language in languages}
     test = {language: data(name, language) for language in languages}
-    code = {"predict": "p", "score": "s"}
+    code = CodeStamps(predict="p", score="s")
     evaluate(job, tmp_path / "m", test, outputs, {"target": name}, support={}, cache=tmp_path / "c", code=code)
     for language in languages:
         result = json.loads(outputs[language].read_text())
@@ -133,12 +134,9 @@ def test_labels_from_data_are_in_the_manifest_and_predictions_use_them(data, enc
     job = job.replace(tasks=(job.tasks[0].replace(labels="from_data"),))
     finetune(job, encoder, inputs(data, "tags"), tmp_path / "m", tmp_path / "s")
     assert json.loads((tmp_path / "m" / "manifest.json").read_text())["labels"] == {"tags": ["A", "C", "X"]}
-    task = TASKS["tags"] | {"name": "tags", "partial_input": None, "labels": "from_data"}
-    job = {"task": task, "threads": 1, "languages": ["en"]} | SETTINGS
+    job = evaluation(TASKS["tags"] | {"name": "tags", "labels": "from_data"}, SETTINGS, ["en"])
     paths, outputs = {"en": data("tags", "en")}, {"en": tmp_path / "en.json"}
-    evaluate(
-        job, tmp_path / "m", paths, outputs, {}, support={}, cache=tmp_path / "c", code={"predict": "", "score": ""}
-    )
+    evaluate(job, tmp_path / "m", paths, outputs, {}, support={}, cache=tmp_path / "c", code=CodeStamps())
     assert json.loads(outputs["en"].read_text())["metrics"]["accuracy"] > 0.8
 
 
@@ -172,15 +170,15 @@ def test_a_diverging_loss_is_one_message(data, encoder, tmp_path):
 
 
 def test_only_new_languages_are_predicted_and_results_do_not_change(data, encoder, tmp_path, caplog):
-    job = {"task": TASKS["pairs"] | {"name": "pairs", "partial_input": None}, "threads": 1, "layer": 0, "center": True}
-    job |= SETTINGS | {"pooling": "mean"}
+    task = TASKS["pairs"] | {"name": "pairs"}
+    settings = SETTINGS | {"pooling": "mean", "layer": 0, "center": True}
 
     def run(*languages: str, metrics: tuple[str, ...] = (), **code: str) -> dict[str, str]:
         caplog.clear()
         outputs = {language: tmp_path / f"{language}.json" for language in languages}
         paths = {language: data("pairs", language) for language in languages}
-        both = {"predict": "p", "score": "s"} | code
-        whole = job | {"languages": list(languages), "task": job["task"] | {"metrics": list(metrics)}}
+        both = CodeStamps(**{"predict": "p", "score": "s"} | code)
+        whole = evaluation(task | {"metrics": metrics}, settings, languages)
         with caplog.at_level("INFO", "intermezzo"):
             evaluate(whole, encoder, paths, outputs, {}, support={}, cache=tmp_path / "c", code=both)
         return {language: path.read_text() for language, path in outputs.items()}

@@ -5,13 +5,25 @@ from __future__ import annotations
 import pytest
 
 from intermezzo.core.errors import UserError
+from intermezzo.specs.base import read
+from intermezzo.specs.translation import FilesTranslation, HubTranslation, TranslationSpec, WorldTranslation
 from intermezzo.tasks import load_task
 from intermezzo.tasks.formats import Passage, load_format
 from intermezzo.translation import hub, translate
 from intermezzo.translation.spans import marked, recovered, sentences
 from intermezzo.world import build
+from specifications import WORLD
 
-WORLD = {"backend": "world", "world": {}, "noise": 0.0}
+
+def of_world(language: str, noise: float = 0.0) -> WorldTranslation:
+    fields = {"task": "nli", "language": language, "examples": None, "backend": "world", "noise": noise}
+    return WorldTranslation.read(fields | {"world": WORLD})
+
+
+def of_model(**changes) -> HubTranslation:
+    fields = {"task": "nli", "language": "sw", "examples": None, "backend": "hub", "model": "m", "revision": None}
+    fields |= {"code": None, "english": "en", "batch_size": 8, "beams": 1, "max_length": 8, "threads": 1, "cache": "c"}
+    return HubTranslation(**fields | changes)
 
 
 def passage(context: str, answer: str) -> Passage:
@@ -66,10 +78,9 @@ def test_a_marked_answer_is_in_one_sentence():
 
 
 def test_the_world_translates_meaning_for_meaning_and_noise_changes_words():
-    rows = build({}).rows("nli", "en", "train", 30)
-    spec = WORLD | {"task": "nli", "language": "vel"}
-    exact = translate(spec, rows)
-    noisy = translate(spec | {"noise": 0.5}, rows)
+    rows = build(WORLD).rows("nli", "en", "train", 30)
+    exact = translate(of_world("vel"), rows)
+    noisy = translate(of_world("vel", noise=0.5), rows)
     assert [row["label"] for row in exact] == [row["label"] for row in rows] == [row["label"] for row in noisy]
     assert all(a["text"] != b["text"] for a, b in zip(exact, rows, strict=True))
     assert sum(a["text"] != b["text"] for a, b in zip(exact, noisy, strict=True)) > 15
@@ -77,14 +88,16 @@ def test_the_world_translates_meaning_for_meaning_and_noise_changes_words():
 
 def test_bad_translations_are_one_message():
     rows = build({}).rows("nli", "en", "train", 3)
-    with pytest.raises(UserError, match=r"unknown 'worldd'; did you mean 'world'"):
-        translate(WORLD | {"task": "nli", "language": "vel", "backend": "worldd"}, rows)
+    with pytest.raises(UserError, match="backend: allowed: 'world', 'hub', 'files'; found 'worldd'"):
+        read(TranslationSpec, of_world("vel").as_json() | {"backend": "worldd"})
     with pytest.raises(UserError, match="has no language 'velx'"):
-        translate(WORLD | {"task": "nli", "language": "velx"}, rows)
+        translate(of_world("velx"), rows)
+    fields = {"task": "nli", "language": "sw", "examples": None, "backend": "files", "format": "classification"}
+    published = FilesTranslation(**fields, parts=(), root=None, lock="l", downloads="d")
     with pytest.raises(UserError, match="no published translation into 'sw'"):
-        translate({"task": "nli", "language": "sw", "backend": "files"}, rows)
+        translate(published, rows)
     with pytest.raises(UserError, match="labels would lose their words"):
-        translate({"task": "pos", "language": "sw", "backend": "hub"}, [{"id": "1", "tokens": ["a"], "tags": ["X"]}])
+        translate(of_model(task="pos"), [{"id": "1", "tokens": ["a"], "tags": ["X"]}])
 
 
 # -- a model as translator ---------------------------------------------------------------------------------------------
@@ -109,10 +122,8 @@ def model(tmp_path_factory):
     return folder
 
 
-def spec(model, cache, **changes) -> dict:
-    settings = {"task": "nli", "language": "sw", "backend": "hub", "model": str(model), "revision": None}
-    settings |= {"code": None, "english": "en", "batch_size": 8, "beams": 1, "max_length": 8, "threads": 1}
-    return settings | {"cache": str(cache)} | changes
+def spec(model, cache, **changes) -> HubTranslation:
+    return of_model(model=str(model), cache=str(cache), **changes)
 
 
 def rows(count: int) -> list[dict]:

@@ -17,11 +17,11 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from intermezzo import __version__
+from intermezzo.cli.arguments import read_option
 from intermezzo.core.environment import QUIET, settle
 from intermezzo.core.errors import UserError, describe_os_error
 from intermezzo.core.logs import configure
 from intermezzo.execution.usage import recorded
-from intermezzo.specs.base import read
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -50,19 +50,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _spec(options: argparse.Namespace) -> Any:
-    """The stage's model of `--spec`: JSON text, or the path of a file of it."""
-    text = options.spec
-    if not text.lstrip().startswith(("{", "[")):
-        try:
-            text = Path(text).read_text(encoding="utf-8")
-        except (OSError, UnicodeDecodeError) as error:
-            reason = getattr(error, "strerror", None) or "not text"
-            raise UserError(f"--spec {text[:60]}: neither JSON nor a readable file of it ({reason})") from None
+    """The model of the stage's specification."""
     module, _, name = options.model_of_spec.partition(":")
-    try:
-        return read(getattr(import_module(module), name), text)
-    except UserError as error:
-        raise UserError(f"--spec of {options.stage}: {error}") from None
+    return read_option(f"--spec of {options.stage}", getattr(import_module(module), name), options.spec)
 
 
 def _files(options: argparse.Namespace) -> list[str | Path]:
@@ -175,7 +165,7 @@ def _stage(stages: Any, name: str, does: str, model: str) -> argparse.ArgumentPa
 
 
 def _named(stage: argparse.ArgumentParser, option: str, form: str, what: str, *, required: bool = False) -> None:
-    """Files with names (`cli.data_files`)."""
+    """Files with names (`cli.arguments`)."""
     stage.add_argument(option, nargs="+" if required else "*", default=[], required=required, metavar=form, help=what)
 
 

@@ -1,7 +1,7 @@
 """The stages behind the command line: arguments in, one call of the library. Heavy imports happen inside.
 
 `options.spec` is the stage's model (`intermezzo.specs`), which the command line has read; data files are named
-(`data_files`).
+(`arguments`).
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from argparse import Namespace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from intermezzo.cli.data_files import by_language, check_columns, named_files
+from intermezzo.cli.arguments import by_language, check_columns, named_files, read_option
 from intermezzo.core.artifacts import atomic, digest, sha256
 from intermezzo.core.environment import bulk_import
 from intermezzo.core.errors import UserError
@@ -50,7 +50,7 @@ def translate(options: Namespace) -> None:
     task = load_task(spec.task)
     (path,) = named_files("--data", [options.data], [f"{task.name}/{ENGLISH}"]).values()
     check_columns([path], task.format)
-    rows = translate(spec.as_json(), pq.read_table(path).to_pylist())
+    rows = translate(spec, pq.read_table(path).to_pylist())
     origin = f"{task.name}, translated into {spec.language}"
     with atomic(options.out) as part:
         pq.write_table(formats.table(rows, task.format, task.labels, origin=origin), part, compression="zstd")
@@ -107,8 +107,9 @@ def evaluate(options: Namespace) -> None:
         from intermezzo.evaluation.evaluate import evaluate
     from intermezzo.specs.evaluation import CodeStamps, RunNames
 
-    spec, names = options.spec, RunNames.read(options.names)
-    task = spec.prediction.task
+    spec, task = options.spec, options.spec.prediction.task
+    names = read_option("--run", RunNames, options.names)
+    code = read_option("--code", CodeStamps, options.code or "{}")
     data = by_language(task.name, named_files("--data", options.data, spec.data_names))
     support = named_files("--support", options.support, form="LANGUAGE=PATH")
     check_columns([*data.values(), *support.values()], task.format)
@@ -116,14 +117,14 @@ def evaluate(options: Namespace) -> None:
     model, tokens = options.model.parent, options.cache / "tokens"
     adoption.discard(model, options.states)
     evaluate(
-        _as_before(spec),
+        spec,
         model,
         data,
         outputs,
         names.as_json(),
         support=support,
         cache=options.cache,
-        code=CodeStamps.read(options.code or "{}").model_dump(),
+        code=code,
         fetch=lambda: weight_leases.ensure_weights(model, options.out, options.states, _train_again(tokens)),
     )
     weight_leases.release(model, options.out)
@@ -169,14 +170,6 @@ def _train_again(tokens: Path) -> weight_leases.Train:
         finetune(FinetuneSpec.read(spec), model, data, out, state, code, tokens)
 
     return train
-
-
-def _as_before(spec: Any) -> dict[str, Any]:
-    """The dictionary that `intermezzo.evaluation` takes."""
-    prediction = spec.prediction.model_dump()
-    task = prediction.pop("task")
-    names = {"languages": spec.languages, "development": spec.development, "split": spec.split}
-    return prediction | names | {"task": task | {"metrics": spec.metrics}}
 
 
 def _state(options: Namespace, inputs: list[Path]) -> Path:

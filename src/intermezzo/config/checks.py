@@ -49,11 +49,11 @@ def _names(config: Config) -> Iterator[str]:
         "intermediates": {*config.intermediates, *_trainable()},
         "targets": {*config.targets, *_evaluated()},
     }
-    for section, known in sections.items():
+    for section, names in sections.items():
         chosen = getattr(grid, section)
         for name in chosen:
-            if name not in known:
-                yield f"grid.{section}: unknown name '{name}'; {suggestion(name, known)}"
+            if name not in names:
+                yield f"grid.{section}: unknown name '{name}'; {suggestion(name, names)}"
         yield from _repeated(f"grid.{section}", chosen)
         if "none" in {*chosen, *getattr(config, section)}:
             yield f"{section}: the name 'none' is reserved for the baseline; choose another"
@@ -82,9 +82,9 @@ def _data(config: Config) -> Iterator[str]:
     if "files" in (config.data.source, *config.data.sources.values()):
         root = data_root(config)
         if root is None:
-            own = [task for task, source in config.data.sources.items() if source == "files"]
-            why = f"data.sources takes {', '.join(own)} from files, so " if own else ""
-            mend = f", or take {', '.join(own)} out of the grid, of intermediates and of data.sources" if own else ""
+            tasks = ", ".join(task for task, source in config.data.sources.items() if source == "files")
+            why = f"data.sources takes {tasks} from files, so " if tasks else ""
+            mend = f", or take {tasks} out of the grid, of intermediates and of data.sources" if tasks else ""
             yield f"data.root: not set; {why}name the folder of the published files here or in {ROOT_VARIABLE}{mend}"
         elif not root.is_dir():
             origin = "" if config.data.root else f" (from {ROOT_VARIABLE})"
@@ -92,22 +92,22 @@ def _data(config: Config) -> Iterator[str]:
 
 
 def _languages(config: Config) -> Iterator[str]:
-    known = catalogue.source_languages(config)
+    codes = catalogue.source_languages(config)
     for key in ("evaluation", "rare"):
         value = getattr(config.languages, key)
         if isinstance(value, list):
-            yield from _unknown_languages(f"languages.{key}", value, known)
+            yield from _unknown_languages(f"languages.{key}", value, codes)
             yield from _repeated(f"languages.{key}", value)
-    yield from _unknown_languages("languages.selection", config.languages.selection, known)
+    yield from _unknown_languages("languages.selection", config.languages.selection, codes)
     yield from _repeated("languages.selection", config.languages.selection)
     if config.languages.evaluation == []:
         yield "languages.evaluation: the list is empty, so nothing would be evaluated; write all, or name languages"
 
 
-def _unknown_languages(key: str, values: list[str], known: tuple[str, ...]) -> Iterator[str]:
+def _unknown_languages(key: str, values: list[str], allowed: tuple[str, ...]) -> Iterator[str]:
     for code in values:
-        if code not in known:
-            yield f"{key}: unknown language '{code}'; {suggestion(code, known)}"
+        if code not in allowed:
+            yield f"{key}: unknown language '{code}'; {suggestion(code, allowed)}"
 
 
 def _encoders(config: Config) -> Iterator[str]:
@@ -180,8 +180,8 @@ def _translation(config: Config) -> Iterator[str]:
     if not mixes:
         return
     if (how.backend == "world") != (config.data.source == "world"):
-        other = "world" if config.data.source == "world" else "hub or files"
-        yield f"{key}.backend: '{how.backend}' does not fit data.source '{config.data.source}'; set it to {other}"
+        fitting = "world" if config.data.source == "world" else "hub or files"
+        yield f"{key}.backend: '{how.backend}' does not fit data.source '{config.data.source}'; set it to {fitting}"
     if how.backend != "hub":
         return
     if not how.model:
@@ -303,27 +303,28 @@ def _trained_on(config: Config, key: str, name: str, task: Task) -> Iterator[str
     if not chosen:
         yield f"{key}.train: the list is empty; name a task, or write null for the task file's own"
     yield from _repeated(f"{key}.train", chosen)
-    for one in chosen:
-        if one not in task_names():
-            yield f"{key}.train: unknown task '{one}'; {suggestion(one, _trainable())}"
+    for used in chosen:
+        if used not in task_names():
+            yield f"{key}.train: unknown task '{used}'; {suggestion(used, _trainable())}"
             continue
-        other = load_task(one)
-        if (other.format, set(other.labels)) != (task.format, set(task.labels)):
+        data = load_task(used)
+        if (data.format, set(data.labels)) != (task.format, set(task.labels)):
             alike = [n for n in _trainable() if (t := load_task(n)).format == task.format and t.labels == task.labels]
-            yield f"{key}.train: '{one}' has another format or other labels than '{task.name}'; {suggestion('', alike)}"
-        if catalogue.ENGLISH not in catalogue.languages_with(config, other, "train"):
-            source = _source(config, other)
+            hint = suggestion("", alike)
+            yield f"{key}.train: '{used}' has another format or other labels than '{task.name}'; {hint}"
+        if catalogue.ENGLISH not in catalogue.languages_with(config, data, "train"):
+            source = _source(config, data)
             yield (
-                f"{key}: it trains on English data of '{one}', and there is none in source '{source}'; "
-                f"name another task in {key}.train, or another source in data.sources.{one}"
+                f"{key}: it trains on English data of '{used}', and there is none in source '{source}'; "
+                f"name another task in {key}.train, or another source in data.sources.{used}"
             )
 
 
 def _protocol(config: Config, key: str, name: str, task: Task) -> Iterator[str]:
-    wanted = protocol_of(config, name)
-    known = sorted({*task.protocol.settings, *task.protocol.retrieval})
-    if wanted and known and wanted not in known:
-        yield f"{key}.protocol: '{wanted}' is no protocol of task '{task.name}'; {suggestion(wanted, known)}"
+    protocol = protocol_of(config, name)
+    protocols = sorted({*task.protocol.settings, *task.protocol.retrieval})
+    if protocol and protocols and protocol not in protocols:
+        yield f"{key}.protocol: '{protocol}' is no protocol of task '{task.name}'; {suggestion(protocol, protocols)}"
 
 
 def _layers(config: Config, key: str, layer: int) -> Iterator[str]:
@@ -370,8 +371,8 @@ def _mix_of(config: Config, mix: str, intermediate: str, task: Task) -> Iterator
             continue
         entry, supply = config.mixes[mix], dict.fromkeys({*weights, catalogue.ENGLISH}, rows)
         try:
-            wanted, given = {task.name: settings.examples}, {task.name: weights}
-            allocate_tasks(wanted, given, {task.name: supply}, budget=entry.budget, repeats=entry.repeats)
+            examples, shares_ = {task.name: settings.examples}, {task.name: weights}
+            allocate_tasks(examples, shares_, {task.name: supply}, budget=entry.budget, repeats=entry.repeats)
         except UserError as error:
             yield f"{key}: with data.rows.train {rows}: {error}"
 

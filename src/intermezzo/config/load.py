@@ -8,24 +8,20 @@ intermediates, mixes and their weights, targets, tasks), `null` removes an entry
 from __future__ import annotations
 
 import copy
-import typing
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import yaml
 from pydantic import ValidationError
-from pydantic_core import ErrorDetails
 
 from intermezzo.config import checks
 from intermezzo.config.models import Config
-from intermezzo.config.sections.base import Section
-from intermezzo.config.sections.encoders import ImportedEncoder, ScratchEncoder
-from intermezzo.core.errors import UserError, suggestion
+from intermezzo.core.errors import UserError
+from intermezzo.core.validation import describe, keys_of
 
 DEFAULT = Path(__file__).resolve().parents[3] / "config" / "config.yaml"
 _DEFINITIONS = ("encoders", "intermediates", "mixes", "targets")
-_TAGS = {"scratch": ScratchEncoder, "imported": ImportedEncoder}
 
 
 def load(*overlays: str | Path | Mapping[str, Any]) -> Config:
@@ -61,9 +57,9 @@ def parse(raw: Mapping[str, Any]) -> Config:
             break
         except ValidationError as error:
             details = error.errors()
-            problems += [line for line in _lines(details) if line not in problems]
+            problems += [line for line in describe(details, Config) if line not in problems]
             for detail in details:
-                _remove(values, detail["loc"])
+                _remove(values, keys_of(detail["loc"], Config))
     if config is not None:
         problems += checks.problems(config)
     if problems or config is None:
@@ -102,75 +98,8 @@ def _without_removed(raw: Mapping[str, Any]) -> dict[str, Any]:
     return values
 
 
-def _lines(details: list[ErrorDetails]) -> list[str]:
-    """One line per problem: key path, allowed values, actual value."""
-    lines: dict[str, str] = {}
-    for detail in details:
-        loc, kind, value = detail["loc"], detail["type"], detail.get("input")
-        keys = [str(part) for part in loc if part not in ("[key]", *_TAGS) and not _is_branch(part)]
-        path, actual = ".".join(keys), f"found {value!r} ({type(value).__name__})"
-        if kind == "extra_forbidden":
-            line = f"unknown key; {suggestion(keys[-1], _keys_at(loc[:-1]))}"
-        elif kind == "missing":
-            line = "missing; this key has no default"
-        elif loc[-1] == "[key]":
-            line = f"not a usable name: letters, digits and _ . + - only, starting with a letter or digit; {actual}"
-        elif kind == "literal_error":
-            line = f"allowed: {detail['ctx']['expected']}; {actual}"
-        else:
-            line = f"{_plain(detail)}; {actual}"
-        if path in lines and kind == "list_type":  # the key takes one word or a list; the value is neither
-            line = f"must be a list, or {lines[path].removeprefix('allowed: ')}"
-        lines[path] = line
-    return [f"{path}: {line}" for path, line in lines.items() if not _is_shadowed(path, lines)]
-
-
-def _is_shadowed(path: str, lines: Mapping[str, str]) -> bool:
-    """Whether a line of a key that takes one word or a list only repeats a problem inside that list."""
-    return lines[path].startswith("allowed: ") and any(line_path.startswith(f"{path}.") for line_path in lines)
-
-
-def _is_branch(part: Any) -> bool:
-    """Whether a part of pydantic's location names a member of a union and not a key."""
-    return isinstance(part, str) and (part.startswith(("literal[", "list[", "constrained-")) or part in ("int", "str"))
-
-
-def _plain(detail: ErrorDetails) -> str:
-    """The problem in the terms of YAML instead of Python."""
-    words = {
-        "int_type": "must be a whole number",
-        "float_type": "must be a number",
-        "bool_type": "must be true or false",
-        "string_type": "must be text",
-        "list_type": "must be a list",
-        "dict_type": "must be a dictionary",
-        "model_type": "must be a dictionary",
-        "model_attributes_type": "must be a dictionary",
-        "string_pattern_mismatch": "not a usable name: letters, digits and _ . + - only",
-    }
-    message = detail["msg"].replace("Input should be", "must be").replace("List should", "must")
-    return words.get(detail["type"], message[:1].lower() + message[1:])
-
-
-def _keys_at(loc: tuple[Any, ...]) -> list[str]:
-    """The keys that are allowed at a location in the configuration."""
-    model: Any = Config
-    for part in loc:
-        if part in _TAGS:
-            model = _TAGS[part]
-        elif isinstance(model, type) and issubclass(model, Section):
-            annotations = {field.alias or name: field.annotation for name, field in model.model_fields.items()}
-            model = annotations.get(part)
-        else:  # dict[name, value]
-            model = typing.get_args(model)[-1]
-    if not (isinstance(model, type) and issubclass(model, Section)):
-        return []
-    return [field.alias or name for name, field in model.model_fields.items()]
-
-
-def _remove(values: Any, loc: tuple[Any, ...]) -> None:
-    """Delete the value at `loc`, or else the nearest existing value above it; changes `values` in place."""
-    keys = [part for part in loc if part != "[key]" and part not in _TAGS and not _is_branch(part)]
+def _remove(values: Any, keys: list[str]) -> None:
+    """Delete the value at a key path, or else the nearest existing value above it; changes `values` in place."""
     for key in keys[:-1]:
         child = values.get(key) if isinstance(values, dict) else None
         if not isinstance(child, dict):

@@ -30,6 +30,7 @@ _WORDS = {
     "model_attributes_type": "must be a dictionary",
     "call_type": "must be a list",
     "arguments_type": "must be a list",
+    "string_pattern_mismatch": "not a usable name: letters, digits and _ . + - only",
     "missing": "missing; this key has no default",
     "missing_argument": "missing; this key has no default",
 }
@@ -39,7 +40,7 @@ def describe(details: Iterable[ErrorDetails], kind: Any) -> list[str]:
     """One line per problem of `ValidationError.errors()`: key path, value, what is allowed. kind: the model."""
     lines: dict[str, str] = {}
     for detail in details:
-        keys, _ = _place(detail["loc"], [kind])
+        keys = keys_of(detail["loc"], kind)
         path = ".".join(keys)
         line = _line(detail, keys, kind)
         if path in lines and detail["type"] in ("list_type", "tuple_type"):  # one word or a list, and this is neither
@@ -50,30 +51,33 @@ def describe(details: Iterable[ErrorDetails], kind: Any) -> list[str]:
     return [f"{path}: {line}" if path else line for path, line in lines.items() if not _is_shadowed(path, lines)]
 
 
-def keys_of(kind: Any) -> list[str]:
-    """The keys that a model takes, as they are written."""
-    return [field.alias or name for name, field in kind.model_fields.items()]
+def keys_of(location: Sequence[Any], kind: Any) -> list[str]:
+    """The key path of pydantic's location of an error, without the names of branches of unions. kind: the model."""
+    return _place(location, [kind])[0]
 
 
 def _line(detail: ErrorDetails, keys: Sequence[str], kind: Any) -> str:
     value, code = detail.get("input"), detail["type"]
-    found = f"found {value!r} ({type(value).__name__})"
+    actual = f"found {value!r} ({type(value).__name__})"
     if code == "extra_forbidden":
-        allowed = [key for model in _place(detail["loc"][:-1], [kind])[1] if _is_model(model) for key in keys_of(model)]
+        models = filter(_is_model, _place(detail["loc"][:-1], [kind])[1])
+        allowed = [field.alias or name for model in models for name, field in model.model_fields.items()]
         return f"unknown key; {suggestion(keys[-1], allowed)}"
     if code in ("missing", "missing_argument"):
         return _WORDS[code]
+    if detail["loc"] and detail["loc"][-1] == "[key]":
+        return f"not a usable name: letters, digits and _ . + - only, starting with a letter or digit; {actual}"
     if code == "json_invalid":
         return f"not valid JSON ({detail['msg'].removeprefix('Invalid JSON: ')})"
     if code == "literal_error":
-        return f"allowed: {detail['ctx']['expected']}; {found}"
+        return f"allowed: {detail['ctx']['expected']}; {actual}"
     if code in ("union_tag_invalid", "union_tag_not_found"):
         key = detail["ctx"]["discriminator"].strip("'")
         if code == "union_tag_not_found":
             return f"{key}: missing; this key has no default"
         return f"{key}: allowed: {detail['ctx']['expected_tags']}; found '{detail['ctx']['tag']}' (str)"
     message = detail["msg"].replace("Input should be", "must be").replace("List should", "must")
-    return f"{_WORDS.get(code, message[:1].lower() + message[1:])}; {found}"
+    return f"{_WORDS.get(code, message[:1].lower() + message[1:])}; {actual}"
 
 
 def _is_shadowed(path: str, lines: Mapping[str, str]) -> bool:
@@ -89,7 +93,7 @@ def _place(location: Sequence[Any], kinds: list[Any]) -> tuple[list[str], list[A
         if part == "[key]":
             continue
         inner = [option for label, kind in here for option in _step(kind, part)]
-        branch = [(label, kind) for label, kind in here if label == part]
+        branch = [(label, kind) for label, kind in here if label == part] if len(here) > 1 else []
         is_last = number == len(location) - 1
         if branch or (not inner and not is_last and isinstance(part, str)) or _is_branch(part):
             here = branch or here

@@ -202,9 +202,9 @@ class Requests:
         Beside a GPU there is room for the model as well, so that it finds room without one, but for what long inputs
         keep for the way back: about 20 numbers per hidden unit and layer, and the feed-forward's two.
         """
-        kept = tokens * (20 * shape.hidden_size + 2 * shape.intermediate_size) * shape.layers * 4
+        activations = tokens * (20 * shape.hidden_size + 2 * shape.intermediate_size) * shape.layers * 4
         large = shape.parameters > LARGE
-        model = (shape.parameters * TRAINING_BYTES + (0 if large else kept)) / 1e6 + rows * ROW_MB
+        model = (shape.parameters * TRAINING_BYTES + (0 if large else activations)) / 1e6 + rows * ROW_MB
         return self.config.processes * ((GPU_PROCESS_MB if large else PROCESS_MB) + model)
 
     def _seconds(self, shape: Shape, steps: float, tokens: float, length: float) -> float:
@@ -237,10 +237,10 @@ class Requests:
     @cached_property
     def _shapes(self) -> dict[str, Shape]:
         """Encoder -> its shape; that of a large one where nobody knows."""
-        known, shapes = known_shapes(), {}
+        table, shapes = known_shapes(), {}
         for name in self.grid.encoders:
             try:
-                shapes[name] = shape_of(self.config, name, known)[0]
+                shapes[name] = shape_of(self.config, name, table)[0]
             except UserError:
                 shapes[name] = UNKNOWN
         return shapes

@@ -21,10 +21,11 @@ from intermezzo.dag.fingerprint import fingerprint
 from intermezzo.dag.inputs import Inputs
 from intermezzo.dag.paths import BASELINE
 from intermezzo.specs.data import FilesData, HubData, WorldData
-from intermezzo.specs.evaluation import CodeStamps, EvaluateSpec, PredictionSpec, RunNames
+from intermezzo.specs.evaluation import CodeStamps, EvaluateSpec, RunNames
 from intermezzo.specs.finetuning import FinetuneSpec, TrainedTask, TrainingSettings
 from intermezzo.specs.importing import ImportSpec
 from intermezzo.specs.mixes import MixSettings, Portion
+from intermezzo.specs.prediction import PredictionSpec
 from intermezzo.specs.pretraining import Architecture, PretrainingSettings, PretrainSpec, TokenizerSettings
 from intermezzo.specs.summary import Attributes, Intermediate, SummarySpec, Target
 from intermezzo.specs.tasks import TaskSpec
@@ -57,7 +58,8 @@ class Specs:
         common: dict[str, Any] = {"source": source, "task": task.name, "format": task.format, "split": split}
         common |= {"language": wildcards.language, "rows": rows}
         if source == "world":
-            generator, labels = (made.generator, made.map) if (made := task.sources.world) else (None, {})
+            world = task.sources.world
+            generator, labels = (world.generator, world.map) if world else (None, {})
             return WorldData(**common, world=self._world(), generator=generator, labels=labels).canonical()
         whole = self.inputs.is_whole(task.name, split)
         common |= {"parts": tuple(self.inputs.parts(wildcards)), "rows": None if whole else rows}

@@ -30,6 +30,7 @@ from intermezzo.core.errors import UserError, suggestion
 from intermezzo.evaluation.benchmark_files import file_of
 from intermezzo.evaluation.metrics import scorer
 from intermezzo.evaluation.metrics.tagging import SEQEVAL
+from intermezzo.specs.tasks import TaskSpec
 from intermezzo.tasks import RESOURCES
 from intermezzo.tasks.formats import load_format
 from intermezzo.tasks.submission_files import Note
@@ -130,18 +131,21 @@ def _score_task(
         if language not in absent:
             files = [file_of(folder, name, task.format, language) for folder in (predictions, labels)]
             ours, gold = load_format(task.format).read_submission(*files, note)
-            for metric, value in _score(task, ours, gold, language, seqeval).items():
+            for metric, value in _score(name, task, ours, gold, language, seqeval).items():
                 scores.setdefault(metric, {})[language] = 100 * value
     return scores, "; ".join(missing)
 
 
-def _score(task: BenchmarkTask, ours: list[Any], gold: list[Any], language: str, seqeval: str) -> dict[str, float]:
+def _score(
+    name: str, task: BenchmarkTask, ours: list[Any], gold: list[Any], language: str, seqeval: str
+) -> dict[str, float]:
     """The official names of the metrics of one language, with values in 0..1."""
     module = scorer(task.format)
     if hasattr(module, "official_scores"):
         values = module.official_scores(ours, gold, seqeval=seqeval)
     else:
-        values = module.score(ours, gold, {}, language)
+        described = TaskSpec(name=name, format=task.format, labels=(), partial_input=None)
+        values = module.score(ours, gold, described, language)
     official = load_format(task.format).official.items()
     return {name: values[metric.format(rules=task.rules)] for name, metric in official}
 

@@ -17,6 +17,8 @@ import pyarrow.parquet as pq
 from intermezzo.core.artifacts import atomic, digest, read_json, sha256, write_json
 from intermezzo.evaluation.metrics import majority, score
 from intermezzo.modeling.tokenizer import subwords_per_word
+from intermezzo.specs.evaluation import CodeStamps, EvaluateSpec
+from intermezzo.specs.prediction import PredictionSpec
 from intermezzo.tasks.formats import Format, load_format
 
 PREDICTIONS = "predictions.parquet"
@@ -24,15 +26,15 @@ log = logging.getLogger(__name__)
 
 
 def evaluate(
-    spec: dict[str, Any],
+    spec: EvaluateSpec,
     model: Path,
     data: dict[str, Path],
     outputs: dict[str, Path],
-    provenance: dict[str, Any],
+    names: dict[str, Any],
     *,
     support: dict[str, Path],
     cache: Path,
-    code: dict[str, str],
+    code: CodeStamps,
     fetch: Callable[[], None] = lambda: None,
 ) -> None:
     """Score `model` (a model folder) on `data` (name -> Parquet) and write `outputs` (name -> JSON).
@@ -40,14 +42,13 @@ def evaluate(
     A name is a language, or {language}.dev for its development data, which only serves to choose intermediates.
     support: language -> Parquet of what predictions need besides (mining: data to tune its threshold on; ranking: the
     candidates). Beside the JSONs are predictions.parquet (name, id, prediction) and, written last, manifest.json, which
-    has the SHA-256 of each JSON: what changes a result afterwards does not go unseen. spec: task, max_length,
-    stride, precision and, for retrieval, layer, pooling, center. provenance: keys that name the run, copied into each
-    JSON. code: {"predict", "score"}: fingerprints of what makes predictions and of what scores them. fetch: called
-    before the model's weights are read, which is only when there is something to predict.
+    has the SHA-256 of each JSON: what changes a result afterwards does not go unseen. names: keys that name the run,
+    copied into each JSON. fetch: called before the model's weights are read, which is only when there is something to
+    predict.
     """
-    task, form = spec["task"], load_format(spec["task"]["format"])
+    prediction, task, form = spec.prediction, spec.prediction.task, load_format(spec.prediction.task.format)
     manifest = read_json(model / "manifest.json")
-    predictor = _Predictor(spec, model, support, cache / "tokens", fetch)
+    predictor = _Predictor(prediction, model, support, cache / "tokens", fetch)
     support_sha256 = {language: sha256(path) for language, path in support.items()}
     predicted, tables = [], {}
     for name, path in data.items():
@@ -56,15 +57,15 @@ def evaluate(
             "weights_sha256": manifest["weights_sha256"],
             "heads_sha256": manifest.get("heads_sha256"),
             "data_sha256": sha256(path),
-            "code": code["predict"],
-            "spec": {key: value for key, value in spec.items() if key not in ("languages", "development")},
+            "code": code.predict,
+            "spec": prediction.as_json(),
         }
         if support:
             per_language = form.support == "dev"
             made_from["support_sha256"] = {language: support_sha256.get(language)} if per_language else support_sha256
         table = pq.read_table(path)
         rows = table.to_pylist()
-        stored = cache / f"{digest(made_from | {'spec': _predicted_with(spec)}, 32)}.parquet"
+        stored = cache / f"{digest(made_from, 32)}.parquet"
         if not stored.is_file():
             predicted.append(name)
             with atomic(stored) as part:
@@ -73,28 +74,24 @@ def evaluate(
         tables[name] = pq.read_table(stored)
         predictions = tables[name]["prediction"].to_pylist()
         result = {
-            "metrics": score(task["format"], predictions, gold_of(rows, form), task, language),
-            "majority": majority(task["format"], rows, task, language),
+            "metrics": score(task, predictions, gold_of(rows, form), language, spec.metrics),
+            "majority": majority(task, rows, language, spec.metrics),
             "n": len(rows),
             "language": language,
             "split": "dev" if name != language else path.stem,
             "fertility": subwords_per_word(model, rows),
             "predictions_sha256": sha256(stored),
-            "scorer": code["score"],
+            "scorer": code.score,
         }
-        write_json(outputs[name], provenance | made_from | result)
+        write_json(outputs[name], names | made_from | result)
     results = {name: sha256(path) for name, path in outputs.items()}
     folder = next(iter(outputs.values())).parent
     write_predictions(tables, folder / PREDICTIONS)
-    write_json(folder / "manifest.json", provenance | {"spec": spec, "code": code, "results": results})
+    write_json(
+        folder / "manifest.json", names | {"spec": spec.as_json(), "code": code.model_dump(), "results": results}
+    )
     cached = [name for name in data if name not in predicted]
     log.info("predicted: %s; from the cache: %s", ", ".join(predicted) or "none", ", ".join(cached) or "none")
-
-
-def _predicted_with(spec: dict[str, Any]) -> dict[str, Any]:
-    """The part of a specification that a prediction depends on: not which data there are, nor how they are scored."""
-    settings = {key: value for key, value in spec.items() if key not in ("languages", "development", "split")}
-    return settings | {"task": {key: value for key, value in spec["task"].items() if key != "metrics"}}
 
 
 def write_predictions(tables: dict[str, pa.Table], path: Path) -> None:
@@ -120,7 +117,7 @@ class _Predictor:
     """Loads the model when the first predictions are asked for: a fully cached run never imports torch."""
 
     def __init__(
-        self, spec: dict[str, Any], model: Path, support: dict[str, Path], tokens: Path, fetch: Callable[[], None]
+        self, spec: PredictionSpec, model: Path, support: dict[str, Path], tokens: Path, fetch: Callable[[], None]
     ) -> None:
         self.spec, self.model, self.support, self.tokens, self.fetch = spec, model, support, tokens, fetch
         self.predict: Callable[[list[dict], str], list[Any]] | None = None

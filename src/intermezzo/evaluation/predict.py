@@ -28,25 +28,26 @@ from intermezzo.modeling.heads import (
 from intermezzo.modeling.packing import Packed
 from intermezzo.modeling.pooling import pool, pooled_tokens
 from intermezzo.modeling.tokens import Tokens
+from intermezzo.specs.prediction import PredictionSpec
+from intermezzo.specs.tasks import TaskSpec
 from intermezzo.tasks.controls import remove_input
 from intermezzo.tasks.formats import FROM_DATA
 from intermezzo.training.hardware import autocast, device, use_threads
 
 
 def predictor(
-    spec: dict[str, Any], model: Path, support: dict[str, Path] | None = None, cache: Path | None = None
+    spec: PredictionSpec, model: Path, support: dict[str, Path] | None = None, cache: Path | None = None
 ) -> Predict:
     """A function from rows and their language to one prediction per row, with `model` loaded once.
 
     support: language -> Parquet. Mining tunes its threshold on that language's dev data; ranking searches in the
     candidates of all languages given, which are embedded once. cache: folder of tokenised rows; without it every call
-    tokenises. spec: task, max_length, stride, threads, pooling (and layer, center), and optionally precision (as in
-    training). What a prediction is depends on the format: a label, the index of a choice or of a sentence, tags, an
+    tokenises. What a prediction is depends on the format: a label, the index of a choice or of a sentence, tags, an
     answer, the id of a translation or None, ids of candidates.
     Raises UserError for a model without this task's head or labels, a layer that it lacks, and missing support.
     """
-    use_threads(spec["threads"])
-    module = format_module(spec["task"]["format"])
+    use_threads(spec.threads)
+    module = format_module(spec.task.format)
     read = (_Headed if hasattr(module, "Head") else _Sentences)(spec, model, cache)
     return getattr(module, "predictor", row_by_row)(read, spec, support or {})
 
@@ -54,21 +55,21 @@ def predictor(
 class _Headed:
     """Predictions by a task's trained head."""
 
-    def __init__(self, spec: dict[str, Any], model: Path, cache: Path | None = None) -> None:
-        self.task, self.settings = _with_labels(spec["task"], model), spec | {"dropout": 0.0}
-        self.module = format_module(self.task["format"])
+    def __init__(self, spec: PredictionSpec, model: Path, cache: Path | None = None) -> None:
+        self.spec = spec.replace(task=_with_labels(spec.task, model))
+        self.task, self.module = self.spec.task, format_module(spec.task.format)
         self.encoder, self.tokens = _load(spec, model), Tokens(model, cache)
         self.batches = PredictionBatches()
-        self.head = self.module.Head(self.encoder.hidden_size, self.task, self.settings)
-        prefix, weights = f"{self.task['name']}.", load_file(model / "heads.safetensors")
+        self.head = self.module.Head(self.encoder.hidden_size, self.task.head_spec(spec.pooling))
+        prefix, weights = f"{self.task.name}.", load_file(model / "heads.safetensors")
         state = {key.removeprefix(prefix): value for key, value in weights.items() if key.startswith(prefix)}
         if not state:
-            raise UserError(f"{model}: no head for task '{self.task['name']}' in heads.safetensors")
+            raise UserError(f"{model}: no head for task '{self.task.name}' in heads.safetensors")
         try:
             self.head.load_state_dict(state)
         except RuntimeError:
             raise UserError(
-                f"{model}: its head for task '{self.task['name']}' has another shape than the task or the settings ask "
+                f"{model}: its head for task '{self.task.name}' has another shape than the task or the settings ask "
                 "for (labels, pooling); train it with these, or evaluate with those of its manifest.json"
             ) from None
         self.head.to(device()).eval()
@@ -76,9 +77,9 @@ class _Headed:
     @torch.inference_mode()
     def __call__(self, rows: list[dict]) -> Any:
         """One prediction per row; for ranking, vectors (n, H)."""
-        removed = self.task["partial_input"]
-        shown = remove_input(rows, self.task["format"], removed) if removed else rows
-        features = self.tokens.encode(self.module, shown, self.task | {"alone": bool(removed)}, self.settings)
+        removed = self.task.partial_input
+        shown = remove_input(rows, self.task.format, removed) if removed else rows
+        features = self.tokens.encode(self.module, shown, self.spec.encoding)
         pieces: list[tuple[Feature, Any]] = []
         outputs = self.batches.outputs(features, self._apply)
         for batch, output in outputs if getattr(self.head, "decodes_on_device", False) else on_host(outputs):
@@ -89,45 +90,45 @@ class _Headed:
         return self.head(self._states(packed, positions_needed(self.head, features, packed)), packed)
 
     def _states(self, packed: Packed, rows: torch.Tensor | None = None) -> torch.Tensor:
-        with autocast(self.settings.get("precision", "auto")):
+        with autocast(self.spec.precision):
             states = self.encoder(packed, rows=rows)
         return to_float32(states)
 
 
-def _load(spec: dict[str, Any], model: Path) -> Encoder:
-    return load_encoder(model, max_length=spec["max_length"]).to(device()).eval()
+def _load(spec: PredictionSpec, model: Path) -> Encoder:
+    return load_encoder(model, max_length=spec.max_length).to(device()).eval()
 
 
-def _with_labels(task: dict[str, Any], model: Path) -> dict[str, Any]:
+def _with_labels(task: TaskSpec, model: Path) -> TaskSpec:
     """The task with the labels that the model was trained with, where those come from its training data."""
-    if task["labels"] != FROM_DATA:
+    if task.labels != FROM_DATA:
         return task
-    labels = read_json(model / "manifest.json").get("labels", {}).get(task["name"])
+    labels = read_json(model / "manifest.json").get("labels", {}).get(task.name)
     if not labels:
-        raise UserError(f"{model}/manifest.json: no labels of task '{task['name']}'; delete the folder and train again")
-    return task | {"labels": labels}
+        raise UserError(f"{model}/manifest.json: no labels of task '{task.name}'; delete the folder and train again")
+    return task.replace(labels=tuple(labels))
 
 
 class _Sentences:
     """Sentence vectors read off an encoder: `layer` and `pooling` of the specification."""
 
-    def __init__(self, spec: dict[str, Any], model: Path, cache: Path | None = None) -> None:
-        self.settings, self.module = spec, format_module(spec["task"]["format"])
+    def __init__(self, spec: PredictionSpec, model: Path, cache: Path | None = None) -> None:
+        self.spec, self.module = spec, format_module(spec.task.format)
         self.encoder, self.tokens = _load(spec, model), Tokens(model, cache)
         self.batches = PredictionBatches()
         layers = self.encoder.config.num_hidden_layers
-        if not 0 <= spec["layer"] <= layers:
+        if spec.layer is None or spec.layer > layers:
             raise UserError(
-                f"task '{spec['task']['name']}': retrieval layer {spec['layer']}, but the encoder has {layers}; "
+                f"task '{spec.task.name}': retrieval layer {spec.layer}, but the encoder has {layers}; "
                 f"allowed: 0 (embeddings) to {layers}"
             )
 
     @torch.inference_mode()
     def __call__(self, texts: list[str]) -> torch.Tensor:
         """(n, d) float32."""
-        settings = self.settings
+        features = self.tokens.encode(self.module, texts, self.spec.encoding)
         vectors: torch.Tensor | None = None
-        for batch, pooled in self.batches.outputs(self.tokens.encode(self.module, texts, {}, settings), self._pooled):
+        for batch, pooled in self.batches.outputs(features, self._pooled):
             if vectors is None:
                 vectors = torch.empty(len(texts), pooled.shape[1], device=pooled.device)
             vectors[to_device(pooled.device, [feature.row for feature in batch])] = pooled
@@ -136,7 +137,7 @@ class _Sentences:
         return vectors
 
     def _pooled(self, packed: Packed, features: list[Feature]) -> torch.Tensor:
-        layer, pooling = self.settings["layer"], self.settings["pooling"]
-        with autocast(self.settings.get("precision", "auto")):
+        layer, pooling = self.spec.layer, self.spec.pooling
+        with autocast(self.spec.precision):
             states = self.encoder(packed, layer, pooled_tokens(packed, pooling))
         return pool(to_float32(states), packed, pooling).float()

@@ -1,6 +1,6 @@
 """Rows tokenised once: for every job, seed and mix that reads them with the same tokenizer.
 
-    folder = digest of (tokenizer, format and its code, what `encode` reads of task and settings)
+    folder = digest of (tokenizer, format and its code, specification of the encoding)
     folder/{digest of the rows}.arrow     the rows that a job asked for and that no file here had yet
 
 Rows count by their content: those of another seed are the same ones in another order, those of another mix partly the
@@ -29,13 +29,12 @@ from intermezzo.core.artifacts import digest, sha256
 from intermezzo.modeling import stored
 from intermezzo.modeling.heads import Feature
 from intermezzo.modeling.tokenizer import load_tokenizer
+from intermezzo.specs.encoding import EncodingSpec
 
 LEAST = 500_000
 """Characters of rows, as JSON, below which tokenising takes a fraction of a second and is not worth a file."""
 ROWS = 4096
 """Rows that are tokenised at a time: what the tokenizer returns is large."""
-TASK, SETTINGS = ("name", "labels", "alone"), ("max_length", "stride")
-"""What `encode` may read: nothing else is shown to it, as the cache would not know."""
 
 
 class Tokens:
@@ -45,24 +44,21 @@ class Tokens:
         self.tokenizer, self.model, self.cache = load_tokenizer(model), model, cache
         self.stores: dict[Path, _Folder] = {}
 
-    def encode(self, module: ModuleType, rows: Sequence[Any], task: dict, settings: dict) -> Sequence[Feature]:
+    def encode(self, module: ModuleType, rows: Sequence[Any], spec: EncodingSpec) -> Sequence[Feature]:
         """What `module.encode` gives for these rows: a list, or the like over stored arrays."""
-        visible = [
-            {key: values[key] for key in keys if key in values} for values, keys in ((task, TASK), (settings, SETTINGS))
-        ]
-        encode = partial(module.encode, tokenizer=self.tokenizer, task=visible[0], settings=visible[1])
+        encode = partial(module.encode, tokenizer=self.tokenizer, spec=spec)
         if self.cache is None or _characters(rows) < LEAST:
             return encode(rows)
-        folder = self.cache / self._key(module, visible)
+        folder = self.cache / self._key(module, spec)
         store = self.stores.setdefault(folder, _Folder(folder, module.COLUMNS))
         return store.features(rows, encode)
 
-    def _key(self, module: ModuleType, visible: list[dict]) -> str:
+    def _key(self, module: ModuleType, spec: EncodingSpec) -> str:
         heads = (Feature.__module__, module.encode.__module__)
         files = [*sorted(Path(__file__).parent.glob("*.py")), *(Path(sys.modules[name].__file__) for name in heads)]
         code = [sha256(path) for path in files]  # all that `encode` is made of
         tokenizer = sha256(self.model / "tokenizer.json")
-        return digest([tokenizer, tokenizers.__version__, module.encode.__module__, code, *visible], 32)
+        return digest([tokenizer, tokenizers.__version__, module.encode.__module__, code, spec.as_json()], 32)
 
 
 class _Folder:

@@ -11,9 +11,9 @@
 | `pretraining.py` | pretrain |
 | `importing.py` | import-encoder |
 | `finetuning.py`, `mixes.py` | finetune: intermediates and targets |
-| `evaluation.py` | evaluate |
+| `evaluation.py`, `prediction.py` | evaluate |
 | `summary.py` | summarize, report: the design of the experiment |
-| `optimisation.py`, `tasks.py` | parts of several of them |
+| `optimisation.py`, `tasks.py`, `encoding.py` | parts of several of them |
 
 `intermezzo.dag.specs` makes them from the configuration. Each is a module of its own, as jobs rerun when the code that
 they can import changes. A field with a default is left out of the JSON where it has it: so a new setting with a default

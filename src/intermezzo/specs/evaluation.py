@@ -1,28 +1,11 @@
-"""The specification of an evaluation: what predictions depend on, and what is done with them."""
+"""The specification of an evaluation: which predictions, and what is done with them."""
 
 from __future__ import annotations
 
 from typing import Literal
 
-from intermezzo.specs.base import Count, Natural, Spec
-from intermezzo.specs.optimisation import Precision
-from intermezzo.specs.tasks import TaskSpec
-
-
-class PredictionSpec(Spec):
-    """All that predictions depend on besides weights, data and code: it keys the cache of predictions."""
-
-    task: TaskSpec
-    max_length: Count
-    stride: Count
-    pooling: Literal["cls", "cls_mean_max", "mean"]
-    """What a head reads; of sentence vectors, how tokens become one (mean or cls)."""
-    precision: Precision = "auto"
-    threads: Count
-    layer: Natural | None = None
-    """Of sentence vectors: the encoder's layer they are read off; 0 = the embeddings."""
-    center: bool = False
-    """Of sentence vectors: subtract each language's mean vector."""
+from intermezzo.specs.base import Spec
+from intermezzo.specs.prediction import PredictionSpec
 
 
 class EvaluateSpec(Spec):

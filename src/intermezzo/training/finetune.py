@@ -78,12 +78,13 @@ def _finetune(
             if task.as_text:
                 rows = as_text(rows, task.format)
             module = format_module(MASKED_TEXT if task.as_text else task.format)
-            described = task.as_json() | {"alone": bool(task.partial_input)}
-            features[task.name] = tokenizer.encode(module, rows, described, settings.model_dump())
+            features[task.name] = tokenizer.encode(module, rows, task.encoding(settings.max_length, settings.stride))
             ids[task.name] = [row["id"] for row in rows]
             _check(features[task.name], task.name, ids[task.name], labelled="target" in module.COLUMNS)
             if task.head not in heads:
-                heads[task.head] = head = module.Head(encoder.hidden_size, described, settings.model_dump())
+                heads[task.head] = head = module.Head(
+                    encoder.hidden_size, task.head_spec(settings.pooling, settings.dropout)
+                )
                 if hasattr(head, "attach"):
                     head.attach(encoder, model)
         if settings.freeze_embeddings:

@@ -127,7 +127,7 @@ class _MaskedText:
         tokenizer = load_tokenizer(folder)
         tokenizer.enable_truncation(spec.model.max_length)
         self.ids = {lang: [e.ids for e in tokenizer.encode_batch(_texts(part))] for lang, part in rows.items()}
-        self.mask = tokenizer.token_to_id(MASK)
+        self.mask = tokenizer.get_vocab()[MASK]
         self.languages = sorted(self.ids)
         share = np.array([len(self.ids[language]) for language in self.languages], float) ** spec.language_alpha
         count = spec.training.steps * spec.training.batch_size
@@ -135,17 +135,19 @@ class _MaskedText:
         self.drawn = draws.choice(len(self.languages), size=count, p=share / share.sum())
         self.documents = np.empty_like(self.drawn)
         for i, language in enumerate(self.languages):
-            at = np.flatnonzero(self.drawn == i)
-            passes = -(-len(at) // len(self.ids[language]))
+            places = np.flatnonzero(self.drawn == i)
+            passes = -(-len(places) // len(self.ids[language]))
             orders = [draws.permutation(len(self.ids[language])) for _ in range(passes)]
-            self.documents[at] = np.concatenate(orders)[: len(at)] if passes else []
+            self.documents[places] = np.concatenate(orders)[: len(places)] if passes else []
 
     def _batch(self, step: int) -> list[tuple[str, int]]:
+        """(language, index of the document) of each document of a step."""
         size = self.spec.training.batch_size
         span = slice(step * size, (step + 1) * size)
         return [(self.languages[i], j) for i, j in zip(self.drawn[span], self.documents[span], strict=True)]
 
     def items(self, step: int) -> list[_Document]:
+        """The documents of a step with their tokens masked."""
         random = np.random.default_rng([self.spec.seed, 2, step])
         batch = [self.ids[language][j] for language, j in self._batch(step)]
         packed, ordinary = _packed(batch), len(SPECIAL)
@@ -155,32 +157,37 @@ class _MaskedText:
         gold = dict(zip(positions.tolist(), ids[positions].tolist(), strict=True))
         documents = []
         for start, document in zip(packed.begins, batch, strict=True):
-            places = [(at, gold[start + at]) for at in range(len(document)) if start + at in gold]
+            places = [(place, gold[start + place]) for place in range(len(document)) if start + place in gold]
             documents.append(_Document(tokens[start : start + len(document)].tolist(), places))
         return documents
 
     def size(self, item: _Document) -> int:
+        """Tokens of a document."""
         return len(item.tokens)
 
     def weight(self, step: int, items: Sequence[_Document]) -> int:
+        """Predictions, over which the loss is a mean."""
         return sum(len(item.target) for item in items)
 
     def outputs(self, step: int, items: Sequence[_Document]) -> tuple[torch.Tensor, torch.Tensor]:
         """Logits of the masked tokens, in the order in which they lie in the packed batch, and the right tokens."""
         packed = _packed([item.tokens for item in items])
-        placed = zip(packed.begins, items, strict=True)
-        places = sorted((start + at, token) for start, item in placed for at, token in item.target)
-        at, gold = to_device(device(), places).T
-        return self.model.lm_head(self.encoder(packed.to(device()), rows=at)[at]), gold
+        starts = zip(packed.begins, items, strict=True)
+        targets = sorted((start + place, token) for start, item in starts for place, token in item.target)
+        positions, gold = to_device(device(), targets).T
+        return self.model.lm_head(self.encoder(packed.to(device()), rows=positions)[positions]), gold
 
     def loss(self, step: int, outputs: tuple[torch.Tensor, torch.Tensor], items: Sequence[_Document]) -> torch.Tensor:
+        """The mean cross-entropy of the masked tokens."""
         logits, gold = outputs
         return cross_entropy(to_float32(logits), gold)
 
     def joint(self, step: int) -> bool:
+        """Whether the loss compares documents with each other."""
         return False
 
     def names(self, step: int) -> str:
+        """What a message calls a step's batch."""
         return "of documents " + ", ".join(f"{language} {j}" for language, j in self._batch(step))
 
 

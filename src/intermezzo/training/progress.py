@@ -67,8 +67,8 @@ class Progress:
         """
         if not self.waiting:
             return math.nan
-        losses = torch.stack([loss.float() for _, loss, _ in self.waiting]).tolist()
-        norms = torch.stack([norm.float() for _, _, norm in self.waiting]).tolist()
+        losses: list[float] = torch.stack([loss.float() for _, loss, _ in self.waiting]).tolist()
+        norms: list[float] = torch.stack([norm.float() for _, _, norm in self.waiting]).tolist()
         for (step, _, _), loss, norm in zip(self.waiting, losses, norms, strict=True):
             if not math.isfinite(loss):
                 raise self._bad(step, "the loss is not a number")

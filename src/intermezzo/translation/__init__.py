@@ -16,29 +16,27 @@ import logging
 from importlib import import_module
 from typing import Any
 
-from intermezzo.core.errors import UserError, suggestion
+from intermezzo.core.errors import UserError
 from intermezzo.sources import sample
+from intermezzo.specs.translation import TranslationSpec
 from intermezzo.tasks import load_task
 
-BACKENDS = ("world", "hub", "files")
 Row = dict[str, Any]
 log = logging.getLogger(__name__)
 
 
-def translate(spec: dict[str, Any], rows: list[Row]) -> list[Row]:
-    """`rows` (English training rows of `spec["task"]`), or `spec["examples"]` of them, in `spec["language"]`.
+def translate(spec: TranslationSpec, rows: list[Row]) -> list[Row]:
+    """`rows` (English training rows of `spec.task`), or `spec.examples` of them, in `spec.language`.
 
-    Raises UserError for an unknown backend, and for whatever the backend finds wrong.
+    Raises UserError for whatever the backend finds wrong.
     """
-    if spec["backend"] not in BACKENDS:
-        raise UserError(f"translation.backend: unknown '{spec['backend']}'; {suggestion(spec['backend'], BACKENDS)}")
-    task = load_task(spec["task"])
-    if spec.get("examples") and spec["backend"] != "files":
-        rows = sample(rows, spec["examples"])
-    translated = import_module(f"intermezzo.translation.{spec['backend']}").translate(rows, task, spec)
-    if spec["backend"] != "files":
+    task = load_task(spec.task)
+    if spec.examples and spec.backend != "files":
+        rows = sample(rows, spec.examples)
+    translated = import_module(f"intermezzo.translation.{spec.backend}").translate(rows, task, spec)
+    if spec.backend != "files":
         lost = len(rows) - len(translated)
         log.info("translated %d of %d rows (%d lost)", len(translated), len(rows), lost)
     if not translated:
-        raise UserError(f"task '{task.name}', language '{spec['language']}': no row could be translated")
+        raise UserError(f"task '{task.name}', language '{spec.language}': no row could be translated")
     return translated

@@ -17,6 +17,7 @@ from typing import Any
 
 from intermezzo.core.artifacts import digest
 from intermezzo.core.errors import UserError
+from intermezzo.specs.translation import HubTranslation
 from intermezzo.tasks import Task
 from intermezzo.tasks.formats import Format, Passage, format_names, load_format
 from intermezzo.translation.spans import marked, recovered, sentences
@@ -26,11 +27,10 @@ REPORT_SECONDS = 10.0
 log = logging.getLogger(__name__)
 
 
-def translate(rows: list[Row], task: Task, spec: dict[str, Any]) -> list[Row]:
+def translate(rows: list[Row], task: Task, spec: HubTranslation) -> list[Row]:
     """Rows with every text translated; of spans only those whose answer is found again.
 
-    spec: model, revision, code (the model's name of the language), english (its name of English), batch_size, beams,
-    max_length (tokens), threads, cache (a folder). Raises UserError for tagging, whose labels would lose their words.
+    Raises UserError for tagging, whose labels would lose their words.
     """
     if not task.form.translatable:
         formats = ", ".join(name for name in format_names() if load_format(name).translatable)
@@ -64,11 +64,11 @@ def _row(row: Row, form: Format, translations: dict[str, str]) -> Row | None:
     return form.translated(row, texts)
 
 
-def _translated(texts: list[str], spec: dict[str, Any]) -> dict[str, str]:
+def _translated(texts: list[str], spec: HubTranslation) -> dict[str, str]:
     """Text -> translation, with what an earlier run has finished."""
-    settings = {key: spec[key] for key in ("model", "revision", "code", "english", "beams", "max_length")}
-    store = _Store(Path(spec["cache"]) / f"{digest(settings, 32)}.jsonl")
-    batches = list(_batches(texts, spec["batch_size"]))
+    settings = spec.model_dump(include={"model", "revision", "code", "english", "beams", "max_length"})
+    store = _Store(Path(spec.cache) / f"{digest(settings, 32)}.jsonl")
+    batches = list(_batches(texts, spec.batch_size))
     missing = [batch for batch in batches if digest(batch, 32) not in store.finished]
     generate = _generator(spec) if missing else None
     began = reported = time.monotonic()
@@ -114,7 +114,7 @@ class _Store:
         self.finished[batch] = translations
 
 
-def _generator(spec: dict[str, Any]) -> Any:
+def _generator(spec: HubTranslation) -> Any:
     """A function from a batch of texts to their translations.
 
     Translators of many languages are published as pickles (NLLB); torch reads tensors alone from such a file.
@@ -124,15 +124,15 @@ def _generator(spec: dict[str, Any]) -> Any:
 
     from intermezzo.training.loop import device, use_threads
 
-    use_threads(spec["threads"])
-    where = {"revision": spec["revision"] or "main", "trust_remote_code": False}
+    use_threads(spec.threads)
+    where = {"revision": spec.revision or "main", "trust_remote_code": False}
     try:
-        tokenizer = AutoTokenizer.from_pretrained(spec["model"], **where)
-        model = AutoModelForSeq2SeqLM.from_pretrained(spec["model"], **where)
+        tokenizer = AutoTokenizer.from_pretrained(spec.model, **where)
+        model = AutoModelForSeq2SeqLM.from_pretrained(spec.model, **where)
     except (OSError, ValueError, UnpicklingError) as error:
         first = str(error).strip().splitlines()[0]
         raise UserError(
-            f"translation.model '{spec['model']}' (revision {spec['revision']}) cannot be read: {first}\n"
+            f"translation.model '{spec.model}' (revision {spec.revision}) cannot be read: {first}\n"
             "  allowed: a sequence-to-sequence model, a folder or a name on the hub"
         ) from None
     model = model.to(device()).eval()
@@ -140,20 +140,20 @@ def _generator(spec: dict[str, Any]) -> Any:
 
     @torch.inference_mode()
     def generate(batch: list[str]) -> list[str]:
-        inputs = tokenizer(batch, return_tensors="pt", padding=True, truncation=True, max_length=spec["max_length"])
-        settings = {"num_beams": spec["beams"], "do_sample": False, "max_new_tokens": spec["max_length"]} | forced
+        inputs = tokenizer(batch, return_tensors="pt", padding=True, truncation=True, max_length=spec.max_length)
+        settings = {"num_beams": spec.beams, "do_sample": False, "max_new_tokens": spec.max_length} | forced
         tokens = model.generate(**inputs.to(model.device), **settings)
         return [text.strip() for text in tokenizer.batch_decode(tokens, skip_special_tokens=True)]
 
     return generate
 
 
-def _target(tokenizer: Any, spec: dict[str, Any]) -> dict[str, int]:
+def _target(tokenizer: Any, spec: HubTranslation) -> dict[str, int]:
     """Tell a many-to-many model its languages; one of a single pair (Marian) has none to be told."""
     if not hasattr(tokenizer, "src_lang"):
         return {}
-    tokenizer.src_lang = spec["english"]
-    token = tokenizer.convert_tokens_to_ids(spec["code"])
+    tokenizer.src_lang = spec.english
+    token = tokenizer.convert_tokens_to_ids(spec.code)
     if token is None or token == tokenizer.unk_token_id:
-        raise UserError(f"translation.languages: the model '{spec['model']}' knows no language '{spec['code']}'")
+        raise UserError(f"translation.languages: the model '{spec.model}' knows no language '{spec.code}'")
     return {"forced_bos_token_id": token}

@@ -57,13 +57,14 @@ class Naming:
 
     def key(self, job: PlannedJob, path: str) -> str:
         """The key, or file, that a difference at `path` of a job's specification comes from."""
+        path = path.removeprefix("prediction.")  # of an evaluation
         names, (first, *rest) = job.wildcards, path.split(".")
         last = rest[-1] if rest else first
         if job.rule in ("pretrain_encoder", "import_encoder"):
             return "threads" if first == "threads" else f"encoders.{names['encoder']}.{path}"
         if first in ("world", "threads"):
             return path
-        if first in ("parts", "labels", "metrics", "made_by") or last in (
+        if first in ("parts", "labels", "metrics", "generator") or last in (
             "labels",
             "format",
             "metrics",
@@ -77,6 +78,8 @@ class Naming:
             return f"mixes.{names['mix']} ({last})"
         if first in ("languages", "development"):
             return {"languages": "languages.evaluation", "development": "languages.selection"}[first]
+        if first == "continued_mlm":
+            return f"intermediates.{names['intermediate']}.mlm.share"
         if first == "split":
             return "data.evaluation_split"
         if first == "training" or last in ("examples", "max_length", "stride", "pooling"):

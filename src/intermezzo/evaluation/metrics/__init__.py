@@ -14,15 +14,19 @@ metrics of its own format and not those of the others.
 from __future__ import annotations
 
 import importlib
+from collections.abc import Sequence
 from types import ModuleType
 from typing import Any
 
 from intermezzo.core.errors import UserError, suggestion
+from intermezzo.specs.tasks import TaskSpec
 from intermezzo.tasks.formats import load_format
 
 
-def score(fmt: str, predictions: list[Any], gold: list[Any], task: dict[str, Any], language: str) -> dict[str, float]:
-    """Score one language's predictions with the metrics named in `task["metrics"]` (all, if it names none).
+def score(
+    task: TaskSpec, predictions: list[Any], gold: list[Any], language: str, metrics: Sequence[str] = ()
+) -> dict[str, float]:
+    """Score one language's predictions with the metrics of these names (none: all that the format has).
 
     Predictions and gold, one per row: label (classification), index of the choice (multiple_choice) or of the
     sentence (retrieval), list of tags (tagging), answer against the list of right answers (span), id of the English
@@ -30,18 +34,20 @@ def score(fmt: str, predictions: list[Any], gold: list[Any], task: dict[str, Any
 
     Raises UserError for an unknown format or metric, no rows, or predictions and gold of different lengths.
     """
-    values = scorer(fmt).score(_same_length(predictions, gold), gold, task, language)
-    return _chosen(values, fmt, task)
+    values = scorer(task.format).score(_same_length(predictions, gold), gold, task, language)
+    return _chosen(values, task, metrics)
 
 
-def majority(fmt: str, rows: list[dict[str, Any]], task: dict[str, Any], language: str = "") -> dict[str, float]:
+def majority(
+    task: TaskSpec, rows: list[dict[str, Any]], language: str = "", metrics: Sequence[str] = ()
+) -> dict[str, float]:
     """Score an uninformed guess on `rows` (rows of the format's Parquet schema): chance level, as a reader needs it.
 
     The language matters to MLQA's metrics alone.
     """
     if not rows:
         raise UserError("no rows to score")
-    return _chosen(scorer(fmt).majority(rows, task, language), fmt, task)
+    return _chosen(scorer(task.format).majority(rows, task, language), task, metrics)
 
 
 def scorer(fmt: str) -> ModuleType:
@@ -59,9 +65,9 @@ def _same_length(predictions: list[Any], gold: list[Any]) -> list[Any]:
     return predictions
 
 
-def _chosen(values: dict[str, float], fmt: str, task: dict[str, Any]) -> dict[str, float]:
-    names = list(task.get("metrics") or values)
+def _chosen(values: dict[str, float], task: TaskSpec, metrics: Sequence[str]) -> dict[str, float]:
+    names = metrics or list(values)
     for name in names:
         if name not in values:
-            raise UserError(f"task '{task.get('name')}' ({fmt}): metric '{name}'; {suggestion(name, values)}")
+            raise UserError(f"task '{task.name}' ({task.format}): metric '{name}'; {suggestion(name, values)}")
     return {name: values[name] for name in names}

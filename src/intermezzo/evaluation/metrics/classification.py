@@ -16,15 +16,16 @@ from typing import Any
 
 from intermezzo.evaluation.metrics.accuracy import accuracy, commonest
 from intermezzo.evaluation.metrics.overlap import averaged_f1
+from intermezzo.specs.tasks import TaskSpec
 
 
-def score(predictions: list[str], gold: list[str], task: dict[str, Any], language: str) -> dict[str, float]:
+def score(predictions: list[str], gold: list[str], task: TaskSpec, language: str) -> dict[str, float]:
     """Compare predicted with gold labels."""
     right = Counter(label for label, answer in zip(predictions, gold, strict=True) if label == answer)
     return {"accuracy": accuracy(predictions, gold), **averaged_f1(right, Counter(predictions), Counter(gold))}
 
 
-def majority(rows: list[dict[str, Any]], task: dict[str, Any], language: str = "") -> dict[str, float]:
+def majority(rows: list[dict[str, Any]], task: TaskSpec, language: str = "") -> dict[str, float]:
     """Score of giving every row the most frequent label of these rows."""
     gold = [row["label"] for row in rows]
     return score([commonest(gold)] * len(gold), gold, task, language)

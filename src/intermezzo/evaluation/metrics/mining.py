@@ -11,17 +11,16 @@ from collections.abc import Set as AbstractSet
 from typing import Any
 
 from intermezzo.evaluation.metrics.overlap import precision_recall_f1
+from intermezzo.specs.tasks import TaskSpec
 
 
-def score(
-    predictions: list[str | None], gold: list[str | None], task: dict[str, Any], language: str
-) -> dict[str, float]:
+def score(predictions: list[str | None], gold: list[str | None], task: TaskSpec, language: str) -> dict[str, float]:
     """Compare mined with right pairs, given per row as the id of the English sentence, or None for no pair."""
     ours, theirs = ({(row, pair) for row, pair in enumerate(side) if pair is not None} for side in (predictions, gold))
     return _named(*pair_scores(ours, theirs))
 
 
-def majority(rows: list[dict[str, Any]], task: dict[str, Any], language: str = "") -> dict[str, float]:
+def majority(rows: list[dict[str, Any]], task: TaskSpec, language: str = "") -> dict[str, float]:
     """Expected score of pairing every foreign sentence with an English one drawn at random.
 
     Mining nothing would score 0, and mining fewer sentences at random less than mining all of them.

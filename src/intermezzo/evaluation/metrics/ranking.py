@@ -14,13 +14,14 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 from intermezzo.core.errors import UserError
+from intermezzo.specs.tasks import TaskSpec
 
 DEPTH = 20
 """Candidates of a query that count."""
 
 
 def score(
-    predictions: list[Sequence[str] | None], gold: list[Sequence[str]], task: dict[str, Any], language: str
+    predictions: list[Sequence[str] | None], gold: list[Sequence[str]], task: TaskSpec, language: str
 ) -> dict[str, float]:
     """Compare ranked with relevant candidates; a query without predictions scores 0.
 
@@ -33,7 +34,7 @@ def score(
     return {"map_at_20": sum(values) / len(values)}
 
 
-def majority(rows: list[dict[str, Any]], task: dict[str, Any], language: str = "") -> dict[str, float]:
+def majority(rows: list[dict[str, Any]], task: TaskSpec, language: str = "") -> dict[str, float]:
     """Score of giving every query the 20 candidates that are relevant most often in these rows."""
     gold = [row["relevant"] for row in rows]
     counts = Counter(candidate for relevant in gold for candidate in set(relevant))

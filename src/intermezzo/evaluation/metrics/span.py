@@ -26,6 +26,7 @@ from typing import Any
 
 from intermezzo.core.errors import UserError
 from intermezzo.evaluation.metrics.accuracy import commonest
+from intermezzo.specs.tasks import TaskSpec
 
 ARTICLES = {
     "en": r"\b(a|an|the)\b",
@@ -54,14 +55,12 @@ class _Punctuation(dict[int, int | None]):
 _UNICODE = _Punctuation()
 
 
-def score(
-    predictions: list[str | None], gold: list[list[str]], task: dict[str, Any], language: str
-) -> dict[str, float]:
+def score(predictions: list[str | None], gold: list[list[str]], task: TaskSpec, language: str) -> dict[str, float]:
     """Compare answers with the right ones; None is a question that was left out, and scores 0.
 
     Raises UserError for a question without right answer in a task that is not `unanswerable`.
     """
-    none = bool(task.get("unanswerable"))
+    none = task.unanswerable
     for number, answers in enumerate(gold):
         if not answers and not none:
             raise UserError(f"row {number}: no answer to compare with, and the task is not 'unanswerable'")
@@ -73,12 +72,12 @@ def score(
     return values
 
 
-def majority(rows: list[dict[str, Any]], task: dict[str, Any], language: str = "") -> dict[str, float]:
+def majority(rows: list[dict[str, Any]], task: TaskSpec, language: str = "") -> dict[str, float]:
     """The better, metric by metric, of guesses without a model: whole context, commonest answer, no answer."""
     gold = [row["answers"] for row in rows]
     answers_ = [" ".join(words(answer)) for answers in gold for answer in answers]
     guesses = [[row["context"] for row in rows], [commonest(answers_) if answers_ else ""] * len(rows)]
-    if task.get("unanswerable"):
+    if task.unanswerable:
         guesses.append([""] * len(rows))
     scored = [score(guess, gold, task, language) for guess in guesses]
     return {metric: max(values[metric] for values in scored) for metric in scored[0]}

@@ -21,6 +21,7 @@ from typing import Any
 from intermezzo.core.errors import UserError
 from intermezzo.evaluation.metrics.accuracy import accuracy, commonest
 from intermezzo.evaluation.metrics.overlap import precision_recall_f1
+from intermezzo.specs.tasks import TaskSpec
 
 SEQEVAL = ("0.0.12", "1.2.2")
 """Versions of seqeval whose reading of tags is known here; the first reproduces XTREME's published test."""
@@ -28,13 +29,13 @@ Span = tuple[int, int, str]
 """First token, token after the last one, type."""
 
 
-def score(predictions: list[list[str]], gold: list[list[str]], task: dict[str, Any], language: str) -> dict[str, float]:
+def score(predictions: list[list[str]], gold: list[list[str]], task: TaskSpec, language: str) -> dict[str, float]:
     """Compare predicted with gold tags; raises UserError where a row's two lists differ in length."""
     for number, (ours, theirs) in enumerate(zip(predictions, gold, strict=True)):
         if len(ours) != len(theirs):
             raise UserError(f"row {number}: {len(ours)} predicted tags for {len(theirs)} tokens")
     values = {"accuracy": accuracy(list(chain(*predictions)), list(chain(*gold)))}
-    closed = task["labels"] if not isinstance(task["labels"], str) else chain(*gold)
+    closed = task.labels if not isinstance(task.labels, str) else chain(*gold)
     if any(label.startswith("B-") for label in closed):
         values["span_f1"] = span_f1(predictions, gold)
     else:
@@ -42,7 +43,7 @@ def score(predictions: list[list[str]], gold: list[list[str]], task: dict[str, A
     return values
 
 
-def majority(rows: list[dict[str, Any]], task: dict[str, Any], language: str = "") -> dict[str, float]:
+def majority(rows: list[dict[str, Any]], task: TaskSpec, language: str = "") -> dict[str, float]:
     """Score of giving every token the most frequent tag of these rows."""
     gold = [row["tags"] for row in rows]
     tag = commonest(chain(*gold))

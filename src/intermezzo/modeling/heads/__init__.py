@@ -2,9 +2,9 @@
 
 | a module has | which is |
 |---|---|
-| `encode(rows, tokenizer, task, settings)` | features in the order of the rows, each row's a function of that row |
+| `encode(rows, tokenizer, spec)` | features in the order of the rows, each row's a function of that row |
 | `COLUMNS` | Arrow types of a feature's target and extras, for the token cache; a `target` is needed in training |
-| `Head(hidden_size, task, settings)` | what is trained; a format that is evaluated without training has none |
+| `Head(hidden_size, spec)` | what is trained; a format that is evaluated without training has none |
 | `decode(head, outputs, features)` | a piece of prediction per feature |
 | `join(pieces, rows)` | a prediction per row, of pairs of a feature and its piece |
 | `predictor(read, spec, support)` | only where a prediction is not `read(rows)`: see `row_by_row` |
@@ -32,13 +32,16 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import torch
 from tokenizers import Encoding, Tokenizer
 
 from intermezzo.modeling.packing import Numbers, Packed
+
+if TYPE_CHECKING:
+    from intermezzo.specs.prediction import PredictionSpec
 
 NUMBER = pa.int32()
 REAL = pa.float64()
@@ -100,7 +103,7 @@ def targets(features: list[Feature], batch: Packed) -> torch.Tensor:
     return to_device(batch.tokens.device, positions)
 
 
-def row_by_row(read: Callable[[list[dict]], list[Any]], spec: dict[str, Any], support: dict[str, Path]) -> Predict:
+def row_by_row(read: Callable[[list[dict]], list[Any]], spec: PredictionSpec, support: dict[str, Path]) -> Predict:
     """Predictions that depend on a row alone: the default of a head module's `predictor`.
 
     read: what the trained head makes of rows, one per row; of a format without a head, texts -> vectors (n, d).

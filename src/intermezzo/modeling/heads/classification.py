@@ -13,22 +13,23 @@ from intermezzo.core.errors import UserError
 from intermezzo.modeling.heads import NUMBER, Feature, encode_texts, to_device, to_float32
 from intermezzo.modeling.packing import Packed
 from intermezzo.modeling.pooling import WIDTH, pool, pooled_tokens
+from intermezzo.specs.encoding import EncodingSpec, HeadSpec
 
 COLUMNS = {"target": NUMBER}
 
 
-def encode(rows: list[dict], tokenizer: Tokenizer, task: dict, settings: dict) -> list[Feature]:
+def encode(rows: list[dict], tokenizer: Tokenizer, spec: EncodingSpec) -> list[Feature]:
     """One feature per row; pairs longer than `max_length` lose tokens of the longer text first.
 
     A row without a label (null) has no target. Raises UserError for a label that the task does not have.
     """
-    ids = {label: i for i, label in enumerate(task["labels"])} | {None: None}
+    ids = {label: i for i, label in enumerate(spec.labels)} | {None: None}
     if unknown := [row for row in rows if row["label"] not in ids]:
         raise UserError(
-            f"task '{task['name']}', row '{unknown[0]['id']}': label '{unknown[0]['label']}'; "
-            f"allowed: {', '.join(task['labels'])}"
+            f"task '{spec.task}', row '{unknown[0]['id']}': label '{unknown[0]['label']}'; "
+            f"allowed: {', '.join(spec.labels)}"
         )
-    encodings = encode_texts(rows, tokenizer, settings["max_length"])
+    encodings = encode_texts(rows, tokenizer, spec.max_length)
     return [
         Feature(i, [encoding.ids], [encoding.type_ids], ids[row["label"]])
         for i, (row, encoding) in enumerate(zip(rows, encodings, strict=True))
@@ -38,11 +39,11 @@ def encode(rows: list[dict], tokenizer: Tokenizer, task: dict, settings: dict) -
 class Head(nn.Module):
     """XLM-R's classification head (dense, tanh, projection) over the pooled sequence."""
 
-    def __init__(self, hidden_size: int, task: dict, settings: dict) -> None:
+    def __init__(self, hidden_size: int, spec: HeadSpec) -> None:
         super().__init__()
-        self.labels, self.pooling = tuple(task["labels"]), settings["pooling"]
+        self.labels, self.pooling = spec.labels, spec.pooling
         self.dense = nn.Linear(WIDTH[self.pooling] * hidden_size, hidden_size)
-        self.dropout = nn.Dropout(settings["dropout"])
+        self.dropout = nn.Dropout(spec.dropout)
         self.out = nn.Linear(hidden_size, len(self.labels))
 
     def positions_needed(self, features: list[Feature], batch: Packed) -> torch.Tensor | None:

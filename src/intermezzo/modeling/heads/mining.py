@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Hashable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import pyarrow.parquet as pq
 import torch
@@ -22,6 +22,9 @@ from intermezzo.modeling.heads.retrieval import COLUMNS as COLUMNS
 from intermezzo.modeling.heads.retrieval import directions
 from intermezzo.modeling.heads.retrieval import encode as encode  # sentences are read as in retrieval
 from intermezzo.modeling.search import search
+
+if TYPE_CHECKING:
+    from intermezzo.specs.prediction import PredictionSpec
 
 NEIGHBOURS = 4
 Pair = tuple[Hashable, Hashable]
@@ -104,7 +107,7 @@ def mine_rows(
     return [score for score, _ in certain], [pair for _, pair in certain]
 
 
-def predictor(embed: Callable[[list[str]], torch.Tensor], spec: dict[str, Any], support: dict[str, Path]) -> Predict:
+def predictor(embed: Callable[[list[str]], torch.Tensor], spec: PredictionSpec, support: dict[str, Path]) -> Predict:
     """For each foreign row the id of the English row mined for it, at the threshold that is best on dev, or None.
 
     Raises UserError for a language without development data.
@@ -116,8 +119,8 @@ def predictor(embed: Callable[[list[str]], torch.Tensor], spec: dict[str, Any], 
             raise UserError(f"language '{language}': no dev data to tune the threshold on; there is some for: {others}")
         dev = pq.read_table(support[language]).to_pylist()
         gold = {(row["id"], row["pair"]) for row in dev if row["pair"] is not None}
-        threshold = best_threshold(*mine_rows(dev, embed, center=spec["center"]), gold)
-        scores, pairs = mine_rows(rows, embed, center=spec["center"])
+        threshold = best_threshold(*mine_rows(dev, embed, center=spec.center), gold)
+        scores, pairs = mine_rows(rows, embed, center=spec.center)
         mined = dict(pair for score, pair in zip(scores, pairs, strict=True) if score >= threshold)
         return [mined.get(row["id"]) if row["side"] == "foreign" else None for row in rows]
 

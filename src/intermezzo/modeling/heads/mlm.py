@@ -23,6 +23,7 @@ from intermezzo.modeling.heads import NUMBER, NUMBERS, PAIRS, Feature, targets, 
 from intermezzo.modeling.masking import mask_tokens
 from intermezzo.modeling.packing import Packed
 from intermezzo.modeling.tokenizer import mask_token
+from intermezzo.specs.encoding import EncodingSpec, HeadSpec
 
 COLUMNS = {"target": PAIRS, "inside": NUMBERS, "mask": NUMBER, "vocabulary": NUMBER}
 MASK_RATE = 0.15
@@ -35,9 +36,9 @@ _PRETRAINED = {
 _BIAS = ("lm_head.bias", "cls.predictions.bias")
 
 
-def encode(rows: list[dict], tokenizer: Tokenizer, task: dict, settings: dict) -> list[Feature]:
+def encode(rows: list[dict], tokenizer: Tokenizer, spec: EncodingSpec) -> list[Feature]:
     """Features of at most `max_length` tokens; a longer text gives several. extra: which tokens may be masked."""
-    tokenizer.enable_truncation(settings["max_length"], stride=0)
+    tokenizer.enable_truncation(spec.max_length, stride=0)
     texts = [(row["text"], row["text_pair"]) if row["text_pair"] else row["text"] for row in rows]
     mask, size = tokenizer.token_to_id(mask_token(tokenizer)), tokenizer.get_vocab_size()
     features = []
@@ -53,7 +54,7 @@ def encode(rows: list[dict], tokenizer: Tokenizer, task: dict, settings: dict) -
 class Head(nn.Module):
     """dense, GELU, layer norm, then the word embeddings as output matrix; `attach` it before use."""
 
-    def __init__(self, hidden_size: int, task: dict, settings: dict) -> None:
+    def __init__(self, hidden_size: int, spec: HeadSpec) -> None:
         super().__init__()
         self.dense = nn.Linear(hidden_size, hidden_size)
         self.norm = nn.LayerNorm(hidden_size)

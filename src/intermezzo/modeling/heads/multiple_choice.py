@@ -12,13 +12,14 @@ from torch.nn.functional import cross_entropy
 from intermezzo.modeling.heads import NUMBER, Feature, to_device, to_float32
 from intermezzo.modeling.packing import Packed
 from intermezzo.modeling.pooling import WIDTH, pool, pooled_tokens
+from intermezzo.specs.encoding import EncodingSpec, HeadSpec
 
 COLUMNS = {"target": NUMBER}
 
 
-def encode(rows: list[dict], tokenizer: Tokenizer, task: dict, settings: dict) -> list[Feature]:
+def encode(rows: list[dict], tokenizer: Tokenizer, spec: EncodingSpec) -> list[Feature]:
     """One feature per row with a sequence per choice: (context and question, choice)."""
-    tokenizer.enable_truncation(settings["max_length"], strategy="longest_first")
+    tokenizer.enable_truncation(spec.max_length, strategy="longest_first")
     pairs = [(f"{row['context']} {row['question']}".strip(), choice) for row in rows for choice in row["choices"]]
     encodings = iter(tokenizer.encode_batch(pairs))
     features = []
@@ -31,11 +32,11 @@ def encode(rows: list[dict], tokenizer: Tokenizer, task: dict, settings: dict) -
 class Head(nn.Module):
     """A score per sequence; a softmax over the sequences of one row."""
 
-    def __init__(self, hidden_size: int, task: dict, settings: dict) -> None:
+    def __init__(self, hidden_size: int, spec: HeadSpec) -> None:
         super().__init__()
-        self.pooling = settings["pooling"]
+        self.pooling = spec.pooling
         self.dense = nn.Linear(WIDTH[self.pooling] * hidden_size, hidden_size)
-        self.dropout = nn.Dropout(settings["dropout"])
+        self.dropout = nn.Dropout(spec.dropout)
         self.out = nn.Linear(hidden_size, 1)
 
     def positions_needed(self, features: list[Feature], batch: Packed) -> torch.Tensor | None:

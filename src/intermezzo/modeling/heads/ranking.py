@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
@@ -26,6 +26,10 @@ from intermezzo.modeling.heads import Feature, Predict, to_float32
 from intermezzo.modeling.packing import Packed
 from intermezzo.modeling.pooling import WIDTH, pool, pooled_tokens
 from intermezzo.modeling.search import Vectors, search
+from intermezzo.specs.encoding import EncodingSpec, HeadSpec
+
+if TYPE_CHECKING:
+    from intermezzo.specs.prediction import PredictionSpec
 
 COLUMNS: dict = {}
 BEST = 20
@@ -35,9 +39,9 @@ ROWS = 8192
 """Candidates that are read and embedded at a time."""
 
 
-def encode(rows: list[dict], tokenizer: Tokenizer, task: dict, settings: dict) -> list[Feature]:
+def encode(rows: list[dict], tokenizer: Tokenizer, spec: EncodingSpec) -> list[Feature]:
     """One feature per row: of a training row the query's sequence and its text's, else the row's one sequence."""
-    tokenizer.enable_truncation(settings["max_length"])
+    tokenizer.enable_truncation(spec.max_length)
     texts = [text for row in rows for text in (row["text"], row["text_pair"]) if text is not None]
     encodings = iter(tokenizer.encode_batch(texts))
     features = []
@@ -53,11 +57,11 @@ class Head(nn.Module):
     joint = True  # a query is compared with the texts of the whole batch
     decodes_on_device = True  # vectors are searched where they are
 
-    def __init__(self, hidden_size: int, task: dict, settings: dict) -> None:
+    def __init__(self, hidden_size: int, spec: HeadSpec) -> None:
         super().__init__()
-        self.pooling = settings["pooling"]
+        self.pooling = spec.pooling
         self.dense = nn.Linear(WIDTH[self.pooling] * hidden_size, hidden_size)
-        self.dropout = nn.Dropout(settings["dropout"])
+        self.dropout = nn.Dropout(spec.dropout)
         self.scale = nn.Parameter(torch.tensor([SCALE]))
 
     def positions_needed(self, features: list[Feature], batch: Packed) -> torch.Tensor | None:
@@ -89,7 +93,7 @@ def best(queries: torch.Tensor, pool_: Vectors, k: int = BEST) -> list[list[int]
     return search(queries, pool_, k)[1].tolist()
 
 
-def predictor(embed: Callable[[list[dict]], torch.Tensor], spec: dict[str, Any], support: dict[str, Path]) -> Predict:
+def predictor(embed: Callable[[list[dict]], torch.Tensor], spec: PredictionSpec, support: dict[str, Path]) -> Predict:
     """For each query the ids of the best candidates of the pool, best first."""
     index: list[tuple[pa.Array, np.ndarray]] = []
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import torch
 from tokenizers import Tokenizer
@@ -16,13 +16,17 @@ from torch.nn.functional import normalize
 
 from intermezzo.modeling.heads import Feature, Predict
 from intermezzo.modeling.search import search
+from intermezzo.specs.encoding import EncodingSpec
+
+if TYPE_CHECKING:
+    from intermezzo.specs.prediction import PredictionSpec
 
 COLUMNS: dict = {}
 
 
-def encode(texts: list[str], tokenizer: Tokenizer, task: dict, settings: dict) -> list[Feature]:
+def encode(texts: list[str], tokenizer: Tokenizer, spec: EncodingSpec) -> list[Feature]:
     """One feature per sentence."""
-    tokenizer.enable_truncation(settings["max_length"])
+    tokenizer.enable_truncation(spec.max_length)
     return [Feature(i, [e.ids], [e.type_ids]) for i, e in enumerate(tokenizer.encode_batch(texts))]
 
 
@@ -45,11 +49,11 @@ def nearest(queries: torch.Tensor, candidates: torch.Tensor, *, center: bool) ->
     return indices[:, 0].tolist()
 
 
-def predictor(embed: Callable[[list[str]], torch.Tensor], spec: dict[str, Any], support: dict[str, Path]) -> Predict:
+def predictor(embed: Callable[[list[str]], torch.Tensor], spec: PredictionSpec, support: dict[str, Path]) -> Predict:
     """For each English sentence (text_pair) the index of the nearest sentence of the language (XTREME's direction)."""
 
     def predict(rows: list[dict], language: str) -> list[int]:
         foreign, english = embed([row["text"] for row in rows]), embed([row["text_pair"] for row in rows])
-        return nearest(english, foreign, center=spec["center"])
+        return nearest(english, foreign, center=spec.center)
 
     return predict

@@ -18,15 +18,16 @@ from torch.nn.functional import cross_entropy
 
 from intermezzo.modeling.heads import NUMBERS, PAIR, PAIRS, Feature, to_device, to_float32
 from intermezzo.modeling.packing import Packed
+from intermezzo.specs.encoding import EncodingSpec, HeadSpec
 
 COLUMNS = {"target": PAIR, "inside": NUMBERS, "offsets": PAIRS}
 LONGEST_ANSWER = 30
 """Longest answer in tokens (the value of the field's SQuAD scripts)."""
 
 
-def encode(rows: list[dict], tokenizer: Tokenizer, task: dict, settings: dict) -> list[Feature]:
+def encode(rows: list[dict], tokenizer: Tokenizer, spec: EncodingSpec) -> list[Feature]:
     """One feature per window; questions are cut to a third of `max_length` so that a window always has context."""
-    length, stride = settings["max_length"], settings["stride"]
+    length, stride = spec.max_length, spec.stride
     tokenizer.enable_truncation(length // 3)
     questions = [
         row["question"][: encoding.offsets[-2][1]] if encoding.overflowing else row["question"]
@@ -75,10 +76,10 @@ def _target(row: dict, offsets: list[tuple[int, int]], inside: list[int], reach:
 class Head(nn.Module):
     """A start and an end score per token."""
 
-    def __init__(self, hidden_size: int, task: dict, settings: dict) -> None:
+    def __init__(self, hidden_size: int, spec: HeadSpec) -> None:
         super().__init__()
-        self.unanswerable = bool(task.get("unanswerable"))
-        self.dropout = nn.Dropout(settings["dropout"])
+        self.unanswerable = spec.unanswerable
+        self.dropout = nn.Dropout(spec.dropout)
         self.out = nn.Linear(hidden_size, 2)
 
     def forward(self, states: torch.Tensor, batch: Packed) -> torch.Tensor:

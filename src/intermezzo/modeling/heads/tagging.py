@@ -18,27 +18,28 @@ from torch.nn.functional import cross_entropy
 
 from intermezzo.modeling.heads import NUMBER, PAIRS, Feature, targets, to_device, to_float32
 from intermezzo.modeling.packing import Packed
+from intermezzo.specs.encoding import EncodingSpec, HeadSpec
 
 COLUMNS = {"target": PAIRS, "start": NUMBER}
 IGNORED = -100
 """Target of a tag that is no label of the task."""
 
 
-def encode(rows: list[dict], tokenizer: Tokenizer, task: dict, settings: dict) -> list[Feature]:
-    """One feature per window. With `task["alone"]` every word is a window: the control without context.
+def encode(rows: list[dict], tokenizer: Tokenizer, spec: EncodingSpec) -> list[Feature]:
+    """One feature per window. With `spec.alone` every word is a window: the control without context.
 
     A tag that is not in the task's labels (those taken from training data lack some of test) or is missing, as a whole
     row's may be, has no part in the loss.
     """
     tokenizer.no_truncation()
-    ids = {label: i for i, label in enumerate(task["labels"])}
-    budget = settings["max_length"] - tokenizer.num_special_tokens_to_add(is_pair=False)
+    ids = {label: i for i, label in enumerate(spec.labels)}
+    budget = spec.max_length - tokenizer.num_special_tokens_to_add(is_pair=False)
     sentences = _visible([row["tokens"] for row in rows], tokenizer)
     windows: list[tuple[int, int, int]] = []  # row, first word, one past the last
     for i, encoding in enumerate(tokenizer.encode_batch(sentences, is_pretokenized=True)):
         sizes = _sizes(encoding, len(sentences[i]))
-        windows += [(i, a, b) for a, b in _cuts(sizes, 1 if task.get("alone") else budget, budget)]
-    tokenizer.enable_truncation(settings["max_length"])  # a single word may still be longer than the model
+        windows += [(i, a, b) for a, b in _cuts(sizes, 1 if spec.alone else budget, budget)]
+    tokenizer.enable_truncation(spec.max_length)  # a single word may still be longer than the model
     encodings = tokenizer.encode_batch([sentences[i][a:b] for i, a, b in windows], is_pretokenized=True)
     features = []
     for (i, a, b), encoding in zip(windows, encodings, strict=True):
@@ -80,10 +81,10 @@ def _cuts(sizes: list[int], limit: int, budget: int) -> list[tuple[int, int]]:
 class Head(nn.Module):
     """A linear layer over each token."""
 
-    def __init__(self, hidden_size: int, task: dict, settings: dict) -> None:
+    def __init__(self, hidden_size: int, spec: HeadSpec) -> None:
         super().__init__()
-        self.labels = tuple(task["labels"])
-        self.dropout = nn.Dropout(settings["dropout"])
+        self.labels = spec.labels
+        self.dropout = nn.Dropout(spec.dropout)
         self.out = nn.Linear(hidden_size, len(self.labels))
 
     def positions_needed(self, features: list[Feature], batch: Packed) -> torch.Tensor:

@@ -1,4 +1,4 @@
-"""Data files on the command line: each has the name of what it holds.
+"""What stages are given on the command line: specifications, and data files with the name of what they hold.
 
 --data nli/en=results/data/world/nli/en/train.parquet      TASK/LANGUAGE=PATH
 --data nli/en.dev=results/data/world/nli/en/dev.parquet    TASK/LANGUAGE.dev=PATH (development data of a target)
@@ -9,8 +9,27 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from pathlib import Path
+from typing import Any
 
 from intermezzo.core.errors import UserError, suggestion
+from intermezzo.specs.base import read
+
+
+def read_option(option: str, kind: Any, text: str) -> Any:
+    """The model `kind` of an option's value: JSON text, or the path of a file of it.
+
+    option: as it is called in messages. Raises UserError with all that is wrong.
+    """
+    if not text.lstrip().startswith(("{", "[")):
+        try:
+            text = Path(text).read_text(encoding="utf-8")
+        except (OSError, UnicodeDecodeError) as error:
+            reason = getattr(error, "strerror", None) or "not text"
+            raise UserError(f"{option}: {text[:60]} is neither JSON nor a readable file of it ({reason})") from None
+    try:
+        return read(kind, text)
+    except UserError as error:
+        raise UserError(f"{option}: {error}") from None
 
 
 def named_files(
