@@ -38,6 +38,10 @@ ROWS = {
     "mining": [{"id": str(i), "text": f"t{i}", "side": "foreign", "pair": f"e{i}"} for i in range(12)],
     "ranking": [{"id": str(i), "text": f"t{i}", "text_pair": f"p{i}", "relevant": []} for i in range(12)],
     "regression": [{"id": str(i), "text": f"t{i}", "text_pair": f"p{i}", "label": i / 2 - 1} for i in range(12)],
+    "multi_label": [
+        {"id": str(i), "text": f"t{i}", "text_pair": f"p{i}", "labels": [["a"], ["a", "b"], []][i % 3]}
+        for i in range(12)
+    ],
     "mlm": [{"id": str(i), "text": f"t{i}", "text_pair": None} for i in range(12)],
 }
 
@@ -126,6 +130,23 @@ def test_f1_over_labels_is_that_of_scikit_learn(seed):
     assert values["accuracy"] == accuracy_score(gold, ours)
     for average in ("macro", "micro", "weighted"):
         expected = f1_score(gold, ours, average=average, zero_division=0)
+        assert values[f"{average}_f1"] == pytest.approx(expected, abs=1e-12)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_f1_over_sets_of_labels_is_that_of_scikit_learn(seed):
+    from sklearn.metrics import accuracy_score, f1_score
+    from sklearn.preprocessing import MultiLabelBinarizer
+
+    drawn = random.Random(seed)
+    labels = [f"label {i}" for i in range(drawn.randint(2, 5))]
+    gold, ours = ([drawn.sample(labels, k=drawn.randint(0, len(labels))) for _ in range(12)] for _ in range(2))
+    values = score(task_spec({"format": "multi_label"}), ours, gold, "en")
+    table_of = MultiLabelBinarizer().fit(gold + ours)
+    right, predicted = table_of.transform(gold), table_of.transform(ours)
+    assert values["accuracy"] == accuracy_score(right, predicted)
+    for average in ("macro", "micro", "weighted"):
+        expected = f1_score(right, predicted, average=average, zero_division=0)
         assert values[f"{average}_f1"] == pytest.approx(expected, abs=1e-12)
 
 

@@ -13,7 +13,7 @@ import typing
 from collections.abc import Iterator
 from pathlib import Path
 from types import UnionType
-from typing import Any
+from typing import Any, TypeGuard
 
 from pydantic.fields import FieldInfo
 
@@ -180,7 +180,7 @@ def tables() -> str:
     return "".join(parts) + "\n"
 
 
-def _is_section(annotation: Any) -> bool:
+def _is_section(annotation: Any) -> TypeGuard[type[Section]]:
     return isinstance(annotation, type) and issubclass(annotation, Section)
 
 
