@@ -15,7 +15,7 @@ from intermezzo.config import load
 from intermezzo.dag.experiment import Grid
 from intermezzo.execution import snakemake_internals
 from intermezzo.execution.snakemake_internals import support
-from intermezzo.planning.jobs import Progress, jobs_of
+from intermezzo.planning.jobs import Completion, jobs_of
 
 DATA = "results/data/world/pos/en/train.parquet"
 EDITED = """
@@ -119,7 +119,7 @@ def prepared(request, checkout, tmp_path, monkeypatch) -> Path:
 def made_jobs(**changes) -> set[str]:
     """Jobs that `plan` takes for made with the present settings."""
     grid = Grid(load(Path(TINY), *([changes] if changes else [])))
-    return Progress(grid, jobs_of(grid)).there
+    return Completion(grid, jobs_of(grid)).current
 
 
 @pytest.mark.workflow

@@ -21,7 +21,7 @@ from intermezzo.training.finetune import finetune
 from specifications import encoding, head_spec
 from toy_training import TASKS, inputs, rows, spec, toy_data, toy_encoder, weights
 
-SETTINGS = {"max_length": 16, "stride": 4, "pooling": "mean", "dropout": 0.0}
+SETTINGS = {"max_length": 16, "stride": 4}
 ENCODE = format_module("classification").encode
 FORMATS = {name: TASKS[name]["format"] for name in ("colour", "choice", "tags", "where", "text", "find")}
 
@@ -68,12 +68,13 @@ def plain(features) -> list[tuple]:
 
 
 def colours(tokens_: Tokens, given: list[dict], **settings):
-    return tokens_.encode(format_module("classification"), given, TASKS["colour"] | {"name": "x"}, SETTINGS | settings)
+    task = TASKS["colour"] | {"name": "x"}
+    return tokens_.encode(format_module("classification"), given, encoding(task, SETTINGS | settings))
 
 
 def expected(model: Path, given: list[dict], **settings) -> list[tuple]:
     task = TASKS["colour"] | {"name": "x"}
-    return plain(ENCODE(given, load_tokenizer(model), task, SETTINGS | settings))
+    return plain(ENCODE(given, load_tokenizer(model), encoding(task, SETTINGS | settings)))
 
 
 def cases() -> dict[str, tuple[str, list, dict]]:
@@ -229,9 +230,6 @@ def test_what_encode_reads_decides_which_files_are_read(model, tmp_path, asked):
             folder, given, **settings
         )
         assert len(asked) > 1
-    asked.clear()
-    colours(Tokens(model, tmp_path / "cache"), given, pooling="cls", dropout=0.5)  # `encode` reads neither
-    assert asked == []
 
 
 def test_code_that_encode_runs_decides_too(model, tmp_path, monkeypatch):
@@ -241,13 +239,7 @@ def test_code_that_encode_runs_decides_too(model, tmp_path, monkeypatch):
     assert {Path(ENCODE.__code__.co_filename), Path(tokens.__file__), model / "tokenizer.json"} <= {*paths}
 
 
-def test_encode_sees_nothing_that_the_cache_does_not_know(model, tmp_path, monkeypatch):
-    module = format_module("classification")
-    monkeypatch.setattr(module, "encode", lambda rows, tokenizer, task, settings: settings["pooling"])
-    for cache in (None, tmp_path):
-        with pytest.raises(KeyError, match="pooling"):
-            colours(Tokens(model, cache), rows("colour", 3, 1))
-    monkeypatch.setattr(module, "encode", ENCODE)
+def test_a_label_that_the_task_does_not_have_is_refused(model, tmp_path):
     with pytest.raises(UserError, match="row '0': label 'pink'"):
         colours(Tokens(model, tmp_path), [rows("colour", 1, 1)[0] | {"label": "pink"}])
 
@@ -263,7 +255,7 @@ def test_few_rows_are_not_stored(model, tmp_path, monkeypatch):
 
 def test_masks_are_the_same_from_views(model, tmp_path):
     module, given = format_module("mlm"), rows("text", 30, 1)
-    encode = partial(Tokens(model, tmp_path).encode, module, given, {}, SETTINGS)
+    encode = partial(Tokens(model, tmp_path).encode, module, given, encoding({}, SETTINGS))
     results: list[list[Feature]] = []
     for features in (module.encode(given, load_tokenizer(model), encoding({}, SETTINGS)), encode(), encode()):
         torch.manual_seed(3)
