@@ -10,6 +10,7 @@ import pytest
 
 from checkout import ROOT
 from intermezzo.core.errors import UserError
+from intermezzo.evaluation.evaluate import gold_of
 from intermezzo.evaluation.metrics import majority, score
 from intermezzo.modeling.heads import format_module
 from intermezzo.sources import files
@@ -38,6 +39,10 @@ ROWS = {
     "mining": [{"id": str(i), "text": f"t{i}", "side": "foreign", "pair": f"e{i}"} for i in range(12)],
     "ranking": [{"id": str(i), "text": f"t{i}", "text_pair": f"p{i}", "relevant": []} for i in range(12)],
     "regression": [{"id": str(i), "text": f"t{i}", "text_pair": f"p{i}", "label": i / 2 - 1} for i in range(12)],
+    "multi_label": [
+        {"id": str(i), "text": f"t{i}", "text_pair": f"p{i}", "labels": [["a"], ["a", "b"], []][i % 3]}
+        for i in range(12)
+    ],
     "mlm": [{"id": str(i), "text": f"t{i}", "text_pair": None} for i in range(12)],
 }
 
@@ -96,6 +101,18 @@ def test_a_guess_has_the_metrics_that_a_format_names_within_their_ranges(name):
     assert all(form.metric(metric).low <= value <= form.metric(metric).high for metric, value in values.items())
 
 
+@pytest.mark.parametrize("name", [name for name in NAMES if load_format(name).metrics])
+def test_a_scorer_has_the_metrics_that_a_format_names_and_is_best_where_all_is_right(name):
+    form = load_format(name)
+    gold = gold_of([row | {"relevant": ["x"]} if name == "ranking" else row for row in ROWS[name]], form)
+    predictions = [answers[0] for answers in gold] if form.gold == "answers" else gold
+    values: dict[str, float] = {}
+    for labels in (LABELS, ("O", "B-PER", "I-PER")):
+        values |= score(task_spec({"format": name, "labels": labels}), predictions, gold, "en")
+    assert set(values) == {metric.name for metric in form.metrics}
+    assert all(values[metric.name] == pytest.approx(metric.high) for metric in form.metrics if metric.name != "span_f1")
+
+
 def test_labels_are_renamed_and_unknown_ones_are_named():
     tagging, classification = load_format("tagging"), load_format("classification")
     assert tagging.renamed(ROWS["tagging"][1], {"a": "c"})["tags"] == ["b", "c"]
@@ -126,6 +143,23 @@ def test_f1_over_labels_is_that_of_scikit_learn(seed):
     assert values["accuracy"] == accuracy_score(gold, ours)
     for average in ("macro", "micro", "weighted"):
         expected = f1_score(gold, ours, average=average, zero_division=0)
+        assert values[f"{average}_f1"] == pytest.approx(expected, abs=1e-12)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_f1_over_sets_of_labels_is_that_of_scikit_learn(seed):
+    from sklearn.metrics import accuracy_score, f1_score
+    from sklearn.preprocessing import MultiLabelBinarizer
+
+    drawn = random.Random(seed)
+    labels = [f"label {i}" for i in range(drawn.randint(2, 5))]
+    gold, ours = ([drawn.sample(labels, k=drawn.randint(0, len(labels))) for _ in range(12)] for _ in range(2))
+    values = score(task_spec({"format": "multi_label"}), ours, gold, "en")
+    table_of = MultiLabelBinarizer().fit(gold + ours)
+    right, predicted = table_of.transform(gold), table_of.transform(ours)
+    assert values["accuracy"] == accuracy_score(right, predicted)
+    for average in ("macro", "micro", "weighted"):
+        expected = f1_score(right, predicted, average=average, zero_division=0)
         assert values[f"{average}_f1"] == pytest.approx(expected, abs=1e-12)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 
 import pandas as pd
 import pyarrow.parquet as pq
@@ -10,6 +11,7 @@ import pytest
 import yaml
 from scipy.stats import pearsonr, spearmanr
 from sklearn.metrics import accuracy_score, f1_score
+from sklearn.preprocessing import MultiLabelBinarizer
 
 from checkout import Checkout
 
@@ -17,9 +19,9 @@ pytestmark = pytest.mark.workflow
 COLOURS, ANIMALS = ["red", "green", "blue", "white"], ["cat", "dog", "bird", "fish"]
 
 
-def described(fmt: str, path: str, fields: dict, *, delimiter: str = ",", **more) -> dict:
+def described(fmt: str, path: str, fields: dict, *, reader: str = "delimited", delimiter: str = "", **more) -> dict:
     """A task file over tables in two languages."""
-    part = {"reader": "delimited", "delimiter": delimiter, "path": path, "fields": fields}
+    part = {"reader": reader, "path": path, "fields": fields} | ({"delimiter": delimiter} if delimiter else {})
     block = {"languages": {"en": "eng", "sw": "swa"}, "splits": {"train": "train", "test": "test"}, "part": part}
     task = {"description": "A test.", "format": fmt, "licence": "sentences: CC0 1.0"}
     return task | more | {"sources": {"files": {"each": [block]}}}
@@ -41,6 +43,14 @@ TASKS = {
         delimiter="\t",
         labels=ANIMALS,
         metrics=["macro_f1", "accuracy", "micro_f1", "weighted_f1"],
+    ),
+    "colours": described(
+        "multi_label",
+        "colours/{code}.{split}.jsonl",
+        {"text": "text", "text_pair": None, "labels": "colours"},
+        reader="jsonl",
+        labels=COLOURS,
+        metrics=["micro_f1", "macro_f1", "weighted_f1", "accuracy"],
     ),
     "parity": described("odd_or_even", "alike/{code}.{split}.csv", PAIR | {"label": "number"}, metrics=["agreement"]),
 }
@@ -142,13 +152,19 @@ def finished(tmp_path_factory):
             ]
             write(folder / "mine", f"alike/{code}.{split}.csv", ["first", "second", "score", "number"], pairs, ",")
             texts = [[sentence(n), ANIMALS[n * 7 % 4 if n % 5 else 0]] for n in range(begin, end)]
+            (folder / "mine" / "colours").mkdir(exist_ok=True)
+            lines = [
+                {"text": sentence(n), "colours": (COLOURS * 2)[n % 4 :][: 2 - n % 4 // 2]} for n in range(begin, end)
+            ]
+            jsonl = "".join(json.dumps(line) + "\n" for line in lines)
+            (folder / "mine" / "colours" / f"{code}.{split}.jsonl").write_text(jsonl)
             write(folder / "mine", f"animals/{code}.{split}.tsv", ["text", "animal"], texts, "\t")
     changes = {
         "grid": {
             "encoders": ["film"],
             "intermediates": ["alike", "shuffled", "as_text"],
             "mixes": ["both"],
-            "targets": ["alike", "second_alone", "animals", "parity"],
+            "targets": ["alike", "second_alone", "animals", "colours", "parity"],
         },
         "data": {"source": "files", "root": "mine"},
         "languages": {"evaluation": "all", "rare": "auto"},
@@ -160,6 +176,7 @@ def finished(tmp_path_factory):
         },
         "targets": {
             "second_alone": {"task": "alike", "partial_input": True, "baseline_only": True},
+            "colours": {"baseline_only": True},
             "parity": {"baseline_only": True},
         },
         "training": {
@@ -184,7 +201,7 @@ def answers(folder, target: str, task: str, intermediate: str, mix: str, languag
     predictions = pq.read_table(folder / path, filters=[("name", "=", language)])
     data = pq.read_table(folder / f"results/data/files/{task}/{language}/test.parquet")
     assert predictions["id"].to_pylist() == data["id"].to_pylist()
-    return data["label"].to_pylist(), predictions["prediction"].to_pylist()
+    return data["labels" if task == "colours" else "label"].to_pylist(), predictions["prediction"].to_pylist()
 
 
 def same(folder, target: str, task: str, metrics: dict) -> None:
@@ -193,7 +210,7 @@ def same(folder, target: str, task: str, metrics: dict) -> None:
     assert set(frame["metric"]) == set(metrics) and set(frame["language"]) == {"en", "sw"}
     for line in frame.to_dict("records"):
         gold, predictions = answers(folder, target, task, line["intermediate"], line["mix"], line["language"])
-        assert len(set(predictions)) > 1, "a constant prediction tests no metric"
+        assert len({*map(str, predictions)}) > 1, "a constant prediction tests no metric"
         assert line["value"] == pytest.approx(metrics[line["metric"]](gold, predictions), abs=1e-9), line
 
 
@@ -214,6 +231,17 @@ def test_classification_scores_are_those_of_scikit_learn(finished):
     same(finished, "animals", "animals", metrics | {"accuracy": accuracy_score})
 
 
+def test_multi_label_scores_are_those_of_scikit_learn(finished):
+    table = MultiLabelBinarizer(classes=COLOURS).fit([])
+
+    def of(metric, **options):
+        return lambda gold, ours: metric(table.transform(gold), table.transform(ours), **options)
+
+    averages = ("macro", "micro", "weighted")
+    metrics = {f"{name}_f1": of(f1_score, average=name, zero_division=0) for name in averages}
+    same(finished, "colours", "colours", metrics | {"accuracy": of(accuracy_score)})
+
+
 def test_a_format_of_ones_own_is_three_files(finished):
     gold, predictions = answers(finished, "parity", "parity", "none", "none", "en")
     right = sum(odd == number % 2 for odd, number in zip(predictions, gold, strict=True))
@@ -224,5 +252,6 @@ def test_a_format_of_ones_own_is_three_files(finished):
 def test_the_summary_has_every_target_by_its_main_metric(finished):
     summary = pd.read_csv(finished / "results" / "summary.tsv", sep="\t")
     main = summary.groupby("target", sort=False)["metric"].first().to_dict()
-    assert main == {"alike": "pearson", "second_alone": "pearson", "animals": "macro_f1", "parity": "agreement"}
+    main_metrics = ["pearson", "pearson", "macro_f1", "micro_f1", "agreement"]
+    assert main == dict(zip(["alike", "second_alone", "animals", "colours", "parity"], main_metrics, strict=True))
     assert summary["mean"].notna().all()

@@ -144,15 +144,15 @@ class NullProgress:
 
 def _lines(log: Path, name: str, first: int) -> list[str]:
     """The lines of an earlier attempt that still hold: those of other runs, and of this one up to step `first`."""
-    kept = []
+    lines = []
     for line in log.read_text(encoding="utf-8").splitlines(keepends=True) if log.is_file() else []:
         try:
             record = json.loads(line)
         except json.JSONDecodeError:  # cut off by a kill
             continue
         if record.get("run") != name or record["step"] <= first:
-            kept.append(line)
-    return kept
+            lines.append(line)
+    return lines
 
 
 def _board(name: str) -> Any:
