@@ -276,3 +276,10 @@ def test_a_training_is_the_same_with_and_without_stored_tokens(tmp_path, monkeyp
         finetune(job, encoder, inputs(data, *names), out, tmp_path / "state", tokens=tmp_path / "tokens")
         assert weights(out) == weights(tmp_path / "plain")
     assert list((tmp_path / "tokens").rglob("*.arrow"))
+
+
+def test_encode_sees_nothing_that_the_cache_does_not_know(model, tmp_path, monkeypatch):
+    monkeypatch.setattr(format_module("classification"), "encode", lambda rows, tokenizer, spec: spec.pooling)
+    for cache in (None, tmp_path):
+        with pytest.raises(AttributeError, match="pooling"):
+            colours(Tokens(model, cache), rows("colour", 3, 1))

@@ -49,7 +49,7 @@ def describe_os_error(error: BaseException, files: Iterable[str | Path] = ()) ->
         return f"no space left on the disk{where}; make room and run again, trainings go on from their last states"
     if number in _REFUSED and name:
         return (
-            f"{name}: cannot be opened or written ({getattr(error, 'strerror', None)}); see to its rights and run again"
+            f"{name}: cannot be opened or written ({getattr(error, 'strerror', text)}); see to its rights and run again"
         )
     if isinstance(error, FileNotFoundError):
         quoted = re.search(r"'([^']+)'", text)

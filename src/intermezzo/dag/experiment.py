@@ -41,8 +41,11 @@ class Grid:
         self.targets = config.grid.targets
         self.seeds = config.grid.seeds
         self.baseline_only = [name for name in self.encoders if config.encoders[name].baseline_only]
-        self.scratch = [name for name in self.encoders if isinstance(config.encoders[name], ScratchEncoder)]
-        self.imported = [name for name in self.encoders if isinstance(config.encoders[name], ImportedEncoder)]
+        encoders = {name: config.encoders[name] for name in self.encoders}
+        self.scratch = {name: entry for name, entry in encoders.items() if isinstance(entry, ScratchEncoder)}
+        """Encoders that are pretrained here."""
+        self.imported = {name: entry for name, entry in encoders.items() if isinstance(entry, ImportedEncoder)}
+        """Encoders that are taken from elsewhere."""
         self.threads, self.processes = config.threads, config.processes
 
     @classmethod
@@ -104,6 +107,11 @@ class Grid:
     def trained(self) -> list[tuple[str, str]]:
         """Every intermediate in every mix that it is trained in."""
         return [(name, mix) for name in self.config.grid.intermediates for mix in self.config.mixes_of(name)]
+
+    @memoize
+    def intermediate_tasks(self, intermediate: str) -> list[str]:
+        """The tasks of an intermediate."""
+        return self.config.intermediate(intermediate).tasks or [intermediate]
 
     @cached_property
     def intermediate_runs(self) -> list[Run]:

@@ -49,6 +49,8 @@ class Inputs:
         if wildcards.source != "files":
             return []
         root = data_root(self.config)
+        if root is None:
+            return []
         patterns = [part["path"] for part in self.parts(wildcards) if "path" in part]
         return list(dict.fromkeys(str(path) for name in patterns for path in _matching(root, name)))
 
@@ -78,7 +80,7 @@ class Inputs:
 
     def encoder_files(self, wildcards: Any) -> list[str]:
         """Files of a local encoder folder, so that a change of them is seen."""
-        folder = Path(self.config.encoders[wildcards.encoder].from_).expanduser()
+        folder = Path(self.grid.imported[wildcards.encoder].from_).expanduser()
         return sorted(str(path) for path in folder.iterdir() if path.is_file()) if folder.is_dir() else []
 
     def intermediate_data(self, wildcards: Any) -> list[str]:
@@ -208,7 +210,7 @@ class Inputs:
     @memoize
     def text(self, encoder: str) -> Files:
         """Language -> text that an encoder is pretrained on."""
-        chosen = self.config.encoders[encoder].languages
+        chosen = self.grid.scratch[encoder].languages
         languages = catalogue.languages_with(self.config, load_task(catalogue.TEXT), "train")
         used = languages if chosen == "all" else [code for code in languages if code in chosen]
         return {code: self.data_path(catalogue.TEXT, code, "train") for code in used}
@@ -216,7 +218,7 @@ class Inputs:
     @memoize
     def parallel(self, encoder: str) -> Files:
         """Language -> translations into English, where the encoder's initialisation needs them."""
-        if self.config.encoders[encoder].initialisation != "cooccurrence":
+        if self.grid.scratch[encoder].initialisation != "cooccurrence":
             return {}
         languages = catalogue.languages_with(self.config, load_task(catalogue.PARALLEL), "train")
         used = [code for code in languages if code in self.text(encoder) and code != catalogue.ENGLISH]
@@ -229,7 +231,9 @@ class Inputs:
         if not entry.mlm.share:
             return {}
         in_mix = {
-            language for task in entry.tasks for language in catalogue.mix_languages(self.config, mix, load_task(task))
+            language
+            for task in self.grid.intermediate_tasks(intermediate)
+            for language in catalogue.mix_languages(self.config, mix, load_task(task))
         }
         chosen = {"all": None, "mix": in_mix}.get(str(entry.mlm.languages), entry.mlm.languages)
         languages = catalogue.languages_with(self.config, load_task(entry.mlm.task), "train")
@@ -243,7 +247,7 @@ class Inputs:
     def intermediate_files(self, intermediate: str, mix: str) -> Files:
         """TASK/LANGUAGE -> training data of an intermediate in the languages of a mix."""
         entry, files = self.config.intermediate(intermediate), {}
-        for task in entry.tasks:
+        for task in self.grid.intermediate_tasks(intermediate):
             for language in catalogue.mix_languages(self.config, mix, load_task(task)):
                 files[f"{task}/{language}"] = self._training_path(task, language, mix)
         text = self.continued_mlm_text(intermediate, mix)

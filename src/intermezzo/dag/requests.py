@@ -154,7 +154,7 @@ class Requests:
         shape = self._shapes[name]
         if name in self.grid.imported:
             return PROCESS_MB + shape.parameters * PREDICTION_BYTES / 1e6, 0.0
-        encoder = self.config.encoders[name]
+        encoder = self.grid.scratch[name]
         training, length = encoder.training, encoder.model.max_length
         rows = sum(self._rows(catalogue.TEXT, code, "train") for code in self.inputs.text(name))
         seconds = self._seconds(shape, training.steps, training.steps * training.batch_size * length, length)
@@ -162,8 +162,8 @@ class Requests:
 
     def _intermediate(self, encoder: str, name: str, mix: str) -> tuple[float, float]:
         """(MB, seconds) of an intermediate training."""
-        tasks, entry = self.config.intermediate(name).tasks, self.config.mixes[mix]
-        rows = sum(self._examples("intermediate", encoder, name, task, mix) for task in tasks)
+        tasks, entry = self.grid.intermediate_tasks(name), self.config.mixes[mix]
+        rows = math.fsum(self._examples("intermediate", encoder, name, task, mix) for task in tasks)
         english = entry.weights.get(catalogue.ENGLISH)
         if entry.budget != "matched" and english:
             rows *= sum(entry.weights.values()) / english
@@ -173,7 +173,7 @@ class Requests:
     def _target(self, encoder: str, name: str) -> tuple[float, float]:
         """(MB, seconds) of a target training."""
         task = self.grid.task(name).name
-        rows = sum(self._examples("target", encoder, name, data, None) for data in self.grid.trained_on(name))
+        rows = math.fsum(self._examples("target", encoder, name, data, None) for data in self.grid.trained_on(name))
         return self._training("target", encoder, name, [task], rows, 1.0)
 
     def _evaluation(self, encoder: str, name: str) -> tuple[float, float]:
@@ -183,8 +183,8 @@ class Requests:
         files = [*self.inputs.evaluation_files(name).values(), *self.inputs.support_files(name).values()]
         rows = [self._rows(task, language, split) for language, split in map(_language_and_split, files)]
         seconds = self._seconds(shape, 0, sum(rows) * settings.max_length / 3, settings.max_length)  # no way back
-        megabytes = GPU_PROCESS_MB if shape.parameters > LARGE else PROCESS_MB
-        megabytes += shape.parameters * PREDICTION_BYTES / 1e6 + sum(rows) * ROW_MB
+        process = GPU_PROCESS_MB if shape.parameters > LARGE else PROCESS_MB
+        megabytes = process + shape.parameters * PREDICTION_BYTES / 1e6 + sum(rows) * ROW_MB
         return megabytes, seconds + sum(rows) * ROW_SECONDS
 
     def _training(
@@ -229,7 +229,7 @@ class Requests:
         data = self.config.data
         limit = None if self.inputs.is_whole(task, split) else data.rows.of(task, split)
         parts = load_task(task).sources.parts(data.source_of(task)).get(language, {}).get(split, [])
-        counts = [part.get("rows", part.get("unverified_rows")) for part in parts]
+        counts: list[Any] = [part.get("rows", part.get("unverified_rows")) for part in parts]
         unknown = WORLD_ROWS if data.source_of(task) == "world" else ROWS[split]
         rows = sum(counts) if parts and None not in counts else unknown
         return min(rows, limit) if limit else rows

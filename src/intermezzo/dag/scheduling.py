@@ -59,7 +59,7 @@ class Scheduling:
 
     def encoder_priority(self, wildcards: Any) -> int:
         """400 to 499: before all that needs an encoder, the longest pretraining first."""
-        steps = {name: self.config.encoders[name].training.steps for name in self.grid.scratch}
+        steps = {name: encoder.training.steps for name, encoder in self.grid.scratch.items()}
         return 400 + _rank(steps[wildcards.encoder], steps.values())
 
     @memoize_by("encoder", "intermediate")
@@ -83,9 +83,9 @@ class Scheduling:
 
     def _work(self, phase: Phase, encoder: str, name: str) -> int:
         """Examples that a training sees over all its epochs."""
-        tasks = self.config.intermediate(name).tasks if phase == "intermediate" else [self.grid.task(name).name]
-        examples = sum(examples_of(self.config, encoder, phase, name, task) or 0 for task in tasks)
-        return examples * resolve(self.config, encoder, phase, name, tasks).epochs
+        tasks = self.grid.intermediate_tasks(name) if phase == "intermediate" else [self.grid.task(name).name]
+        examples = [examples_of(self.config, encoder, phase, name, task) or 0 for task in tasks]
+        return sum(examples) * resolve(self.config, encoder, phase, name, tasks).epochs
 
 
 def _rank(value: int, values: Iterable[int]) -> int:

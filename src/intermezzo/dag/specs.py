@@ -99,7 +99,7 @@ class Specs:
 
     def spec_pretrain(self, wildcards: Any) -> str:
         """Of an encoder pretrained here: `specs.pretraining`."""
-        encoder = self.config.encoders[wildcards.encoder]
+        encoder = self.grid.scratch[wildcards.encoder]
         training = encoder.training.model_dump()
         return PretrainSpec(
             seed=encoder.seed,
@@ -115,7 +115,7 @@ class Specs:
 
     def spec_import(self, wildcards: Any) -> str:
         """Of an encoder from elsewhere: `specs.importing`."""
-        encoder = self.config.encoders[wildcards.encoder]
+        encoder = self.grid.imported[wildcards.encoder]
         return ImportSpec(source=encoder.from_, revision=encoder.revision).canonical()
 
     @memoize_by("encoder", "intermediate", "mix", "seed")
@@ -133,9 +133,9 @@ class Specs:
                 examples=examples_of(self.config, encoder, "intermediate", name, task.name),
                 portions=tuple(catalogue.portions_of(self.config, wildcards.mix, task)),
             )
-            for task in map(load_task, entry.tasks)
+            for task in map(load_task, self.grid.intermediate_tasks(name))
         ]
-        text, continued_mlm = tuple(self.inputs.continued_mlm_text(name, wildcards.mix)), {}
+        text = tuple(self.inputs.continued_mlm_text(name, wildcards.mix))
         if text:
             tasks.append(
                 TrainedTask(
@@ -147,7 +147,6 @@ class Specs:
                     portions=(Portion("text", 1.0, text),),
                 )
             )
-            continued_mlm = {entry.mlm.task: entry.mlm.share}
         return FinetuneSpec(
             phase="intermediate",
             seed=int(wildcards.seed),
@@ -156,8 +155,8 @@ class Specs:
             cap=entry.cap,
             temperature=entry.temperature,
             mix=MixSettings(budget=mix.budget, repeats=mix.repeats, temperature=mix.temperature),
-            continued_mlm=continued_mlm,
-            training=_training(resolve(self.config, encoder, "intermediate", name, entry.tasks)),
+            continued_mlm={entry.mlm.task: entry.mlm.share} if text else {},
+            training=_training(resolve(self.config, encoder, "intermediate", name, self.grid.intermediate_tasks(name))),
             **self._workers(),
         ).canonical()
 
@@ -262,7 +261,8 @@ class Specs:
         """Of fine-tuning with the heads of an intermediate's tasks."""
         entry = self.config.intermediate(wildcards.intermediate)
         masked = {MASKED_TEXT} if entry.mlm.share or entry.as_text else set()
-        return self._finetuning_code({task.format for task in map(load_task, entry.tasks)} | masked)
+        tasks = map(load_task, self.grid.intermediate_tasks(wildcards.intermediate))
+        return self._finetuning_code({task.format for task in tasks} | masked)
 
     @memoize_by("target")
     def code_target(self, wildcards: Any) -> str:
@@ -309,14 +309,14 @@ class Specs:
         root = data_root(self.config)
         return str(root) if root else None
 
-    def _workers(self) -> dict[str, int]:
+    def _workers(self) -> dict[str, Any]:
         return {"threads": self.grid.threads, "processes": self.grid.processes}
 
     def _intermediate(self, name: str) -> Intermediate:
         """An intermediate as the summary knows it."""
         entry = self.config.intermediate(name)
         return Intermediate(
-            tasks=tuple(entry.tasks),
+            tasks=tuple(self.grid.intermediate_tasks(name)),
             mixes={mix: self._seen(name, mix) for mix in self.config.mixes_of(name)},
             control=entry.shuffle_labels or entry.as_text,
         )
@@ -345,7 +345,7 @@ class Specs:
 
     def _seen(self, intermediate: str, mix: str) -> tuple[str, ...]:
         """Languages that an intermediate is really trained on, over all its tasks."""
-        tasks = map(load_task, self.config.intermediate(intermediate).tasks)
+        tasks = map(load_task, self.grid.intermediate_tasks(intermediate))
         return tuple(sorted({code for task in tasks for code in catalogue.mix_languages(self.config, mix, task)}))
 
     def _is_english(self, mix: str) -> bool:

@@ -48,7 +48,7 @@ def predictor(
     """
     use_threads(spec.threads)
     module = format_module(spec.task.format)
-    read = (_Headed if hasattr(module, "Head") else _Sentences)(spec, model, cache)
+    read: Any = (_Headed if hasattr(module, "Head") else _Sentences)(spec, model, cache)
     return getattr(module, "predictor", row_by_row)(read, spec, support or {})
 
 

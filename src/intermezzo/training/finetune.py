@@ -97,8 +97,8 @@ def _finetune(
         for number, plan_ in enumerate(planned):
             batches = TaskBatches(system, head_of, features, plan_, ids)
             name = spec.phase if len(planned) == 1 else f"{spec.phase} {number + 1}/{len(planned)}"
-            files = {"state": work / f"state{number}.pt", "keep": number + 1 < len(planned), "log": log}
-            loss = train(system, batches, len(plan_), settings, name=name, **files)
+            state_file, keep = work / f"state{number}.pt", number + 1 < len(planned)
+            loss = train(system, batches, len(plan_), settings, name=name, state=state_file, keep=keep, log=log)
             steps += len(plan_)
             remaining *= decay(len(plan_), settings)
         restore(remaining)
@@ -167,7 +167,7 @@ def plan(sizes: dict[str, int], spec: FinetuneSpec) -> list[Batch]:
     sizes = {name: size for name, size in sizes.items() if name not in spec.continued_mlm}
     capped = {name: min(size, spec.cap or size) for name, size in sizes.items()}
     if not all(capped.values()):
-        raise UserError(f"task '{min(capped, key=capped.get)}': no training examples")
+        raise UserError(f"task '{min(capped, key=lambda name: capped[name])}': no training examples")
     powers = {"proportional": 1.0, "in_turn": 1.0, "uniform": 0.0, "temperature": 1.0 / spec.temperature}
     share = np.array([size ** powers[spec.sampling] for size in capped.values()])
     total = sum(capped.values()) * settings.epochs

@@ -49,7 +49,7 @@ def select(spec: FinetuneSpec, data: dict[str, Path]) -> tuple[dict[str, list[di
 
 def table(allocation: Allocation) -> str:
     """The allocation as tab-separated text, a line per task and language."""
-    lines = [("task", "language", *LanguageAllocation._fields)]
+    lines: list[tuple[object, ...]] = [("task", "language", *LanguageAllocation._fields)]
     lines += [(task, code, *cell) for task, cells in allocation.items() for code, cell in cells.items()]
     return "".join("\t".join(map(str, line)) + "\n" for line in lines)
 

@@ -26,7 +26,7 @@ def translate(rows: list[Row], task: Task, spec: FilesTranslation) -> list[Row]:
             "or set translation.backend to hub"
         )
     published = tuple(parts[language]["train"])
-    common = {"task": task.name, "format": task.format, "language": language, "split": "train"}
+    common: dict[str, Any] = {"task": task.name, "format": task.format, "language": language, "split": "train"}
     common |= {"rows": spec.examples, "parts": published, "section": "translated"}
     if "path" in published[0]:
         return sources.read(FilesData(source="files", root=spec.root, **common))
