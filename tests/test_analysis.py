@@ -68,7 +68,7 @@ def experiment(tmp_path):
         paths = [tmp_path / f"{number}.json" for number in range(len(results))]
         for path, result in zip(paths, results, strict=True):
             path.write_text(json.dumps(result))
-        summarize(design, paths, [], *outputs(tmp_path))
+        summarize(Design.read(design), paths, [], *outputs(tmp_path))
         return tmp_path
 
     return run
@@ -375,7 +375,7 @@ def test_a_truncated_result_is_named(experiment, tmp_path):
     experiment()
     (tmp_path / "2.json").write_text('{"encoder": "sm')
     with pytest.raises(UserError, match=r"2\.json: not valid JSON"):
-        summarize(spec(), sorted(tmp_path.glob("*.json")), [], *outputs(tmp_path))
+        summarize(Design.read(spec()), sorted(tmp_path.glob("*.json")), [], *outputs(tmp_path))
 
 
 def test_a_wrong_specification_is_refused():
