@@ -6,7 +6,8 @@ from functools import cache
 
 from intermezzo import languages
 from intermezzo.config.models import Config
-from intermezzo.mixing import ENGLISH, Portion, portions, shares
+from intermezzo.mixing import ENGLISH as ENGLISH
+from intermezzo.mixing import Portion, portions, shares
 from intermezzo.tasks import Task, load_task, task_names
 
 TEXT, PARALLEL = "text", "parallel"

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -105,7 +106,7 @@ def _model(spec: PretrainSpec, vocabulary: int) -> XLMRobertaForMaskedLM:
     )
 
 
-def _texts(rows: list[dict]) -> list[str | tuple[str, str]]:
+def _texts(rows: list[dict[str, Any]]) -> list[str | tuple[str, str]]:
     return [(row["text"], row["text_pair"]) if row["text_pair"] else row["text"] for row in rows]
 
 
@@ -121,7 +122,7 @@ class _MaskedText:
     """Batches of masked text: those of step k, and the masks, are drawn from (seed, k)."""
 
     def __init__(
-        self, model: XLMRobertaForMaskedLM, spec: PretrainSpec, rows: dict[str, list[dict]], folder: Path
+        self, model: XLMRobertaForMaskedLM, spec: PretrainSpec, rows: dict[str, list[dict[str, Any]]], folder: Path
     ) -> None:
         self.model, self.encoder, self.spec = model, Encoder(model.roberta), spec
         tokenizer = load_tokenizer(folder)
