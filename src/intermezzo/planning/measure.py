@@ -8,8 +8,8 @@ the time per token. On a CPU it is process time, so that a busy machine matters 
 from __future__ import annotations
 
 import csv
+import logging
 import statistics
-import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -27,6 +27,8 @@ from intermezzo.modeling.packing import Packed, pack
 from intermezzo.planning.rates import BATCH, CPU, FIELDS, MEASURED, RateLine, Rates
 from intermezzo.training.hardware import autocast, device, use_threads
 
+log = logging.getLogger(__name__)
+
 STEPS = 7
 """Timed steps per size; the median counts. One more goes before."""
 SMALL, LARGE = 4, 32
@@ -43,7 +45,7 @@ def measure(config: Config, path: Path = MEASURED) -> None:
         lines += lines_of(name, shape, device_name())
         for line in lines[-2:]:
             speeds = f"{line.step_ms:.1f} ms a step, {line.tokens_per_second:,.0f} tokens/s"
-            print(f"{name} ({shape}), {line.work}: {speeds}", file=sys.stderr)
+            log.info("%s (%s), %s: %s", name, shape, line.work, speeds)
     write(lines, path)
 
 
