@@ -55,9 +55,9 @@ def main() -> None:
             if options.json:
                 options.json.write_text(json.dumps(summary(done, took), indent=1) + "\n")
             shutil.rmtree(checkout.folder)
-    found = summary(done, took)
-    print(f"{found['identical']} of {found['runs']} identical after {found['kills']} kills: {found['killed']}")
-    if found["identical"] != found["runs"]:
+    result = summary(done, took)
+    print(f"{result['identical']} of {result['runs']} identical after {result['kills']} kills: {result['killed']}")
+    if result["identical"] != result["runs"]:
         raise SystemExit(1)
 
 
@@ -121,9 +121,9 @@ def output(folder: Path) -> str:
 
 
 def words(result: dict[str, Any]) -> str:
-    each = [f"{kill['signal']} to {' and '.join(kill['killed'])} at {kill['second']} s" for kill in result["kills"]]
+    kills = [f"{kill['signal']} to {' and '.join(kill['killed'])} at {kill['second']} s" for kill in result["kills"]]
     bad = f"exit status {result['status']}, different: {result['different']}\n{result.get('output', '')}"
-    return f"{', '.join(each) or 'ended before'}: {'identical' if good(result) else bad}"
+    return f"{', '.join(kills) or 'ended before'}: {'identical' if good(result) else bad}"
 
 
 def good(result: dict[str, Any]) -> bool:

@@ -1,6 +1,12 @@
-"""Fixtures of several test files. They import late: most tests need no torch."""
+"""Fixtures of several test files, and the order of files. They import late: most tests need no torch."""
 
 import pytest
+
+
+def pytest_collection_modifyitems(items):
+    """Files with whole runs first: they take longest, and of several processes none is to begin one at the end."""
+    whole_runs = {item.path for item in items if item.get_closest_marker("workflow")}
+    items.sort(key=lambda item: item.path not in whole_runs)
 
 
 @pytest.fixture(scope="module")

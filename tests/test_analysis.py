@@ -68,7 +68,7 @@ def experiment(tmp_path):
         paths = [tmp_path / f"{number}.json" for number in range(len(results))]
         for path, result in zip(paths, results, strict=True):
             path.write_text(json.dumps(result))
-        summarize(design, paths, [], *outputs(tmp_path))
+        summarize(Design.read(design), paths, [], *outputs(tmp_path))
         return tmp_path
 
     return run
@@ -78,10 +78,10 @@ def outputs(folder: Path) -> list[Path]:
     return [folder / name for name in ("scores.parquet", "summary.tsv", "answer.md")]
 
 
-def lines(folder: Path, **wanted) -> list[dict[str, str]]:
+def lines(folder: Path, **selection) -> list[dict[str, str]]:
     with open(folder / "summary.tsv", encoding="utf-8") as handle:
         rows = list(csv.DictReader(handle, delimiter="\t"))
-    return [row for row in rows if all(row[key] == value for key, value in wanted.items())]
+    return [row for row in rows if all(row[key] == value for key, value in selection.items())]
 
 
 def test_summary_by_hand(experiment):
@@ -117,9 +117,9 @@ def test_reference_rows_have_the_languages_of_the_mix_that_they_are_compared_wit
 
 def test_splits_are_named_by_mix_and_by_intermediate_where_the_two_differ():
     mixes = {"en": ["en"], "a": ["en", "fri"], "b": ["en", "tul"]}
-    other = mixes | {"b": ["en", "mor"]}
+    qa_mixes = mixes | {"b": ["en", "mor"]}
     intermediates = {"none": {"tasks": [], "mixes": {"none": []}}}
-    intermediates |= {"nli": {"tasks": ["nli"], "mixes": mixes}, "qa": {"tasks": ["qa"], "mixes": other}}
+    intermediates |= {"nli": {"tasks": ["nli"], "mixes": mixes}, "qa": {"tasks": ["qa"], "mixes": qa_mixes}}
     design = Design.read(spec(intermediates=intermediates))
 
     def seen(intermediate, mix):
@@ -319,10 +319,10 @@ def test_a_control_encoder_has_the_baseline_alone_and_is_in_no_average():
 
 def test_estimate_by_hand():
     # languages 1 and 3 at two seeds that differ by 2: each mean square is 4, and nothing remains
-    found = estimate(np.array([[0.0, 2.0], [2.0, 4.0]]))
-    assert (found.mean, found.error) == (2.0, pytest.approx(np.sqrt(2)))
+    result = estimate(np.array([[0.0, 2.0], [2.0, 4.0]]))
+    assert (result.mean, result.error) == (2.0, pytest.approx(np.sqrt(2)))
     # each margin has one degree of freedom, t = 12.706, and their squares add up
-    assert found.high - 2 == pytest.approx(12.706 * np.sqrt(2), rel=1e-3)
+    assert result.high - 2 == pytest.approx(12.706 * np.sqrt(2), rel=1e-3)
     assert np.isnan(estimate(np.array([[5.0]])).low)
     one_seed = estimate(np.array([[1.0, 2.0, 3.0]]))
     assert (one_seed.error, one_seed.high) == (pytest.approx(3**-0.5), pytest.approx(2 + 4.303 * 3**-0.5, rel=1e-3))
@@ -375,7 +375,7 @@ def test_a_truncated_result_is_named(experiment, tmp_path):
     experiment()
     (tmp_path / "2.json").write_text('{"encoder": "sm')
     with pytest.raises(UserError, match=r"2\.json: not valid JSON"):
-        summarize(spec(), sorted(tmp_path.glob("*.json")), [], *outputs(tmp_path))
+        summarize(Design.read(spec()), sorted(tmp_path.glob("*.json")), [], *outputs(tmp_path))
 
 
 def test_a_wrong_specification_is_refused():

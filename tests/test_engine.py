@@ -158,7 +158,7 @@ def test_a_batch_that_ran_out_of_memory_is_computed_again_with_the_same_dropout(
 
     work.outputs = small
     torch.manual_seed(1)
-    halved = Gradient(work, {"precision": "float32"})
+    halved = Gradient(work, "float32")
     loss, _ = halved(0, work.system.zero_grad)
     grads = {key: p.grad for key, p in work.system.named_parameters() if p.grad is not None}
     assert halved.budget < 60

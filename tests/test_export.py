@@ -49,8 +49,8 @@ def model(folder: Path, seed: int, origin: str = "3" * 64) -> str:
     (folder / "heads.safetensors").write_bytes(b"heads")
     kind = "intermediate" if "intermediate" in folder.parts else "target"
     data = {"nli/en": "4" * 64} | ({"nli/sw": "5" * 64, "mine/en": "6" * 64} if kind == "intermediate" else {})
-    given = "nli\ten\t75\t100\nnli\tsw\t25\t30\n" if kind == "intermediate" else "nli\ten\t64\t64\n"
-    (folder / "allocation.tsv").write_text("task\tlanguage\texamples\tsupply\n" + given)
+    allocation = "nli\ten\t75\t100\nnli\tsw\t25\t30\n" if kind == "intermediate" else "nli\ten\t64\t64\n"
+    (folder / "allocation.tsv").write_text("task\tlanguage\texamples\tsupply\n" + allocation)
     manifest = {"kind": kind, "code": "c0de"}
     manifest |= {"weights_sha256": sha256(folder / "model.safetensors"), "heads_sha256": "2" * 64, "steps": 12}
     manifest |= {"from_sha256": origin, "data_sha256": data}

@@ -139,6 +139,7 @@ def test_a_job_with_another_interpreter_does_not_borrow_the_servers(server, with
     assert run("plain").returncode == 7, "the server's own interpreter is served"
 
 
+@pytest.mark.workflow
 @pytest.mark.parametrize("method", [(), ("--software-deployment-method", "env-modules")], ids=["unsaid", "deployed"])
 def test_a_rule_in_an_environment_of_its_own_fails_there(without_pyarrow, tmp_path, method):
     """Its jobs lack pyarrow, which the process of Snakemake has."""

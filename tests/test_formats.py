@@ -10,8 +10,12 @@ import pytest
 
 from checkout import ROOT
 from intermezzo.core.errors import UserError
+from intermezzo.evaluation.evaluate import gold_of
 from intermezzo.evaluation.metrics import majority, score
 from intermezzo.modeling.heads import format_module
+from intermezzo.sources import files
+from intermezzo.sources.files.reading import File
+from intermezzo.tasks import Task
 from intermezzo.tasks.controls import as_text, remove_input, shuffle_labels
 from intermezzo.tasks.formats import MASKED_TEXT, format_names, load_format, table
 from specifications import task_spec
@@ -34,6 +38,11 @@ ROWS = {
     "retrieval": [{"id": str(i), "text": f"t{i}", "text_pair": f"p{i}"} for i in range(12)],
     "mining": [{"id": str(i), "text": f"t{i}", "side": "foreign", "pair": f"e{i}"} for i in range(12)],
     "ranking": [{"id": str(i), "text": f"t{i}", "text_pair": f"p{i}", "relevant": []} for i in range(12)],
+    "regression": [{"id": str(i), "text": f"t{i}", "text_pair": f"p{i}", "label": i / 2 - 1} for i in range(12)],
+    "multi_label": [
+        {"id": str(i), "text": f"t{i}", "text_pair": f"p{i}", "labels": [["a"], ["a", "b"], []][i % 3]}
+        for i in range(12)
+    ],
     "mlm": [{"id": str(i), "text": f"t{i}", "text_pair": None} for i in range(12)],
 }
 
@@ -92,6 +101,18 @@ def test_a_guess_has_the_metrics_that_a_format_names_within_their_ranges(name):
     assert all(form.metric(metric).low <= value <= form.metric(metric).high for metric, value in values.items())
 
 
+@pytest.mark.parametrize("name", [name for name in NAMES if load_format(name).metrics])
+def test_a_scorer_has_the_metrics_that_a_format_names_and_is_best_where_all_is_right(name):
+    form = load_format(name)
+    gold = gold_of([row | {"relevant": ["x"]} if name == "ranking" else row for row in ROWS[name]], form)
+    predictions = [answers[0] for answers in gold] if form.gold == "answers" else gold
+    values: dict[str, float] = {}
+    for labels in (LABELS, ("O", "B-PER", "I-PER")):
+        values |= score(task_spec({"format": name, "labels": labels}), predictions, gold, "en")
+    assert set(values) == {metric.name for metric in form.metrics}
+    assert all(values[metric.name] == pytest.approx(metric.high) for metric in form.metrics if metric.name != "span_f1")
+
+
 def test_labels_are_renamed_and_unknown_ones_are_named():
     tagging, classification = load_format("tagging"), load_format("classification")
     assert tagging.renamed(ROWS["tagging"][1], {"a": "c"})["tags"] == ["b", "c"]
@@ -123,3 +144,64 @@ def test_f1_over_labels_is_that_of_scikit_learn(seed):
     for average in ("macro", "micro", "weighted"):
         expected = f1_score(gold, ours, average=average, zero_division=0)
         assert values[f"{average}_f1"] == pytest.approx(expected, abs=1e-12)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_f1_over_sets_of_labels_is_that_of_scikit_learn(seed):
+    from sklearn.metrics import accuracy_score, f1_score
+    from sklearn.preprocessing import MultiLabelBinarizer
+
+    drawn = random.Random(seed)
+    labels = [f"label {i}" for i in range(drawn.randint(2, 5))]
+    gold, ours = ([drawn.sample(labels, k=drawn.randint(0, len(labels))) for _ in range(12)] for _ in range(2))
+    values = score(task_spec({"format": "multi_label"}), ours, gold, "en")
+    table_of = MultiLabelBinarizer().fit(gold + ours)
+    right, predicted = table_of.transform(gold), table_of.transform(ours)
+    assert values["accuracy"] == accuracy_score(right, predicted)
+    for average in ("macro", "micro", "weighted"):
+        expected = f1_score(right, predicted, average=average, zero_division=0)
+        assert values[f"{average}_f1"] == pytest.approx(expected, abs=1e-12)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_correlations_are_those_of_scipy(seed):
+    from scipy.stats import pearsonr, spearmanr
+
+    drawn = random.Random(seed)
+    gold = [drawn.choice([0.0, 1.5, 3.0, 3.2, 5.0]) for _ in range(30)]
+    ours = [drawn.gauss(0, 1) - seed % 3 * value for value in gold]
+    values = score(task_spec({"format": "regression"}), ours, gold, "en")
+    assert values["pearson"] == pytest.approx(pearsonr(ours, gold).statistic, abs=1e-12)
+    assert values["spearman"] == pytest.approx(spearmanr(ours, gold).statistic, abs=1e-12)
+
+
+def test_a_constant_guess_correlates_with_nothing_and_opposites_by_minus_one():
+    assert score(task_spec({"format": "regression"}), [2.0, 2.0], [1.0, 3.0], "en") == {"pearson": 0.0, "spearman": 0.0}
+    opposite = score(task_spec({"format": "regression"}), [3.0, 2.0, 1.0], [1.0, 2.0, 3.0], "en")
+    assert opposite == {"pearson": pytest.approx(-1), "spearman": pytest.approx(-1)}
+
+
+TABLE = "first\tsecond\tscore\na b\tc\t3\nd\te\t-0.5\n"
+
+
+def read_table(tmp_path, text: str) -> list[dict]:
+    (tmp_path / "x.tsv").write_text(text)
+    task = Task(name="sts", description="", format="regression", licence="none", sources={})
+    fields = {"text": "first", "text_pair": "second", "label": "score"}
+    part = {"reader": "delimited", "delimiter": "\t", "fields": fields, "drop": ["empty"]}
+    return files.read_part(task, part, [File(tmp_path, "x.tsv")], "TASKFILE")
+
+
+def test_numbers_are_read_from_a_table(tmp_path):
+    rows = read_table(tmp_path, TABLE)
+    assert [row["label"] for row in rows] == [3.0, -0.5] and all(type(row["label"]) is float for row in rows)
+    assert table(rows, "regression").column("label").to_pylist() == [3.0, -0.5]
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [("high", r"x\.tsv: row 0 .*label is 'high', not a number"), ("nan", "label nan; a finite number is needed")],
+)
+def test_a_label_that_is_no_number_is_one_message(tmp_path, value, message):
+    with pytest.raises(UserError, match=message):
+        read_table(tmp_path, TABLE.replace("\t3\n", f"\t{value}\n"))

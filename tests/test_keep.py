@@ -33,7 +33,7 @@ def checkout(finished, tmp_path) -> Checkout:
     return finished.copy(tmp_path / "checkout")
 
 
-def kept(checkout: Checkout) -> set[str]:
+def stages_with_weights(checkout: Checkout) -> set[str]:
     """The stages of which weights are there."""
     return {path.relative_to(checkout.folder).parts[1] for path in checkout.folder.glob("results/**/model.safetensors")}
 
@@ -48,7 +48,7 @@ def rebuilt(checkout: Checkout) -> list[str]:
 
 @pytest.mark.workflow
 def test_weights_go_and_manifests_stay(finished):
-    assert kept(finished) == {"encoders"}
+    assert stages_with_weights(finished) == {"encoders"}
     results = finished.folder / "results"
     manifests = [len(list(results.glob(f"{stage}/**/manifest.json"))) for stage in ("intermediate", "target")]
     assert manifests == [1, 2]
@@ -58,7 +58,7 @@ def test_weights_go_and_manifests_stay(finished):
 
 
 @pytest.mark.workflow
-def test_a_second_run_has_nothing_to_do_whatever_is_kept(finished):
+def test_a_second_run_has_nothing_to_do_whatever_is_stages_with_weights(finished):
     assert finished.planned(**NONE) == set()
     assert finished.planned(**SMALL) == set()
 
@@ -73,14 +73,14 @@ def test_another_language_rebuilds_its_models_alone(checkout, tmp_path):
     before = {path: path.stat().st_mtime_ns for path in models}
     checkout.run(**NONE, **languages)
     assert {"nli/pos", "none/pos"} <= set(rebuilt(checkout)) <= {"nli/pos", "none/pos", "nli/retrieval"}
-    assert kept(checkout) == {"encoders"}
+    assert stages_with_weights(checkout) == {"encoders"}
     assert {path: path.stat().st_mtime_ns for path in before} == before
     assert checkout.planned(**NONE, **languages) == set()
-    other = Checkout.fresh(tmp_path / "other")
-    other.run(**SMALL, **languages)
-    assert kept(other) == {"encoders", "intermediate", "target"}
+    undisturbed = Checkout.fresh(tmp_path / "undisturbed")
+    undisturbed.run(**SMALL, **languages)
+    assert stages_with_weights(undisturbed) == {"encoders", "intermediate", "target"}
     for name in SCORED:
-        assert (other.folder / "results" / name).read_bytes() == (checkout.folder / "results" / name).read_bytes()
+        assert (undisturbed.folder / "results" / name).read_bytes() == (checkout.folder / "results" / name).read_bytes()
 
 
 @pytest.mark.workflow
@@ -92,7 +92,7 @@ def test_one_more_target_leaves_the_others_alone(checkout):
     }
     assert not [job for job in planned if "pos" in job or "retrieval" in job]
     checkout.run(**settings)
-    assert kept(checkout) == {"encoders"} and not rebuilt(checkout)
+    assert stages_with_weights(checkout) == {"encoders"} and not rebuilt(checkout)
     log = checkout.folder / "logs/target/tiny/nli/en/seed0/nli.log"
     assert "intermediate: " in log.read_text(), "the intermediate was trained again by the job that reads it"
 
@@ -101,7 +101,7 @@ def test_one_more_target_leaves_the_others_alone(checkout):
 def test_a_metric_rebuilds_nothing(checkout):
     checkout.edit("evaluation/metrics/tagging.py", "\ndef ", "\nEDITED = True\n\n\ndef ")
     checkout.run(**NONE)
-    assert not rebuilt(checkout) and kept(checkout) == {"encoders"}
+    assert not rebuilt(checkout) and stages_with_weights(checkout) == {"encoders"}
 
 
 @pytest.mark.workflow

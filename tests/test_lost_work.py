@@ -157,18 +157,18 @@ def test_what_a_job_finished_after_its_run_was_killed_is_taken_over_unless_somet
     run.wait()
     (checkout.folder / "wait").unlink()
     checkout.run(*ON_A_NODE, JOB)  # as Slurm goes on with it
-    made, log = checkout.folder / MODEL, checkout.folder / MODEL.replace("results", "logs")
-    before = {path.name: sha256(path) for path in made.iterdir()}
-    other = {"targets__pos__training__learning_rate": 0.003}
+    model, log = checkout.folder / MODEL, checkout.folder / MODEL.replace("results", "logs")
+    before = {path.name: sha256(path) for path in model.iterdir()}
+    overlay = {"targets__pos__training__learning_rate": 0.003}
     planned = {"Train target pos from tiny/none/none, seed 0"}
     assert checkout.planned(f"{MODEL}/manifest.json") == planned, "Snakemake has no record of it"
 
     changed = checkout.copy(checkout.folder.parent / "changed")
-    changed.run(f"{MODEL}/manifest.json", **other)
+    changed.run(f"{MODEL}/manifest.json", **overlay)
     assert sha256(changed.folder / MODEL / "model.safetensors") != before["model.safetensors"]
 
     checkout.run(f"{MODEL}/manifest.json")
-    assert {path.name: sha256(path) for path in made.iterdir()} == before
+    assert {path.name: sha256(path) for path in model.iterdir()} == before
     text = log.with_suffix(".log").read_text()
     assert "taken over" in text and "steps" not in text, text
     assert checkout.planned(f"{MODEL}/manifest.json") == set()
@@ -195,7 +195,7 @@ def make(tmp_path, monkeypatch):
     return train
 
 
-OUT, KEPT = Path("results/target/model"), adoption.STATES / "finished"
+OUT, RECORDS = Path("results/target/model"), adoption.STATES / "finished"
 
 
 def test_a_finished_training_is_taken_over_whole_and_again_until_it_is_read(make):
@@ -213,8 +213,8 @@ def test_a_finished_training_is_taken_over_whole_and_again_until_it_is_read(make
 def test_nothing_is_taken_over_that_is_not_exactly_right(make, damage):
     make(OUT, "a")
     shutil.rmtree(OUT)
-    (kept,) = KEPT.iterdir()
-    weights, record = kept / "model.safetensors", kept / adoption.RECORD
+    (folder,) = RECORDS.iterdir()
+    weights, record = folder / "model.safetensors", folder / adoption.RECORD
     {
         "other key": lambda: None,
         "changed": lambda: weights.write_text("b"),
@@ -231,17 +231,17 @@ def test_nothing_is_taken_over_that_is_not_exactly_right(make, damage):
 def test_a_failed_training_leaves_nothing_to_take_over(make):
     with pytest.raises(RuntimeError):
         make(OUT, "a", fail=True)
-    assert not list(KEPT.iterdir())
+    assert not list(RECORDS.iterdir())
     assert make(OUT, "a") == 2
 
 
 def test_only_what_this_run_makes_again_is_kept_at_its_start(make):
-    other = Path("results/target/other")
-    make(OUT, "a"), make(other, "b")
+    second = Path("results/target/second")
+    make(OUT, "a"), make(second, "b")
     adoption.clean([SimpleNamespace(output=[str(OUT / "manifest.json")])])
-    shutil.rmtree(OUT), shutil.rmtree(other)
+    shutil.rmtree(OUT), shutil.rmtree(second)
     assert make(OUT, "a") == 2
-    assert make(other, "b") == 3
+    assert make(second, "b") == 3
 
 
 def test_without_hard_links_a_training_is_made_again(make, monkeypatch):
@@ -273,21 +273,21 @@ with adoption.exclusive(out, adoption.STATES / "a") as adopted:
     command = {"args": [sys.executable, "-c", script], "env": os.environ | path, "text": True}
     both = [subprocess.Popen(**command, stdout=subprocess.PIPE) for _ in range(2)]
     assert sorted(process.communicate()[0].strip() for process in both) == ["took", "trained"]
-    assert not list(KEPT.glob("*.lock"))
+    assert not list(RECORDS.glob("*.lock"))
 
 
 def test_a_model_of_the_same_specification_is_copied(make):
     """Two folders, one key: the second is no link to the first, whose times and weights are its own."""
-    other = Path("results/target/other")
+    second = Path("results/target/second")
     assert make(OUT, "a") == 1
     before = (OUT / "manifest.json").stat().st_mtime_ns
-    assert make(other, "a") == 1
-    assert (other / "model.safetensors").read_text() == "a"
-    assert not os.path.samefile(OUT / "model.safetensors", other / "model.safetensors")
+    assert make(second, "a") == 1
+    assert (second / "model.safetensors").read_text() == "a"
+    assert not os.path.samefile(OUT / "model.safetensors", second / "model.safetensors")
     assert (OUT / "manifest.json").stat().st_mtime_ns == before
     adoption.discard(OUT, adoption.STATES)
-    shutil.rmtree(other)
-    assert make(other, "a") == 1, "what was copied counts as finished, too"
+    shutil.rmtree(second)
+    assert make(second, "a") == 1, "what was copied counts as finished, too"
 
 
 def test_jobs_of_one_specification_train_once_and_the_others_say_that_they_wait(tmp_path):
@@ -318,6 +318,7 @@ with adoption.exclusive(out, adoption.STATES / "a") as adopted:
     assert any(f"process {trainer}," in log for log in said)
 
 
+@pytest.mark.workflow
 def test_two_targets_of_one_specification_in_one_run_both_end_well(checkout):
     settings = {"grid__targets": ["nli", "nli2"], "grid__intermediates": [], "targets__nli2": {"task": "nli"}}
     settings |= {"languages__evaluation": ["en", "nor"]}
@@ -340,10 +341,10 @@ def test_the_lock_says_who_was_killed_and_ends_with_its_process(tmp_path):
     script = f"import os, pathlib\nfrom intermezzo.execution import runlock\n{held}"
     assert subprocess.run([sys.executable, "-c", script]).returncode == -signal.SIGKILL
     killed = record_of(tmp_path)
-    with runlock.exclusive(tmp_path) as found:
-        assert found == killed and found["process"] != os.getpid() == record_of(tmp_path)["process"]
-    with runlock.exclusive(tmp_path) as found:
-        assert found is None, "a run that ended properly left nothing behind"
+    with runlock.exclusive(tmp_path) as record:
+        assert record == killed and record["process"] != os.getpid() == record_of(tmp_path)["process"]
+    with runlock.exclusive(tmp_path) as killed:
+        assert killed is None, "a run that ended properly left nothing behind"
 
 
 def test_a_lock_is_not_taken_from_a_machine_that_cannot_be_seen(tmp_path):
@@ -358,13 +359,13 @@ def test_a_lock_is_not_taken_from_a_machine_that_cannot_be_seen(tmp_path):
         pass
     assert record_of(tmp_path) == elsewhere
     (tmp_path / "locks" / "0.output.lock").unlink()
-    with runlock.exclusive(tmp_path) as found:
-        assert found is None
+    with runlock.exclusive(tmp_path) as killed:
+        assert killed is None
 
 
 def test_names_locked_by_nobody_known_are_left_alone(tmp_path):
-    with runlock.exclusive(tmp_path) as found:
-        assert found is None
+    with runlock.exclusive(tmp_path) as killed:
+        assert killed is None
 
 
 def test_a_file_system_without_locks_leaves_it_to_snakemake(tmp_path, monkeypatch):
@@ -372,24 +373,24 @@ def test_a_file_system_without_locks_leaves_it_to_snakemake(tmp_path, monkeypatc
         raise OSError(38, "Function not implemented")
 
     monkeypatch.setattr(fcntl, "flock", refuse)
-    with runlock.exclusive(tmp_path) as found:
-        assert found is None
+    with runlock.exclusive(tmp_path) as killed:
+        assert killed is None
 
 
 def test_parts_are_cleaned_only_of_processes_that_are_gone(tmp_path):
     gone = subprocess.Popen(["true"])
     gone.wait()
-    left, kept = (tmp_path / f".a.{socket.gethostname()}-{pid}-0123abcd.part" for pid in (gone.pid, os.getpid()))
+    stale, live = (tmp_path / f".a.{socket.gethostname()}-{pid}-0123abcd.part" for pid in (gone.pid, os.getpid()))
     elsewhere = tmp_path / f".a.pod7-{gone.pid}-0123abcd.part"
     elsewhere.touch()
     with runlock.exclusive(tmp_path):
         killed = record_of(tmp_path)
-    for other in (killed | {"local": False}, killed | {"boot": "other"}):
-        left.touch(), kept.touch()
-        runlock.clean(tmp_path, other)
-        assert left.exists() and kept.exists()
+    for record in (killed | {"local": False}, killed | {"boot": "other"}):
+        stale.touch(), live.touch()
+        runlock.clean(tmp_path, record)
+        assert stale.exists() and live.exists()
     runlock.clean(tmp_path, killed)
-    assert not left.exists() and kept.exists() and elsewhere.exists()
+    assert not stale.exists() and live.exists() and elsewhere.exists()
 
 
 IN_TURN = """

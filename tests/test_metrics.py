@@ -12,7 +12,6 @@ from seqeval import metrics as seqeval
 from intermezzo.core.errors import UserError
 from intermezzo.evaluation import metrics
 from intermezzo.evaluation.metrics.tagging import SEQEVAL, pos_f1, seqeval_scores, span_f1, spans
-from intermezzo.tasks.formats import format_names, load_format
 from specifications import task_spec
 
 NER = {"name": "ner", "labels": ["O", "B-PER", "I-PER", "B-LOC", "I-LOC"], "metrics": ["span_f1", "accuracy"]}
@@ -273,22 +272,6 @@ def test_labels_that_come_from_the_data_decide_which_f1_there_is():
     task = {"name": "ccg", "labels": "from_data"}
     assert set(score("tagging", [["N"]], [["N"]], task, "en")) == {"accuracy", "pos_f1"}
     assert set(score("tagging", [["O"]], [["B-X"]], task, "en")) == {"accuracy", "span_f1"}
-
-
-def test_every_format_has_the_metrics_it_names():
-    examples = {
-        "tagging": ([["O"]], [["O"]]),
-        "span": (["x"], [["x"]]),
-        "classification": (["a"], ["a"]),
-        "ranking": ([["a"]], [["a"]]),
-    }
-    for fmt, names in ((fmt, [m.name for m in load_format(fmt).metrics]) for fmt in format_names()):
-        if not names:
-            continue
-        predictions, gold = examples.get(fmt, ([0], [0]))
-        tasks = [{"name": "t", "labels": labels} for labels in (NER["labels"], ["O", "X"])]
-        given = [name for task in tasks for name in score(fmt, predictions, gold, task, "en")]
-        assert list(dict.fromkeys(given)) == names
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,7 @@ from intermezzo.config import Config, load
 from intermezzo.dag.experiment import Grid
 from intermezzo.dag.inputs import Inputs
 from intermezzo.dag.specs import Specs
-from intermezzo.planning.comparisons import Offer, choose
+from intermezzo.planning.choice import Candidates, choose
 from intermezzo.planning.jobs import jobs_of
 from intermezzo.specs.base import read
 from intermezzo.specs.data import DataSpec
@@ -178,7 +178,7 @@ def test_the_choice_is_the_best_where_places_are_empty(seed):
     drawn = random.Random(seed)
     names = ["e"], [f"i{n}" for n in range(3)], ["en", "m", "n"]
     keys = [key for key in product(*names) if drawn.random() < 0.6] or [("e", "i0", "m")]
-    offered = Offer({"e": 5.0}, {key: float(drawn.randint(1, 20)) for key in keys}, "en", dict.fromkeys(keys, 1.0))
+    offered = Candidates({"e": 5.0}, {key: float(drawn.randint(1, 20)) for key in keys}, "en", dict.fromkeys(keys, 1.0))
     parts = [[c for size in range(1, len(part) + 1) for c in combinations(part, size)] for part in names]
     kept = [
         [key for key in keys if all(name in part for name, part in zip(key, chosen, strict=True))]

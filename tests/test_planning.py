@@ -21,13 +21,13 @@ from intermezzo.dag.experiment import Grid
 from intermezzo.dag.inputs import Inputs
 from intermezzo.dag.requests import Requests
 from intermezzo.planning.amounts import Amounts, cut
-from intermezzo.planning.comparisons import Choice, Offer, choose, price_of
+from intermezzo.planning.candidates import candidates_of, overlay
+from intermezzo.planning.choice import Candidates, Choice, choose, price_of
 from intermezzo.planning.costs import Cost
+from intermezzo.planning.durations import Correction, Duration
 from intermezzo.planning.estimate import make
 from intermezzo.planning.jobs import Job, jobs_of
-from intermezzo.planning.offers import offer, overlay
-from intermezzo.planning.past import Past, Took
-from intermezzo.planning.rates import FIELDS, Line, Rates
+from intermezzo.planning.rates import FIELDS, RateLine, Rates
 from intermezzo.planning.review import remember, review
 from intermezzo.planning.schedule import schedule, weights_at_most
 from intermezzo.planning.show import render, render_review
@@ -174,8 +174,8 @@ def test_parameters_are_those_of_the_model():
 def test_rates_at_between_and_beyond_the_lines():
     small, large = Shape(64, 2, 256, 2000), Shape(256, 4, 1024, 2000)
     rates = Rates([
-        Line("small", small, "cpu", "train", 10.0, 40000.0, "measured", ""),
-        Line("large", large, "cpu", "train", 40.0, 1000.0, "assumed", ""),
+        RateLine("small", small, "cpu", "train", 10.0, 40000.0, "measured", ""),
+        RateLine("large", large, "cpu", "train", 40.0, 1000.0, "assumed", ""),
     ])  # fmt: skip
     at = rates.rate(small, "cpu", "train")
     assert at.seconds(100, 40000) == pytest.approx(2.0) and at.basis.endswith("small (measured)")
@@ -236,17 +236,17 @@ def test_past_jobs_correct_their_kind_and_no_other_encoder():
     def target(encoder: str, name: str) -> Job:
         return job("target", encoder=encoder, intermediate="none", target=name)
 
-    past = Past()
-    past.add(target("a", "nli"), cost(10), Took(60, 0, cpu_seconds=20, peak_mb=300), threads=1)
-    past.add(target("a", "qa"), cost(10), Took(40, 0), threads=1)
-    own = past.corrected(target("a", "nli"), cost(7))
+    past = Correction()
+    past.add(target("a", "nli"), cost(10), Duration(60, 0, cpu_seconds=20, peak_mb=300), threads=1)
+    past.add(target("a", "qa"), cost(10), Duration(40, 0), threads=1)
+    own = past.correct(target("a", "nli"), cost(7))
     assert own.seconds == pytest.approx(14) and own.memory_mb == 300  # CPU seconds, not those by the clock
-    assert past.corrected(target("a", "pos"), cost(7)).seconds == pytest.approx(21)
-    assert past.corrected(target("b", "nli"), cost(7)) == cost(7)
+    assert past.correct(target("a", "pos"), cost(7)).seconds == pytest.approx(21)
+    assert past.correct(target("b", "nli"), cost(7)) == cost(7)
     also = job("intermediate", encoder="a", intermediate="nli", mix="en")
-    assert past.corrected(also, cost(7)).basis == {"past jobs: 2 of training a (x3.00)", "rows: counted"}
-    on_gpu = Took(60, 0, cpu_seconds=20)
-    assert on_gpu.alone(cost(1, "h200"), 1) == 60 and on_gpu.alone(cost(1), 2) == 60
+    assert past.correct(also, cost(7)).basis == {"past jobs: 2 of training a (x3.00)", "rows: counted"}
+    on_gpu = Duration(60, 0, cpu_seconds=20)
+    assert on_gpu.exclusive_seconds(cost(1, "h200"), 1) == 60 and on_gpu.exclusive_seconds(cost(1), 2) == 60
 
 
 @pytest.mark.workflow
@@ -319,23 +319,23 @@ def test_weights_that_are_not_kept_leave_the_disk():
     assert deep.seconds == plan.seconds
     assert weights_at_most(jobs, weights, {"intermediate", "target"}, deep) == (3, 1)
     nothing = schedule(jobs, {}, 1)
-    assert weights_at_most(jobs, weights, set(), nothing, there=["e"]) == (1, 1)
+    assert weights_at_most(jobs, weights, set(), nothing, initial=["e"]) == (1, 1)
 
 
 # -- budgets -------------------------------------------------------------------------------------------------------
 
 
-def drawn_offer(seed: int) -> Offer:
+def drawn_offer(seed: int) -> Candidates:
     drawn = random.Random(seed)
     encoders = {f"e{n}": float(drawn.randint(0, 30)) for n in range(drawn.randint(1, 2))}
     names = [f"i{n}" for n in range(drawn.randint(1, 4))], ["en", *(f"m{n}" for n in range(drawn.randint(0, 3)))]
     keys = list(product(encoders, *names))
     values = {key: float(drawn.choice((1, 1, 1, 2.5))) for key in keys}
     english = drawn.choice(("en", None))
-    return Offer(encoders, {key: drawn.uniform(0, 20) for key in keys}, english, values)
+    return Candidates(encoders, {key: drawn.uniform(0, 20) for key in keys}, english, values)
 
 
-def all_choices(offered: Offer):
+def all_choices(offered: Candidates):
     names = [list(dict.fromkeys(key[at] for key in offered.comparisons)) for at in range(3)]
     parts = [[c for size in range(1, len(part) + 1) for c in combinations(part, size)] for part in names]
     for chosen in product(*parts):
@@ -365,7 +365,7 @@ def test_the_choice_is_the_best_there_is(seed):
 
 
 def test_a_budget_too_small_names_the_smallest_price(empty):
-    offered = offer(make(load(), device="h200"), {})
+    offered = candidates_of(make(load(), device="h200"), {})
     with pytest.raises(UserError) as caught:
         choose(offered, 1.0)
     price = float(str(caught.value).split("takes ")[1].split()[0]) * 3600
@@ -378,7 +378,7 @@ def test_a_budget_too_small_names_the_smallest_price(empty):
 def test_the_overlay_costs_what_it_says(empty):
     plan = make(load(), device="h200")
     whole = sum(seconds for path, seconds in plan.todo.items() if plan.costs[path].device == "h200")
-    choice = choose(offer(plan, {}), whole / 2)
+    choice = choose(candidates_of(plan, {}), whole / 2)
     assert choice.seconds <= whole / 2
     chosen = make(load(yaml.safe_load(overlay(choice))), device="h200")
     spent = sum(seconds for path, seconds in chosen.todo.items() if chosen.costs[path].device == "h200")
@@ -389,21 +389,21 @@ def test_the_overlay_costs_what_it_says(empty):
 def test_values_change_the_choice_and_unknown_ones_are_named(empty):
     plan = make(load(), device="h200")
     keys = [("world", name, "en") for name in ("qa", "nli")]
-    budget = 3 + max(price_of(offer(plan, {}), [key]) for key in keys)  # for one of them
+    budget = 3 + max(price_of(candidates_of(plan, {}), [key]) for key in keys)  # for one of them
     for key in keys:
-        choice = choose(offer(plan, {key[1]: 50}), budget)
+        choice = choose(candidates_of(plan, {key[1]: 50}), budget)
         assert (choice.intermediates, choice.mixes) == ([key[1]], ["en"])
     with pytest.raises(UserError, match="--value: nothing in the grid is called 'qb'; allowed: en, "):
-        offer(plan, {"qb": 1})
+        candidates_of(plan, {"qb": 1})
     with pytest.raises(UserError, match="--value qa=-1: a value is a number from 0"):
-        offer(plan, {"qa": -1})
+        candidates_of(plan, {"qa": -1})
 
 
 @pytest.mark.workflow
 def test_done_jobs_cost_nothing(finished, monkeypatch):
     monkeypatch.chdir(finished.folder)
     plan = make(load(ROOT / TINY, {"grid": {"intermediates": ["nli", "qa"]}}))
-    offered = offer(plan, {})
+    offered = candidates_of(plan, {})
     assert offered.encoders == {"tiny": 0} and offered.comparisons["tiny", "nli", "en"] == 0
     assert offered.comparisons["tiny", "qa", "en"] > 0
 
@@ -411,7 +411,7 @@ def test_done_jobs_cost_nothing(finished, monkeypatch):
 def test_a_repeated_english_mix_is_no_twin(empty):
     mixes = {"more": {"weights": {"en": 0.75, "@rare": 0.25}, "budget": "english_repeated"}}
     plan = make(load({"mixes": mixes, "grid": {"mixes": ["more", "en+rare", "en"]}}))
-    assert offer(plan, {}).english == "en"
+    assert candidates_of(plan, {}).english == "en"
 
 
 # -- the command ---------------------------------------------------------------------------------------------------

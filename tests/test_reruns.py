@@ -299,6 +299,26 @@ CHANGES: dict[str, Row] = {
     ),
     "code that all training imports (the loop's gradient)": Row(AFTER_ENCODER, edit=code("training/gradient.py")),
     "code of one format's head": Row("Train target pos|Evaluate pos|Summarize", edit=code("modeling/heads/tagging.py")),
+    "code of one format (its columns, checks and controls)": Row(
+        "Prepare pos|Train target pos|Evaluate pos|Summarize", edit=code("tasks/formats/tagging.py")
+    ),
+    "a format's list of metrics, assumed lengths and submission files": Row(
+        edit=several(
+            code("tasks/formats/tagging.py", 'Metric("pos_f1"))', 'Metric("pos_f1"), Metric("other"))'),
+            code("tasks/formats/tagging.py", "Lengths(27, 0", "Lengths(28, 0"),
+            code("tasks/formats/tagging.py", 'return "\\n".join(', 'return "\\n\\n".join('),
+            code("tasks/submission_files.py"),
+        )
+    ),
+    "a format added": Row(
+        edit=lambda checkout: (
+            [
+                (checkout.folder / "src" / "intermezzo" / home / "added.py").write_text("ADDED = True\n")
+                for home in ("tasks/formats", "modeling/heads", "evaluation/metrics")
+            ]
+            and None
+        )
+    ),
     "code of prediction": Row("Evaluate|Summarize", edit=code("evaluation/predict.py")),
     "code of one format's metric": Row("Evaluate pos|Summarize", edit=code("evaluation/metrics/tagging.py")),
     "code of the analysis": Row("Summarize", edit=code("analysis/intervals.py")),

@@ -88,6 +88,8 @@ def plan(folder: Path, way: str, *arguments: str) -> list[str]:
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
     said = "\n".join(line.strip() for line in f"{done.stdout}\n{done.stderr}".splitlines())
     said = re.sub(r"(?m)^\[[^]]*\]( Group job .*)?$|^jobid: .*$|^rule .*line \d+|(?<=\bJob )\d+", "", said)
+    # when a temporary file goes depends on the order of jobs that are ready at one time
+    said = re.sub(r"(?m)^(Would remove temporary output .*)$", r"\n\1\n", said)
     # a reason lists files in no order
     said = re.sub(r"(?mi)^reason: .*$", lambda line: " ".join(sorted(re.split("[;,:]? ", line.group()))), said)
     blocks = [block.strip() for block in said.split("\n\n") if "Workflow ID" not in block]

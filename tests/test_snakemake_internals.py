@@ -15,7 +15,7 @@ from intermezzo.config import load
 from intermezzo.dag.experiment import Grid
 from intermezzo.execution import snakemake_internals
 from intermezzo.execution.snakemake_internals import support
-from intermezzo.planning.jobs import Progress, jobs_of
+from intermezzo.planning.jobs import Completion, jobs_of
 
 DATA = "results/data/world/pos/en/train.parquet"
 EDITED = """
@@ -59,6 +59,7 @@ def checkout(tmp_path_factory) -> Checkout:
 SLOWER, UNLOCK = "large grids are planned in twice the time", "after a kill -9 Snakemake asks for"
 
 
+@pytest.mark.workflow
 @pytest.mark.parametrize(
     ("name", "warnings"),
     [
@@ -77,6 +78,7 @@ def test_a_snakemake_that_lacks_a_name_reads_the_snakefile(checkout, name, warni
     assert all(done.stderr.count(warning) == 1 for warning in warnings), done.stderr
 
 
+@pytest.mark.workflow
 @pytest.mark.parametrize("version", ["9.28.0", "10.0", None])
 def test_a_snakemake_of_another_version_reads_the_snakefile_and_is_told_so(checkout, version):
     change = f"snakemake.__version__ = {version!r}" if version else ""
@@ -85,6 +87,7 @@ def test_a_snakemake_of_another_version_reads_the_snakefile_and_is_told_so(check
     assert done.stderr.count("not one of the versions that intermezzo knows (9.20 to 9.27)") == 2 * bool(version)
 
 
+@pytest.mark.workflow
 def test_a_run_without_internals_gives_the_same_files(checkout, tmp_path):
     """The switch, and a version that is not known: no fork server, Snakemake's own lock, files as always."""
     ways = [("", {}), ("", {snakemake_internals.PLAIN: "1"}), ("snakemake.__version__ = '9.99'", {})]
@@ -116,15 +119,17 @@ def prepared(request, checkout, tmp_path, monkeypatch) -> Path:
 def made_jobs(**changes) -> set[str]:
     """Jobs that `plan` takes for made with the present settings."""
     grid = Grid(load(Path(TINY), *([changes] if changes else [])))
-    return Progress(grid, jobs_of(grid)).there
+    return Completion(grid, jobs_of(grid)).current
 
 
+@pytest.mark.workflow
 def test_plan_reads_the_records_of_both_backends(prepared, caplog):
     assert made_jobs() == {"data/world/pos/en/train"}
     assert made_jobs(world={"seed": 77}) == set(), "made with other settings"
     assert not caplog.records
 
 
+@pytest.mark.workflow
 def test_plan_says_what_it_cannot_see(prepared, caplog, monkeypatch):
     monkeypatch.setenv(snakemake_internals.PLAIN, "1")
     assert made_jobs(world={"seed": 77}) == {"data/world/pos/en/train"}
@@ -137,6 +142,7 @@ def test_plan_says_what_it_cannot_see(prepared, caplog, monkeypatch):
     assert "no record of them can be read (made without Snakemake, or recorded with --persistence" in caplog.text
 
 
+@pytest.mark.workflow
 def test_why_says_what_it_cannot_see(checkout):
     environment = os.environ | {"PYTHONPATH": str(ROOT / "src"), snakemake_internals.PLAIN: "1"}
     command = [sys.executable, "-m", "intermezzo", "why", DATA, "--configfile", TINY]

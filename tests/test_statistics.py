@@ -59,27 +59,27 @@ def test_calibration_is_one_command(tmp_path):
 def test_interval_and_p_agree(shape):
     draw = np.random.default_rng(3)
     for _ in range(50):
-        found = estimate(draw.normal(0.8, 1, shape))
-        assert (found.low > 0 or found.high < 0) == (found.p < 0.05)
+        result = estimate(draw.normal(0.8, 1, shape))
+        assert (result.low > 0 or result.high < 0) == (result.p < 0.05)
 
 
 def test_one_seed_or_language_is_students_t():
     values = np.random.default_rng(0).normal(1, 2, 7)
     expected = ttest_1samp(values, 0)
     for shape in ((1, 7), (7, 1)):
-        found = estimate(values.reshape(shape))
-        assert found.p == pytest.approx(expected.pvalue)
+        result = estimate(values.reshape(shape))
+        assert result.p == pytest.approx(expected.pvalue)
         interval = expected.confidence_interval()
-        assert (found.low, found.high) == (pytest.approx(interval.low), pytest.approx(interval.high))
+        assert (result.low, result.high) == (pytest.approx(interval.low), pytest.approx(interval.high))
 
 
 def test_components_are_recovered():
     draw = np.random.default_rng(1)
     values = draw.normal(0, 2, (300, 1)) + draw.normal(0, 3, (1, 300)) + draw.normal(0, 1, (300, 300))
-    found = components(values)
-    assert found.seed == pytest.approx(4, rel=0.2)
-    assert found.language == pytest.approx(9, rel=0.2)
-    assert found.remainder == pytest.approx(1, rel=0.05)
+    variances = components(values)
+    assert variances.seed == pytest.approx(4, rel=0.2)
+    assert variances.language == pytest.approx(9, rel=0.2)
+    assert variances.remainder == pytest.approx(1, rel=0.05)
     assert np.isnan(components(values[:1]).seed) and np.isnan(components(values[:, :1]).language)
 
 
@@ -105,8 +105,8 @@ def test_no_p_is_below_what_the_design_supports(units):
 
 def test_sign_flips_without_effect_are_exact():
     draw = np.random.default_rng(5)
-    found = [flip_p(draw.standard_t(3, 8)) < 0.05 for _ in range(2000)]
-    assert np.mean(found) <= 0.055
+    rejected = [flip_p(draw.standard_t(3, 8)) < 0.05 for _ in range(2000)]
+    assert np.mean(rejected) <= 0.055
 
 
 def test_holm_by_hand():
@@ -184,15 +184,15 @@ def frame(plan: Design, gain, fertility=lambda language: None, seed: int = 0) ->
 
 def test_headline_has_every_group_with_its_figures():
     plan = design()
-    found = effects.headline(Comparisons(frame(plan, lambda c: 10 if c.language in ("fri", "tul") else 0), plan))
-    assert list(found["group"]) == ["rare_seen", "rare_unseen", "other", "english"]
-    seen = found.iloc[0]
+    table = effects.headline(Comparisons(frame(plan, lambda c: 10 if c.language in ("fri", "tul") else 0), plan))
+    assert list(table["group"]) == ["rare_seen", "rare_unseen", "other", "english"]
+    seen = table.iloc[0]
     assert (seen["languages"], seen["n_languages"], seen["n_seeds"], seen["n_pairs"]) == ("fri tul", 2, 3, 2)
     assert seen["mean"] == pytest.approx(10, abs=1.5) and seen["improved"] == 1.0
     assert (seen["least_p_languages"], seen["least_p_seeds"]) == (0.5, 0.25)
     assert seen["effect_size"] > 3
-    assert np.isnan(found.iloc[1]["effect_size"])  # one language
-    assert found["p_holm"].tolist() == pytest.approx(holm(found["p"]).tolist())
+    assert np.isnan(table.iloc[1]["effect_size"])  # one language
+    assert table["p_holm"].tolist() == pytest.approx(holm(table["p"]).tolist())
 
 
 @pytest.mark.slow
@@ -208,8 +208,8 @@ def test_a_planted_effect_is_found_and_none_is_not():
 
 def test_summary_corrects_over_main_metrics_without_controls():
     plan = design()
-    found = summary.table(Comparisons(frame(plan, lambda c: 5), plan))
-    against = found[found["ci_of"] == "delta_english"]
+    table = summary.table(Comparisons(frame(plan, lambda c: 5), plan))
+    against = table[table["ci_of"] == "delta_english"]
     family = against[(against["target"] != "nli_blind") & (against["metric"] != "squad_em")]
     assert family["p_holm"].tolist() == pytest.approx(holm(family["p"]).tolist())
     assert against.drop(family.index)["p_holm"].isna().all() and against["p"].notna().all()
@@ -218,20 +218,20 @@ def test_summary_corrects_over_main_metrics_without_controls():
 
 def test_languages_are_grouped_by_what_is_known_of_them():
     plan = design()
-    found = breakdown.by_attribute(Comparisons(frame(plan, lambda c: 8 if c.language in ("fri", "nor") else 0), plan))
-    lines = {(row["attribute"], row["value"]): row for row in found.to_dict("records")}
+    table = breakdown.by_attribute(Comparisons(frame(plan, lambda c: 8 if c.language in ("fri", "nor") else 0), plan))
+    lines = {(row["attribute"], row["value"]): row for row in table.to_dict("records")}
     west = lines["family", "west"]
     assert (set(west["languages"].split()), west["n_seen"]) == ({"deu", "nor", "fri"}, 1)
     assert lines["joshi", 1]["mean"] == pytest.approx(8, abs=1.5)
     assert set(lines["xlmr", True]["languages"].split()) == {"deu", "nor"}  # tul and mor: not known
-    nearest = {row["languages"]: row["value"] for row in found.to_dict("records") if row["attribute"] == "distance"}
+    nearest = {row["languages"]: row["value"] for row in table.to_dict("records") if row["attribute"] == "distance"}
     assert nearest == {
         "fri tul": "0 in the mix",
         "deu": "1 same family and script",
         "nor": "2 same family",
         "mor": "4 neither",
     }
-    assert not (found["languages"].str.contains("en")).any()
+    assert not (table["languages"].str.contains("en")).any()
     text = answer.text(Comparisons(frame(plan, lambda c: 0), plan))
     assert "## Beyond the mean" in text and "| resource class (Joshi et al. 2020) | 1 |" in text
 
@@ -254,8 +254,8 @@ def test_fertility_is_compared_where_results_tell_it():
 
 def test_the_transfer_gap_is_paired():
     plan = design()
-    found = breakdown.transfer_gap(Comparisons(frame(plan, lambda c: 12 if c.language == "fri" else 2), plan))
-    seen = found[found["group"] == "rare_seen"].iloc[0]
+    table = breakdown.transfer_gap(Comparisons(frame(plan, lambda c: 12 if c.language == "fri" else 2), plan))
+    seen = table[table["group"] == "rare_seen"].iloc[0]
     # fri gains 10 more than English, tul as much: the gap of the two shrinks by 5
     assert seen["mean"] == pytest.approx(-5, abs=1.5)
     assert seen["after"] - seen["before"] == pytest.approx(seen["mean"])
@@ -265,11 +265,11 @@ def test_the_best_intermediate_is_chosen_on_development_data():
     plan = design()
     test = Comparisons(frame(plan, lambda c: 0), plan)
     development = frame(plan, lambda c: 9).assign(split="dev")
-    found = best_intermediate(development, test)
-    assert list(found["target"]) == ["nli", "qa"]  # the control is none
-    assert set(found["mix"]) == {"mix"}
-    assert found["dev"].tolist() == pytest.approx([59, 59], abs=1.5)
-    assert found["test"].tolist() == pytest.approx([50, 50], abs=1.5)
+    table = best_intermediate(development, test)
+    assert list(table["target"]) == ["nli", "qa"]  # the control is none
+    assert set(table["mix"]) == {"mix"}
+    assert table["dev"].tolist() == pytest.approx([59, 59], abs=1.5)
+    assert table["test"].tolist() == pytest.approx([50, 50], abs=1.5)
     assert "chosen on development data alone" in answer.text(test, development)
 
 

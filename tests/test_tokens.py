@@ -21,7 +21,7 @@ from intermezzo.training.finetune import finetune
 from specifications import encoding, head_spec
 from toy_training import TASKS, inputs, rows, spec, toy_data, toy_encoder, weights
 
-SETTINGS = {"max_length": 16, "stride": 4, "pooling": "mean", "dropout": 0.0}
+SETTINGS = {"max_length": 16, "stride": 4}
 ENCODE = format_module("classification").encode
 FORMATS = {name: TASKS[name]["format"] for name in ("colour", "choice", "tags", "where", "text", "find")}
 
@@ -68,8 +68,8 @@ def plain(features) -> list[tuple]:
 
 
 def colours(tokens_: Tokens, given: list[dict], **settings):
-    spec = encoding(TASKS["colour"] | {"name": "x"}, SETTINGS | settings)
-    return tokens_.encode(format_module("classification"), given, spec)
+    task = TASKS["colour"] | {"name": "x"}
+    return tokens_.encode(format_module("classification"), given, encoding(task, SETTINGS | settings))
 
 
 def expected(model: Path, given: list[dict], **settings) -> list[tuple]:
@@ -230,18 +230,16 @@ def test_what_encode_reads_decides_which_files_are_read(model, tmp_path, asked):
             folder, given, **settings
         )
         assert len(asked) > 1
-    asked.clear()
-    colours(Tokens(model, tmp_path / "cache"), given)
-    assert asked == []
 
 
-def test_encode_sees_nothing_that_the_cache_does_not_know(model, tmp_path, monkeypatch):
-    module = format_module("classification")
-    monkeypatch.setattr(module, "encode", lambda rows, tokenizer, spec: spec.pooling)
-    for cache in (None, tmp_path):
-        with pytest.raises(AttributeError, match="pooling"):
-            colours(Tokens(model, cache), rows("colour", 3, 1))
-    monkeypatch.setattr(module, "encode", ENCODE)
+def test_code_that_encode_runs_decides_too(model, tmp_path, monkeypatch):
+    paths = []
+    monkeypatch.setattr(tokens, "sha256", lambda path: paths.append(path) or str(path))
+    colours(Tokens(model, tmp_path), rows("colour", 30, 1))
+    assert {Path(ENCODE.__code__.co_filename), Path(tokens.__file__), model / "tokenizer.json"} <= {*paths}
+
+
+def test_a_label_that_the_task_does_not_have_is_refused(model, tmp_path):
     with pytest.raises(UserError, match="row '0': label 'pink'"):
         colours(Tokens(model, tmp_path), [rows("colour", 1, 1)[0] | {"label": "pink"}])
 
@@ -278,3 +276,10 @@ def test_a_training_is_the_same_with_and_without_stored_tokens(tmp_path, monkeyp
         finetune(job, encoder, inputs(data, *names), out, tmp_path / "state", tokens=tmp_path / "tokens")
         assert weights(out) == weights(tmp_path / "plain")
     assert list((tmp_path / "tokens").rglob("*.arrow"))
+
+
+def test_encode_sees_nothing_that_the_cache_does_not_know(model, tmp_path, monkeypatch):
+    monkeypatch.setattr(format_module("classification"), "encode", lambda rows, tokenizer, spec: spec.pooling)
+    for cache in (None, tmp_path):
+        with pytest.raises(AttributeError, match="pooling"):
+            colours(Tokens(model, cache), rows("colour", 3, 1))

@@ -154,7 +154,10 @@ def test_members_that_match_are_unpacked_and_no_others(name, content, site, read
     assert len(site.requests) == 1
 
 
-@pytest.mark.parametrize(("name", "content"), [("a.txt.gz", gzip.compress(b"A.\n")), ("a.bz2", bz2.compress(b"A.\n"))])
+COMPRESSED = [("a.txt.gz", gzip.compress(b"A.\n")), ("a.bz2", bz2.compress(b"A.\n"))]
+
+
+@pytest.mark.parametrize(("name", "content"), COMPRESSED, ids=dict(COMPRESSED))
 def test_a_compressed_file_is_expanded(name, content, site, read):
     site.files[f"/{name}"] = content
     assert read({"url": f"SITE/{name}"}) == read({"url": f"SITE/{name}"}) == ["A."]

@@ -6,7 +6,8 @@ from functools import cache
 
 from intermezzo import languages
 from intermezzo.config.models import Config
-from intermezzo.mixing import ENGLISH, Portion, portions, shares
+from intermezzo.mixing import ENGLISH as ENGLISH
+from intermezzo.mixing import Portion, portions, shares
 from intermezzo.tasks import Task, load_task, task_names
 
 TEXT, PARALLEL = "text", "parallel"
@@ -24,20 +25,21 @@ def source_languages(config: Config) -> tuple[str, ...]:
 
 @cache
 def _of_tasks(sources: tuple[tuple[str, str], ...]) -> tuple[str, ...]:
-    found: dict[str, None] = {}
+    codes: set[str] = set()
     for name, source in sources:
-        found |= dict.fromkeys(load_task(name).sources.parts(source))
-    return tuple(sorted(found.keys() - {POOL}))
+        codes |= load_task(name).sources.parts(source).keys()
+    return tuple(sorted(codes - {POOL}))
 
 
 def languages_with(config: Config, task: Task, split: str) -> tuple[str, ...]:
     """Languages that have `split` of a task in the configured source, in a fixed order."""
     source = config.data.source_of(task.name)
-    found = task.languages(source, split)
-    if found is not None:
-        return found
+    codes = task.languages(source, split)
+    if codes is not None:
+        return codes
     labelled = split == "train" and task.name not in (TEXT, PARALLEL)
-    return tuple(code for code, known in languages.table(source).items() if known.training_examples or not labelled)
+    table = languages.table(source)
+    return tuple(code for code, language in table.items() if language.training_examples or not labelled)
 
 
 def rare_languages(config: Config) -> tuple[str, ...]:
@@ -50,11 +52,11 @@ def rare_languages(config: Config) -> tuple[str, ...]:
 
 def evaluation_languages(config: Config, task: Task) -> tuple[str, ...]:
     """Languages in which a target of this task is evaluated; of pairs with English, English is none."""
-    found = languages_with(config, task, config.data.evaluation_split)
+    codes = languages_with(config, task, config.data.evaluation_split)
     if task.form.paired_with_english:
-        found = tuple(code for code in found if code != ENGLISH)
+        codes = tuple(code for code in codes if code != ENGLISH)
     chosen = config.languages.evaluation
-    return found if chosen == "all" else tuple(code for code in found if code in chosen)
+    return codes if chosen == "all" else tuple(code for code in codes if code in chosen)
 
 
 def support_data(config: Config, task: Task) -> list[tuple[str, str]]:
@@ -66,9 +68,9 @@ def support_data(config: Config, task: Task) -> list[tuple[str, str]]:
 
 def training_languages(config: Config, mix: str, task: Task) -> tuple[str, ...]:
     """Languages in which a mix can train on a task: those with data, or with a translation of the English data."""
-    found = languages_with(config, task, "train")
-    if not config.mixes[mix].translated or ENGLISH not in found:
-        return found
+    codes = languages_with(config, task, "train")
+    if not config.mixes[mix].translated or ENGLISH not in codes:
+        return codes
     translation = config.translation
     if translation.backend == "world":
         return tuple(languages.table("world"))

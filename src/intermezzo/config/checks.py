@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import importlib.util
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 from intermezzo.config import catalogue, task_files
 from intermezzo.config.models import Config
@@ -13,7 +14,7 @@ from intermezzo.config.sections.encoders import ImportedEncoder, ScratchEncoder
 from intermezzo.config.sections.intermediates import IntermediateConfig
 from intermezzo.config.settings import protocol_of, resolve, retrieval_of, training_tasks
 from intermezzo.core.errors import UserError, suggestion
-from intermezzo.mixing import allocate, allocate_tasks, shares
+from intermezzo.mixing import ENGLISH, allocate, allocate_tasks, shares
 from intermezzo.tasks import Task, load_task, task_names
 
 ROOT_VARIABLE = "INTERMEZZO_REAL_DATA"
@@ -49,11 +50,11 @@ def _names(config: Config) -> Iterator[str]:
         "intermediates": {*config.intermediates, *_trainable()},
         "targets": {*config.targets, *_evaluated()},
     }
-    for section, known in sections.items():
+    for section, names in sections.items():
         chosen = getattr(grid, section)
         for name in chosen:
-            if name not in known:
-                yield f"grid.{section}: unknown name '{name}'; {suggestion(name, known)}"
+            if name not in names:
+                yield f"grid.{section}: unknown name '{name}'; {suggestion(name, names)}"
         yield from _repeated(f"grid.{section}", chosen)
         if "none" in {*chosen, *getattr(config, section)}:
             yield f"{section}: the name 'none' is reserved for the baseline; choose another"
@@ -65,7 +66,7 @@ def _names(config: Config) -> Iterator[str]:
         yield "grid.mixes: the list is empty, but intermediates need a mix to be trained in; name at least one"
 
 
-def _repeated(key: str, values: list) -> Iterator[str]:
+def _repeated(key: str, values: Sequence[Any]) -> Iterator[str]:
     for value in dict.fromkeys(v for v in values if values.count(v) > 1):
         yield f"{key}: {value!r} is listed more than once"
 
@@ -82,9 +83,9 @@ def _data(config: Config) -> Iterator[str]:
     if "files" in (config.data.source, *config.data.sources.values()):
         root = data_root(config)
         if root is None:
-            own = [task for task, source in config.data.sources.items() if source == "files"]
-            why = f"data.sources takes {', '.join(own)} from files, so " if own else ""
-            mend = f", or take {', '.join(own)} out of the grid, of intermediates and of data.sources" if own else ""
+            tasks = ", ".join(task for task, source in config.data.sources.items() if source == "files")
+            why = f"data.sources takes {tasks} from files, so " if tasks else ""
+            mend = f", or take {tasks} out of the grid, of intermediates and of data.sources" if tasks else ""
             yield f"data.root: not set; {why}name the folder of the published files here or in {ROOT_VARIABLE}{mend}"
         elif not root.is_dir():
             origin = "" if config.data.root else f" (from {ROOT_VARIABLE})"
@@ -92,22 +93,22 @@ def _data(config: Config) -> Iterator[str]:
 
 
 def _languages(config: Config) -> Iterator[str]:
-    known = catalogue.source_languages(config)
+    codes = catalogue.source_languages(config)
     for key in ("evaluation", "rare"):
         value = getattr(config.languages, key)
         if isinstance(value, list):
-            yield from _unknown_languages(f"languages.{key}", value, known)
+            yield from _unknown_languages(f"languages.{key}", value, codes)
             yield from _repeated(f"languages.{key}", value)
-    yield from _unknown_languages("languages.selection", config.languages.selection, known)
+    yield from _unknown_languages("languages.selection", config.languages.selection, codes)
     yield from _repeated("languages.selection", config.languages.selection)
     if config.languages.evaluation == []:
         yield "languages.evaluation: the list is empty, so nothing would be evaluated; write all, or name languages"
 
 
-def _unknown_languages(key: str, values: list[str], known: tuple[str, ...]) -> Iterator[str]:
+def _unknown_languages(key: str, values: list[str], allowed: tuple[str, ...]) -> Iterator[str]:
     for code in values:
-        if code not in known:
-            yield f"{key}: unknown language '{code}'; {suggestion(code, known)}"
+        if code not in allowed:
+            yield f"{key}: unknown language '{code}'; {suggestion(code, allowed)}"
 
 
 def _encoders(config: Config) -> Iterator[str]:
@@ -118,7 +119,10 @@ def _encoders(config: Config) -> Iterator[str]:
         for task in encoder.finetuning.tasks:
             if task not in task_names():
                 yield f"{key}.finetuning.tasks: unknown task '{task}'; {suggestion(task, task_names())}"
-        yield from (_imported if isinstance(encoder, ImportedEncoder) else _scratch)(key, config, encoder)
+        if isinstance(encoder, ImportedEncoder):
+            yield from _imported(key, config, encoder)
+        else:
+            yield from _scratch(key, config, encoder)
 
 
 def _scratch(key: str, config: Config, encoder: ScratchEncoder) -> Iterator[str]:
@@ -180,8 +184,8 @@ def _translation(config: Config) -> Iterator[str]:
     if not mixes:
         return
     if (how.backend == "world") != (config.data.source == "world"):
-        other = "world" if config.data.source == "world" else "hub or files"
-        yield f"{key}.backend: '{how.backend}' does not fit data.source '{config.data.source}'; set it to {other}"
+        fitting = "world" if config.data.source == "world" else "hub or files"
+        yield f"{key}.backend: '{how.backend}' does not fit data.source '{config.data.source}'; set it to {fitting}"
     if how.backend != "hub":
         return
     if not how.model:
@@ -192,7 +196,7 @@ def _translation(config: Config) -> Iterator[str]:
         yield f"{key}.languages: empty; name the languages to translate into, as the model calls them (sw: swh_Latn)"
     for name in config.grid.intermediates:
         for mix in _translated(config, config.mixes_of(name))[:1]:
-            for task in _known_tasks(config.intermediate(name).tasks or []):
+            for task in _known_tasks(config.tasks_of(name)):
                 if not task.form.translatable:
                     yield (
                         f"{key}: a model cannot translate '{task.name}' ({task.format}), which '{name}' is trained on; "
@@ -210,16 +214,16 @@ def _known_tasks(names: list[str]) -> list[Task]:
 
 def _intermediates(config: Config) -> Iterator[str]:
     for name in config.grid.intermediates:
-        entry, key = config.intermediate(name), f"intermediates.{name}"
-        if not entry.tasks:
+        entry, tasks, key = config.intermediate(name), config.tasks_of(name), f"intermediates.{name}"
+        if not tasks:
             yield f"{key}.tasks: the list is empty; name at least one task"
-        yield from _repeated(f"{key}.tasks", entry.tasks)
+        yield from _repeated(f"{key}.tasks", tasks)
         yield from _own_mixes(config, key, name, entry)
         if entry.shuffle_labels and entry.as_text:
             yield f"{key}: shuffle_labels and as_text are two controls; choose one"
         if entry.mlm.share:
-            yield from _continued(config, key, entry)
-        for task in _known_tasks(entry.tasks):
+            yield from _continued(config, key, entry, tasks)
+        for task in _known_tasks(tasks):
             if not task.form.intermediate:
                 yield f"{key}.tasks: '{task.name}' ({task.format}) cannot be trained on; {suggestion('', _trainable())}"
             elif task.form.masked and (entry.shuffle_labels or entry.as_text):
@@ -240,13 +244,13 @@ def _own_mixes(config: Config, key: str, name: str, entry: IntermediateConfig) -
         yield f"{key}.mixes: {listed}: none of grid.mixes; name some of {', '.join(config.grid.mixes)}, or write null"
 
 
-def _continued(config: Config, key: str, entry: IntermediateConfig) -> Iterator[str]:
+def _continued(config: Config, key: str, entry: IntermediateConfig, tasks: list[str]) -> Iterator[str]:
     """The text that goes on beside the tasks of an intermediate."""
     texts = [name for name in task_names() if load_task(name).form.masked]
     if entry.mlm.task not in texts:
         yield f"{key}.mlm.task: '{entry.mlm.task}' is no text to mask; {suggestion(entry.mlm.task, texts)}"
         return
-    if entry.mlm.task in entry.tasks:
+    if entry.mlm.task in tasks:
         yield f"{key}.mlm.task: '{entry.mlm.task}' is one of the tasks already; name another, or take it out of them"
     languages = catalogue.languages_with(config, load_task(entry.mlm.task), "train")
     if not languages:
@@ -272,7 +276,7 @@ def _targets(config: Config) -> Iterator[str]:
     reached: set[str] = set()
     for name in config.grid.targets:
         entry, key = config.target(name), f"targets.{name}"
-        for task in _known_tasks([entry.task]):
+        for task in _known_tasks([config.task_of(name)]):
             if not task.metrics:
                 yield f"{key}.task: '{task.name}' is text to pretrain on, not a target"
                 continue
@@ -303,27 +307,28 @@ def _trained_on(config: Config, key: str, name: str, task: Task) -> Iterator[str
     if not chosen:
         yield f"{key}.train: the list is empty; name a task, or write null for the task file's own"
     yield from _repeated(f"{key}.train", chosen)
-    for one in chosen:
-        if one not in task_names():
-            yield f"{key}.train: unknown task '{one}'; {suggestion(one, _trainable())}"
+    for used in chosen:
+        if used not in task_names():
+            yield f"{key}.train: unknown task '{used}'; {suggestion(used, _trainable())}"
             continue
-        other = load_task(one)
-        if (other.format, set(other.labels)) != (task.format, set(task.labels)):
+        data = load_task(used)
+        if (data.format, set(data.labels)) != (task.format, set(task.labels)):
             alike = [n for n in _trainable() if (t := load_task(n)).format == task.format and t.labels == task.labels]
-            yield f"{key}.train: '{one}' has another format or other labels than '{task.name}'; {suggestion('', alike)}"
-        if catalogue.ENGLISH not in catalogue.languages_with(config, other, "train"):
-            source = _source(config, other)
+            hint = suggestion("", alike)
+            yield f"{key}.train: '{used}' has another format or other labels than '{task.name}'; {hint}"
+        if ENGLISH not in catalogue.languages_with(config, data, "train"):
+            source = _source(config, data)
             yield (
-                f"{key}: it trains on English data of '{one}', and there is none in source '{source}'; "
-                f"name another task in {key}.train, or another source in data.sources.{one}"
+                f"{key}: it trains on English data of '{used}', and there is none in source '{source}'; "
+                f"name another task in {key}.train, or another source in data.sources.{used}"
             )
 
 
 def _protocol(config: Config, key: str, name: str, task: Task) -> Iterator[str]:
-    wanted = protocol_of(config, name)
-    known = sorted({*task.protocol.settings, *task.protocol.retrieval})
-    if wanted and known and wanted not in known:
-        yield f"{key}.protocol: '{wanted}' is no protocol of task '{task.name}'; {suggestion(wanted, known)}"
+    protocol = protocol_of(config, name)
+    protocols = sorted({*task.protocol.settings, *task.protocol.retrieval})
+    if protocol and protocols and protocol not in protocols:
+        yield f"{key}.protocol: '{protocol}' is no protocol of task '{task.name}'; {suggestion(protocol, protocols)}"
 
 
 def _layers(config: Config, key: str, layer: int) -> Iterator[str]:
@@ -342,16 +347,16 @@ def _mixes(config: Config) -> Iterator[str]:
             yield f"mixes.{mix}.weights: the weights sum to nothing; give at least one language a weight above 0"
             continue
         for name in config.grid.intermediates:
-            for task in _known_tasks(config.intermediate(name).tasks) if mix in config.mixes_of(name) else ():
+            for task in _known_tasks(config.tasks_of(name)) if mix in config.mixes_of(name) else ():
                 if task.form.intermediate and catalogue.languages_with(config, task, "train"):
                     yield from _mix_of(config, mix, name, task)
     for name in config.grid.targets:
-        for task in _known_tasks([config.target(name).task]):
+        for task in _known_tasks([config.task_of(name)]):
             if task.form.trained:
                 for encoder in config.grid.encoders:
                     examples = resolve(config, encoder, "target", name, [task.name]).examples
                     for used in _known_tasks(training_tasks(config, name, task)):
-                        yield from _enough(config, f"targets.{name}", used, {catalogue.ENGLISH: 1.0}, examples)
+                        yield from _enough(config, f"targets.{name}", used, {ENGLISH: 1.0}, examples)
 
 
 def _mix_of(config: Config, mix: str, intermediate: str, task: Task) -> Iterator[str]:
@@ -368,10 +373,10 @@ def _mix_of(config: Config, mix: str, intermediate: str, task: Task) -> Iterator
         rows = config.data.rows.of(task.name, "train")
         if rows is None or settings.examples is None or config.mixes[mix].translated:
             continue
-        entry, supply = config.mixes[mix], dict.fromkeys({*weights, catalogue.ENGLISH}, rows)
+        entry, supply = config.mixes[mix], dict.fromkeys({*weights, ENGLISH}, rows)
         try:
-            wanted, given = {task.name: settings.examples}, {task.name: weights}
-            allocate_tasks(wanted, given, {task.name: supply}, budget=entry.budget, repeats=entry.repeats)
+            examples, shares_ = {task.name: settings.examples}, {task.name: weights}
+            allocate_tasks(examples, shares_, {task.name: supply}, budget=entry.budget, repeats=entry.repeats)
         except UserError as error:
             yield f"{key}: with data.rows.train {rows}: {error}"
 

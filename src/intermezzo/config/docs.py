@@ -13,7 +13,7 @@ import typing
 from collections.abc import Iterator
 from pathlib import Path
 from types import UnionType
-from typing import Any
+from typing import Any, TypeGuard
 
 from pydantic.fields import FieldInfo
 
@@ -23,6 +23,7 @@ from intermezzo.config.sections.encoders import ImportedEncoder, ScratchEncoder
 from intermezzo.config.sections.intermediates import IntermediateConfig, MixConfig
 from intermezzo.config.sections.targets import TargetConfig
 from intermezzo.config.sections.training import Finetuning
+from intermezzo.core import markdown
 from intermezzo.core.artifacts import write_text
 from intermezzo.tasks import overview
 
@@ -179,13 +180,13 @@ def tables() -> str:
     return "".join(parts) + "\n"
 
 
-def _is_section(annotation: Any) -> bool:
+def _is_section(annotation: Any) -> TypeGuard[type[Section]]:
     return isinstance(annotation, type) and issubclass(annotation, Section)
 
 
 def _table(model: type[Section]) -> str:
-    rows = "".join(f"| `{key}` | {kind} | {default} | {words} |\n" for key, kind, default, words in _rows(model, ""))
-    return f"| key | type | default | meaning |\n|---|---|---|---|\n{rows}"
+    rows = [(f"`{key}`", kind, default, words) for key, kind, default, words in _rows(model, "")]
+    return markdown.table(("key", "type", "default", "meaning"), rows) + "\n"
 
 
 def _rows(model: type[Section], prefix: str) -> Iterator[tuple[str, str, str, str]]:

@@ -103,6 +103,11 @@ class Config(Section):
         entry = self.intermediates.get(name, IntermediateConfig())
         return entry if entry.tasks is not None else entry.model_copy(update={"tasks": [name]})
 
+    def tasks_of(self, intermediate: str) -> list[str]:
+        """The tasks of an intermediate."""
+        tasks = self.intermediate(intermediate).tasks
+        return [intermediate] if tasks is None else tasks
+
     def mixes_of(self, intermediate: str) -> list[str]:
         """The mixes of the grid in which an intermediate is trained, in the order of the grid."""
         names = self.intermediate(intermediate).mixes
@@ -112,3 +117,7 @@ class Config(Section):
         """The target `name`, with `task` filled in. The name of a task needs no entry in `targets`."""
         entry = self.targets.get(name, TargetConfig())
         return entry if entry.task is not None else entry.model_copy(update={"task": name})
+
+    def task_of(self, target: str) -> str:
+        """The task of a target."""
+        return self.target(target).task or target

@@ -36,7 +36,8 @@ def resolve(config: Config, encoder: str, phase: Phase, name: str, tasks: Sequen
         entry.training,
     ):
         settings |= {key: getattr(layer, key) for key in layer.model_fields_set}
-    return getattr(config.training, phase).model_copy(update=settings)
+    defaults: Finetuning = getattr(config.training, phase)
+    return defaults.model_copy(update=settings)
 
 
 def examples_of(config: Config, encoder: str, phase: Phase, name: str, task: str) -> int | None:

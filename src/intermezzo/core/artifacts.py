@@ -57,7 +57,9 @@ def atomic(path: str | Path) -> Iterator[Path]:
 def abandoned(temporary: Path) -> bool:
     """Whether a temporary file of `atomic` was left by a process of this machine that is gone (Linux)."""
     writer = _TEMPORARY.fullmatch(temporary.name)
-    return bool(writer) and writer["host"] == _host() and not Path(f"/proc/{writer['process']}").exists()
+    if writer is None or writer["host"] != _host():
+        return False
+    return not Path(f"/proc/{writer['process']}").exists()
 
 
 def _host() -> str:

@@ -10,16 +10,17 @@ from __future__ import annotations
 
 import logging
 import sys
+from typing import TextIO
 
 
-class _StderrHandler(logging.StreamHandler):
+class _StderrHandler(logging.StreamHandler[TextIO]):
     """Writes to the current `sys.stderr`, because stages redirect it to label their lines."""
 
     def __init__(self) -> None:
         logging.Handler.__init__(self)
 
     @property
-    def stream(self):  # type: ignore[no-untyped-def, override]
+    def stream(self) -> TextIO:  # type: ignore[override]
         return sys.stderr
 
 

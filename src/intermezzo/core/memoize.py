@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import wraps
-from typing import Any
+from typing import Any, TypeVar, cast
+
+Method = TypeVar("Method", bound=Callable[..., Any])
 
 
-def memoize(method: Callable[..., Any]) -> Callable[..., Any]:
+def memoize(method: Method) -> Method:
     """Keep, in the object, what a method returned for the same arguments (names, or tuples of them)."""
     attribute = f"_memoized_{method.__name__}"
 
@@ -18,13 +20,13 @@ def memoize(method: Callable[..., Any]) -> Callable[..., Any]:
             cache[arguments] = method(self, *arguments)
         return cache[arguments]
 
-    return memoized
+    return cast(Method, memoized)
 
 
-def memoize_by(*keys: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+def memoize_by(*keys: str) -> Callable[[Method], Method]:
     """The same for a method of a job's wildcards: `keys` are those that its result depends on."""
 
-    def decorate(method: Callable[..., Any]) -> Callable[..., Any]:
+    def decorate(method: Method) -> Method:
         attribute = f"_memoized_{method.__name__}"
 
         @wraps(method)
@@ -35,6 +37,6 @@ def memoize_by(*keys: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]
                 cache[key] = method(self, wildcards)
             return cache[key]
 
-        return memoized
+        return cast(Method, memoized)
 
     return decorate

@@ -99,7 +99,7 @@ class Requests:
 
         def mem_mb(wildcards: Any, attempt: int) -> int:
             megabytes = max(request.mem_mb for request in self._parts(stage, wildcards))
-            return 1000 * math.ceil(megabytes / 1000) * 2 ** (attempt - 1)
+            return 1000 * math.ceil(megabytes / 1000) << (attempt - 1)
 
         return mem_mb
 
@@ -108,7 +108,7 @@ class Requests:
 
         def runtime(wildcards: Any, attempt: int) -> int:
             parts = self._parts(stage, wildcards)
-            minutes = math.ceil(sum(request.minutes for request in parts)) * 2 ** (attempt - 1)
+            minutes = math.ceil(sum(request.minutes for request in parts)) << (attempt - 1)
             return min(DAY, sum(request.most for request in parts), minutes)
 
         return runtime

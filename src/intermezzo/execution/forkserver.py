@@ -90,7 +90,7 @@ def serve(folder: Path, owner: int = 0) -> None:
             while True:
                 while _reap():
                     pass
-                ready = select.select([listener, owner], [], [], 1.0)[0]
+                ready = select.select([listener.fileno(), owner], [], [], 1.0)[0]
                 if owner in ready:
                     break
                 if ready:
@@ -169,7 +169,7 @@ def _receive(connection: socket.socket, size: int) -> bytes:
 
 def _watch(connection: socket.socket, owner: int) -> None:
     """End this fork when its client or the run is gone: nobody waits for the result."""
-    select.select([connection, owner], [], [])
+    select.select([connection.fileno(), owner], [], [])
     os._exit(1)
 
 

@@ -29,13 +29,13 @@ def recorded(options: Namespace) -> Iterator[None]:
     """
     began = time.monotonic()
     yield
-    made = getattr(options, "out", None) or getattr(options, "summary", None)
-    if made is None or not LOG.parent.is_dir():
+    output = getattr(options, "out", None) or getattr(options, "summary", None)
+    if output is None or not LOG.parent.is_dir():
         return
-    own, children = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
-    cpu = sum(used.ru_utime + used.ru_stime for used in (own, children))
-    line = {"made": str(made), "seconds": round(time.monotonic() - began, 3), "cpu_seconds": round(cpu, 3)}
-    line["peak_mb"] = round(max(own.ru_maxrss, children.ru_maxrss) * _KIB / 1e6)
+    process, children = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    cpu = sum(used.ru_utime + used.ru_stime for used in (process, children))
+    line = {"made": str(output), "seconds": round(time.monotonic() - began, 3), "cpu_seconds": round(cpu, 3)}
+    line["peak_mb"] = round(max(process.ru_maxrss, children.ru_maxrss) * _KIB / 1e6)
     try:
         log = os.open(LOG, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
         try:

@@ -44,10 +44,11 @@ def lease(jobs: Iterable[Any] | None, unkept: Collection[str]) -> None:
             if model.parts[1] in unkept:
                 folders.pop(str(model), None)
                 _add_lease(model, Path(job.output[0]).parent)
-    for model, folder in folders.items():
-        if jobs is not None and Path(model).parts[1] in unkept:
-            with _lock(Path(model)):
-                _delete_if_unleased(Path(model))
+    for name, folder in folders.items():
+        model = Path(name)
+        if jobs is not None and model.parts[1] in unkept:
+            with _lock(model):
+                _delete_if_unleased(model)
         else:
             folder.rmdir()  # without a folder of leases the weights count as kept
 

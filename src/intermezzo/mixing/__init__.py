@@ -19,8 +19,9 @@ from fractions import Fraction
 from typing import NamedTuple
 
 from intermezzo.core.errors import UserError, suggestion
-from intermezzo.mixing.groups import ENGLISH, REST, Portion, portions, shares
+from intermezzo.mixing.groups import REST, portions, shares
 from intermezzo.mixing.joint import allocate_jointly
+from intermezzo.specs.mixes import ENGLISH, Portion
 
 __all__ = [
     "BUDGETS",
@@ -38,7 +39,7 @@ BUDGETS = ("matched", "additive", "english_repeated")
 
 
 def allocate(
-    examples: int, weights: Mapping[str, float], supply: Mapping[str, int] | None = None, *, repeats: int = 1
+    examples: int, weights: Mapping[str, float | Fraction], supply: Mapping[str, int] | None = None, *, repeats: int = 1
 ) -> dict[str, int]:
     """Divide `examples` over languages in proportion to `weights`; the counts sum to `examples` exactly.
 

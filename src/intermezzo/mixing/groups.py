@@ -98,9 +98,9 @@ def shares(
 
 def _groups(table: Mapping[str, Language], rare: Collection[str]) -> dict[str, set[str]]:
     """Name of a group -> its languages."""
-    others = {code: entry for code, entry in table.items() if code != ENGLISH}
-    groups = {"@all": {*table}, "@rare": others.keys() & {*rare}, "@other": others.keys() - {*rare}}
-    for code, entry in others.items():
+    non_english = {code: entry for code, entry in table.items() if code != ENGLISH}
+    groups = {"@all": {*table}, "@rare": non_english.keys() & {*rare}, "@other": non_english.keys() - {*rare}}
+    for code, entry in non_english.items():
         for kind, value in (("family", entry.family), ("script", entry.script)):
             if value:
                 groups.setdefault(f"@{kind}:{value}", set()).add(code)

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from safetensors import SafetensorError
@@ -99,7 +99,7 @@ class Encoder(nn.Module):
 
 
 @contextmanager
-def _truncated(stack: nn.Module, layer: int | None, rows: torch.Tensor | None) -> Iterator[None]:
+def _truncated(stack: Any, layer: int | None, rows: torch.Tensor | None) -> Iterator[None]:
     """Truncate BERT's `stack` of layers to the first `layer` ones, the last of which computes just `rows` (R,).
 
     Keys and values are needed of every token; all that follows attention is computed token by token. The stack is
@@ -150,7 +150,7 @@ def load_encoder(folder: Path, *, dropout: float | None = None, max_length: int 
     return Encoder(_read(AutoModel, folder, {"local_files_only": True, **changes}))
 
 
-def _read(kind: type, place: str | Path, options: dict) -> PreTrainedModel:
+def _read(kind: Any, place: str | Path, options: dict) -> PreTrainedModel:
     """`from_pretrained` that does not make up weights: transformers fills what a checkpoint lacks with random numbers.
 
     Raises UserError when weights are missing (but those of a pooler, which nothing here uses) or of another shape.

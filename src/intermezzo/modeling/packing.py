@@ -10,7 +10,7 @@ sentence pairs.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import groupby
 from typing import Any, TypeAlias
@@ -51,8 +51,8 @@ class Packed:
             return self
         names = ("tokens", "types", "positions", "starts", "lengths", "owners")
         # from pinned memory, so that the copies do not wait for the kernels that are queued
-        moved = (getattr(self, name).pin_memory().to(device, non_blocking=True) for name in names)
-        return Packed(*moved, self.begins, self.runs)
+        tensors = {name: getattr(self, name).pin_memory().to(device, non_blocking=True) for name in names}
+        return replace(self, **tensors)
 
     @property
     def longest(self) -> int:

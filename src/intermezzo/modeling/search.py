@@ -86,7 +86,8 @@ class _Best:
         if not torch.isfinite(error).all():
             raise ValueError("vectors to search hold values that are not finite")
         products = _products(self.queries, block, scratch)
-        full, pairs = self.scores.shape[1] == self.k, None
+        pairs: Pairs | None = None
+        full = self.scores.shape[1] == self.k
         least = self.scores[:, -1] if full else torch.full_like(error, -torch.inf)
         if full:
             pairs = _above(products, least - error)
@@ -96,8 +97,8 @@ class _Best:
         if pairs is None:  # vectors too alike for float32, or a small block
             products = (self.queries.double() @ block.double().T).float()
             block_scores = products.topk(min(self.k, len(block))).values[:, -1]
-            pairs = (products >= block_scores[:, None]).nonzero(as_tuple=True)
-            scores = products[pairs]
+            rows, columns = (products >= block_scores[:, None]).nonzero(as_tuple=True)
+            pairs, scores = (rows, columns), products[rows, columns]
         else:
             scores = self._score_again(block, pairs)
         better = scores > least[pairs[0]]

@@ -35,8 +35,8 @@ class Segment:
     def __init__(self, batch: pa.RecordBatch) -> None:
         self.digests = np.frombuffer(batch["digest"].buffers()[1], np.uint64, 2 * batch.num_rows).reshape(-1, 2)
         self.bounds, features = _list(batch["sequences"])
-        self.sequences, each = _list(features)
-        self.begins, tokens = _list(each)
+        self.sequences, sequences = _list(features)
+        self.begins, tokens = _list(sequences)
         self.tokens = tokens.to_numpy()
         self.lengths = np.diff(self.begins[self.sequences])
         self.typed, types = _list(batch["types"].flatten())
@@ -44,13 +44,13 @@ class Segment:
         self.columns = {name: _reader(batch[name].flatten()) for name in batch.schema.names if name not in _HEAD}
         self._order: np.ndarray | None = None
 
-    def feature(self, at: int, row: int) -> Feature:
-        """The feature `at`, as one of `row`."""
-        bounds = self.begins[self.sequences[at] : self.sequences[at + 1] + 1].tolist()
-        types = self.types[self.typed[at] : self.typed[at + 1]]
+    def feature(self, index: int, row: int) -> Feature:
+        """The feature at `index`; `row` is the number of its row among those asked for."""
+        bounds = self.begins[self.sequences[index] : self.sequences[index + 1] + 1].tolist()
+        types = self.types[self.typed[index] : self.typed[index + 1]]
         types = types if len(types) else self.zeros
         spans, first = [*pairwise(bounds)], bounds[0]
-        values = {name: read(at) for name, read in self.columns.items()}
+        values = {name: reader(index) for name, reader in self.columns.items()}
         target = values.pop("target", None)
         tokens = [self.tokens[a:b] for a, b in spans]
         return Feature(row, tokens, [types[a - first : b - first] for a, b in spans], target, values)
@@ -61,39 +61,39 @@ class Segment:
             return np.full(len(digests), -1)
         if self._order is None:
             self._order = np.argsort(self.digests[:, 0])
-        places = np.searchsorted(self.digests[:, 0], digests[:, 0], sorter=self._order)
-        rows = self._order[np.minimum(places, len(self._order) - 1)]
+        positions = np.searchsorted(self.digests[:, 0], digests[:, 0], sorter=self._order)
+        rows = self._order[np.minimum(positions, len(self._order) - 1)]
         return np.where((self.digests[rows] == digests).all(1), rows, -1)
 
 
 class Features(Sequence[Feature]):
     """The features of rows that lie in segments, in the order of the rows: a list whose items are made on demand.
 
-    parts: segments. of, rows: int (n,), for each row asked for its segment and its row there.
+    parts: segments. part_of_row, rows: int (n,), for each row the number of its segment and its row in that segment.
     """
 
-    def __init__(self, parts: list[Segment], of: np.ndarray, rows: np.ndarray) -> None:
-        begins, counts = np.empty(len(of), np.int64), np.empty(len(of), np.int64)
+    def __init__(self, parts: list[Segment], part_of_row: np.ndarray, rows: np.ndarray) -> None:
+        begins, counts = np.empty(len(part_of_row), np.int64), np.empty(len(part_of_row), np.int64)
         for number, part in enumerate(parts):
-            here = of == number
-            begins[here] = part.bounds[rows[here]]
-            counts[here] = part.bounds[rows[here] + 1] - begins[here]
-        before = np.cumsum(counts) - counts
-        self.parts, self.rows = parts, np.repeat(np.arange(len(of), dtype=np.int32), counts)
-        self.of, self.at = np.repeat(of.astype(np.int32), counts), np.repeat(begins - before, counts)
-        self.at += np.arange(len(self.at))
-        self.lengths = np.empty(len(self.at), np.int64)
+            in_part = part_of_row == number
+            begins[in_part] = part.bounds[rows[in_part]]
+            counts[in_part] = part.bounds[rows[in_part] + 1] - begins[in_part]
+        first = np.cumsum(counts) - counts
+        self.parts, self.rows = parts, np.repeat(np.arange(len(part_of_row), dtype=np.int32), counts)
+        self.part_of, self.features = np.repeat(part_of_row.astype(np.int32), counts), np.repeat(begins - first, counts)
+        self.features += np.arange(len(self.features))
+        self.lengths = np.empty(len(self.features), np.int64)
         for number, part in enumerate(parts):
-            here = self.of == number
-            self.lengths[here] = part.lengths[self.at[here]]
+            in_part = self.part_of == number
+            self.lengths[in_part] = part.lengths[self.features[in_part]]
 
     def __len__(self) -> int:
-        return len(self.at)
+        return len(self.features)
 
-    def __getitem__(self, at: Any) -> Any:
-        if isinstance(at, slice):
-            return [self[i] for i in range(*at.indices(len(self)))]
-        return self.parts[self.of[at]].feature(int(self.at[at]), int(self.rows[at]))
+    def __getitem__(self, index: Any) -> Any:
+        if isinstance(index, slice):
+            return [self[i] for i in range(*index.indices(len(self)))]
+        return self.parts[self.part_of[index]].feature(int(self.features[index]), int(self.rows[index]))
 
 
 def sizes(features: Sequence[Feature]) -> np.ndarray:
@@ -103,26 +103,26 @@ def sizes(features: Sequence[Feature]) -> np.ndarray:
 
 def occurring(features: Iterable[Feature]) -> set[int]:
     """The token ids that the features hold."""
-    found: set[int] = set()
-    waiting: list = []
+    ids: set[int] = set()
+    batch: list = []
     for sequence in chain.from_iterable(feature.sequences for feature in features):
-        waiting.append(sequence)
-        if len(waiting) == 8192:
-            found.update(np.unique(np.concatenate(waiting)).tolist())
-            waiting.clear()
-    return found.union(np.unique(np.concatenate(waiting)).tolist()) if waiting else found
+        batch.append(sequence)
+        if len(batch) == 8192:
+            ids.update(np.unique(np.concatenate(batch)).tolist())
+            batch.clear()
+    return ids.union(np.unique(np.concatenate(batch)).tolist()) if batch else ids
 
 
-def columns(rows: Sequence[list[Feature]], digests: Sequence[bytes], own: dict[str, pa.DataType]) -> pa.RecordBatch:
-    """One record per row. own: the format's `COLUMNS`."""
-    kinds = _HEAD | {name: pa.list_(kind) for name, kind in own.items()}
-    made = {
+def columns(rows: Sequence[list[Feature]], digests: Sequence[bytes], extra: dict[str, pa.DataType]) -> pa.RecordBatch:
+    """One record per row. extra: the format's `COLUMNS`."""
+    types = _HEAD | {name: pa.list_(kind) for name, kind in extra.items()}
+    values = {
         "digest": digests,
         "sequences": [[f.sequences for f in row] for row in rows],
         "types": [[_types(f) for f in row] for row in rows],
     }
-    made |= {name: [[f.target if name == "target" else f.extra[name] for f in row] for row in rows] for name in own}
-    return pa.record_batch([pa.array(made[name], kind) for name, kind in kinds.items()], names=list(kinds))
+    values |= {name: [[f.target if name == "target" else f.extra[name] for f in row] for row in rows] for name in extra}
+    return pa.record_batch([pa.array(values[name], kind) for name, kind in types.items()], names=list(types))
 
 
 def _types(feature: Feature) -> list[int]:
@@ -163,19 +163,19 @@ def _list(array: pa.ListArray) -> tuple[np.ndarray, pa.Array]:
 
 def _reader(array: pa.Array) -> Callable[[int], Any]:
     """What gives the item at an index, as the Python value that it was made of."""
-    kind = array.type
-    if pa.types.is_fixed_size_list(kind):
-        tuples = array.values.to_numpy().reshape(-1, kind.list_size)
-        return lambda at: tuple(tuples[at].tolist())
-    if pa.types.is_list(kind):
+    dtype = array.type
+    if pa.types.is_fixed_size_list(dtype):
+        tuples = array.values.to_numpy().reshape(-1, dtype.list_size)
+        return lambda index: tuple(tuples[index].tolist())
+    if pa.types.is_list(dtype):
         offsets, items = _list(array)
         if pa.types.is_fixed_size_list(items.type):
             tuples = items.values.to_numpy().reshape(-1, items.type.list_size)
-            return lambda at: [*map(tuple, tuples[offsets[at] : offsets[at + 1]].tolist())]
+            return lambda index: [*map(tuple, tuples[offsets[index] : offsets[index + 1]].tolist())]
         numbers = items.to_numpy()
-        return lambda at: numbers[offsets[at] : offsets[at + 1]].tolist()
+        return lambda index: numbers[offsets[index] : offsets[index + 1]].tolist()
     numbers = array.fill_null(0).to_numpy()
     if not array.null_count:
-        return lambda at: numbers[at].item()
-    known = array.is_valid().to_pylist()
-    return lambda at: numbers[at].item() if known[at] else None
+        return lambda index: numbers[index].item()
+    valid = array.is_valid().to_pylist()
+    return lambda index: numbers[index].item() if valid[index] else None

@@ -38,11 +38,11 @@ ROWS = 4096
 
 
 class Tokens:
-    """Tokenises rows with the tokenizer of a model folder. cache: where they are kept; None = nowhere."""
+    """Tokenises rows with the tokenizer of a model folder. cache: the folder of stored rows; None = store nothing."""
 
     def __init__(self, model: Path, cache: Path | None = None) -> None:
         self.tokenizer, self.model, self.cache = load_tokenizer(model), model, cache
-        self.stores: dict[Path, _Store] = {}
+        self.stores: dict[Path, _Folder] = {}
 
     def encode(self, module: ModuleType, rows: Sequence[Any], spec: EncodingSpec) -> Sequence[Feature]:
         """What `module.encode` gives for these rows: a list, or the like over stored arrays."""
@@ -50,7 +50,7 @@ class Tokens:
         if self.cache is None or _characters(rows) < LEAST:
             return encode(rows)
         folder = self.cache / self._key(module, spec)
-        store = self.stores.setdefault(folder, _Store(folder, module.COLUMNS))
+        store = self.stores.setdefault(folder, _Folder(folder, module.COLUMNS))
         return store.features(rows, encode)
 
     def _key(self, module: ModuleType, spec: EncodingSpec) -> str:
@@ -61,35 +61,36 @@ class Tokens:
         return digest([tokenizer, tokenizers.__version__, module.encode.__module__, code, spec.as_json()], 32)
 
 
-class _Store:
+class _Folder:
     """The files of one folder, each opened and checked once."""
 
-    def __init__(self, folder: Path, own: dict[str, pa.DataType]) -> None:
-        self.folder, self.own = folder, own
+    def __init__(self, folder: Path, columns: dict[str, pa.DataType]) -> None:
+        self.folder, self.columns = folder, columns
         self.segments: dict[str, stored.Segment] = {}
 
     def features(self, rows: Sequence[Any], encode: partial) -> stored.Features:
-        names = [_digest(row) for row in rows]
-        wanted = np.frombuffer(b"".join(names), np.uint64).reshape(-1, 2)
-        whole = self._open(_name(names))
-        if whole is not None:  # these very rows, as in all evaluations on a test set
-            return stored.Features([whole], np.zeros(len(rows), int), np.arange(len(rows)))
-        parts, of, at = [], np.full(len(rows), -1), np.empty(len(rows), int)
+        """The features of the rows, in their order; rows that no file has are tokenised with `encode` and stored."""
+        row_digests = [_digest(row) for row in rows]
+        digests = np.frombuffer(b"".join(row_digests), np.uint64).reshape(-1, 2)
+        segment_of_all = self._open(_name(row_digests))
+        if segment_of_all is not None:  # these very rows, as in all evaluations on a test set
+            return stored.Features([segment_of_all], np.zeros(len(rows), int), np.arange(len(rows)))
+        parts, part_of, segment_rows = [], np.full(len(rows), -1), np.empty(len(rows), int)
         for path in sorted(self.folder.glob("*.arrow")):
-            open_ = np.flatnonzero(of < 0)
-            segment = self._open(path.stem) if len(open_) else None
+            missing = np.flatnonzero(part_of < 0)
+            segment = self._open(path.stem) if len(missing) else None
             if segment is not None:
-                found = segment.find(wanted[open_])
-                of[open_[found >= 0]], at[open_[found >= 0]] = len(parts), found[found >= 0]
+                matches = segment.find(digests[missing])
+                part_of[missing[matches >= 0]], segment_rows[missing[matches >= 0]] = len(parts), matches[matches >= 0]
                 parts.append(segment)
         new: dict[bytes, int] = {}
-        for i in np.flatnonzero(of < 0).tolist():
-            at[i] = new.setdefault(names[i], len(new))
+        for i in np.flatnonzero(part_of < 0).tolist():
+            segment_rows[i] = new.setdefault(row_digests[i], len(new))
         if new:
-            first = {name: i for i, name in reversed([*enumerate(names)]) if name in new}
-            parts.append(self._make([rows[first[name]] for name in new], list(new), encode))
-            of[of < 0] = len(parts) - 1
-        return stored.Features(parts, of, at)
+            first_index = {name: i for i, name in reversed([*enumerate(row_digests)]) if name in new}
+            parts.append(self._make([rows[first_index[name]] for name in new], list(new), encode))
+            part_of[part_of < 0] = len(parts) - 1
+        return stored.Features(parts, part_of, segment_rows)
 
     def _open(self, name: str) -> stored.Segment | None:
         if name not in self.segments:
@@ -106,7 +107,7 @@ class _Store:
             by_row: list[list[Feature]] = [[] for _ in part]
             for feature in encode(part):
                 by_row[feature.row].append(feature)
-            batches.append(stored.columns(by_row, names[start : start + ROWS], self.own))
+            batches.append(stored.columns(by_row, names[start : start + ROWS], self.columns))
         batch = pa.concat_batches(batches)
         name = _name(names)
         with suppress(OSError):  # no space, or the folder was deleted just now: this job has what it needs

@@ -20,6 +20,8 @@ from intermezzo.modeling.encoder import Encoder
 class RestrictedEmbedding(nn.Module):
     """The rows `rows` (ascending ids, int64 (U,)) of an embedding: ids (...) -> (..., H); other ids: IndexError."""
 
+    places: torch.Tensor
+
     def __init__(self, full: nn.Embedding, rows: torch.Tensor) -> None:
         super().__init__()
         self.weight = nn.Parameter(full.weight.detach()[rows].clone())

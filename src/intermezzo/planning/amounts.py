@@ -30,6 +30,8 @@ OF_SMALL_VOCABULARY = 1.15
 
 
 class Amount(NamedTuple):
+    """A number of rows, and where it comes from."""
+
     rows: int
     basis: str
 
@@ -42,8 +44,10 @@ class Size(NamedTuple):
     basis: str
 
 
-class Known(NamedTuple):
-    """A line of resources/lengths.tsv: tokens of the two texts of an input, inputs per row, rows of a file."""
+class Assumption(NamedTuple):
+    """A line of resources/lengths.tsv, or what a format assumes: tokens of the two texts of an input, inputs per row,
+    rows of a file, and the source.
+    """
 
     first: float
     second: float
@@ -60,9 +64,10 @@ class Amounts:
         self._rows: dict[tuple[str, str, str, str], Amount] = {}
         self._sizes: dict[tuple[Any, ...], Size] = {}
         self._samples: dict[tuple[str, str, str, str], list[dict] | None] = {}
-        self._read: dict[tuple[str, str], int] = {}
+        self._samples_read: dict[tuple[str, str], int] = {}
 
     def rows(self, task: str, language: str, split: str, source: str | None = None) -> Amount:
+        """Rows of a task in a language and split. source: where they come from; None = the configured source."""
         source = source or self.config.data.source_of(task)
         key = (source, task, language, split)
         if key not in self._rows:
@@ -75,14 +80,15 @@ class Amounts:
         if key not in self._sizes:
             rows = self._sample(task, language, split)
             form = load_task(task).form
-            texts = [form.model_inputs(row) for row in rows or ()]
-            if texts:
+            examples = [form.model_inputs(row) for row in rows or ()]
+            if examples:
                 count, basis = _counter(self.config, encoder)
-                counted = [[tuple(map(count, texts)) for texts in inputs] for inputs in texts]
+                token_counts = [[tuple(map(count, texts)) for texts in inputs] for inputs in examples]
             else:
-                known = _known(task, split)
-                counted, basis = [form.assumed_inputs(known.first, known.second, split) * known.inputs], known.source
-            sizes = [cut(form, inputs, length, stride) for inputs in counted]
+                assumption = _assumption(task, split)
+                inputs = form.assumed_inputs(assumption.first, assumption.second, split)
+                token_counts, basis = [inputs * assumption.inputs], assumption.source
+            sizes = [cut(form, inputs, length, stride) for inputs in token_counts]
             inputs, tokens = (sum(column) / len(sizes) for column in zip(*sizes, strict=True))
             self._sizes[key] = Size(inputs, tokens, basis)
         return self._sizes[key]
@@ -96,35 +102,37 @@ class Amounts:
         if source == "translated":
             return self.rows(task, "en", "train")
         data = self.config.data
-        asked = data.rows.of(task, data.evaluation_split if split == "candidates" else split)
+        limit = data.rows.of(task, data.evaluation_split if split == "candidates" else split)
         if source == "world":
             from intermezzo import world
 
-            known = world.build(self.config.world.model_dump())
+            embedded = world.build(self.config.world.model_dump())
             generator = load_task(task).sources.world.generator
-            there = known.amount(generator, language, split)
-            return Amount(there if asked is None or split == "candidates" else asked, "the configuration")
+            number = embedded.amount(generator, language, split)
+            return Amount(number if limit is None or split == "candidates" else limit, "the configuration")
         parts = load_task(task).sources.parts(source).get(language, {}).get(split, [])
-        named = [part.get("rows", part.get("unverified_rows")) for part in parts]
-        if parts and None not in named:
-            there, basis = sum(named), "the task's file"
+        counts = [part.get("rows", part.get("unverified_rows")) for part in parts]
+        if parts and None not in counts:
+            number, basis = sum(counts), "the task's file"
         else:
-            there, basis = _known(task, split).rows, "assumed rows"
+            number, basis = _assumption(task, split).rows, "assumed rows"
         whole = load_task(task).form.is_whole(split)
-        return Amount(there if asked is None or whole else min(asked, there), basis)
+        return Amount(number if limit is None or whole else min(limit, number), basis)
 
     def _sample(self, task: str, language: str, split: str) -> list[dict] | None:
         source = self.config.data.source_of(task)
         key = (source, task, language, split)
         if key not in self._samples:
-            at = (task, split)
-            self._read[at] = self._read.get(at, 0) + 1
-            self._samples[key] = self._read_rows(*key) if self._read[at] <= LANGUAGES else self._others(*key)
+            file_set = (task, split)
+            self._samples_read[file_set] = self._samples_read.get(file_set, 0) + 1
+            read = self._read_rows if self._samples_read[file_set] <= LANGUAGES else self._pooled
+            self._samples[key] = read(*key)
         return self._samples[key]
 
-    def _others(self, source: str, task: str, language: str, split: str) -> list[dict]:
-        read = [rows for key, rows in self._samples.items() if (*key[:2], key[3]) == (source, task, split) and rows]
-        return [row for rows in read[:LANGUAGES] for row in rows[: SAMPLE // LANGUAGES]]
+    def _pooled(self, source: str, task: str, language: str, split: str) -> list[dict]:
+        """Rows of the languages that have been read, in place of one more."""
+        samples = [rows for key, rows in self._samples.items() if (*key[:2], key[3]) == (source, task, split) and rows]
+        return [row for rows in samples[:LANGUAGES] for row in rows[: SAMPLE // LANGUAGES]]
 
     def _read_rows(self, source: str, task: str, language: str, split: str) -> list[dict] | None:
         path = Path(f"results/data/{source}/{task}/{language}/{split}.parquet")
@@ -135,9 +143,9 @@ class Amounts:
         if source == "world":
             from intermezzo import world
 
-            known, generator = world.build(self.config.world.model_dump()), load_task(task).sources.world.generator
+            embedded, generator = world.build(self.config.world.model_dump()), load_task(task).sources.world.generator
             rows = min(SAMPLE, self.rows(task, language, split).rows)
-            return known.rows(generator, language, split, rows)
+            return embedded.rows(generator, language, split, rows)
         return None
 
 
@@ -168,18 +176,18 @@ def _tokenizer(path: str) -> Any:
     return tokenizer
 
 
-def _known(task: str, split: str) -> Known:
+def _assumption(task: str, split: str) -> Assumption:
     """What the table says of a task's split, else of the task, else of its format."""
     table = _table()
-    return table.get(f"{task}/{split}") or table.get(task) or Known(*load_task(task).form.lengths, "assumed")
+    return table.get(f"{task}/{split}") or table.get(task) or Assumption(*load_task(task).form.lengths, "assumed")
 
 
 @cache
-def _table() -> dict[str, Known]:
+def _table() -> dict[str, Assumption]:
     with open(TABLE, encoding="utf-8", newline="") as handle:
         rows = csv.DictReader((row for row in handle if not row.startswith("#")), delimiter="\t")
         lines = {row["task"]: (float(row["first"]), float(row["second"]), row) for row in rows}
     return {
-        task: Known(first, second, int(row["inputs"]), int(row["rows"]), row["source"])
+        task: Assumption(first, second, int(row["inputs"]), int(row["rows"]), row["source"])
         for task, (first, second, row) in lines.items()
     }

@@ -1,6 +1,6 @@
 """What a job costs: tokens, time, memory and disk, from the amounts of data and the rates of its encoder.
 
-These are models: counts are exact where data is prepared, times come from a table of rates. `intermezzo.planning.past`
+These are models: counts are exact where data is prepared, times come from a table of rates. `planning/durations.py`
 corrects the times by those of jobs that have run.
 """
 
@@ -44,8 +44,11 @@ GPU_MB = 800
 
 @dataclass(frozen=True)
 class Cost:
-    """tokens: that go through the encoder. seconds: of the device. memory_mb: of the device, at the peak. disk_mb: what
-    stays, but for weights, which have a number of their own."""
+    """What a job costs.
+
+    tokens: that go through the encoder. seconds: of the device. memory_mb: of the device, at the peak. disk_mb: what
+    its files take at the end, without weights. weights_mb: the weights that it writes. basis: what the numbers rest on.
+    """
 
     tokens: float
     seconds: float
@@ -57,6 +60,8 @@ class Cost:
 
 
 class Costs:
+    """The costs of the jobs of a grid."""
+
     def __init__(
         self,
         grid: Grid,
@@ -72,6 +77,7 @@ class Costs:
         self._prediction = cache(self._prediction)
 
     def cost(self, job: Job) -> Cost:
+        """The cost of a job, without the correction by past jobs."""
         keys = job.keys
         if job.stage == "data":
             return self._data(job)
@@ -87,6 +93,7 @@ class Costs:
         return Cost(0, START_SECONDS + 1 + results * 1e-3, CPU, 300 + results * 0.02, results * 2e-3, 0, frozenset())
 
     def device_of(self, encoder: str) -> str:
+        """The device that trains and predicts with an encoder."""
         if self.device is not None:
             return self.device
         return GPU if self.shapes[encoder][0].parameters > LARGE else CPU
@@ -106,20 +113,19 @@ class Costs:
         return Cost(0, seconds, CPU, 400 + rows * 3e-3, rows * 80 / 1e6, 0, basis)
 
     def _encoder(self, name: str) -> Cost:
-        shape, known = self.shapes[name]
-        weights, other = shape.parameters * 4 / 1e6, _tokenizer_mb(shape)
+        shape, origin = self.shapes[name]
+        weights, tokenizer_mb = shape.parameters * 4 / 1e6, _tokenizer_mb(shape)
         if name in self.grid.imported:
             seconds = 10 + weights * 1e6 / DOWNLOAD_BYTES_PER_SECOND
-            return Cost(
-                0, seconds, CPU, PROCESS_MB + 2 * weights, other, weights, frozenset({f"size of {name}: {known}"})
-            )
+            basis = frozenset({f"size of {name}: {origin}"})
+            return Cost(0, seconds, CPU, PROCESS_MB + 2 * weights, tokenizer_mb, weights, basis)
         encoder = self.config.encoders[name]
         training, length = encoder.training, encoder.model.max_length
         task, languages = catalogue.TEXT, list(self.inputs.text(name))
         rows = {code: self.amounts.rows(task, code, "train").rows for code in languages}
-        drawn = {code: count**encoder.language_alpha for code, count in rows.items()}
+        draws = {code: count**encoder.language_alpha for code, count in rows.items()}
         sizes = {code: self.amounts.size(task, code, "train", name, length, 0) for code in languages}
-        per_text = sum(sizes[code].tokens * part for code, part in drawn.items()) / sum(drawn.values())
+        per_text = sum(sizes[code].tokens * part for code, part in draws.items()) / sum(draws.values())
         tokens = training.steps * training.batch_size * per_text
         rate = self.rates.rate(shape, self.device_of(name), "train", self.grid.threads)
         head = 2 * encoder.mask_rate * shape.vocab_size * shape.hidden_size  # the softmax over all pieces
@@ -128,13 +134,13 @@ class Costs:
         seconds += START_SECONDS + rows_all * 2 * ROW_SECONDS + _files(2 * shape.parameters)
         memory = self._memory(shape, training.batch_size * per_text, self.device_of(name), train=True, rows=rows_all)
         basis = {rate.basis} | {f"lengths: {size.basis}" for size in sizes.values()}
-        return Cost(tokens, seconds, self.device_of(name), memory, other, weights, frozenset(basis))
+        return Cost(tokens, seconds, self.device_of(name), memory, tokenizer_mb, weights, frozenset(basis))
 
     def _training(self, phase: Phase, encoder: str, name: str, mix: str | None) -> Cost:
         shape, _ = self.shapes[encoder]
         tasks = self.config.intermediate(name).tasks if phase == "intermediate" else self.grid.trained_on(name)
-        own = tasks if phase == "intermediate" else [self.grid.task(name).name]
-        settings = resolve(self.config, encoder, phase, name, own)
+        own_tasks = tasks if phase == "intermediate" else [self.grid.task(name).name]
+        settings = resolve(self.config, encoder, phase, name, own_tasks)
         parts = [self._part(phase, encoder, name, task, mix, settings) for task in tasks]
         tokens, steps, inputs, longest = 0.0, 0.0, 0.0, 0.0
         for part, features in zip(parts, self._shared(phase, name, parts, settings), strict=True):
@@ -166,7 +172,7 @@ class Costs:
 
     def _part(self, phase: Phase, encoder: str, name: str, task: str, mix: str | None, settings: Finetuning) -> _Part:
         """What one task gives to a training: its inputs in one epoch, and the tokens of one."""
-        wanted = examples_of(
+        examples = examples_of(
             self.config, encoder, phase, name, task if phase == "intermediate" else self.grid.task(name).name
         )
         portions = catalogue.portions_of(self.config, mix, load_task(task)) if mix else [(ENGLISH, 1.0, [ENGLISH])]
@@ -174,22 +180,23 @@ class Costs:
         languages = {code for _, _, codes in portions for code in codes}
         rows = {code: self._supply(task, code, mix) for code in languages}
         temperature = entry.temperature if entry else None
-        weights = shares(portions, {code: there.rows for code, there in rows.items()}, temperature)
+        weights = shares(portions, {code: amount.rows for code, amount in rows.items()}, temperature)
         budget = entry.budget if entry else "matched"
-        if wanted is None:
-            wanted = sum(rows[code].rows for code in (weights if budget == "matched" else (ENGLISH,)))
-        total = budget_of(wanted, weights, budget)
-        read = {ENGLISH: 1.0} if budget == "english_repeated" else weights
-        whole = sum(read.values())
+        if examples is None:
+            examples = sum(rows[code].rows for code in (weights if budget == "matched" else (ENGLISH,)))
+        total = budget_of(examples, weights, budget)
+        parts = {ENGLISH: 1.0} if budget == "english_repeated" else weights
+        whole = sum(parts.values())
         sizes = {
-            code: self.amounts.size(task, code, "train", encoder, settings.max_length, settings.stride) for code in read
+            code: self.amounts.size(task, code, "train", encoder, settings.max_length, settings.stride)
+            for code in parts
         }
-        inputs = total * sum(sizes[code].inputs * part for code, part in read.items()) / whole
-        tokens = total * sum(sizes[code].tokens * part for code, part in read.items()) / whole
+        inputs = total * sum(sizes[code].inputs * part for code, part in parts.items()) / whole
+        tokens = total * sum(sizes[code].tokens * part for code, part in parts.items()) / whole
         if load_task(task).form.one_feature:
             inputs = float(total)
         basis = {f"lengths: {size.basis}" for size in sizes.values()} | {
-            f"rows: {there.basis}" for there in rows.values()
+            f"rows: {amount.basis}" for amount in rows.values()
         }
         return _Part(inputs, tokens / max(inputs, 1e-9), frozenset(basis))
 
@@ -211,23 +218,24 @@ class Costs:
         task = self.grid.task(target)
         settings = resolve(self.config, encoder, "target", target, [task.name])
         split = self.config.data.evaluation_split
-        read = [(code, split) for code in self.grid.languages(target)]
-        read += [(code, "dev") for code in self.grid.development(target)]
-        own = list(read)
-        read += catalogue.support_data(self.config, task)
+        splits = [(code, split) for code in self.grid.languages(target)]
+        splits += [(code, "dev") for code in self.grid.development(target)]
+        results = list(splits)
+        splits += catalogue.support_data(self.config, task)
         tokens, rows, basis = 0.0, 0, set[str]()
-        for code, part in read:
-            there = self.amounts.rows(task.name, code, part)
+        for code, part in splits:
+            amount = self.amounts.rows(task.name, code, part)
             size = self.amounts.size(task.name, code, part, encoder, settings.max_length, settings.stride)
-            tokens, rows = tokens + there.rows * size.tokens, rows + there.rows
-            basis |= {f"lengths: {size.basis}", f"rows: {there.basis}"}
+            tokens, rows = tokens + amount.rows * size.tokens, rows + amount.rows
+            basis |= {f"lengths: {size.basis}", f"rows: {amount.basis}"}
         rate = self.rates.rate(shape, self.device_of(encoder), "predict", self.grid.threads)
         seconds = (
             START_SECONDS + rate.seconds(tokens / BATCH, tokens) + rows * ROW_SECONDS + _files(2 * shape.parameters)
         )
         memory = self._memory(shape, BATCH, self.device_of(encoder), train=False, rows=rows)
-        written = sum(self.amounts.rows(task.name, code, part).rows for code, part in own) * 30 + len(own) * 2500
-        return Cost(tokens, seconds, self.device_of(encoder), memory, written / 1e6, 0, frozenset({*basis, rate.basis}))
+        predictions = sum(self.amounts.rows(task.name, code, part).rows for code, part in results)
+        disk_mb = (predictions * 30 + len(results) * 2500) / 1e6
+        return Cost(tokens, seconds, self.device_of(encoder), memory, disk_mb, 0, frozenset({*basis, rate.basis}))
 
     def _memory(self, shape: Shape, tokens: float, device: str, *, train: bool, rows: float) -> float:
         """MB on a CPU, or of a GPU's own memory.
@@ -245,6 +253,8 @@ class Costs:
 
 @dataclass(frozen=True)
 class _Part:
+    """What one task gives to a training: inputs of one epoch, and tokens per input."""
+
     inputs: float
     per_input: float
     basis: frozenset[str]

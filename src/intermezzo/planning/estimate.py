@@ -11,14 +11,14 @@ from intermezzo.dag.experiment import Grid
 from intermezzo.dag.scheduling import Scheduling
 from intermezzo.planning.amounts import Amounts
 from intermezzo.planning.costs import Cost, Costs
-from intermezzo.planning.jobs import STAGES, Job, Progress, jobs_of
-from intermezzo.planning.past import Past, Took, took
+from intermezzo.planning.durations import Correction, Duration, durations_of
+from intermezzo.planning.jobs import STAGES, Completion, Job, jobs_of
 from intermezzo.planning.rates import CPU, Rates
 from intermezzo.planning.schedule import Schedule, schedule, weights_at_most
 
 
 @dataclass(frozen=True)
-class Stage:
+class StageEstimate:
     """One line of the price list; what is not about all jobs is about those still to do."""
 
     name: str
@@ -35,11 +35,13 @@ class Stage:
 
 @dataclass(frozen=True)
 class Plan:
+    """The estimate of an experiment. durations: of the jobs that have run here. workers: jobs at a time."""
+
     grid: Grid
     jobs: dict[str, Job]
     costs: dict[str, Cost]
     done: set[str]
-    past: dict[str, Took]
+    durations: dict[str, Duration]
     workers: int
 
     @cached_property
@@ -49,34 +51,37 @@ class Plan:
 
     @cached_property
     def schedule(self) -> Schedule:
+        """When each job runs."""
         return schedule(self.jobs, self.todo, self.workers, Scheduling(self.grid).order)
 
     @cached_property
     def unkept(self) -> set[str]:
+        """Stages whose weights are deleted when nothing needs them any more."""
         return Scheduling(self.grid).unkept
 
     @cached_property
     def weights_mb(self) -> tuple[float, float]:
-        """Weights on the disk: (at most, at the end)."""
+        """MB of weights on the disk: (at most, at the end)."""
         sizes = {path: cost.weights_mb for path, cost in self.costs.items() if cost.weights_mb}
-        there = [path for path in sizes if path in self.done and self.jobs[path].stage not in self.unkept]
-        return weights_at_most(self.jobs, sizes, self.unkept, self.schedule, there)
+        initial = [path for path in sizes if path in self.done and self.jobs[path].stage not in self.unkept]
+        return weights_at_most(self.jobs, sizes, self.unkept, self.schedule, initial)
 
     @cached_property
     def states_mb(self) -> float:
-        """What the trainings that run at one time keep for resuming, at most: weights and two moments."""
+        """MB that the trainings of one moment keep for resuming, at most: weights and two moments of AdamW."""
         sizes = sorted((cost.weights_mb * 3 for path, cost in self.costs.items() if path in self.todo), reverse=True)
         return sum(sizes[: self.workers])
 
     @cached_property
-    def stages(self) -> list[Stage]:
+    def stages(self) -> list[StageEstimate]:
+        """The lines of the price list."""
         return [self._stage(name) for name in STAGES]
 
-    def _stage(self, name: str) -> Stage:
+    def _stage(self, name: str) -> StageEstimate:
         paths = [path for path, job in self.jobs.items() if job.stage == name]
         todo = [self.costs[path] for path in paths if path in self.todo]
-        kept = 0.0 if name in self.unkept else sum(self.costs[path].weights_mb for path in paths)
-        return Stage(
+        weights = 0.0 if name in self.unkept else sum(self.costs[path].weights_mb for path in paths)
+        return StageEstimate(
             name,
             len(paths),
             len(paths) - len(todo),
@@ -85,7 +90,7 @@ class Plan:
             sum(cost.seconds for cost in todo if cost.device != CPU),
             max((cost.seconds for cost in todo), default=0.0),
             max((cost.memory_mb for cost in todo), default=0.0),
-            sum(self.costs[path].disk_mb for path in paths) + kept,
+            sum(self.costs[path].disk_mb for path in paths) + weights,
         )
 
 
@@ -96,14 +101,14 @@ def make(config: Config, *, workers: int | None = None, device: str | None = Non
     """
     grid = Grid(config)
     jobs = jobs_of(grid)
-    progress, past = Progress(grid, jobs), took(jobs)
+    completion, durations = Completion(grid, jobs), durations_of(jobs)
     model = Costs(grid, Amounts(config), Rates.read(), device)
-    modelled = {path: model.cost(job) for path, job in jobs.items()}
-    known = Past()
-    for path in past.keys() & progress.there:
-        known.add(jobs[path], modelled[path], past[path], config.threads)
-    costs = {path: known.corrected(job, modelled[path]) for path, job in jobs.items()}
+    model_costs = {path: model.cost(job) for path, job in jobs.items()}
+    correction = Correction()
+    for path in durations.keys() & completion.current:
+        correction.add(jobs[path], model_costs[path], durations[path], config.threads)
+    costs = {path: correction.correct(job, model_costs[path]) for path, job in jobs.items()}
     if workers is None:
         gpu = any(cost.device != CPU for cost in costs.values())
         workers = 1 if gpu else max(1, (os.cpu_count() or 1) // config.threads)
-    return Plan(grid, jobs, costs, progress.done, past, workers)
+    return Plan(grid, jobs, costs, completion.done, durations, workers)

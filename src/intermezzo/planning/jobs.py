@@ -27,6 +27,8 @@ STAGES = ("data", "encoder", "intermediate", "target", "evaluation", "summary")
 
 @dataclass(frozen=True, eq=False)
 class Job:
+    """A job: what it makes, and the jobs that have to be done before."""
+
     path: str
     stage: str
     keys: SimpleNamespace
@@ -38,9 +40,9 @@ class Job:
 
     @property
     def name(self) -> str:
-        """What it is about: a task, an encoder, an intermediate or a target."""
-        named = {"data": "task", "encoder": "encoder", "intermediate": "intermediate", "summary": None}
-        key = named.get(self.stage, "target")
+        """The task, encoder, intermediate or target that the job is about."""
+        keys_by_stage = {"data": "task", "encoder": "encoder", "intermediate": "intermediate", "summary": None}
+        key = keys_by_stage.get(self.stage, "target")
         return getattr(self.keys, key) if key else self.stage
 
 
@@ -96,13 +98,13 @@ def _data_keys(path: str) -> SimpleNamespace:
     return SimpleNamespace(source=source, task=task, language=language, split=split)
 
 
-class Progress:
+class Completion:
     """Which jobs are done: as far as the files in this folder and Snakemake's records of them say."""
 
     def __init__(self, grid: Grid, jobs: dict[str, Job]) -> None:
         self.grid, self.specs = grid, Specs(grid)
         self.lineage = Lineage(self.specs)
-        self.there: set[str] = set()
+        self.current: set[str] = set()
         """Paths of jobs whose files are there and were made with the present settings, whatever the code was."""
         self.done: set[str] = set()
         """Paths of jobs that need not run."""
@@ -110,14 +112,14 @@ class Progress:
         for path, job in jobs.items():
             if not all(Path(output).is_file() for output in job.outputs):
                 continue
-            recorded, tracked = None, [repr(made(job.keys)) for made in self._tracked(job)]
+            record, tracked = None, [repr(tracked_parameter(job.keys)) for tracked_parameter in self._tracked(job)]
             if records is not None:
-                recorded = records.parameters(job.outputs[0])
-            unrecorded += recorded is None
-            if recorded is None or tracked[0] in recorded:
-                self.there.add(path)
+                record = records.parameters(job.outputs[0])
+            unrecorded += record is None
+            if record is None or tracked[0] in record:
+                self.current.add(path)
             made_from = (need for need in job.needs if jobs[need].stage != "data")
-            if self.done.issuperset(made_from) and (recorded is None or recorded.issuperset(tracked)):
+            if self.done.issuperset(made_from) and (record is None or record.issuperset(tracked)):
                 self.done.add(path)
         if unrecorded:  # Snakemake, too, takes files without a record for done
             reason = unsupported() or "made without Snakemake, or recorded with --persistence-backend-db-url"
@@ -126,8 +128,8 @@ class Progress:
                 unrecorded,
                 reason,
             )
-        waited_for = {need for path, job in jobs.items() if path not in self.done for need in job.needs}
-        self.done |= {path for path, job in jobs.items() if job.stage == "data" and path not in waited_for}
+        needs = {need for path, job in jobs.items() if path not in self.done for need in job.needs}
+        self.done |= {path for path, job in jobs.items() if job.stage == "data" and path not in needs}
 
     def _tracked(self, job: Job) -> tuple[Callable[[Any], str], ...]:
         """What the job's rule tracks, its specification first."""

@@ -8,8 +8,8 @@ the time per token. On a CPU it is process time, so that a busy machine matters 
 from __future__ import annotations
 
 import csv
+import logging
 import statistics
-import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -24,8 +24,10 @@ from intermezzo.core.artifacts import atomic
 from intermezzo.dag.encoder_size import Shape, shape_of
 from intermezzo.modeling.encoder import Encoder
 from intermezzo.modeling.packing import Packed, pack
-from intermezzo.planning.rates import BATCH, CPU, FIELDS, MEASURED, Line, Rates
+from intermezzo.planning.rates import BATCH, CPU, FIELDS, MEASURED, RateLine, Rates
 from intermezzo.training.hardware import autocast, device, use_threads
+
+log = logging.getLogger(__name__)
 
 STEPS = 7
 """Timed steps per size; the median counts. One more goes before."""
@@ -43,7 +45,7 @@ def measure(config: Config, path: Path = MEASURED) -> None:
         lines += lines_of(name, shape, device_name())
         for line in lines[-2:]:
             speeds = f"{line.step_ms:.1f} ms a step, {line.tokens_per_second:,.0f} tokens/s"
-            print(f"{name} ({shape}), {line.work}: {speeds}", file=sys.stderr)
+            log.info("%s (%s), %s: %s", name, shape, line.work, speeds)
     write(lines, path)
 
 
@@ -54,7 +56,7 @@ def device_name() -> str:
     return torch.cuda.get_device_name().lower().removeprefix("nvidia ").split()[0].split("-")[0]
 
 
-def lines_of(name: str, shape: Shape, where: str, source: str = "plan --measure") -> list[Line]:
+def lines_of(name: str, shape: Shape, where: str, source: str = "plan --measure") -> list[RateLine]:
     """The training and the prediction line of one shape."""
     heads = next(
         n for n in (16, 12, 8, 4, 2, 1) if n == 1 or (shape.hidden_size % n == 0 and n <= shape.hidden_size // 16)
@@ -87,18 +89,18 @@ def lines_of(name: str, shape: Shape, where: str, source: str = "plan --measure"
     def predict(batch: Packed) -> None:
         encoder(batch)
 
-    found = []
+    lines = []
     whole = BATCH // 42
     for work, run, sizes in (("train", train, (SMALL, LARGE)), ("predict", predict, (whole // 16, whole))):
         encoder.train(work == "train")
         step, token = _line(run, [_batch(size, shape.vocab_size) for size in sizes])
-        found.append(Line(name, shape, where, work, step * 1000, 1 / token, "measured", source))
-    return found
+        lines.append(RateLine(name, shape, where, work, step * 1000, 1 / token, "measured", source))
+    return lines
 
 
 def _batch(examples: int, vocabulary: int) -> Packed:
-    lengths = [16 + 51 * (at % 8) // 7 for at in range(examples)]
-    tokens = [[5 + (7 * at + 13 * place) % (vocabulary - 6) for place in range(n)] for at, n in enumerate(lengths)]
+    lengths = [16 + 51 * (i % 8) // 7 for i in range(examples)]
+    tokens = [[5 + (7 * i + 13 * place) % (vocabulary - 6) for place in range(n)] for i, n in enumerate(lengths)]
     return pack(tokens, [[0] * n for n in lengths]).to(device())
 
 
@@ -106,24 +108,25 @@ def _line(run: Callable[[Packed], None], batches: Sequence[Packed]) -> tuple[flo
     """(seconds of a step, seconds of a token)"""
     times: list[list[float]] = [[] for _ in batches]
     for number in range(STEPS + 1):
-        for batch, taken in zip(batches, times, strict=True):
-            began = _now()
+        for batch, seconds in zip(batches, times, strict=True):
+            began = _clock()
             run(batch)
             if number:
-                taken.append(_now() - began)
+                seconds.append(_clock() - began)
     (small, large), (few, many) = (map(statistics.median, times), (len(batch.tokens) for batch in batches))
     token = max(1e-9, (large - small) / (many - few))
     return max(0.0, large - token * many), token
 
 
-def _now() -> float:
+def _clock() -> float:
     if device().type == CPU:
         return time.process_time()
     torch.cuda.synchronize()
     return time.perf_counter()
 
 
-def write(lines: Sequence[Line], path: Path) -> None:
+def write(lines: Sequence[RateLine], path: Path) -> None:
+    """Write lines as a table of rates."""
     with atomic(path) as part, open(part, "w", encoding="utf-8", newline="") as handle:
         writer = csv.writer(handle, delimiter="\t", lineterminator="\n")
         writer.writerow(FIELDS)

@@ -15,7 +15,9 @@ FILE = Path("results/plan.json")
 
 
 @dataclass(frozen=True)
-class Line:
+class StageReview:
+    """One stage: its jobs that were estimated and have run since, in seconds."""
+
     stage: str
     jobs: int
     estimated: float
@@ -26,7 +28,9 @@ class Line:
 
 @dataclass(frozen=True)
 class Review:
-    lines: list[Line]
+    """The last estimate beside what its jobs took."""
+
+    lines: list[StageReview]
     """By stage, of the jobs that were estimated and have run since."""
     estimated: int
     """Jobs that were estimated."""
@@ -44,28 +48,28 @@ def review(plan: Plan) -> Review | None:
     """The last estimate of this folder against what has run since; None when nothing of it has."""
     try:
         last = read_json(FILE)
-        seconds, written = last["seconds"], FILE.stat().st_mtime
+        seconds, write_time = last["seconds"], FILE.stat().st_mtime
         estimated = {path: float(value) for path, value in seconds.items()}
         length = float(last["wall_seconds"])
     except (UserError, OSError, KeyError, TypeError, ValueError, AttributeError):
         return None
     ran = {
-        path: plan.past[path]
+        path: plan.durations[path]
         for path in estimated
-        if path in plan.past and path in plan.costs and plan.past[path].ended > written
+        if path in plan.durations and path in plan.costs and plan.durations[path].end > write_time
     }
     lines = []
     threads = plan.grid.threads
     for stage in STAGES:
         paths = [path for path in ran if plan.jobs[path].stage == stage]
         if paths:
-            own = sum(ran[path].alone(plan.costs[path], threads) for path in paths)
+            exclusive = sum(ran[path].exclusive_seconds(plan.costs[path], threads) for path in paths)
             wall = sum(ran[path].seconds for path in paths)
-            lines.append(Line(stage, len(paths), sum(map(estimated.__getitem__, paths)), own, wall))
+            lines.append(StageReview(stage, len(paths), sum(map(estimated.__getitem__, paths)), exclusive, wall))
     if not lines:
         return None
-    begun = min(took.ended - took.seconds for took in ran.values())
-    return Review(lines, len(estimated), length, max(took.ended for took in ran.values()) - begun)
+    begun = min(duration.end - duration.seconds for duration in ran.values())
+    return Review(lines, len(estimated), length, max(duration.end for duration in ran.values()) - begun)
 
 
 def remember(plan: Plan) -> None:

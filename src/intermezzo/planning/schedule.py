@@ -14,6 +14,8 @@ from intermezzo.planning.jobs import STAGES, Job
 
 
 class Schedule(NamedTuple):
+    """When each job runs."""
+
     seconds: float
     """From the first start to the last end."""
     chain: tuple[str, ...]
@@ -44,11 +46,11 @@ def schedule(
                 following[need].append(path)
     paths = [path for path in jobs if path in seconds]
     reach: dict[str, float] = {}
-    after: dict[str, str | None] = {}
+    successor: dict[str, str | None] = {}
     for path in reversed(paths):
-        after[path] = max(following[path], key=reach.__getitem__, default=None)
-        reach[path] = seconds[path] + (reach[after[path]] if after[path] else 0.0)
-    ready = [(rank(path), path) for path, left in waiting.items() if not left]
+        successor[path] = max(following[path], key=reach.__getitem__, default=None)
+        reach[path] = seconds[path] + (reach[successor[path]] if successor[path] else 0.0)
+    ready = [(rank(path), path) for path, count in waiting.items() if not count]
     heapq.heapify(ready)
     running: list[tuple[float, str]] = []
     begins: dict[str, float] = {}
@@ -60,16 +62,16 @@ def schedule(
             begins[path], ends[path] = now, now + seconds[path]
             heapq.heappush(running, (ends[path], path))
         now, path = heapq.heappop(running)
-        for other in following[path]:
-            waiting[other] -= 1
-            if not waiting[other]:
-                heapq.heappush(ready, (rank(other), other))
+        for follower in following[path]:
+            waiting[follower] -= 1
+            if not waiting[follower]:
+                heapq.heappush(ready, (rank(follower), follower))
     chain = []
-    at = max(reach, key=reach.__getitem__, default=None)
-    longest = reach[at] if at else 0.0
-    while at:
-        chain.append(at)
-        at = after[at]
+    path = max(reach, key=reach.__getitem__, default=None)
+    longest = reach[path] if path else 0.0
+    while path:
+        chain.append(path)
+        path = successor[path]
     return Schedule(now, tuple(chain), longest, ends, begins)
 
 
@@ -78,7 +80,7 @@ def weights_at_most(
     weights: Mapping[str, float],
     unkept: Collection[str],
     plan: Schedule,
-    there: Collection[str] = (),
+    initial: Collection[str] = (),
 ) -> tuple[float, float]:
     """(the most that lies on the disk at one time, what lies there at the end), in the unit of `weights`.
 
@@ -91,7 +93,7 @@ def weights_at_most(
             last[need] = max(last.get(need, 0.0), end)
     changes = []
     for path, size in weights.items():
-        if path not in plan.ends and path not in there:
+        if path not in plan.ends and path not in initial:
             continue
         changes.append((plan.begins.get(path, 0.0), size))
         if jobs[path].stage in unkept and path in plan.ends and path in last:

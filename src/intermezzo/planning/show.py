@@ -14,12 +14,13 @@ _HEAD = ("stage", "jobs", "done", "tokens", "CPU h", "GPU h", "longest", "memory
 def render(plan: Plan) -> str:
     """The price list: a line per stage, the whole, the wall time, and what each number rests on."""
     lines = [_HEAD, *map(_line, plan.stages), _line(_sum(plan))]
-    widths = [max(len(line[at]) for line in lines) for at in range(len(_HEAD))]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(_HEAD))]
     table = ["  ".join([f"{line[0]:<{widths[0]}}", *map(str.rjust, line[1:], widths[1:])]) for line in lines]
     return "\n".join([*table, "", *_wall(plan), *_disk(plan), "", "What it rests on (jobs to do):", *_basis(plan)])
 
 
 def render_review(review: Review) -> str:
+    """The last estimate and what its jobs took, as text."""
     ran = sum(line.jobs for line in review.lines)
     words = [f"The last estimate: {ran} of its {review.estimated} jobs have run."]
     for line in review.lines:
@@ -36,6 +37,7 @@ def render_review(review: Review) -> str:
 
 
 def as_json(plan: Plan, review: Review | None) -> dict[str, Any]:
+    """The plan and the review of the last one as JSON; the keys are part of the interface."""
     most, last = plan.weights_mb
     return {
         "workers": plan.workers,
@@ -70,21 +72,21 @@ def _line(stage: Any) -> tuple[str, ...]:
 
 
 def _sum(plan: Plan) -> Any:
-    from intermezzo.planning.estimate import Stage
+    from intermezzo.planning.estimate import StageEstimate
 
     stages = plan.stages
     added = [sum(getattr(s, key) for s in stages) for key in ("jobs", "done", "tokens", "cpu_seconds", "gpu_seconds")]
     most = [max(getattr(s, key) for s in stages) for key in ("longest_seconds", "memory_mb")]
-    return Stage("all", *added, *most, sum(s.disk_mb for s in stages))
+    return StageEstimate("all", *added, *most, sum(s.disk_mb for s in stages))
 
 
 def _wall(plan: Plan) -> list[str]:
     if not plan.todo:
         return ["Nothing is to be done."]
-    found = plan.schedule
+    schedule = plan.schedule
     workers = f"{plan.workers} worker{'s' if plan.workers > 1 else ''}"
-    words = [f"Wall time on {workers}: {_time(found.seconds)} (one: {_time(sum(plan.todo.values()))})"]
-    words.append(f"No number of workers takes less than {_time(found.chain_seconds)}: {' > '.join(found.chain)}")
+    words = [f"Wall time on {workers}: {_time(schedule.seconds)} (one: {_time(sum(plan.todo.values()))})"]
+    words.append(f"No number of workers takes less than {_time(schedule.chain_seconds)}: {' > '.join(schedule.chain)}")
     return words
 
 

@@ -15,17 +15,18 @@ def build(design: Design, scores: Path, results: Path, out: Path, figures: Path,
     manifests, logs and allocations. Equal results give equal bytes. Raises UserError, before anything is written, for
     scores that are not those of the design, a missing answer, and broken manifests or logs.
     """
-    from intermezzo.report import figures as drawn
+    from intermezzo.report import figures as plotted
     from intermezzo.report import page
-    from intermezzo.report import tables as tabled
-    from intermezzo.report.experiment import Experiment
+    from intermezzo.report import tables as tabulated
+    from intermezzo.report.frames import Frames
+    from intermezzo.report.results import ExperimentResults
 
-    experiment = Experiment(design, scores, results)
-    made = drawn.Tables.of(experiment)
-    shown = drawn.figures(experiment, made)
-    html = page.render(experiment, made, shown)
-    for figure in shown:
-        drawn.write(figure, figures)
-    for table in tabled.tables(experiment, made):
-        tabled.write(table, tables)
+    experiment = ExperimentResults(design, scores, results)
+    frames = Frames.of(experiment)
+    drawings = plotted.figures(experiment, frames)
+    html = page.render(experiment, frames, drawings)
+    for figure in drawings:
+        plotted.write(figure, figures)
+    for table in tabulated.tables(experiment, frames):
+        tabulated.write(table, tables)
     write_text(out, html)

@@ -1,4 +1,4 @@
-"""What stands beside each figure: how to read it, and what it leaves out."""
+"""Title and caption of each figure: how to read it, and what it leaves out."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ MOST_LANGUAGES = 40
 MOST_CURVES = 24
 """Trainings in a panel; where there are more, those of the first seed."""
 
-POINTS = "Points above or below no intermediate training; the baseline's row holds its scores."
 _INTERVALS = (
     "Lines are 95 % intervals; an arrow marks an interval that extends beyond the scale. An interval that crosses zero "
     "shows neither a difference nor its absence."
@@ -27,8 +26,8 @@ CAPTIONS = {
         "languages and are not corrected for their number. Rare: low-resource languages; seen: languages in the mix."
     ),
     "heatmap": (
-        "Difference from the same target without intermediate training, in points of its main metric: blue is higher, "
-        "orange lower. All tables of an encoder share one colour scale; values beyond its ends have the colour of the "
+        "Difference from the same target without intermediate training, in points of its main metric: green is higher, "
+        "purple lower. All tables of an encoder share one colour scale; values beyond its ends have the colour of the "
         "end. Bold: the 95 % interval over seeds and languages excludes zero, without correction for the number of "
         "cells. The baseline's row shows its scores. The mean is over a row's targets, without controls."
     ),
@@ -40,7 +39,8 @@ CAPTIONS = {
         "lists all."
     ),
     "learning": (
-        "Logged training loss; each value is a mean over several steps. A line is one training. A panel with more than "
+        "Logged training loss; each value is a mean over several steps. A line is one training; its colour is the mix, "
+        "its line style the intermediate. A panel with more than "
         f"{MOST_CURVES} trainings shows those of the first seed."
     ),
     "allocation": (
@@ -52,7 +52,7 @@ CAPTIONS = {
         "counted for one pass, tokens over the whole training."
     ),
 }
-NOTHING = {
+NO_DATA = {
     "rare": "No mix to set against an English-only one.",
     "heatmap": "Nothing to compare with a baseline.",
     "languages": "No mix to set against an English-only one.",

@@ -1,4 +1,4 @@
-"""Hand on a model: a Hugging Face folder with a card that says what it was trained on and how it scores.
+"""Export a model: a Hugging Face folder with a model card of its training data and scores.
 
     export(Path("results/target/world/nli/en+rare/seed0/pos"), Path("pos-model"))
 
@@ -18,16 +18,16 @@ from typing import Any
 
 from intermezzo.core.artifacts import atomic, read_json, sha256
 from intermezzo.core.errors import UserError
-from intermezzo.report.card import Stage, card
+from intermezzo.report.card import TrainingRecord, card
 
-_NEEDED = ("manifest.json", "config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json")
-_FURTHER = ("heads.safetensors", "allocation.tsv", "special_tokens_map.json")
+_REQUIRED = ("manifest.json", "config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json")
+_OPTIONAL = ("heads.safetensors", "allocation.tsv", "special_tokens_map.json")
 _DEPTH = {"encoders": 1, "intermediate": 4, "target": 5}
 """Kind of model -> names below its folder of results: encoder, intermediate, mix, seed, target."""
 
 
 @dataclass(frozen=True)
-class Origin:
+class ModelLocation:
     """Where a model lies in the results. names: encoder, intermediate, mix, seed, target, as many as its kind has."""
 
     results: Path
@@ -41,46 +41,46 @@ def export(model: Path, out: Path) -> None:
     Raises UserError, and writes nothing, for a folder that is no model of ours, weights that are not those of its
     manifest, result files that are broken, and an `out` that holds something already.
     """
-    missing = [name for name in _NEEDED if not (model / name).is_file()]
+    missing = [name for name in _REQUIRED if not (model / name).is_file()]
     if missing:
         raise UserError(f"{model}: no {', '.join(missing)}; give a model folder such as results/encoders/NAME")
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise UserError(f"{out}: is there already; name a folder that is new or empty")
     manifest = read_json(model / "manifest.json")
-    if (found := sha256(model / "model.safetensors")) != manifest.get("weights_sha256"):
-        expected = manifest.get("weights_sha256")
-        raise UserError(f"{model}/model.safetensors: sha256 {found}, manifest.json says {expected}; train it again")
-    origin = origin_of(model)
-    names = origin.names if origin else (model.resolve().name,)
-    text = card(names, list(_stages(model, manifest, origin)), list(_scores(origin, manifest)))
+    actual, expected = sha256(model / "model.safetensors"), manifest.get("weights_sha256")
+    if actual != expected:
+        raise UserError(f"{model}/model.safetensors: sha256 {actual}, manifest.json says {expected}; train it again")
+    location = location_of(model)
+    names = location.names if location else (model.resolve().name,)
+    text = card(names, list(_trainings(model, manifest, location)), list(_scores(location, manifest)))
     with atomic(out) as part:
         part.mkdir()
-        for name in (*_NEEDED, *_FURTHER):
+        for name in (*_REQUIRED, *_OPTIONAL):
             if (model / name).is_file():
                 shutil.copyfile(model / name, part / name)
         (part / "README.md").write_text(text, encoding="utf-8")
 
 
-def origin_of(model: Path) -> Origin | None:
+def location_of(model: Path) -> ModelLocation | None:
     """The place of a model folder in the results, by its path; None where the path is another."""
     folder = model.resolve()
     for kind, depth in _DEPTH.items():
         if len(folder.parts) > depth + 1 and folder.parts[-depth - 1] == kind:
-            return Origin(folder.parents[depth], kind, folder.parts[-depth:])
+            return ModelLocation(folder.parents[depth], kind, folder.parts[-depth:])
     return None
 
 
-def _stages(model: Path, manifest: dict[str, Any], origin: Origin | None) -> Iterator[Stage]:
+def _trainings(model: Path, manifest: dict[str, Any], location: ModelLocation | None) -> Iterator[TrainingRecord]:
     """The model's training, and those that it started from: the folders that hold the very weights it names."""
-    yield Stage(manifest, _allocation(model))
-    if origin is None:
+    yield TrainingRecord(manifest, _allocation(model))
+    if location is None:
         return
     for kind, depth in (("intermediate", 4), ("encoders", 1)):
-        folder = (origin.results / kind).joinpath(*origin.names[:depth])
+        folder = (location.results / kind).joinpath(*location.names[:depth])
         path = folder / "manifest.json"
-        earlier = read_json(path) if len(origin.names) > depth and path.is_file() else {}
+        earlier = read_json(path) if len(location.names) > depth and path.is_file() else {}
         if earlier and earlier.get("weights_sha256") == manifest.get("from_sha256"):
-            yield Stage(earlier, _allocation(folder))
+            yield TrainingRecord(earlier, _allocation(folder))
             manifest = earlier
 
 
@@ -92,12 +92,12 @@ def _allocation(model: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(lines, delimiter="\t"))
 
 
-def _scores(origin: Origin | None, manifest: dict[str, Any]) -> Iterator[dict[str, Any]]:
+def _scores(location: ModelLocation | None, manifest: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """Result files, but on development data, whose predictions these very weights made, in order of their paths."""
-    if origin is None:
+    if location is None:
         return
-    names = origin.names if origin.kind != "encoders" else (*origin.names, "none", "none", "seednone")
-    for path in sorted((origin.results / "eval").joinpath(*names).rglob("*.json")):
+    names = location.names if location.kind != "encoders" else (*location.names, "none", "none", "seednone")
+    for path in sorted((location.results / "eval").joinpath(*names).rglob("*.json")):
         result = read_json(path) if "." not in path.stem else {}
         if result.get("weights_sha256") == manifest["weights_sha256"]:
             yield result

@@ -1,251 +1,275 @@
-"""The six figures of the report: panels in plates, a plate per encoder and comparison, for the page and for files."""
+"""The six figures of the report: panels in groups, a group per encoder and comparison, for the page and for files.
+
+A panel is one axes that a function of `plots` draws. The page has every panel as an SVG of its own, one column of a
+paper wide, so that panels flow with the width of the window; files have pages as wide as a paper's, two panels a row.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import math
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_pdf import PdfPages
+from matplotlib.figure import Figure
 
 from intermezzo.analysis.design import BASELINE
-from intermezzo.report import accounts, charts, differences, heatmap
-from intermezzo.report.axis import around_zero, short_number
-from intermezzo.report.captions import CAPTIONS, MOST_CURVES, MOST_LANGUAGES, NOTHING, POINTS, TITLES
-from intermezzo.report.experiment import Experiment, Model
-from intermezzo.report.scene import Scene, write_pdf, write_svg
+from intermezzo.core.artifacts import atomic, write_text
+from intermezzo.core.numerals import short_number
+from intermezzo.report import differences, svg
+from intermezzo.report.captions import CAPTIONS, MOST_CURVES, MOST_LANGUAGES, NO_DATA, TITLES
+from intermezzo.report.frames import Frames
+from intermezzo.report.plots import allocation, costs, forest, heatmap, languages, learning_curves
+from intermezzo.report.plots.intervals import difference_limits
+from intermezzo.report.plots.style import COLUMN_INCHES, PAGE_INCHES, outside_legend, set_title, style
+from intermezzo.report.results import ExperimentResults
 
 _MOST_POINTS = 80
-_MARGIN = 24
+_FRAME_INCHES = 0.62
+"""Title above a panel, ticks and label below it."""
+_HEADING_INCHES, _LEGEND_INCHES = 0.25, 0.18
+_PAGE_HEIGHT_INCHES = 8.5
 
 
-@dataclass
-class Plate:
-    """Panels that belong together, under one heading. anchor: where the page has it."""
+@dataclass(frozen=True)
+class Panel:
+    """One axes. draw: draws it; description: its content in words; height: of the axes, inches.
+
+    rows: of a categorical vertical axis, 0 for another; frame: title, ticks and labels, inches. legend: whether the
+    panel needs its own on the page.
+    """
+
+    title: str
+    description: str
+    height: float
+    draw: Callable[[Axes], Axes]
+    rows: int = 0
+    frame: float = _FRAME_INCHES
+    width: float = COLUMN_INCHES
+    legend: bool = False
+
+    def inline(self, name: str) -> str:
+        """The panel as an <svg> element of a page; name: unique on the page."""
+        figure = _draw([[self]], self.width, legend=self.legend)
+        return svg.inline(figure, name, self.title, self.description)
+
+
+@dataclass(frozen=True)
+class PanelGroup:
+    """Panels under one heading."""
 
     heading: str
-    panels: list[Scene]
-    anchor: str = ""
+    panels: list[Panel]
+
+    def pages(self) -> Iterator[Figure]:
+        """Figures as wide as a paper's page and at most as high, with as many rows of panels as fit."""
+        columns = 2 if len(self.panels) > 1 and self.panels[0].width < PAGE_INCHES else 1
+        width = PAGE_INCHES if columns > 1 else max(panel.width for panel in self.panels)
+        page: list[list[Panel]] = []
+        for start in range(0, len(self.panels), columns):
+            row = self.panels[start : start + columns]
+            if page and _height([*page, row], self.heading) > _PAGE_HEIGHT_INCHES:
+                yield _draw(page, width, self.heading)
+                page = []
+            page.append(row)
+        yield _draw(page, width, self.heading)
 
 
 @dataclass
-class Figure:
+class ReportFigure:
+    """One figure of the report: its file name, title, caption and groups of panels."""
+
     name: str
     title: str
     caption: str
-    plates: list[Plate] = field(default_factory=list)
+    groups: list[PanelGroup] = field(default_factory=list)
 
 
-@dataclass
-class Tables:
-    """Every table that figures are drawn from, computed once."""
-
-    baseline: pd.DataFrame
-    groups: pd.DataFrame
-    languages: pd.DataFrame
-    allocation: pd.DataFrame
-    costs: pd.DataFrame
-
-    @classmethod
-    def of(cls, experiment: Experiment) -> Tables:
-        return cls(
-            differences.against_baseline(experiment),
-            differences.by_group(experiment),
-            differences.by_language(experiment),
-            accounts.allocation(experiment),
-            accounts.costs(experiment),
-        )
-
-
-def figures(experiment: Experiment, tables: Tables) -> list[Figure]:
+def figures(results: ExperimentResults, frames: Frames) -> list[ReportFigure]:
     """All figures, in the order of the page; a figure without data says why."""
-    plates = {
-        "rare": _forests(experiment, tables.groups),
-        "heatmap": _heatmaps(tables.baseline),
-        "languages": _dots(experiment, tables.languages),
-        "learning": _curves(experiment),
-        "allocation": _mixes(experiment, tables.allocation),
-        "costs": _costs(tables.costs),
+    groups = {
+        "rare": _forests(results, frames.groups),
+        "heatmap": _heatmaps(frames.baseline),
+        "languages": _languages(results, frames.languages),
+        "learning": _learning_curves(results, frames.curves),
+        "allocation": _allocations(frames.allocation),
+        "costs": _costs(frames.costs),
     }
-    made = [Figure(name, TITLES[name], CAPTIONS[name], list(found)) for name, found in plates.items()]
-    made[3].caption += _too_short(experiment)
-    for figure in made:
-        figure.plates = [plate for plate in figure.plates if plate.panels]
-        if not figure.plates:
-            figure.plates = [Plate("", [charts.nothing(figure.title, NOTHING[figure.name])])]
-    return made
+    drawn = [ReportFigure(name, TITLES[name], CAPTIONS[name], list(parts)) for name, parts in groups.items()]
+    drawn[3].caption += _short_logs(frames.curves)
+    for figure in drawn:
+        figure.groups = [group for group in figure.groups if group.panels]
+        if not figure.groups:
+            reason = NO_DATA[figure.name]
+            figure.groups = [PanelGroup("", [Panel(figure.title, reason, 0.4, partial(_write_reason, reason))])]
+    return drawn
 
 
-def write(figure: Figure, folder: Path) -> None:
-    """{name}.svg with all plates below one another and {name}.pdf with a page for each."""
-    sheets = [_sheet(plate) for plate in figure.plates]
-    width, height = max(sheet.width for sheet in sheets), sum(sheet.height for sheet in sheets)
-    whole, y = Scene(width, height, figure.title, figure.caption), 0.0
-    for sheet in sheets:
-        whole.place(sheet, 0, y)
-        y += sheet.height
-    write_svg(whole, folder / f"{figure.name}.svg")
-    write_pdf(sheets, folder / f"{figure.name}.pdf")
+def write(figure: ReportFigure, folder: Path) -> None:
+    """{name}.svg with all pages below one another, and {name}.pdf with a page for each; equal data, equal bytes."""
+    pages = [page for group in figure.groups for page in group.pages()]
+    write_text(folder / f"{figure.name}.svg", svg.document(pages, figure.title, figure.caption))
+    undated = dict.fromkeys(("CreationDate", "Creator", "Producer")) | {"Title": figure.title}
+    with style(), atomic(folder / f"{figure.name}.pdf") as part, PdfPages(part, metadata=undated) as pdf:
+        for page in pages:
+            pdf.savefig(page)
 
 
-def _sheet(plate: Plate, columns: int = 3) -> Scene:
-    rows = [plate.panels[at : at + columns] for at in range(0, len(plate.panels), columns)]
-    step = max(panel.width for panel in plate.panels) + _MARGIN
-    heights = [max(panel.height for panel in row) + _MARGIN for row in rows]
-    head = 40 if plate.heading else _MARGIN
-    sheet = Scene(_MARGIN + step * min(columns, len(plate.panels)), head + sum(heights), plate.heading)
-    sheet.text(_MARGIN, 26, plate.heading, 15, "ink", bold=True)
-    for number, row in enumerate(rows):
-        for column, panel in enumerate(row):
-            sheet.place(panel, _MARGIN + step * column, head + sum(heights[:number]))
-    return sheet
+def overview(results: ExperimentResults, frame: pd.DataFrame) -> list[PanelGroup]:
+    """The answer as one forest plot per comparison, all on one scale: the mean over all targets."""
+    means = frame[frame["target"] == differences.OVERALL] if len(frame) else frame
+    limits = difference_limits(means, room=4) if len(means) else (0.0, 1.0)
+    return list(_forests(results, means, limits))
 
 
-def _forests(experiment: Experiment, table: pd.DataFrame) -> Iterator[Plate]:
-    for (encoder, mix), part in _parts(table, "encoder", "mix"):
-        limits = _limits(part)
-        panels = [
-            charts.forest(_target(target), "", (experiment.design.english_mix, mix), _rows(rows), limits)
-            for target, rows in part.groupby("target", sort=False)
-        ]
-        yield Plate(_against(experiment, encoder, mix), panels)
+def _draw(rows: Sequence[Sequence[Panel]], width: float, heading: str = "", *, legend: bool = True) -> Figure:
+    """Panels in rows on one figure, laid out so that nothing is cut off, with one legend below all."""
+    with style():
+        figure = Figure(figsize=(width, _height(rows, heading)), layout="constrained")
+        if heading:
+            figure.suptitle(heading, x=0.008, ha="left", weight="normal")
+        ratios = [max(panel.height for panel in row) for row in rows]
+        grid = figure.subplots(len(rows), max(map(len, rows)), squeeze=False, height_ratios=ratios)
+        drawn = []
+        for row, row_axes in zip(rows, grid, strict=True):
+            most = max(panel.rows for panel in row)
+            for panel, ax in zip(row, row_axes, strict=False):
+                panel.draw(ax)
+                set_title(ax, panel.title, panel.width)
+                if panel.rows:
+                    ax.set_ylim(bottom=most - 0.5)  # equal distances of rows in panels beside each other
+                drawn.append(ax)
+            for ax in row_axes[len(row) :]:
+                ax.set_visible(False)
+        if legend:
+            lines = outside_legend(figure, drawn)
+            figure.set_figheight(figure.get_figheight() + _LEGEND_INCHES * lines)
+        return figure
 
 
-def glance(experiment: Experiment, table: pd.DataFrame) -> list[Plate]:
-    """The answer as one panel per comparison, all on one scale: the mean over all targets."""
-    whole = table[table["target"] == differences.OVERALL] if len(table) else table
-    limits = _limits(whole, 4) if len(whole) else (0.0, 1.0)
-    return [
-        Plate(
-            _against(experiment, encoder, mix),
-            [charts.forest("Mean over all targets", "", (experiment.design.english_mix, mix), _rows(rows), limits)],
-        )
-        for (encoder, mix), rows in _parts(whole, "encoder", "mix")
-    ]
+def _height(rows: Sequence[Sequence[Panel]], heading: str) -> float:
+    panels = sum(max(panel.height + panel.frame for panel in row) for row in rows)
+    return panels + (_HEADING_INCHES if heading else 0)
 
 
-def _heatmaps(table: pd.DataFrame) -> Iterator[Plate]:
-    for (encoder,), part in _parts(table, "encoder"):
-        limit = heatmap.limit_of(part)
-        panels = [
-            heatmap.draw(heatmap.grid(lines, limit), differences.AVERAGED[group].capitalize(), POINTS)
-            for group, lines in part.groupby("languages", sort=False)
-        ]
-        yield from (Plate(f"encoder {encoder}", [panel]) for panel in panels)
+def _forests(
+    results: ExperimentResults, frame: pd.DataFrame, limits: tuple[float, float] | None = None
+) -> Iterator[PanelGroup]:
+    for (encoder, mix), part in _parts(frame, "encoder", "mix"):
+        look = {"reference": results.design.english_mix, "limits": limits or difference_limits(part)}
+        panels = []
+        for target, lines in part.groupby("target", sort=False):
+            title = "mean over all targets" if target == differences.OVERALL else str(target)
+            draw = partial(forest.plot_forest, lines, **look)
+            height = forest.ROW_INCHES * len(lines)
+            panels.append(Panel(title, forest.describe_forest(lines), height, draw, len(lines)))
+        yield PanelGroup(_comparison(results, encoder, mix), panels)
 
 
-def _dots(experiment: Experiment, table: pd.DataFrame) -> Iterator[Plate]:
-    for (encoder, mix), part in _parts(table, "encoder", "mix"):
-        limits = _limits(part)
-        panels = [
-            charts.languages(target, metric, (experiment.design.english_mix, mix), _rows(_chosen(rows)), limits)
-            for (target, metric), rows in part.groupby(["target", "metric"], sort=False)
-        ]
-        yield Plate(_against(experiment, encoder, mix), panels)
+def _heatmaps(frame: pd.DataFrame) -> Iterator[PanelGroup]:
+    for (encoder,), part in _parts(frame, "encoder"):
+        limit = heatmap.colour_limit(part)
+        for group, lines in part.groupby("languages", sort=False):
+            title = f"{differences.AVERAGED[group]}, encoder {encoder}"
+            width, height, frame_inches = heatmap.size_of(lines)
+            words = f"Difference from no intermediate training for {title}: all numbers are in tables/heatmap.tsv."
+            draw = partial(heatmap.plot_heatmap, lines, limit=limit)
+            panel = Panel(title, words, height, draw, frame=frame_inches, width=width)
+            yield PanelGroup("", [panel])
 
 
-def _chosen(rows: pd.DataFrame) -> pd.DataFrame:
-    """At most `MOST_LANGUAGES` rows, rare languages first, in each group from the largest gain to the largest loss."""
+def _languages(results: ExperimentResults, frame: pd.DataFrame) -> Iterator[PanelGroup]:
+    for (encoder, mix), part in _parts(frame, "encoder", "mix"):
+        reference, limits = results.design.english_mix, difference_limits(part)
+        panels = []
+        for (target, metric), lines in part.groupby(["target", "metric"], sort=False):
+            lines = _largest_gains(lines)
+            rows = languages.row_count(lines)
+            words = f"Differences in points between {mix} and {reference} on {target}, one language per row."
+            draw = partial(languages.plot_languages, lines, reference=reference, limits=limits)
+            panels.append(Panel(f"{target} ({metric})", words, languages.ROW_INCHES * rows, draw, rows))
+        yield PanelGroup(_comparison(results, encoder, mix), panels)
+
+
+def _largest_gains(lines: pd.DataFrame) -> pd.DataFrame:
+    """At most `MOST_LANGUAGES` lines, rare languages first, in each group from the largest gain to the largest loss."""
     ranks = {group: rank for rank, group in enumerate(differences.GROUPS)}
-    order = rows.assign(rank=rows["languages"].map(ranks))
+    order = lines.assign(rank=lines["languages"].map(ranks))
     return order.sort_values(["rank", "value", "language"], ascending=[True, False, True]).head(MOST_LANGUAGES)
 
 
-def _curves(experiment: Experiment) -> Iterator[Plate]:
-    for encoder in experiment.design.encoders:
-        models: dict[tuple[str, str], list[Model]] = {}
-        for model in experiment.models:
-            if model.encoder == encoder and len(model.curve) > 1:
-                models.setdefault((model.phase, model.trained), []).append(model)
-        panels = [_learning(experiment, phase, name, found) for (phase, name), found in models.items()]
-        yield Plate(f"encoder {encoder}", panels)
+def _learning_curves(results: ExperimentResults, frame: pd.DataFrame) -> Iterator[PanelGroup]:
+    names = results.design.trained()
+    mixes = results.design.in_order(mix for intermediate, mix in names if intermediate != BASELINE)
+    intermediates = list(dict.fromkeys(intermediate for intermediate, _ in names if intermediate != BASELINE))
+    for (encoder,), part in _parts(_thinned(frame), "encoder"):
+        panels = []
+        for (phase, name), curves in part.groupby(["phase", "name"], sort=False):
+            title = f"{name} ({phase})"
+            trainings = _trainings(curves)
+            if len(trainings) > MOST_CURVES:
+                title += f", seed {results.design.seeds[0]} alone"
+                curves = curves[curves["seed"] == results.design.seeds[0]]
+            draw = partial(learning_curves.plot_learning_curves, curves, mixes=mixes, intermediates=intermediates)
+            words = f"Training loss by optimizer step of {len(_trainings(curves))} trainings; mixes: "
+            words += ", ".join(mix for mix in curves["mix"].unique() if mix) + "."
+            panels.append(Panel(title, words, learning_curves.HEIGHT_INCHES, draw, legend=True))
+        yield PanelGroup(f"encoder {encoder}", panels)
 
 
-def _too_short(experiment: Experiment) -> str:
-    """Says which trainings were over before a second line of their log."""
-    short = dict.fromkeys(f"{one.phase} {one.trained}" for one in experiment.models if len(one.curve) == 1)
+def _trainings(curves: pd.DataFrame) -> pd.DataFrame:
+    return curves[["phase", "name", "intermediate", "mix", "seed"]].drop_duplicates()
+
+
+def _thinned(frame: pd.DataFrame) -> pd.DataFrame:
+    """Some `_MOST_POINTS` points of every training, the last among them; trainings of one point are left out."""
+    trainings = frame.groupby(["encoder", "phase", "name", "intermediate", "mix", "seed"], dropna=False, sort=False)
+    number, size = trainings.cumcount(), trainings["step"].transform("size")
+    every = (size / _MOST_POINTS).apply(math.ceil)
+    return frame[(size > 1) & ((number % every == 0) | (number == size - 1))]
+
+
+def _short_logs(frame: pd.DataFrame) -> str:
+    """A sentence about trainings that ended before the second line of their log."""
+    sizes = frame.groupby(["encoder", "phase", "name", "intermediate", "mix", "seed"], dropna=False, sort=False).size()
+    short = dict.fromkeys(f"{phase} {name}" for (_, phase, name, *_), size in sizes.items() if size == 1)
     return f" Too short for one, in part or wholly: {', '.join(short)}." if short else ""
 
 
-def _learning(experiment: Experiment, phase: str, name: str, models: list[Model]) -> Scene:
-    if few := len(models) > MOST_CURVES:
-        models = [model for model in models if model.seed == experiment.design.seeds[0]]
-    lines = [charts.Curve(_mix_name(model), _series(experiment, model.mix), _thinned(model.curve)) for model in models]
-    note = phase + (f", seed {experiment.design.seeds[0]} alone" if few else "")
-    return charts.curves(name, note, sorted(lines, key=lambda line: (line.series is None, line.series or 0)))
-
-
-def _thinned(points: list[tuple[float, float]]) -> list[tuple[float, float]]:
-    step = -(-len(points) // _MOST_POINTS)
-    return [*points[:-1:step], points[-1]]
-
-
-def _mix_name(model: Model) -> str:
-    return "baseline" if model.intermediate == BASELINE else model.mix or "text"
-
-
-def _series(experiment: Experiment, mix: str) -> int | None:
-    """The number of a mix among all: the English-only one first; None for what has no mix."""
-    mixes = experiment.design.in_order(mix for name, mix in experiment.design.trained() if name != BASELINE)
-    return mixes.index(mix) if mix in mixes else None
-
-
-def _mixes(experiment: Experiment, table: pd.DataFrame) -> Iterator[Plate]:
-    for (mix,), part in _parts(table, "mix"):
+def _allocations(frame: pd.DataFrame) -> Iterator[PanelGroup]:
+    for (mix,), part in _parts(frame, "mix"):
         panels = []
         for (task, names), lines in part.groupby(["task", "intermediates"], sort=False):
-            shown, rest = lines.iloc[:MOST_LANGUAGES], lines.iloc[MOST_LANGUAGES:]
-            bars = [
-                (one["name"], one["examples"], _amount(one), _kind(experiment, one["language"])) for one in _rows(shown)
-            ]
-            if len(rest):
-                sums = rest[["examples", "share", "rows"]].sum()
-                bars.append((f"{len(rest)} others", sums["examples"], _amount(sums), "muted"))
-            total = short_number(lines["examples"].sum())
             words = f"Training examples of task {task} in mix {mix}, by language; used by {names}."
-            panels.append(charts.bars(task, f"{total} examples", bars, words))
-        yield Plate(f"mix {mix}", panels)
+            title = f"{task}: {short_number(lines['examples'].sum())} examples"
+            rows = allocation.bar_count(lines)
+            draw = partial(allocation.plot_allocation, lines)
+            panels.append(Panel(title, words, allocation.ROW_INCHES * rows, draw, rows))
+        yield PanelGroup(f"mix {mix}", panels)
 
 
-def _amount(line: Mapping[str, Any]) -> str:
-    """Examples, their share and, where rows are repeated, how often: 4500 (75 %) x3."""
-    share, often = line["share"], line["examples"] / max(1, line["rows"])
-    repeated = f" \N{MULTIPLICATION SIGN}{often:.2g}" if often > 1.005 else ""
-    return f"{line['examples']:.0f} ({100 * share:.{0 if share >= 0.0995 else 1}f} %){repeated}"
+def _costs(frame: pd.DataFrame) -> Iterator[PanelGroup]:
+    for (encoder,), part in _parts(frame.dropna(subset=["seconds"]), "encoder"):
+        times = costs.training_times(part)
+        words = "; ".join(f"{phase} {mix}: {seconds:.0f} s" for (phase, mix), seconds in times.items())
+        height = costs.ROW_INCHES * len(times)
+        panel = Panel("training time, all seeds", words, height, partial(costs.plot_costs, part), len(times))
+        yield PanelGroup(f"encoder {encoder}", [panel])
 
 
-def _kind(experiment: Experiment, language: str) -> str:
-    if language == experiment.design.english:
-        return "english"
-    return "rare" if language in experiment.design.rare else "other"
+def _parts(frame: pd.DataFrame, *keys: str) -> Iterator[tuple[tuple[str, ...], pd.DataFrame]]:
+    yield from frame.groupby(list(keys), sort=False) if len(frame) else ()
 
 
-def _costs(table: pd.DataFrame) -> Iterator[Plate]:
-    for (encoder,), part in _parts(table.dropna(subset=["seconds"]), "encoder"):
-        part = part.assign(mix=part["mix"].where(part["intermediate"] != BASELINE, "baseline"))
-        times = part.groupby(["phase", "mix"], sort=False)["seconds"].sum()
-        colours = {"pretraining": "muted", "intermediate": "series0", "target": "series2"}
-        rows = [(f"{phase} {mix}".strip(), seconds, colours[phase]) for (phase, mix), seconds in times.items()]
-        yield Plate(f"encoder {encoder}", [charts.seconds_bars("Training time", "all seeds", rows)])
+def _comparison(results: ExperimentResults, encoder: str, mix: str) -> str:
+    return f"{mix} against {results.design.english_mix}, encoder {encoder}"
 
 
-def _parts(table: pd.DataFrame, *keys: str) -> Iterator[tuple[tuple[str, ...], pd.DataFrame]]:
-    yield from table.groupby(list(keys), sort=False) if len(table) else ()
-
-
-def _rows(table: pd.DataFrame) -> list[dict]:
-    return table.to_dict("records")
-
-
-def _limits(table: pd.DataFrame, room: float = 1.5) -> tuple[float, float]:
-    singles = [value for each in table.get("each", ()) for value in each]
-    return around_zero(table["value"], [*table["low"], *table["high"]], singles, room)
-
-
-def _target(name: str) -> str:
-    return "Mean over all targets" if name == differences.OVERALL else name
-
-
-def _against(experiment: Experiment, encoder: str, mix: str) -> str:
-    return f"{mix} against {experiment.design.english_mix}, encoder {encoder}"
+def _write_reason(reason: str, ax: Axes) -> Axes:
+    ax.set_axis_off()
+    ax.text(0, 0.5, reason, transform=ax.transAxes, va="center")
+    return ax

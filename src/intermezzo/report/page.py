@@ -13,35 +13,37 @@ from markdown_it import MarkdownIt
 from markupsafe import Markup
 
 from intermezzo import __version__
-from intermezzo.report import accounts, differences, heatmap
-from intermezzo.report.axis import duration, short_number, signed
-from intermezzo.report.experiment import Experiment
-from intermezzo.report.figures import Figure, Plate, Tables, glance
+from intermezzo.core.numerals import duration, short_number, signed
+from intermezzo.report import accounts, differences
+from intermezzo.report.figures import PanelGroup, ReportFigure, overview
+from intermezzo.report.frames import Frames
 from intermezzo.report.palette import DARK, LIGHT, css
+from intermezzo.report.plots.heatmap import Heatmap, cell_colours, colour_limit, heatmap_of
+from intermezzo.report.results import ExperimentResults
 
 TEMPLATES = Path(__file__).parent
 MOST_PANELS = 120
 """Panels of a figure on the page; the files hold all."""
-_PLATES = 3
-"""Groups of panels up to which a figure shows all; of more it shows the first, the others when they are asked for."""
+_OPEN_GROUPS = 3
+"""A figure of at most so many groups of panels shows all; one of more shows the first and folds the others."""
 MOST_ROWS = 1500
 """Rows of hashes on the page; the tables hold all."""
-_SECTIONS, _COMPARISONS = 6, 4
-"""Parts of an answer that are all shown, and comparisons that are shown of a longer one."""
-_LONG = 8
-"""Rows of a table of the answer that are shown without being asked for."""
+_OPEN_PARTS, _OPEN_COMPARISONS = 6, 4
+"""An answer of at most so many parts shows all; a longer one so many comparisons."""
+_LONG_TABLE = 8
+"""A table of the answer with more rows is folded."""
 
 
 @dataclass(frozen=True)
-class Section:
-    """A part of the answer: its heading, and its text as HTML. folded: shown when it is asked for."""
+class AnswerPart:
+    """A part of the answer: its heading, and its text as HTML. folded: behind a heading to open."""
 
     heading: str
     html: Markup
     folded: bool = False
 
 
-def render(experiment: Experiment, tables: Tables, figures: list[Figure]) -> str:
+def render(results: ExperimentResults, frames: Frames, figures: list[ReportFigure]) -> str:
     """The whole page as HTML."""
     environment = Environment(
         loader=FileSystemLoader(TEMPLATES),
@@ -58,7 +60,7 @@ def render(experiment: Experiment, tables: Tables, figures: list[Figure]) -> str
         "short": lambda sha: sha[:16],
     }
     style = Markup((TEMPLATES / "page.css").read_text(encoding="utf-8"))
-    lead, sections = answer(experiment.answer)
+    lead, sections = answer(results.answer)
     return environment.get_template("page.html.jinja").render(
         style=style,
         light=Markup(css(LIGHT)),
@@ -66,19 +68,20 @@ def render(experiment: Experiment, tables: Tables, figures: list[Figure]) -> str
         version=__version__,
         lead=lead,
         sections=sections,
-        facts=_facts(experiment),
-        glance=_glance(glance(experiment, tables.groups)),
-        figures=[_shown(figure) for figure in figures],
-        heatmaps=_heatmaps(tables.baseline),
-        costs=_records(tables.costs),
-        checkpoints=_checkpoints(experiment),
-        data_files=_records(accounts.data_files(experiment).head(MOST_ROWS)),
+        facts=_facts(results),
+        overview=_overview(overview(results, frames.groups)),
+        figures=[_with_panels(figure) for figure in figures],
+        heatmaps=_heatmaps(frames.baseline),
+        colour_scale=", ".join(cell_colours(step / 10)[0] for step in range(-10, 11)),
+        costs=_records(frames.costs),
+        checkpoints=_checkpoints(results),
+        data_files=_records(accounts.data_files(results).head(MOST_ROWS)),
         most_rows=MOST_ROWS,
     )
 
 
-def answer(text: str) -> tuple[Section, list[Section]]:
-    """The answer's Markdown: what stands before its first part, and its parts (headings of the second level).
+def answer(text: str) -> tuple[AnswerPart, list[AnswerPart]]:
+    """The answer's Markdown as HTML: the text before its first part, and its parts (headings of the second level).
 
     Of many parts only the first comparisons of mixes (their headings begin with a mix) and the last part (what the
     numbers cannot say) are unfolded; long tables are folded.
@@ -86,88 +89,91 @@ def answer(text: str) -> tuple[Section, list[Section]]:
     lead, *parts = re.split(r"^## ", text, flags=re.MULTILINE)
     title, _, body = lead.removeprefix("# ").partition("\n")
     comparisons = [number for number, part in enumerate(parts) if part.startswith("`")]
-    shown = {*comparisons[:_COMPARISONS], len(parts) - 1} if len(parts) > _SECTIONS else set(range(len(parts)))
+    every = set(range(len(parts)))
+    unfolded = {*comparisons[:_OPEN_COMPARISONS], len(parts) - 1} if len(parts) > _OPEN_PARTS else every
     sections = []
     for number, part in enumerate(parts):
         heading, _, words = part.partition("\n")
-        sections.append(Section(_inline(heading), _html(words), number not in shown))
-    return Section(_inline(title), _html(body)), sections
+        sections.append(AnswerPart(_inline(heading), _html(words), number not in unfolded))
+    return AnswerPart(_inline(title), _html(body)), sections
 
 
 def _html(text: str) -> Markup:
     """Markdown to HTML: tags in it are text, tables can scroll, and long ones are folded."""
-    found = MarkdownIt("commonmark", {"html": False}).enable("table").render(text)
-    found = re.sub(r"<(/?)h([1-4])>", lambda tag: f"<{tag[1]}h{int(tag[2]) + 1}>" if tag[2] != "1" else tag[0], found)
-    found = re.sub(r"<img\b[^>]*>", "", found)
-    return Markup(re.sub(r"<table>.*?</table>", _table, found, flags=re.DOTALL))
+    html = MarkdownIt("commonmark", {"html": False}).enable("table").render(text)
+    html = re.sub(r"<(/?)h([1-4])>", lambda tag: f"<{tag[1]}h{int(tag[2]) + 1}>" if tag[2] != "1" else tag[0], html)
+    html = re.sub(r"<img\b[^>]*>", "", html)
+    return Markup(re.sub(r"<table>.*?</table>", _table, html, flags=re.DOTALL))
 
 
 def _table(match: re.Match[str]) -> str:
     table, rows = match[0].replace("<th>", '<th scope="col">'), match[0].count("<tr>") - 1
     table = re.sub(r"<tr>\s*<td>(.*?)</td>", r'<tr><th scope="row">\1</th>', table)
-    scrolled = f'<div class="scroll" tabindex="0" role="region" aria-label="table">{table}</div>'
-    return scrolled if rows <= _LONG else f"<details><summary>Table of {rows} rows</summary>{scrolled}</details>"
+    scrollable = f'<div class="scroll" tabindex="0" role="region" aria-label="table">{table}</div>'
+    if rows <= _LONG_TABLE:
+        return scrollable
+    return f"<details><summary>Table of {rows} rows</summary>{scrollable}</details>"
 
 
 def _inline(text: str) -> Markup:
     return Markup(MarkdownIt("commonmark", {"html": False}).renderInline(text.strip()))
 
 
-def _facts(experiment: Experiment) -> list[tuple[str, str]]:
-    design = experiment.design.without_controls()
-    tested = {code for target in design.targets.values() for code in target.languages}
+def _facts(results: ExperimentResults) -> list[tuple[str, str]]:
+    design = results.design.without_controls()
+    languages = {code for target in design.targets.values() for code in target.languages}
     mixes = dict.fromkeys(mix for name, mix in design.trained() if name != "none")
     return [
         (str(len(design.encoders)), "encoder" + "s" * (len(design.encoders) != 1)),
         (str(len(design.intermediates) - 1), "intermediates"),
         (str(len(mixes)), "mixes"),
         (str(len(design.targets)), "targets"),
-        (str(len(tested)), "languages"),
-        (str(len(tested & design.rare)), "of them rare"),
+        (str(len(languages)), "languages"),
+        (str(len(languages & design.rare)), "of them rare"),
         (str(len(design.seeds)), "seed" + "s" * (len(design.seeds) != 1)),
     ]
 
 
-def _glance(plates: list[Plate]) -> list[dict[str, Any]]:
+def _overview(groups: list[PanelGroup]) -> list[dict[str, Any]]:
     return [
-        {"heading": plate.heading, "svg": Markup(plate.panels[0].svg(f"glance{number}", inline=True))}
-        for number, plate in enumerate(plates[:MOST_PANELS])
+        {"heading": group.heading, "svg": Markup(group.panels[0].inline(f"overview{number}"))}
+        for number, group in enumerate(groups[:MOST_PANELS])
     ]
 
 
-def _shown(figure: Figure) -> dict[str, Any]:
-    """A figure with its panels as SVG, as many as a page can take."""
-    left, plates, dropped = MOST_PANELS, [], 0
-    for number, plate in enumerate(figure.plates):
-        chosen = plate.panels[:left]
-        left, dropped = left - len(chosen), dropped + len(plate.panels) - len(chosen)
-        drawn = [panel.svg(f"{figure.name}{number}-{at}", inline=True) for at, panel in enumerate(chosen)]
-        if drawn:
-            heights = [panel.height for panel in chosen]
+def _with_panels(figure: ReportFigure) -> dict[str, Any]:
+    """A figure with its panels as SVG, as many as a page can take; the heat map is a table instead."""
+    room, groups, dropped = MOST_PANELS, [], 0
+    for number, group in enumerate(figure.groups if figure.name != "heatmap" else ()):
+        panels = group.panels[:room]
+        room, dropped = room - len(panels), dropped + len(group.panels) - len(panels)
+        if panels:
+            drawings = [Markup(panel.inline(f"{figure.name}{number}-{index}")) for index, panel in enumerate(panels)]
+            heights = [panel.height + panel.frame for panel in panels]
             packed = max(heights) > 1.6 * min(heights)
-            panels = [Markup(svg) for svg in drawn]
-            plates.append({"heading": plate.heading, "panels": panels, "packed": packed, "folded": False})
-    for plate in plates[1:] if len(plates) > _PLATES else ():
-        plate["folded"] = True
+            groups.append({"heading": group.heading, "panels": drawings, "packed": packed, "folded": False})
+    for group in groups[1:] if len(groups) > _OPEN_GROUPS else ():
+        group["folded"] = True
     caption = figure.caption + (f" {dropped} more panels are in figures/{figure.name}.pdf." if dropped else "")
-    return {"name": figure.name, "title": figure.title, "caption": caption, "plates": plates}
+    return {"name": figure.name, "title": figure.title, "caption": caption, "groups": groups}
 
 
-def _heatmaps(table: pd.DataFrame) -> list[dict[str, Any]]:
-    found = []
-    for encoder, part in table.groupby("encoder", sort=False) if len(table) else ():
-        limit = heatmap.limit_of(part)
-        grids = [
-            (differences.AVERAGED[group], heatmap.grid(lines, limit))
+def _heatmaps(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """Per encoder the end of its colour scale (points), and a heat map per group of languages."""
+    heatmaps = []
+    for encoder, part in frame.groupby("encoder", sort=False) if len(frame) else ():
+        limit = colour_limit(part)
+        tables: list[tuple[str, Heatmap]] = [
+            (differences.AVERAGED[group], heatmap_of(lines, limit))
             for group, lines in part.groupby("languages", sort=False)
         ]
-        found.append({"encoder": encoder, "limit": limit, "grids": grids})
-    return found
+        heatmaps.append({"encoder": encoder, "limit": limit, "tables": tables})
+    return heatmaps
 
 
-def _checkpoints(experiment: Experiment) -> list[dict[str, Any]]:
+def _checkpoints(results: ExperimentResults) -> list[dict[str, Any]]:
     """Evaluated models in blocks of one encoder, intermediate and mix."""
-    table = accounts.checkpoints(experiment).head(MOST_ROWS)
+    table = accounts.checkpoints(results).head(MOST_ROWS)
     keys = ["encoder", "intermediate", "mix"]
     return [
         dict(zip(keys, names, strict=True)) | {"rows": _records(part)}

@@ -1,14 +1,15 @@
-"""Colours by role, for light and dark pages, after Okabe and Ito (2008): hues that colour-blind readers can tell apart.
+"""Colours by role, for light and dark pages, after Okabe and Ito (2008) and Tol (2021): safe for colour-blind readers.
 
-Colour never stands alone: groups of languages also differ in the shape of their mark, mixes are named beside their
-line, and every cell of a heatmap holds its number.
+A hue has one meaning: orange, ochre, blue and grey are groups of languages; `series` are mixes; purple and green are
+the ends of the heat map (`plots.heatmap`). Colour never stands alone: groups also differ in the shape of their mark,
+mixes are named in a legend, and every cell of a heat map holds its number. Every colour of LIGHT is unique, so that a
+drawing made with it can follow the page into the dark (`svg.inline`).
 """
 
 from __future__ import annotations
 
 LIGHT = {
     "page": "#ffffff",
-    "panel": "#ffffff",
     "ink": "#1c2430",
     "muted": "#5b6674",
     "grid": "#e4e7eb",
@@ -16,23 +17,18 @@ LIGHT = {
     "rare_seen": "#c94f00",
     "rare_unseen": "#8f6400",
     "other": "#0068a8",
-    "english": "#5b6674",
-    "rare": "#c94f00",
-    "all": "#1c2430",
-    "zero": "#f5f5f3",
-    "higher": "#1765ad",
-    "lower": "#b8500a",
-    "baseline": "#6c7682",
-    "series0": "#0068a8",
-    "series1": "#c94f00",
-    "series2": "#008060",
-    "series3": "#a8508a",
-    "series4": "#8f6400",
-    "series5": "#1c2430",
+    "series0": "#332288",
+    "series1": "#b3316b",
+    "series2": "#117c6f",
+    "series3": "#6f6e08",
+    "series4": "#8a4bb5",
+    "series5": "#3d4b5c",
+    "series6": "#7a3b10",
+    "series7": "#2e7d1f",
+    "series8": "#b01c1c",
 }
 DARK = {
     "page": "#12161c",
-    "panel": "#181d25",
     "ink": "#e8ebef",
     "muted": "#a3adb9",
     "grid": "#2b323c",
@@ -40,35 +36,23 @@ DARK = {
     "rare_seen": "#ff9455",
     "rare_unseen": "#e8bd55",
     "other": "#63b3ee",
-    "english": "#a3adb9",
-    "rare": "#ff9455",
-    "all": "#e8ebef",
-    "zero": "#232a33",
-    "higher": "#2f80cc",
-    "lower": "#c4621c",
-    "baseline": "#8f9aa7",
-    "series0": "#63b3ee",
-    "series1": "#ff9455",
-    "series2": "#3fcaa0",
-    "series3": "#e394c6",
-    "series4": "#e8bd55",
-    "series5": "#e8ebef",
+    "series0": "#a79bf5",
+    "series1": "#f48fb6",
+    "series2": "#4fcbbb",
+    "series3": "#c9c84e",
+    "series4": "#d3a3f2",
+    "series5": "#c3ccd8",
+    "series6": "#d9a27a",
+    "series7": "#8fd67f",
+    "series8": "#ff8a80",
 }
-SERIES = 6
-"""Number of colours for mixes; more of them repeat the colours with dashes."""
-SHAPES = {"rare_seen": "disc", "rare_unseen": "ring", "other": "square", "english": "diamond"}
+SERIES = [colour for role, colour in LIGHT.items() if role.startswith("series")]
+"""Colours of mixes, in their order; a tenth mix has the first again."""
+GROUP_COLOURS = {group: LIGHT[group] for group in ("rare_seen", "rare_unseen", "other")} | {"english": LIGHT["muted"]}
+GROUP_MARKERS = {"rare_seen": "o", "rare_unseen": "o", "other": "s", "english": "D"}
+"""matplotlib's marker of a group of languages; that of `rare_unseen` is hollow."""
 
 
 def css(colours: dict[str, str]) -> str:
     """The colours as custom properties of a style sheet."""
     return "".join(f"--{name.replace('_', '-')}:{value};" for name, value in colours.items())
-
-
-def mixed(role: str, share: float) -> str:
-    """`share` (0..1) of a light colour over the neutral centre of the diverging scale, as a hexadecimal colour."""
-    one, zero = _rgb(LIGHT[role]), _rgb(LIGHT["zero"])
-    return "#" + "".join(f"{round(z + (o - z) * share):02x}" for o, z in zip(one, zero, strict=True))
-
-
-def _rgb(colour: str) -> list[int]:
-    return [int(colour[at : at + 2], 16) for at in (1, 3, 5)]

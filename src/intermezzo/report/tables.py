@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pandas as pd
 
+from intermezzo.core import markdown
 from intermezzo.core.artifacts import write_text
 from intermezzo.report import accounts, differences
-from intermezzo.report.experiment import Experiment
-from intermezzo.report.figures import Tables
+from intermezzo.report.frames import Frames
+from intermezzo.report.results import ExperimentResults
 
 _LATEX = {
     "\\": r"\textbackslash{}",
@@ -29,35 +30,37 @@ _LATEX = {
     ">": r"\textgreater{}",
     "|": r"\textbar{}",
 }
-_PAGE = 45
+_PAGE_ROWS = 45
 """Rows that fit on a page of a paper; a longer table breaks over pages."""
 
 
 @dataclass(frozen=True)
 class Table:
+    """A table of the report. digits: decimals of a column of numbers, one by default."""
+
     name: str
     caption: str
     frame: pd.DataFrame
     digits: dict[str, int]
 
 
-def tables(experiment: Experiment, made: Tables) -> list[Table]:
-    """Every table, with its caption and the decimals of its columns (one, unless said)."""
+def tables(results: ExperimentResults, frames: Frames) -> list[Table]:
+    """Every table, with its caption and the decimals of its columns."""
     share = {"weight": 4, "share": 4}
     return [
-        Table("heatmap", "Differences from no intermediate training, points", _wide(made.baseline), {}),
-        Table("baseline", "The same with intervals, a line per cell", _marked(made.baseline), {}),
-        Table("rare", "Differences from English-only, per group of languages, points", made.groups, {}),
+        Table("heatmap", "Differences from no intermediate training, points", _wide(frames.baseline), {}),
+        Table("baseline", "The same with intervals, a line per cell", _marked(frames.baseline), {}),
+        Table("rare", "Differences from English-only, per group of languages, points", frames.groups, {}),
         Table(
             "languages",
             "Differences from English-only, per language, points",
-            made.languages.drop(columns="each", errors="ignore"),
+            frames.languages.drop(columns="per_intermediate", errors="ignore"),
             {},
         ),
-        Table("allocation", "Training examples of every mix", made.allocation, share),
-        Table("costs", "Cost of the trainings", made.costs, dict.fromkeys(("examples", "steps", "tokens"), 0)),
-        Table("checkpoints", "Hashes of the models behind every number", accounts.checkpoints(experiment), {}),
-        Table("data", "Hashes of the data files", accounts.data_files(experiment), {"rows": 0}),
+        Table("allocation", "Training examples of every mix", frames.allocation, share),
+        Table("costs", "Cost of the trainings", frames.costs, dict.fromkeys(("examples", "steps", "tokens"), 0)),
+        Table("checkpoints", "Hashes of the models behind every number", accounts.checkpoints(results), {}),
+        Table("data", "Hashes of the data files", accounts.data_files(results), {"rows": 0}),
     ]
 
 
@@ -84,17 +87,15 @@ def write(table: Table, folder: Path) -> None:
     columns = [[_text(value, table.digits.get(str(name), 1)) for value in table.frame[name]] for name in table.frame]
     rows = [list(row) for row in zip(*columns, strict=True)]
     write_text(folder / f"{table.name}.tsv", "".join("\t".join(map(_flat, row)) + "\n" for row in [header, *rows]))
-    numeric = [bool(rows) and all(_is_number(row[at]) for row in rows) for at in range(len(header))]
-    write_text(folder / f"{table.name}.md", markdown(table.caption, header, rows, numeric))
+    numeric = [bool(rows) and all(_is_number(row[column]) for row in rows) for column in range(len(header))]
+    write_text(folder / f"{table.name}.md", markdown_file(table.caption, header, rows, numeric))
     write_text(folder / f"{table.name}.tex", latex(table.caption, table.name, header, rows, numeric))
 
 
-def markdown(caption: str, header: Sequence[str], rows: Sequence[Sequence[str]], numeric: Sequence[bool]) -> str:
+def markdown_file(caption: str, header: Sequence[str], rows: Sequence[Sequence[str]], numeric: Sequence[bool]) -> str:
     """A GitHub table under its caption; numbers to the right."""
-    rule = ["--:" if right else "---" for right in numeric]
-    cells = [[_flat(cell).replace("\\", "\\\\").replace("|", "\\|") for cell in row] for row in [header, *rows]]
-    lines = [f"| {' | '.join(row)} |" for row in [cells[0], rule, *cells[1:]]]
-    return f"{caption}\n\n" + "\n".join(lines) + "\n"
+    cells = [[_flat(cell).replace("\\", "\\\\") for cell in row] for row in [header, *rows]]
+    return f"{caption}\n\n{markdown.table(cells[0], cells[1:], numeric)}\n"
 
 
 def latex(
@@ -102,27 +103,23 @@ def latex(
 ) -> str:
     """A table with the rules of booktabs; over several pages (longtable) where it does not fit on one."""
     kinds = "".join("r" if right else "l" for right in numeric)
-    lines = [" & ".join(map(escape_latex, header)) + r" \\"]
+    head = " & ".join(map(escape_latex, header)) + r" \\"
+    body = []
     for row in rows:
         cells = [_latex_number(cell) if right else escape_latex(cell) for cell, right in zip(row, numeric, strict=True)]
-        lines.append(" & ".join(cells) + r" \\")
-    head, body = lines[0], lines[1:]
-    named = [rf"\caption{{{escape_latex(caption)}}}", rf"\label{{tab:{label}}}"]
-    if len(rows) > _PAGE:
+        body.append(" & ".join(cells) + r" \\")
+    head_lines = [r"\toprule", head, r"\midrule"]
+    caption_line, label_line = rf"\caption{{{escape_latex(caption)}}}", rf"\label{{tab:{label}}}"
+    if len(rows) > _PAGE_ROWS:
         needs = r"% \usepackage{booktabs,longtable}"
-        opening = [rf"\begin{{longtable}}{{{kinds}}}", *named[:1], named[1] + r" \\", r"\toprule", head, r"\midrule"]
-        return "\n".join([needs, *opening, r"\endhead", *body, r"\bottomrule", r"\end{longtable}"]) + "\n"
-    opening = [
-        r"\begin{table}",
-        r"\centering",
-        *named,
-        rf"\begin{{tabular}}{{{kinds}}}",
-        r"\toprule",
-        head,
-        r"\midrule",
-    ]
-    closing = [r"\bottomrule", r"\end{tabular}", r"\end{table}"]
-    return "\n".join([r"% \usepackage{booktabs}", *opening, r"\toprule", head, r"\midrule", *body, *closing]) + "\n"
+        opening = [rf"\begin{{longtable}}{{{kinds}}}", caption_line, label_line + r" \\", *head_lines, r"\endhead"]
+        closing = [r"\bottomrule", r"\end{longtable}"]
+    else:
+        needs = r"% \usepackage{booktabs}"
+        opening = [r"\begin{table}", r"\centering", caption_line, label_line, rf"\begin{{tabular}}{{{kinds}}}"]
+        opening += head_lines
+        closing = [r"\bottomrule", r"\end{tabular}", r"\end{table}"]
+    return "\n".join([needs, *opening, *body, *closing]) + "\n"
 
 
 def escape_latex(text: str) -> str:

@@ -43,7 +43,8 @@ class Spec(BaseModel):
     @classmethod
     def read(cls, value: str | Mapping[str, Any]) -> Self:
         """The specification that a JSON text or its values describe. Raises UserError with every problem in it."""
-        return read(cls, value)
+        spec: Self = read(cls, value)
+        return spec
 
     def replace(self, **changes: Any) -> Self:
         """A copy with other values of some fields, checked like a new one."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from intermezzo.core.markdown import table
 from intermezzo.tasks import Task, load_task, task_names
 
 _HEAD = ("task", "format", "metrics", "languages", "trained on", "sources", "protocols")
@@ -9,8 +10,7 @@ _HEAD = ("task", "format", "metrics", "languages", "trained on", "sources", "pro
 
 def markdown() -> str:
     """One line per task of the catalogue, by name."""
-    rows = [_HEAD, ("---",) * len(_HEAD), *(_row(load_task(name)) for name in task_names())]
-    return "".join("| " + " | ".join(row) + " |\n" for row in rows)
+    return table(_HEAD, [_row(load_task(name)) for name in task_names()]) + "\n"
 
 
 def sources_of(task: Task) -> list[str]:

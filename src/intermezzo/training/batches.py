@@ -43,22 +43,25 @@ class TaskBatches:
         return item.tokens
 
     def weight(self, step: int, items: Sequence[Feature]) -> int:
-        return getattr(self._head(step), "count", len)(items)
+        count: int = getattr(self._head(step), "count", len)(items)
+        return count
 
-    def outputs(self, step: int, items: Sequence[Feature]) -> Any:
+    def outputs(self, step: int, items: list[Feature]) -> Any:
         packed = pack([s for f in items for s in f.sequences], [t for f in items for t in f.types]).to(self.device)
         head = self._head(step)
         return head(self.system["encoder"](packed, rows=positions_needed(head, items, packed)), packed)
 
     def loss(self, step: int, outputs: Any, items: Sequence[Feature]) -> torch.Tensor:
-        return self._head(step).loss(outputs, items)
+        loss: torch.Tensor = self._head(step).loss(outputs, items)
+        return loss
 
     def joint(self, step: int) -> bool:
-        return getattr(self._head(step), "joint", False)
+        return bool(getattr(self._head(step), "joint", False))
 
     def names(self, step: int) -> str:
         name, indices = self.batches[step]
         return f"of {name}: {', '.join(self.ids[name][self.features[name][i].row] for i in indices)}"
 
     def _head(self, step: int) -> Any:
-        return self.system["heads"][self.heads[self.batches[step][0]]]
+        heads: Any = self.system["heads"]
+        return heads[self.heads[self.batches[step][0]]]

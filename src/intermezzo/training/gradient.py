@@ -46,7 +46,7 @@ class TrainingBatches(Protocol):
     def weight(self, step: int, items: Sequence[Any]) -> int:
         """Over how many predictions the loss of these items is a mean."""
 
-    def outputs(self, step: int, items: Sequence[Any]) -> Any:
+    def outputs(self, step: int, items: list[Any]) -> Any:
         """The model's outputs for the items."""
 
     def loss(self, step: int, outputs: Any, items: Sequence[Any]) -> torch.Tensor:
@@ -201,7 +201,8 @@ def _in_order(rows: torch.Tensor | None, shares: list[list[int]]) -> torch.Tenso
     order = torch.tensor([i for share in shares for i in share])
     by_rank = [rows] if world_size() == 1 else all_gather(None if rows is None else rows.cpu())
     joined = torch.cat([part for part in by_rank if part is not None]).to(device()).unflatten(0, (len(order), -1))
-    return joined[order.argsort().to(joined.device)].flatten(0, 1)
+    in_order: torch.Tensor = joined[order.argsort().to(joined.device)].flatten(0, 1)
+    return in_order
 
 
 def _attempt(work: Callable[[], Result]) -> Result:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
-from contextlib import AbstractContextManager
+from typing import Any
 
 import torch
 from threadpoolctl import threadpool_limits
@@ -25,7 +25,8 @@ def use_threads(count: int) -> None:
         threadpool_limits(1, "blas")  # numpy's products, which attention takes with one thread
     keep_memory()
     torch.use_deterministic_algorithms(True, warn_only=True)
-    torch.utils.deterministic.fill_uninitialized_memory = False  # a check of PyTorch itself, 2 % of a step
+    deterministic: Any = torch.utils.deterministic  # its settings are properties, which type checkers do not see
+    deterministic.fill_uninitialized_memory = False  # a check of PyTorch itself, 2 % of a step
 
 
 def keep_memory() -> None:
@@ -41,7 +42,7 @@ def device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
-def autocast(precision: Precision) -> AbstractContextManager:
+def autocast(precision: Precision) -> torch.autocast:
     """The precision of forward and backward; weights, gradients and the optimizer stay float32.
 
     precision: `auto` (bfloat16 on a GPU that has it, else float32), `float32` or `bfloat16`.

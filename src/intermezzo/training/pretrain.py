@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -105,7 +106,7 @@ def _model(spec: PretrainSpec, vocabulary: int) -> XLMRobertaForMaskedLM:
     )
 
 
-def _texts(rows: list[dict]) -> list[str | tuple[str, str]]:
+def _texts(rows: list[dict[str, Any]]) -> list[str | tuple[str, str]]:
     return [(row["text"], row["text_pair"]) if row["text_pair"] else row["text"] for row in rows]
 
 
@@ -121,13 +122,13 @@ class _MaskedText:
     """Batches of masked text: those of step k, and the masks, are drawn from (seed, k)."""
 
     def __init__(
-        self, model: XLMRobertaForMaskedLM, spec: PretrainSpec, rows: dict[str, list[dict]], folder: Path
+        self, model: XLMRobertaForMaskedLM, spec: PretrainSpec, rows: dict[str, list[dict[str, Any]]], folder: Path
     ) -> None:
         self.model, self.encoder, self.spec = model, Encoder(model.roberta), spec
         tokenizer = load_tokenizer(folder)
         tokenizer.enable_truncation(spec.model.max_length)
         self.ids = {lang: [e.ids for e in tokenizer.encode_batch(_texts(part))] for lang, part in rows.items()}
-        self.mask = tokenizer.token_to_id(MASK)
+        self.mask = tokenizer.get_vocab()[MASK]
         self.languages = sorted(self.ids)
         share = np.array([len(self.ids[language]) for language in self.languages], float) ** spec.language_alpha
         count = spec.training.steps * spec.training.batch_size

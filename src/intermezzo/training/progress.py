@@ -67,8 +67,8 @@ class Progress:
         """
         if not self.waiting:
             return math.nan
-        losses = torch.stack([loss.float() for _, loss, _ in self.waiting]).tolist()
-        norms = torch.stack([norm.float() for _, _, norm in self.waiting]).tolist()
+        losses: list[float] = torch.stack([loss.float() for _, loss, _ in self.waiting]).tolist()
+        norms: list[float] = torch.stack([norm.float() for _, _, norm in self.waiting]).tolist()
         for (step, _, _), loss, norm in zip(self.waiting, losses, norms, strict=True):
             if not math.isfinite(loss):
                 raise self._bad(step, "the loss is not a number")
@@ -144,15 +144,15 @@ class NullProgress:
 
 def _lines(log: Path, name: str, first: int) -> list[str]:
     """The lines of an earlier attempt that still hold: those of other runs, and of this one up to step `first`."""
-    kept = []
+    lines = []
     for line in log.read_text(encoding="utf-8").splitlines(keepends=True) if log.is_file() else []:
         try:
             record = json.loads(line)
         except json.JSONDecodeError:  # cut off by a kill
             continue
         if record.get("run") != name or record["step"] <= first:
-            kept.append(line)
-    return kept
+            lines.append(line)
+    return lines
 
 
 def _board(name: str) -> Any:

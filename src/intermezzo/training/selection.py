@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import zlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -17,11 +18,12 @@ from intermezzo.specs.finetuning import FinetuneSpec, TrainedTask
 from intermezzo.specs.mixes import MATCHED, MixSettings
 from intermezzo.tasks.controls import shuffle_labels
 
+Row = dict[str, Any]
 Allocation = dict[str, dict[str, LanguageAllocation]]
 """task -> language -> what it gives."""
 
 
-def select(spec: FinetuneSpec, data: dict[str, Path]) -> tuple[dict[str, list[dict]], Allocation]:
+def select(spec: FinetuneSpec, data: dict[str, Path]) -> tuple[dict[str, list[Row]], Allocation]:
     """The rows of each task of `spec`, and how the languages share them.
 
     data: "task/language" -> Parquet. The tasks of a mix are allocated together; text of continued masked language
@@ -60,7 +62,7 @@ def _files(task: TrainedTask, data: dict[str, Path]) -> dict[str, Path]:
 
 
 def _rows(path: Path) -> int:
-    return pq.read_metadata(path).num_rows
+    return int(pq.read_metadata(path).num_rows)
 
 
 def _shares(task: TrainedTask, supply: dict[str, int], mix: MixSettings) -> dict[str, float]:
@@ -68,9 +70,9 @@ def _shares(task: TrainedTask, supply: dict[str, int], mix: MixSettings) -> dict
     return shares(task.portions, supply if mix.budget != "english_repeated" else None, mix.temperature)
 
 
-def _draw(task: TrainedTask, files: dict[str, Path], cells: dict[str, LanguageAllocation], seed: int) -> list[dict]:
+def _draw(task: TrainedTask, files: dict[str, Path], cells: dict[str, LanguageAllocation], seed: int) -> list[Row]:
     """The rows of one task, language after language, each drawn in an order that depends on seed, task and language."""
-    rows: list[dict] = []
+    rows: list[Row] = []
     order: list[np.ndarray] = []
     for code, cell in cells.items():
         random = np.random.default_rng([seed, zlib.crc32(f"{task.name}/{code}".encode())])

@@ -58,7 +58,7 @@ class World:
         Of `candidates` n counts the queries: the rows are what the first n rows of dev and of test need, in this
         language. Raises UserError for an unknown generator, language or split, for n < 1 and for more than there is.
         """
-        definition = self._lookup("generator", generator, GENERATORS)
+        definition: Generator = self._lookup("generator", generator, GENERATORS)
         self._lookup("language", language, self.languages)
         self._lookup(f"split of '{generator}'", split, definition.defaults)
         n = self.amount(generator, language, split) if n is None else n
@@ -84,7 +84,7 @@ class World:
         default = GENERATORS[generator].defaults[split]
         if default is not None:
             return default
-        documents = self.languages[language].documents * self.settings["documents_scale"]
+        documents: float = self.languages[language].documents * self.settings["documents_scale"]
         return max(1, round(documents if generator == "text" else documents / 10))
 
     def translate(self, rows: Iterable[dict[str, Any]], target: str, noise: float = 0.0) -> list[dict[str, Any]]:

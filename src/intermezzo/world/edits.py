@@ -37,15 +37,17 @@ class Pairs:
 
     def premises(self, hypothesis: Scene) -> dict[str, Scene] | None:
         """One premise per label, all with the same number of modifiers; None if some label finds none."""
-        room = sum(self.sampler.open(replace(hypothesis, **dict.fromkeys(MODIFIERS)), slot) for slot in MODIFIERS)
+        bare = Scene(hypothesis.subject, hypothesis.verb, hypothesis.object)
+        room = sum(self.sampler.open(bare, slot) for slot in MODIFIERS)
         # A neutral premise leaves one slot empty, so no premise may fill them all.
         modifiers = min(len(hypothesis.modifiers()) + self.rng.choice((0, 1)), room - 1)
-        scenes = {
+        drafts = {
             "entailment": self._retry(self._entailing, hypothesis),
             "neutral": self._retry(self._neutral, hypothesis),
             "contradiction": self._retry(self._contradicting, hypothesis),
         }
-        if any(scene is None for scene in scenes.values()):
+        scenes = {label: scene for label, scene in drafts.items() if scene is not None}
+        if len(scenes) < len(drafts):
             return None
         return {label: self._finish(scene, hypothesis, modifiers) for label, scene in scenes.items()}
 
@@ -60,13 +62,14 @@ class Pairs:
         return self._specified(hypothesis, SPECIFIED)
 
     def _neutral(self, hypothesis: Scene) -> Scene:
-        nouns = [slot for slot in ("subject", "object") if self._general(getattr(hypothesis, slot))]
-        if nouns and self.rng.random() < GENERALISED:
-            slot = self.rng.choice(nouns)
-            return replace(hypothesis, **{slot: self._general(getattr(hypothesis, slot))})
+        nouns = {"subject": hypothesis.subject, "object": hypothesis.object}
+        hypernyms = {slot: hypernym for slot, noun in nouns.items() if (hypernym := self._general(noun))}
+        if hypernyms and self.rng.random() < GENERALISED:
+            slot = self.rng.choice(list(hypernyms))
+            return hypothesis.with_filler(slot, hypernyms[slot])
         scene = self._specified(hypothesis, 0.9)
         gap = self.rng.choice(hypothesis.modifiers())
-        return replace(scene, **{gap: None}, **({"relation": None} if gap == "place" else {}))
+        return scene.without(gap)
 
     def _contradicting(self, hypothesis: Scene) -> Scene | None:
         flip = FLIP_NEGATED if hypothesis.negated else FLIP_POSITIVE
@@ -81,8 +84,8 @@ class Pairs:
         for slot in ("subject", "object"):
             noun = getattr(scene, slot)
             if self.inventory.is_hypernym(noun) and self.rng.random() < rate:
-                scene = replace(
-                    scene, **{slot: self.sampler.word(self.inventory.members[self.inventory.category[noun]])}
+                scene = scene.with_filler(
+                    slot, self.sampler.word(self.inventory.members[self.inventory.category[noun]])
                 )
         return scene
 
@@ -115,7 +118,7 @@ def changed(sampler: Sampler, scene: Scene, slot: str) -> Scene | None:
         and inventory.category[filler] not in inventory.objects[scene.verb]
     ):
         return None
-    return replace(scene, **{slot: filler})
+    return scene.with_filler(slot, filler)
 
 
 def reworded(sampler: Sampler, scene: Scene) -> Scene:
@@ -125,7 +128,7 @@ def reworded(sampler: Sampler, scene: Scene) -> Scene:
     if not slots_with_synonym:
         return scene
     slot = sampler.rng.choice(slots_with_synonym)
-    return replace(scene, **{slot: sampler.inventory.synonym[getattr(scene, slot)]})
+    return scene.with_filler(slot, sampler.inventory.synonym[getattr(scene, slot)])
 
 
 def swapped(scene: Scene) -> Scene:

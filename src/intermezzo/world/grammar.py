@@ -79,10 +79,11 @@ class Grammar:
         return [marker, *phrase] if self.language.adposition == "before" else [*phrase, marker]
 
     def _place(self, scene: Scene, substitute: Substitute | None) -> list[Token]:
+        relation = scene.relation or ""
         if scene.place is None:
-            adverb = self._function(scene.relation[2:])
+            adverb = self._function(relation[2:])
             return [adverb._replace(tag="ADV")]
-        return self._adpositional(scene.relation, self._noun_phrase(scene.place, None, "place", "locative", substitute))
+        return self._adpositional(relation, self._noun_phrase(scene.place, None, "place", "locative", substitute))
 
     def _time(self, time: str, substitute: Substitute | None) -> list[Token]:
         if time.startswith("y:"):

@@ -118,7 +118,9 @@ def _index(data: dict[str, Any]) -> Inventory:
         synonym[concept], synonym[counterpart], base[counterpart] = counterpart, concept, concept
         return [concept, counterpart]
 
-    category, hypernyms, members = {}, {}, {}
+    category: dict[str, str] = {}
+    hypernyms: dict[str, str] = {}
+    members: dict[str, tuple[str, ...]] = {}
     for name, words in concepts["nouns"].items():
         hypernyms[name] = add("n", name, "NOUN")
         base[hypernyms[name]] = hypernyms[name]
@@ -162,7 +164,7 @@ def _index(data: dict[str, Any]) -> Inventory:
 
     places = tuple(add("p", word, "NOUN") for word in concepts["places"])
     exclusive |= {place: tuple(p for p in places if p != place) for place in places}
-    time_group = {}
+    time_group: dict[str, str] = {}
     for group, words in concepts["times"].items():
         times = [add("t", word, "ADV" if group == "adverb" else "NOUN") for word in words]
         time_group |= dict.fromkeys(times, group)
@@ -196,7 +198,8 @@ def _index(data: dict[str, Any]) -> Inventory:
 
 def _language(code: str, entry: dict[str, Any]) -> WorldLanguage:
     lists = {key: tuple(entry[key]) for key in ("onsets", "vowels", "codas", "verb_group") if key in entry}
-    changes = tuple((old, new) for old, new in entry.get("changes", ()))
+    changes: tuple[tuple[str, str], ...] = tuple((old, new) for old, new in entry.get("changes", ()))
     if len(dict(changes)) < len(changes):
         raise ValueError(f"languages.{code}.changes: a sound changes twice")
-    return WorldLanguage(code=code, **{**entry, **lists, "changes": changes})
+    values: dict[str, Any] = entry | lists | {"changes": changes}
+    return WorldLanguage(code=code, **values)

@@ -27,7 +27,9 @@ def transliterate(text: str, script: str) -> str:
 class Lexicon:
     """All forms of one language in its own script: `forms[concept]` and `names[number]`; `latin` before the script."""
 
-    def __init__(self, inventory: Inventory, language: WorldLanguage, settings: dict, parent: Lexicon | None) -> None:
+    def __init__(
+        self, inventory: Inventory, language: WorldLanguage, settings: dict[str, Any], parent: Lexicon | None
+    ) -> None:
         self.language = language
         self._seed, self._inventory = settings["seed"], inventory
         common = self._name_forms("name", inventory.names, set(inventory.english.values()))

@@ -10,6 +10,7 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from typing import Any
 
 from intermezzo.world.inventory import Inventory
 from intermezzo.world.seeds import owner
@@ -39,6 +40,16 @@ class Scene:
     def modifiers(self) -> list[str]:
         """The modifier slots in use."""
         return [slot for slot in MODIFIERS if getattr(self, slot) is not None]
+
+    def with_filler(self, slot: str, filler: str) -> Scene:
+        """This event with `filler` in a slot, whose name a program has drawn."""
+        changes: dict[str, Any] = {slot: filler}
+        return replace(self, **changes)
+
+    def without(self, modifier: str) -> Scene:
+        """This event, silent about a modifier; a place goes with its adposition."""
+        changes: dict[str, Any] = {modifier: None} | ({"relation": None} if modifier == "place" else {})
+        return replace(self, **changes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +143,7 @@ class Sampler:
             elif slot == "time":
                 scene = replace(scene, time=self.time())
             else:
-                scene = replace(scene, **{slot: self.word(self.inventory.adjectives)})
+                scene = scene.with_filler(slot, self.word(self.inventory.adjectives))
         return scene
 
     def subject(self) -> str:

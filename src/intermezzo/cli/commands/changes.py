@@ -91,15 +91,16 @@ class Naming:
         """The section that a setting of fine-tuning comes from: the most special one that names it."""
         phase = "intermediate" if job.rule == "train_intermediate" else "target"
         name = names[phase]
-        tasks = self.config.intermediate(name).tasks if phase == "intermediate" else [self.grid.task(name).name]
-        own, special = self.config.encoders[names["encoder"]].finetuning, self.config.training.tasks
+        mixed = self.config.intermediate(name).tasks if phase == "intermediate" else [self.grid.task(name).name]
+        tasks = mixed or []
+        tuning, special = self.config.encoders[names["encoder"]].finetuning, self.config.training.tasks
         named = self.config.intermediate(name) if phase == "intermediate" else self.config.target(name)
         alone = tasks[0] if len(tasks) == 1 else None
         layers: list[tuple[str, Section | None]] = [(f"{phase}s.{name}.training", named.training)]
         encoder = f"encoders.{names['encoder']}.finetuning"
-        if alone in own.tasks:
-            layers.append((f"{encoder}.tasks.{alone}.{phase}", getattr(own.tasks[alone], phase)))
-        layers.append((f"{encoder}.{phase}", getattr(own, phase)))
+        if alone in tuning.tasks:
+            layers.append((f"{encoder}.tasks.{alone}.{phase}", getattr(tuning.tasks[alone], phase)))
+        layers.append((f"{encoder}.{phase}", getattr(tuning, phase)))
         if alone in special:
             layers.append((f"training.tasks.{alone}.{phase}", getattr(special[alone], phase)))
         for place, section in layers:

@@ -36,19 +36,19 @@ def plan(options: Namespace) -> None:
 
 
 def _choose(made: object, options: Namespace) -> None:
-    from intermezzo.planning.comparisons import choose
-    from intermezzo.planning.offers import offer, overlay
+    from intermezzo.planning.candidates import candidates_of, overlay
+    from intermezzo.planning.choice import choose
 
-    there = offer(made, dict(map(_value, options.values)))
-    choice = choose(there, options.budget * 3600)
+    candidates = candidates_of(made, dict(map(_value, options.values)))
+    choice = choose(candidates, options.budget * 3600)
     parts = (choice.encoders, choice.intermediates, choice.mixes)
-    comparisons = sum(all(map(contains, parts, key)) for key in there.comparisons)
+    comparisons = sum(all(map(contains, parts, key)) for key in candidates.comparisons)
     print(
-        f"\n{comparisons} of {len(there.comparisons)} comparisons for {choice.seconds / 3600:.3g} of "
+        f"\n{comparisons} of {len(candidates.comparisons)} comparisons for {choice.seconds / 3600:.3g} of "
         f"{options.budget:g} hours (value {choice.value:g}), each with its baseline and its English-only twin. "
         "This overlay runs them:"
     )
-    left_out = [name for name in there.encoders if name not in choice.encoders]
+    left_out = [name for name in candidates.encoders if name not in choice.encoders]
     if left_out:
         print(f"encoders that are left out: {', '.join(left_out)}", file=sys.stderr)
     print(f"\n{overlay(choice)}", end="")

@@ -67,8 +67,8 @@ def planned(targets: list[str], overlays: list[Path]) -> Plan:
 
 def _complaint(arguments: list[str]) -> str:
     """What Snakemake has to say against a command, which it does not when it is quiet."""
-    streams = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
-    output = subprocess.run([sys.executable, "-m", "snakemake", *arguments], **streams).stdout
+    command = [sys.executable, "-m", "snakemake", *arguments]
+    output = subprocess.run(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True).stdout
     output = output.rpartition("Building DAG of jobs...")[2]
     noise = re.compile("Using work|Config file|Assuming|SNAKEMAKE|=|$")
     return "\n".join(line for line in output.splitlines() if not noise.match(line)).removeprefix("error: ")

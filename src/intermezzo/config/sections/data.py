@@ -34,7 +34,8 @@ class RowsConfig(Section):
     def of(self, task: str, split: str) -> int | None:
         """The maximum number of rows per language to read from a task's split; None = all."""
         entry = self.tasks.get(task)
-        return getattr(entry if entry is not None and split in entry.model_fields_set else self, split)
+        rows: int | None = getattr(entry if entry is not None and split in entry.model_fields_set else self, split)
+        return rows
 
 
 class DataConfig(Section):

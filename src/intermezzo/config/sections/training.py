@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field, create_model
 
@@ -53,7 +53,13 @@ def _overrides(model: type[Section]) -> type[Section]:
     return create_model("Overrides", __base__=Section, __doc__="Different values for some of the settings.", **fields)
 
 
-Overrides = _overrides(Finetuning)
+if TYPE_CHECKING:
+
+    class Overrides(Finetuning):
+        """For type checkers: the keys of `Finetuning`."""
+
+else:
+    Overrides = _overrides(Finetuning)
 
 
 class TaskTraining(Section):

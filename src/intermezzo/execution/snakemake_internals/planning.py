@@ -146,7 +146,7 @@ def _protected(plain: Callable[..., Any]) -> Callable[..., Any]:
 # -- files ------------------------------------------------------------------------------------------------------------
 
 
-def _remote(annotated: type) -> Callable[[Any], bool]:
+def _remote(annotated: Any) -> Callable[[Any], bool]:
     def is_storage(file: Any) -> bool:
         text = file._file
         return isinstance(text, annotated) and bool(text._flags.get("storage_object"))

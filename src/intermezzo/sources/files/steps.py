@@ -55,7 +55,7 @@ def expect(rows: list[Row], expected: int, file: File) -> list[Row]:
 
 def rename(rows: list[Row], names: dict[Any, Any], file: File) -> list[Row]:
     """Rows with labels renamed. names: old label (or number) -> new one."""
-    return replace(rows, {"label": names, "tags": names}, file)
+    return replace(rows, {"label": names, "labels": names, "tags": names}, file)
 
 
 def replace(rows: list[Row], columns: dict[str, dict[Any, Any]], file: File) -> list[Row]:

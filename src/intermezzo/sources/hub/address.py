@@ -6,8 +6,8 @@ folders whose names depend on the download's SHA-256: another archive is unpacke
 
 from __future__ import annotations
 
+import logging
 import re
-import sys
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -19,6 +19,8 @@ from intermezzo.core.errors import UserError
 from intermezzo.sources.files.reading import File
 from intermezzo.sources.hub import archives
 from intermezzo.sources.hub.transfer import Checksum, download
+
+log = logging.getLogger(__name__)
 
 SCHEMES = ("https", "http", "file")
 
@@ -54,7 +56,7 @@ def fetch(
     with FileLock(downloads / f"{target.parent.name}.lock"):  # who needs the same archive waits, and finds it here
         checksum = sha256(target) if target.is_file() else None
         if checksum and expected.sha256 not in (None, checksum):
-            print(f"{target}: sha256 is {checksum}, but {expected.by} says {expected.sha256}", file=sys.stderr)
+            log.warning("%s: sha256 is %s, but %s says %s", target, checksum, expected.by, expected.sha256)
             checksum = None
         checksum = checksum or download(url, target, expected, origin)
         try:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import errno
 import http.client
-import sys
+import logging
 from dataclasses import dataclass
 from email.message import Message
 from pathlib import Path
@@ -19,6 +19,8 @@ from urllib.request import Request, urlopen
 from intermezzo import __version__
 from intermezzo.core.artifacts import sha256
 from intermezzo.core.errors import UserError
+
+log = logging.getLogger(__name__)
 
 ATTEMPTS = 3
 """How often an interrupted download is taken up again within one run."""
@@ -43,7 +45,7 @@ def download(url: str, target: Path, expected: Checksum, origin: str) -> str:
     off, empty, a web page instead of a file, or not what is wanted.
     """
     _refuse_offline(url, origin)
-    print(f"downloading {url}", file=sys.stderr)
+    log.info("downloading %s", url)
     target.parent.mkdir(parents=True, exist_ok=True)
     part, version = target.with_name(f"{target.name}.part"), target.with_name(f"{target.name}.part.version")
     complete = False

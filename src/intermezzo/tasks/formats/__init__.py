@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -39,7 +40,8 @@ def load_format(name: str) -> Format:
     """The format of that name; raises UserError for an unknown one."""
     if name not in format_names():
         raise UserError(f"unknown task format '{name}'; {suggestion(name, format_names())}")
-    return importlib.import_module(f"{__name__}.{name}").FORMAT
+    form: Format = importlib.import_module(f"{__name__}.{name}").FORMAT
+    return form
 
 
 def table(rows: Sequence[dict[str, Any]], fmt: str, labels: Sequence[str] = (), *, origin: str = "data") -> pa.Table:
@@ -81,6 +83,6 @@ def _problems(rows: Sequence[dict[str, Any]], form: Format, labels: Sequence[str
             clean = False
     ids = [row.get("id") for row in rows]
     if clean and len(set(ids)) < len(ids):
-        seen: set[Any] = set()
-        twice = next(name for name in ids if name in seen or seen.add(name))
+        counts = Counter(ids)
+        twice = next(name for name in ids if counts[name] > 1)
         yield f"id {twice!r} occurs more than once"

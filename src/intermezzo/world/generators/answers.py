@@ -18,6 +18,7 @@ from intermezzo.world.seeds import share
 
 SENTENCES = 3
 QUESTIONS = 3
+Words = tuple[str | None, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,7 @@ class Query:
 def draw(sampler: Sampler) -> Iterator[Query]:
     """Three different questions to each passage; ends when the split's questions are used up."""
     rng, number = sampler.rng, 0
-    earlier_questions: set[tuple[str, ...]] = set()
+    earlier_questions: set[Words] = set()
     while True:
         adjunct = rng.choice(("place", "time"))
         events: list[Scene] = []
@@ -54,14 +55,12 @@ def draw(sampler: Sampler) -> Iterator[Query]:
             earlier_questions.update(question for event in events for question in _questions(sampler, event))
         passage = Passage(sampler.split, number, tuple(events))
         number += 1
-        questions = [(event, slot) for event in range(SENTENCES) for slot in ("subject", "object", adjunct)]
-        for event, slot in rng.sample(questions, QUESTIONS):
-            yield Query(passage, event, slot)
+        questions = [(index, slot) for index in range(SENTENCES) for slot in ("subject", "object", adjunct)]
+        for index, slot in rng.sample(questions, QUESTIONS):
+            yield Query(passage, index, slot)
 
 
-def _event(
-    sampler: Sampler, adjunct: str, events: list[Scene], earlier_questions: set[tuple[str, ...]]
-) -> Scene | None:
+def _event(sampler: Sampler, adjunct: str, events: list[Scene], earlier_questions: set[Words]) -> Scene | None:
     """An event that shares nothing but the kind of its adjunct with the others; None where there seems to be none."""
     inventory = sampler.inventory
     slots = ("subject", "verb", "object", adjunct)
@@ -83,16 +82,16 @@ def _event(
     return None
 
 
-def _questions(sampler: Sampler, scene: Scene) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def _questions(sampler: Sampler, scene: Scene) -> tuple[Words, Words]:
     """What the question for the subject says, and what the one for the object does (the one for an adjunct: both)."""
     subject, its_adjective, verb, object_, adjective = (
-        sampler.inventory.base.get(part, part)
+        part if part is None else sampler.inventory.base.get(part, part)
         for part in (scene.subject, scene.subject_adjective or "", scene.verb, scene.object, scene.object_adjective)
     )
     return ("who", verb, adjective, object_), ("what", its_adjective, subject, verb)
 
 
-def _owns(sampler: Sampler, question: tuple[str, ...]) -> bool:
+def _owns(sampler: Sampler, question: Words) -> bool:
     """Development and test data share a pool of candidates, so questions are dealt out to the two."""
     return sampler.split == "train" or (share(sampler.seed, "question", *question) < 0.5) == (sampler.split == "dev")
 

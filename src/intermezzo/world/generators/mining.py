@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import astuple
 from itertools import islice
+from typing import Any
 
 from intermezzo.core.errors import UserError
 from intermezzo.world.generators.base import Row, SetRequest
@@ -61,7 +62,7 @@ def _parts(foreign: int, pairs: int) -> tuple[slice, slice]:
 def _different(request: SetRequest) -> Iterator[Scene]:
     """Sentences no two of which mean the same (synonyms are the same) or sound the same in any language."""
     base = load_inventory().base
-    earlier_expressions: set[tuple] = set()
+    earlier_expressions: set[tuple[Any, ...]] = set()
     for scene in request.meanings(request.split):
         meaning = tuple(base.get(part, part) if isinstance(part, str) else part for part in astuple(scene)[:-1])
         expressions = {(code, text_of(say(scene))) for code, say in request.speakers.items()} | {meaning}

@@ -50,9 +50,9 @@ def _different(sampler: Sampler, scene: Scene) -> Scene | None:
         variant = swapped(scene)
         return variant if sampler.owns(variant) else None
     for _ in range(TRIES):
-        variant = changed(sampler, scene, sampler.rng.choice(["verb", "subject", "object", *scene.modifiers()]))
-        if variant is not None and sampler.owns(variant):
-            return reworded(sampler, variant) if sampler.rng.random() < 0.5 else variant
+        change = changed(sampler, scene, sampler.rng.choice(["verb", "subject", "object", *scene.modifiers()]))
+        if change is not None and sampler.owns(change):
+            return reworded(sampler, change) if sampler.rng.random() < 0.5 else change
     return None
 
 

@@ -34,7 +34,7 @@ def draw(sampler: Sampler) -> Iterator[Meaning]:
         yield next(names)[0] if sampler.rng.random() < 0.33 else next(words)
 
 
-def row(meaning: Meaning, say: Say, _: Say) -> Row:
+def row(meaning: Scene | State | Question, say: Say, _: Say) -> Row:
     """Columns of a supertagged sentence: tokens, and the category of each in tags."""
     tokens = say(meaning)
     tags = _state(meaning, tokens, say) if isinstance(meaning, State) else _clause(meaning, tokens, say)

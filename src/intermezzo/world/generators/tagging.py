@@ -43,7 +43,7 @@ def _with_homograph(sampler: Sampler, scene: Scene, nouns: tuple[str, ...]) -> S
         slots = ["subject"] * (category in inventory.animate and not scene.subject.startswith("@"))
         slots += ["object"] * (category in inventory.objects[scene.verb])
         for slot in slots:
-            variant = replace(scene, **{slot: noun})
+            variant = scene.with_filler(slot, noun)
             if sampler.owns(variant):
                 return variant
     return scene

@@ -84,13 +84,13 @@ def restated(sampler: Sampler, scene: Scene) -> Scene:
     rng, inventory = sampler.rng, sampler.inventory
     for slot in scene.modifiers():
         if rng.random() < 0.4:
-            scene = replace(scene, **{slot: None}, **({"relation": None} if slot == "place" else {}))
+            scene = scene.without(slot)
     if rng.random() < 0.4:
         scene = reworded(sampler, scene)
     for slot in ("subject", "object"):
         noun = getattr(scene, slot)
         if noun in inventory.category and rng.random() < 0.15:
-            general_scene = replace(scene, **{slot: inventory.hypernyms[inventory.category[noun]]})
+            general_scene = scene.with_filler(slot, inventory.hypernyms[inventory.category[noun]])
             scene = general_scene if sampler.owns(general_scene) else scene
     return replace(scene, front=rng.random() < 0.3)
 

@@ -1,7 +1,7 @@
-"""What the report reads: the scores, and of every model its manifest, its log and its allocation.
+"""The results of an experiment: its scores, and the manifest, log and allocation of every model.
 
-The design says which models there are and so where they lie; nothing is searched for. Scores must be complete. A model
-folder that is gone costs its own lines (curves, costs, its place in the chain of hashes) and nothing else.
+The design lists the models, and their names give their folders; nothing is searched for. Scores must be complete. A
+missing model folder costs its own lines (curves, costs, its hashes) and nothing else.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from intermezzo.core.errors import UserError
 
 
 @dataclass(frozen=True)
-class Model:
+class TrainedModel:
     """One model of the experiment. phase: pretraining, intermediate or target; what does not apply is empty."""
 
     phase: str
@@ -41,15 +41,16 @@ class Model:
     manifest: dict[str, Any]
 
     @property
-    def trained(self) -> str:
-        """What was trained: the encoder, the intermediate or the target."""
+    def name(self) -> str:
+        """The name of its last training: the encoder, the intermediate or the target."""
         return self.target or self.intermediate or self.encoder
 
     @cached_property
     def log(self) -> list[list[dict[str, Any]]]:
-        """Its training as logged, stage by stage: step, loss, tokens so far, seconds since the stage's last start.
+        """Its training log, one list of records per stage: step, loss, tokens so far, seconds since the last start.
 
-        A training that was killed and resumed repeats some steps; the later record of a step counts.
+        A training that was killed and resumed repeats some steps; the later record of a step counts. Raises
+        UserError for a broken log.
         """
         path = self.folder / "log.jsonl"
         stages: dict[str, list[dict[str, Any]]] = {}
@@ -67,26 +68,26 @@ class Model:
 
     @property
     def curve(self) -> list[tuple[float, float]]:
-        """(step, loss), the stages after one another."""
+        """(step, loss) points, the stages concatenated."""
         points: list[tuple[float, float]] = []
         for stage in self.log:
-            before = points[-1][0] if points else 0
-            points += [(before + one["step"], one["loss"]) for one in stage]
+            offset = points[-1][0] if points else 0
+            points += [(offset + record["step"], record["loss"]) for record in stage]
         return points
 
     @property
     def tokens(self) -> int | None:
-        """Tokens trained on."""
+        """Tokens trained on, None without a log."""
         return sum(stage[-1]["tokens"] for stage in self.log) if self.log else None
 
     @property
     def seconds(self) -> float | None:
-        """Seconds of training, over all starts of one that was resumed, without the steps that were done again."""
+        """Seconds of training, summed over restarts, without the steps that were repeated; None without a log."""
         ends = [
-            one["seconds"]
+            record["seconds"]
             for stage in self.log
-            for one, after in zip(stage, [*stage[1:], None], strict=True)
-            if after is None or after["seconds"] < one["seconds"]
+            for record, following in zip(stage, [*stage[1:], None], strict=True)
+            if following is None or following["seconds"] < record["seconds"]
         ]
         return sum(ends) if ends else None
 
@@ -101,13 +102,17 @@ class Model:
 
     @property
     def examples(self) -> int | None:
-        """Examples in its training data, each counted once."""
+        """Examples in its training data, each counted once; None without allocation.tsv."""
         counts = [int(line["examples"]) for line in self.allocation]
         return sum(counts) if counts else None
 
 
-class Experiment:
-    """The results of one experiment, read once."""
+class ExperimentResults:
+    """The results of one experiment, read once.
+
+    design: the cells that must exist. scores: scores.parquet. results: the folder with answer.md and the models.
+    Raises UserError for scores that are not those of the design, a missing answer, and broken manifests.
+    """
 
     def __init__(self, design: Design, scores: Path, results: Path) -> None:
         self.design = design
@@ -121,17 +126,17 @@ class Experiment:
 
     @cached_property
     def compared(self) -> list[tuple[str, str]]:
-        """(encoder, mix) for every mix that is set against the English-only one; controls' encoders have none."""
+        """(encoder, mix) for every mix that is compared with the English-only one; control encoders have none."""
         design = self.design.without_controls()
         return [(encoder, mix) for encoder in design.encoders for mix in mixes(design)] if design.english_mix else []
 
     @cached_property
     def _languages(self) -> dict[str, languages.Language]:
-        tested = {code for target in self.design.targets.values() for code in target.languages}
+        codes = {code for target in self.design.targets.values() for code in target.languages}
         world = languages.table("world")
-        return world if tested <= world.keys() else languages.table("files")
+        return world if codes <= world.keys() else languages.table("files")
 
-    def language(self, code: str) -> str:
+    def language_name(self, code: str) -> str:
         """A language's name, or its code where the table has none."""
         return self._languages[code].name if code in self._languages else code
 
@@ -144,18 +149,18 @@ def _scores(path: Path, design: Design) -> pd.DataFrame:
     except (OSError, pa.ArrowException, KeyError, ValueError) as error:
         raise UserError(f"{path}: not a table of scores ({error}); delete it and run again") from None
     columns = frame[list(Cell._fields)].astype(object).where(frame[list(Cell._fields)].notna(), None)
-    found, wanted = set(columns.itertuples(index=False, name=None)), set(map(tuple, design.cells()))
-    if found != wanted:
+    present, expected = set(columns.itertuples(index=False, name=None)), set(map(tuple, design.cells()))
+    if present != expected:
         raise UserError(
-            f"{path}: of {len(wanted)} values of this configuration {len(wanted - found)} are missing, and "
-            f"{len(found - wanted)} are not part of it; run the workflow again with this configuration"
+            f"{path}: of {len(expected)} values of this configuration {len(expected - present)} are missing, and "
+            f"{len(present - expected)} are not part of it; run the workflow again with this configuration"
         )
-    if bad := int(frame["value"].isna().sum()):
-        raise UserError(f"{path}: {bad} values are not numbers; delete it and run again")
+    if invalid := int(frame["value"].isna().sum()):
+        raise UserError(f"{path}: {invalid} values are not numbers; delete it and run again")
     return frame
 
 
-def _models(design: Design, results: Path) -> Iterator[Model]:
+def _models(design: Design, results: Path) -> Iterator[TrainedModel]:
     for encoder in design.encoders:
         yield from _model("pretraining", (encoder, "", "", None, ""), results / "encoders" / encoder)
     for encoder in design.encoders:
@@ -171,7 +176,7 @@ def _models(design: Design, results: Path) -> Iterator[Model]:
                     yield from _model("target", (encoder, name, mix, seed, target), folder)
 
 
-def _model(phase: str, names: tuple[str, str, str, int | None, str], folder: Path) -> Iterable[Model]:
-    """The model of a folder, if it is there: retrieval has no target models."""
+def _model(phase: str, names: tuple[str, str, str, int | None, str], folder: Path) -> Iterable[TrainedModel]:
+    """The model of a folder, if there is one: retrieval has no target models."""
     path = folder / "manifest.json"
-    return [Model(phase, *names, folder, read_json(path))] if path.is_file() else []
+    return [TrainedModel(phase, *names, folder, read_json(path))] if path.is_file() else []

@@ -1,4 +1,4 @@
-"""What a grid offers to a budget: prices of its comparisons and of the baselines behind them; the overlay to run."""
+"""The comparisons of a grid with their costs, and the configuration that runs a choice of them."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ import yaml
 from intermezzo.config.catalogue import ENGLISH
 from intermezzo.core.errors import UserError, suggestion
 from intermezzo.dag.paths import BASELINE
-from intermezzo.planning.comparisons import Choice, Comparison, Offer
+from intermezzo.planning.choice import Candidates, Choice, Comparison
 from intermezzo.planning.costs import Cost
 from intermezzo.planning.estimate import Plan
 from intermezzo.planning.rates import CPU
 
 
-def offer(plan: Plan, values: Mapping[str, float]) -> Offer:
-    """The offer of a plan, in seconds of GPUs; of the CPU where no job of it runs on a GPU. Done jobs cost nothing.
+def candidates_of(plan: Plan, values: Mapping[str, float]) -> Candidates:
+    """The candidates of a plan, in seconds of GPUs, or of the CPU where no job runs on a GPU. Done jobs cost nothing.
 
     values: an intermediate, a mix or `intermediate/mix` -> what its comparisons are worth (1 without one; the more
     special name wins). Raises UserError for a name that the grid has not.
@@ -28,22 +28,22 @@ def offer(plan: Plan, values: Mapping[str, float]) -> Offer:
     comparisons: dict[Comparison, float] = {run[:3]: 0.0 for run in plan.grid.intermediate_runs}
     for path, seconds in plan.todo.items():
         keys = plan.jobs[path].keys
-        if not hasattr(keys, "encoder") or not _counts(plan.costs[path], on_gpu):
+        if not hasattr(keys, "encoder") or not _is_counted(plan.costs[path], on_gpu):
             continue
         if getattr(keys, "intermediate", BASELINE) == BASELINE:
             encoders[keys.encoder] += seconds
         else:
             comparisons[keys.encoder, keys.intermediate, keys.mix] += seconds
     worth = {key: _value(values, key[1], key[2]) for key in comparisons}
-    return Offer(encoders, comparisons, english_mix(plan), worth)
+    return Candidates(encoders, comparisons, english_mix(plan), worth)
 
 
 def english_mix(plan: Plan) -> str | None:
     """The mix that others are compared with: the first of English alone whose budget is English's own."""
     mixes = plan.grid.config.mixes
     for name in plan.grid.config.grid.mixes:
-        used = {code for code, weight in mixes[name].weights.items() if weight > 0}
-        if used == {ENGLISH} and mixes[name].budget != "english_repeated":
+        languages = {code for code, weight in mixes[name].weights.items() if weight > 0}
+        if languages == {ENGLISH} and mixes[name].budget != "english_repeated":
             return name
     return None
 
@@ -54,7 +54,7 @@ def overlay(choice: Choice) -> str:
     return yaml.safe_dump({"grid": lists}, sort_keys=False, default_flow_style=None, width=10**6)
 
 
-def _counts(cost: Cost, on_gpu: bool) -> bool:
+def _is_counted(cost: Cost, on_gpu: bool) -> bool:
     return not on_gpu or cost.device != CPU
 
 
@@ -65,9 +65,9 @@ def _value(values: Mapping[str, float], intermediate: str, mix: str) -> float:
     return 1.0
 
 
-def _check(values: Mapping[str, float], known: list[str]) -> None:
+def _check(values: Mapping[str, float], names: list[str]) -> None:
     for name, value in values.items():
-        if name not in known:
-            raise UserError(f"--value: nothing in the grid is called '{name}'; {suggestion(name, known)}")
+        if name not in names:
+            raise UserError(f"--value: nothing in the grid is called '{name}'; {suggestion(name, names)}")
         if not 0 <= value < 1e6:
             raise UserError(f"--value {name}={value:g}: a value is a number from 0 to a million")

@@ -1,0 +1,34 @@
+"""Every frame that figures and tables are made from, computed once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pandas as pd
+
+from intermezzo.report import accounts, differences
+from intermezzo.report.results import ExperimentResults
+
+
+@dataclass(frozen=True)
+class Frames:
+    """The frames of one experiment; their columns are described at the functions that make them."""
+
+    baseline: pd.DataFrame
+    groups: pd.DataFrame
+    languages: pd.DataFrame
+    curves: pd.DataFrame
+    allocation: pd.DataFrame
+    costs: pd.DataFrame
+
+    @classmethod
+    def of(cls, results: ExperimentResults) -> Frames:
+        """Compute all of them. Raises UserError for a broken training log."""
+        return cls(
+            differences.against_baseline(results),
+            differences.by_group(results),
+            differences.by_language(results),
+            accounts.learning_curves(results),
+            accounts.allocation(results),
+            accounts.costs(results),
+        )
