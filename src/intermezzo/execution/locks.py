@@ -19,7 +19,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from filelock import lock_descriptor
+from filelock import lock_descriptor, unlock_descriptor
 
 log = logging.getLogger(__name__)
 
@@ -50,6 +50,8 @@ def acquire(path: Path, activity: str = "", *, wait: bool = True) -> Iterator[No
         # Removed before it is unlocked: a process that waits for this file sees that its name is gone and tries again.
         with suppress(OSError):
             path.unlink()
+        with suppress(OSError):
+            unlock_descriptor(descriptor)  # closing is not enough: forked children may have it open
         os.close(descriptor)
 
 
@@ -71,8 +73,10 @@ def _locked_descriptor(path: Path, activity: str, wait: bool) -> int:
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
-        except FileNotFoundError:  # the folder was removed in between
-            continue
+        except FileNotFoundError:
+            if path.parent.is_dir():
+                raise
+            continue  # the folder was removed in between
         try:
             if not lock_descriptor(descriptor, blocking=False):
                 holder = _read(descriptor)
