@@ -144,9 +144,9 @@ def test_several_tasks_and_masked_text_train_to_the_weights_of_one_process(data,
 
 
 def test_pretraining_by_two_is_that_by_one(data, tmp_path, exact):
-    text = {language: data("text", language) for language in PRETRAIN["languages"]}
+    text = {language: data("text", language) for language in PRETRAIN.languages}
     for processes in (1, 2):
-        job = PRETRAIN | {"processes": processes}
+        job = PRETRAIN.replace(processes=processes)
         pretrain(job, text, {}, tmp_path / str(processes), tmp_path / "state")
     assert difference(tmp_path / "1", tmp_path / "2") < 1e-6
 
@@ -268,15 +268,14 @@ def fail(error: BaseException, number: int) -> None:
 
 
 @pytest.mark.parametrize("number", [0, 1])
-def test_an_error_of_any_process_is_the_error_of_the_job(number, capfd):
-    began = time.monotonic()
+def test_an_error_of_any_process_is_the_error_of_the_job(number, capfd, monkeypatch):
+    monkeypatch.setattr(distributed, "_GRACE", 1e6)  # the other process does not end by itself
     with pytest.raises(UserError, match=r"^lower the dose$"):
         launch(fail, 2, UserError("lower the dose"), number)
     with pytest.raises(UserError, match="no space left on the disk"):
         launch(fail, 2, OSError(errno.ENOSPC, "No space left on device"), number)
     with pytest.raises(RuntimeError, match=rf"process {number + 1} of 2(.|\n)*ZeroDivisionError: odd"):
         launch(fail, 2, ZeroDivisionError("odd"), number)
-    assert time.monotonic() - began < distributed._GRACE, "the other process was waited for"
     assert not psutil.Process().children(recursive=True)
     said = capfd.readouterr().err
     assert set(said.splitlines()) == ({"here is the first"} if number else set())
