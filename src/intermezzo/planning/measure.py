@@ -77,7 +77,7 @@ def lines_of(name: str, shape: Shape, where: str, source: str = "plan --measure"
 
     def train(batch: Packed) -> None:
         begins = torch.as_tensor(batch.begins, device=device())
-        with autocast({}):
+        with autocast("auto"):
             logits = head(encoder(batch)[begins])
             loss = cross_entropy(logits.float(), torch.zeros(len(begins), dtype=torch.long, device=device()))
         loss.backward()
