@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 CONDA_NAMES = {"pytorch": "torch", "matplotlib-base": "matplotlib"}
 """Packages that PyPI has under another name."""
-EVERY_STAGE = ("intermezzo.cli.main", "intermezzo.execution.adoption", "intermezzo.execution.weight_leases")
+EVERY_STAGE = ("intermezzo.cli.main", "intermezzo.execution.locks")
 SOURCES = ("intermezzo.sources", "intermezzo.sources.files", "intermezzo.sources.hub", "intermezzo.sources.world")
 STAGES = {
     "data": SOURCES,
@@ -88,8 +88,8 @@ def test_every_environment_is_some_rules_and_there():
 def test_the_package_depends_on_what_it_imports():
     modules = [path.relative_to(ROOT / "src").with_suffix("") for path in (ROOT / "src").rglob("*.py")]
     names = tuple(".".join(path.parts).removesuffix(".__init__") for path in modules)
-    optional = {"tensorboard"}
-    assert distributions(names) - optional == requirements(PROJECT["dependencies"]).keys() - optional
+    optional, of_pulp = {"tensorboard"}, {"highspy"}
+    assert distributions(names) - optional == requirements(PROJECT["dependencies"]).keys() - of_pulp
 
 
 def test_tests_and_benchmarks_import_only_what_their_extras_install():
@@ -97,7 +97,7 @@ def test_tests_and_benchmarks_import_only_what_their_extras_install():
 
     declared = requirements(PROJECT["dependencies"]).keys() | {"pydantic-core", "intermezzo"}
     owners = packages_distributions()
-    for folder, extras in (("tests", ("test", "cluster")), ("benchmarks", ("test", "benchmarks"))):
+    for folder, extras in (("tests", ("test", "cluster", "tensorboard")), ("benchmarks", ("test", "benchmarks"))):
         lines = [line for extra in extras for line in PROJECT["optional-dependencies"][extra]]
         allowed = declared | requirements(lines).keys()
         own = {path.stem for name in ("tests", "benchmarks") for path in (ROOT / name).rglob("*.py")}
