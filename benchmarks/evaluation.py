@@ -18,6 +18,7 @@ from intermezzo.modeling.encoder import Encoder
 from intermezzo.modeling.heads import Feature, positions_needed
 from intermezzo.modeling.heads.classification import Head
 from intermezzo.modeling.packing import Packed
+from intermezzo.specs.encoding import HeadSpec
 from intermezzo.training.loop import device, use_threads
 
 SYSTEMS = {"padmax": ("padmax", 32), "default": ("dynamic", 8)}
@@ -71,7 +72,7 @@ def _make(
 
 def _ours(model: Any, examples: Examples, count: int) -> Any:
     features = examples.features[:count]
-    head = Head(model.config.hidden_size, {"labels": examples.labels}, {"pooling": "cls", "dropout": 0.0})
+    head = Head(model.config.hidden_size, HeadSpec(labels=tuple(examples.labels), pooling="cls"))
     copy_head(model, head, examples.kind)
     encoder, head = Encoder(model.roberta).to(device()).eval(), head.to(device()).eval()
     rows = {id(feature): i for i, feature in enumerate(features)}

@@ -9,6 +9,7 @@ import pytest
 from sklearn.feature_extraction.text import CountVectorizer
 from sklearn.linear_model import LogisticRegression
 
+import specifications
 from intermezzo.core.errors import UserError
 from intermezzo.sources import world as source
 from intermezzo.tasks import Task
@@ -434,7 +435,7 @@ def task_of(fmt: str, generator: str, labels, names: dict[str, str]) -> Task:
 
 def read(monkeypatch, task: Task, split: str = "test") -> list[dict]:
     monkeypatch.setattr(source, "load_task", lambda name: task)
-    return source.read({"task": "made", "language": "fri", "split": split, "rows": 40, "world": {"seed": 7}})
+    return source.read(specifications.data("world", "made", "fri", split, rows=40))
 
 
 def test_labels_are_renamed_as_the_task_says(world, monkeypatch):
