@@ -14,6 +14,7 @@ import json
 import logging
 import os
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -79,7 +80,7 @@ def _locked_descriptor(path: Path, activity: str, wait: bool) -> int:
             continue  # the folder was removed in between
         try:
             if not lock_descriptor(descriptor, blocking=False):
-                holder = _read(descriptor)
+                holder = _holder(descriptor)
                 if not wait:
                     raise AlreadyLocked(holder)
                 if activity and not announced:
@@ -101,6 +102,14 @@ def _is_named(path: Path, descriptor: int) -> bool:
         return os.path.samestat(os.stat(path), os.fstat(descriptor))
     except FileNotFoundError:
         return False
+
+
+def _holder(descriptor: int) -> dict[str, Any]:
+    """The identity in a lock file; a holder that has just got the lock is given a moment to write it."""
+    if holder := _read(descriptor):
+        return holder
+    time.sleep(POLL_SECONDS)
+    return _read(descriptor)
 
 
 def _read(descriptor: int) -> dict[str, Any]:
