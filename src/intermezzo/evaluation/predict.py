@@ -56,20 +56,20 @@ class _Headed:
     """Predictions by a task's trained head."""
 
     def __init__(self, spec: PredictionSpec, model: Path, cache: Path | None = None) -> None:
-        self.spec = spec.replace(task=_with_labels(spec.task, model))
+        self.spec = spec.replace(task=_with_labels(spec, model))
         self.task, self.module = self.spec.task, format_module(spec.task.format)
         self.encoder, self.tokens = _load(spec, model), Tokens(model, cache)
         self.batches = PredictionBatches()
         self.head = self.module.Head(self.encoder.hidden_size, self.task.head_spec(spec.pooling))
-        prefix, weights = f"{self.task.name}.", load_file(model / "heads.safetensors")
+        prefix, weights = f"{spec.head}.", load_file(model / "heads.safetensors")
         state = {key.removeprefix(prefix): value for key, value in weights.items() if key.startswith(prefix)}
         if not state:
-            raise UserError(f"{model}: no head for task '{self.task.name}' in heads.safetensors")
+            raise UserError(f"{model}: no head '{spec.head}' in heads.safetensors")
         try:
             self.head.load_state_dict(state)
         except RuntimeError:
             raise UserError(
-                f"{model}: its head for task '{self.task.name}' has another shape than the task or the settings ask "
+                f"{model}: its head '{spec.head}' has another shape than task '{self.task.name}' or the settings ask "
                 "for (labels, pooling); train it with these, or evaluate with those of its manifest.json"
             ) from None
         self.head.to(device()).eval()
@@ -99,13 +99,14 @@ def _load(spec: PredictionSpec, model: Path) -> Encoder:
     return load_encoder(model, max_length=spec.max_length).to(device()).eval()
 
 
-def _with_labels(task: TaskSpec, model: Path) -> TaskSpec:
+def _with_labels(spec: PredictionSpec, model: Path) -> TaskSpec:
     """The task with the labels that the model was trained with, where those come from its training data."""
+    task = spec.task
     if task.labels != FROM_DATA:
         return task
-    labels = read_json(model / "manifest.json").get("labels", {}).get(task.name)
+    labels = read_json(model / "manifest.json").get("labels", {}).get(spec.head)
     if not labels:
-        raise UserError(f"{model}/manifest.json: no labels of task '{task.name}'; delete the folder and train again")
+        raise UserError(f"{model}/manifest.json: no labels of head '{spec.head}'; delete the folder and train again")
     return task.replace(labels=tuple(labels))
 
 

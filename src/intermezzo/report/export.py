@@ -23,12 +23,12 @@ from intermezzo.report.card import TrainingRecord, card
 _REQUIRED = ("manifest.json", "config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json")
 _OPTIONAL = ("heads.safetensors", "allocation.tsv", "special_tokens_map.json")
 _DEPTH = {"encoders": 1, "intermediate": 4, "target": 5}
-"""Kind of model -> names below its folder of results: encoder, intermediate, mix, seed, target."""
+"""Kind of model -> names below its folder of results: encoder, intermediate, mix, seed, training."""
 
 
 @dataclass(frozen=True)
 class ModelLocation:
-    """Where a model lies in the results. names: encoder, intermediate, mix, seed, target, as many as its kind has."""
+    """Where a model lies in the results. names: encoder, intermediate, mix, seed, training, as many as its kind has."""
 
     results: Path
     kind: str
@@ -96,7 +96,7 @@ def _scores(location: ModelLocation | None, manifest: dict[str, Any]) -> Iterato
     """Result files, but on development data, whose predictions these very weights made, in order of their paths."""
     if location is None:
         return
-    names = location.names if location.kind != "encoders" else (*location.names, "none", "none", "seednone")
+    names = location.names[:4] if location.kind != "encoders" else (*location.names, "none", "none", "seednone")
     for path in sorted((location.results / "eval").joinpath(*names).rglob("*.json")):
         result = read_json(path) if "." not in path.stem else {}
         if result.get("weights_sha256") == manifest["weights_sha256"]:

@@ -29,21 +29,24 @@ from intermezzo.core.errors import UserError
 
 @dataclass(frozen=True)
 class TrainedModel:
-    """One model of the experiment. phase: pretraining, intermediate or target; what does not apply is empty."""
+    """One model of the experiment. phase: pretraining, intermediate or target; what does not apply is empty.
+
+    training: of a target model, which several targets may share.
+    """
 
     phase: str
     encoder: str
     intermediate: str
     mix: str
     seed: int | None
-    target: str
+    training: str
     folder: Path
     manifest: dict[str, Any]
 
     @property
     def name(self) -> str:
-        """The name of its last training: the encoder, the intermediate or the target."""
-        return self.target or self.intermediate or self.encoder
+        """The name of its last training: the encoder, the intermediate or the target training."""
+        return self.training or self.intermediate or self.encoder
 
     @cached_property
     def log(self) -> list[list[dict[str, Any]]]:
@@ -169,14 +172,17 @@ def _models(design: Design, results: Path) -> Iterator[TrainedModel]:
                 folder = results / "intermediate" / encoder / name / mix / f"seed{seed}"
                 yield from _model("intermediate", (encoder, name, mix, seed, ""), folder)
     for encoder in design.encoders:
-        for target in design.targets:
-            for name, mix in design.trained(encoder, target):
-                for seed in design.seeds:
-                    folder = results / "target" / encoder / name / mix / f"seed{seed}" / target
-                    yield from _model("target", (encoder, name, mix, seed, target), folder)
+        trainings: dict[tuple[str, str, str], None] = {}  # several targets may share one
+        for target, entry in design.targets.items():
+            if entry.training:
+                trainings |= dict.fromkeys((*run, entry.training) for run in design.trained(encoder, target))
+        for name, mix, training in trainings:
+            for seed in design.seeds:
+                folder = results / "target" / encoder / name / mix / f"seed{seed}" / training
+                yield from _model("target", (encoder, name, mix, seed, training), folder)
 
 
 def _model(phase: str, names: tuple[str, str, str, int | None, str], folder: Path) -> Iterable[TrainedModel]:
-    """The model of a folder, if there is one: retrieval has no target models."""
+    """The model of a folder, if there is one: a failed run lacks some."""
     path = folder / "manifest.json"
     return [TrainedModel(phase, *names, folder, read_json(path))] if path.is_file() else []
