@@ -22,12 +22,6 @@ TWINS = {
 }
 
 
-@pytest.fixture
-def checkout(encoded, tmp_path) -> Checkout:
-    """A checkout whose encoder and data are there."""
-    return encoded.copy(tmp_path / "checkout")
-
-
 def trainings(*overlays) -> dict[str, list[str]]:
     return Grid(load(*overlays)).trainings
 
@@ -105,8 +99,9 @@ def test_an_evaluation_says_which_head_predicts():
 
 
 @pytest.mark.workflow
-def test_targets_that_share_a_training_have_the_scores_of_their_own(checkout):
+def test_targets_that_share_a_training_have_the_same_scores(tmp_path):
     """Two names of one task: one training, two evaluations, the same numbers."""
+    checkout = Checkout.fresh(tmp_path / "checkout")
     settings = {"grid__targets": ["nli", "twin"], "grid__intermediates": [], "targets__twin": {"task": "nli"}}
     settings |= {"languages__evaluation": ["en", "nor"]}
     checkout.run("results/summary.tsv", **settings)
