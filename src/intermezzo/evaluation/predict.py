@@ -12,10 +12,10 @@ from typing import Any
 import torch
 from safetensors.torch import load_file
 
-from intermezzo.core.artifacts import read_json
 from intermezzo.core.errors import UserError
 from intermezzo.evaluation.prediction_batches import PredictionBatches, on_host
 from intermezzo.modeling.encoder import Encoder, load_encoder
+from intermezzo.modeling.folder import HEADS, MANIFEST, check, damaged, read_manifest
 from intermezzo.modeling.heads import (
     Feature,
     Predict,
@@ -61,10 +61,10 @@ class _Headed:
         self.encoder, self.tokens = _load(spec, model), Tokens(model, cache)
         self.batches = PredictionBatches()
         self.head = self.module.Head(self.encoder.hidden_size, self.task.head_spec(spec.pooling))
-        prefix, weights = f"{self.task.name}.", load_file(model / "heads.safetensors")
+        prefix, weights = f"{self.task.name}.", _heads(model)
         state = {key.removeprefix(prefix): value for key, value in weights.items() if key.startswith(prefix)}
         if not state:
-            raise UserError(f"{model}: no head for task '{self.task.name}' in heads.safetensors")
+            raise UserError(f"{model}: no head for task '{self.task.name}'; evaluate a model that was trained on it")
         try:
             self.head.load_state_dict(state)
         except RuntimeError:
@@ -99,13 +99,21 @@ def _load(spec: PredictionSpec, model: Path) -> Encoder:
     return load_encoder(model, max_length=spec.max_length).to(device()).eval()
 
 
+def _heads(model: Path) -> dict[str, torch.Tensor]:
+    """The weights of all heads of a model folder, if they are those of its manifest; none of an encoder."""
+    if HEADS not in read_manifest(model)["files"]:
+        return {}
+    check(model, HEADS)
+    return load_file(model / HEADS)
+
+
 def _with_labels(task: TaskSpec, model: Path) -> TaskSpec:
     """The task with the labels that the model was trained with, where those come from its training data."""
     if task.labels != FROM_DATA:
         return task
-    labels = read_json(model / "manifest.json").get("labels", {}).get(task.name)
+    labels = read_manifest(model).get("labels", {}).get(task.name)
     if not labels:
-        raise UserError(f"{model}/manifest.json: no labels of task '{task.name}'; delete the folder and train again")
+        raise damaged(model / MANIFEST, f"no labels of task '{task.name}'")
     return task.replace(labels=tuple(labels))
 
 
