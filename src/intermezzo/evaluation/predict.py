@@ -56,7 +56,7 @@ class _Headed:
     """Predictions by a task's trained head."""
 
     def __init__(self, spec: PredictionSpec, model: Path, cache: Path | None = None) -> None:
-        self.spec = spec.replace(task=_with_labels(spec.task, model))
+        self.spec, self.model = spec.replace(task=_with_labels(spec.task, model)), model
         self.task, self.module = self.spec.task, format_module(spec.task.format)
         self.encoder, self.tokens = _load(spec, model), Tokens(model, cache)
         self.batches = PredictionBatches()
@@ -81,9 +81,12 @@ class _Headed:
         shown = remove_input(rows, self.task.format, removed) if removed else rows
         features = self.tokens.encode(self.module, shown, self.spec.encoding)
         pieces: list[tuple[Feature, Any]] = []
+        nan: list[torch.Tensor] = []
         outputs = self.batches.outputs(features, self._apply)
         for batch, output in outputs if getattr(self.head, "decodes_on_device", False) else on_host(outputs):
+            nan.append(torch.isnan(output[0] if isinstance(output, tuple) else output).any())
             pieces += zip(batch, self.module.decode(self.head, output, batch), strict=True)
+        _check_numbers(self.model, self.task, nan)
         return self.module.join(pieces, shown)
 
     def _apply(self, packed: Packed, features: list[Feature]) -> Any:
@@ -97,6 +100,15 @@ class _Headed:
 
 def _load(spec: PredictionSpec, model: Path) -> Encoder:
     return load_encoder(model, max_length=spec.max_length).to(device()).eval()
+
+
+def _check_numbers(model: Path, task: TaskSpec, nan: list[torch.Tensor]) -> None:
+    """Raise UserError where an output of the model was no number. nan: of each batch, whether one was."""
+    if nan and torch.stack(nan).any():
+        raise UserError(
+            f"{model}: what it predicts of task '{task.name}' are not numbers (NaN): its weights are too large; "
+            "lower the learning_rate of its training"
+        )
 
 
 def _heads(model: Path) -> dict[str, torch.Tensor]:
@@ -121,7 +133,7 @@ class _Sentences:
     """Sentence vectors read off an encoder: `layer` and `pooling` of the specification."""
 
     def __init__(self, spec: PredictionSpec, model: Path, cache: Path | None = None) -> None:
-        self.spec, self.module = spec, format_module(spec.task.format)
+        self.spec, self.model, self.module = spec, model, format_module(spec.task.format)
         self.encoder, self.tokens = _load(spec, model), Tokens(model, cache)
         self.batches = PredictionBatches()
         layers = self.encoder.config.num_hidden_layers
@@ -142,6 +154,7 @@ class _Sentences:
             vectors[to_device(pooled.device, [feature.row for feature in batch])] = pooled
         if vectors is None:
             raise ValueError("no texts to embed")
+        _check_numbers(self.model, self.spec.task, [torch.isnan(vectors).any()])
         return vectors
 
     def _pooled(self, packed: Packed, features: list[Feature]) -> torch.Tensor:
