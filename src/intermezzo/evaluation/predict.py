@@ -81,12 +81,12 @@ class _Headed:
         shown = remove_input(rows, self.task.format, removed) if removed else rows
         features = self.tokens.encode(self.module, shown, self.spec.encoding)
         pieces: list[tuple[Feature, Any]] = []
-        nan: list[torch.Tensor] = []
+        largest: list[torch.Tensor] = []
         outputs = self.batches.outputs(features, self._apply)
         for batch, output in outputs if getattr(self.head, "decodes_on_device", False) else on_host(outputs):
-            nan.append(torch.isnan(output[0] if isinstance(output, tuple) else output).any())
+            largest.append((output[0] if isinstance(output, tuple) else output).amax())
             pieces += zip(batch, self.module.decode(self.head, output, batch), strict=True)
-        _check_numbers(self.model, self.task, nan)
+        _check_numbers(self.model, self.task, largest)
         return self.module.join(pieces, shown)
 
     def _apply(self, packed: Packed, features: list[Feature]) -> Any:
@@ -102,11 +102,14 @@ def _load(spec: PredictionSpec, model: Path) -> Encoder:
     return load_encoder(model, max_length=spec.max_length).to(device()).eval()
 
 
-def _check_numbers(model: Path, task: TaskSpec, nan: list[torch.Tensor]) -> None:
-    """Raise UserError where an output of the model was no number. nan: of each batch, whether one was."""
-    if nan and torch.stack(nan).any():
+def _check_numbers(model: Path, task: TaskSpec, largest: list[torch.Tensor]) -> None:
+    """Raise UserError where outputs of the model are not finite. largest: of each batch; it is NaN where one is.
+
+    Looked at once, at the end: no batch waits for it. An output of minus infinity is a place that is masked.
+    """
+    if largest and not torch.stack(largest).isfinite().all():
         raise UserError(
-            f"{model}: what it predicts of task '{task.name}' are not numbers (NaN): its weights are too large; "
+            f"{model}: its outputs for task '{task.name}' are not finite numbers: its weights are too large; "
             "lower the learning_rate of its training"
         )
 
@@ -154,7 +157,7 @@ class _Sentences:
             vectors[to_device(pooled.device, [feature.row for feature in batch])] = pooled
         if vectors is None:
             raise ValueError("no texts to embed")
-        _check_numbers(self.model, self.spec.task, [torch.isnan(vectors).any()])
+        _check_numbers(self.model, self.spec.task, [vectors.amax()])
         return vectors
 
     def _pooled(self, packed: Packed, features: list[Feature]) -> torch.Tensor:

@@ -1,4 +1,4 @@
-"""What a run does before its first job (fork server, check of Slurm's partitions, leases, clean-up), and if it fails."""
+"""What a run does before its first job: fork server, check of Slurm's partitions, leases, clean-up. And if it fails."""
 
 from __future__ import annotations
 

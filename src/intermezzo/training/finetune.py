@@ -107,7 +107,7 @@ def _finetune(
         restore(remaining)
         if not is_main_process():
             return
-        check_finite(system.state_dict(), spec.phase, settings.learning_rate)
+        check_finite(system.state_dict(), spec.phase, settings.learning_rate)  # with the rows that `restore` put back
         log.touch()
         manifest = {
             "kind": spec.phase,

@@ -43,8 +43,8 @@ def train(
     state: file for resuming, written whole or not at all, removed by the caller once the model is saved. log: JSONL
     file. name: of the run, in messages and the log. keep: write the state at the end too, so that a run that is killed
     in a later stage does not train this one again.
-    Raises UserError when the loss is not a number or diverges, naming step and batch, and instead of writing a state
-    of weights that are not finite; the last state is then good.
+    Raises UserError when the loss is not a number or diverges, naming step and batch, and when weights are not finite
+    in the end, or before a state of them is written; the last state is then good.
     """
     optimizer = _optimizer(modules, settings)
     parameters = [p for group in optimizer.param_groups for p in group["params"]]
@@ -82,6 +82,7 @@ def train(
                 save(steps)
         finally:
             progress.close()
+    check_finite(modules.state_dict(), name, settings.learning_rate)
     if not weights_in_sync(parameters):
         raise RuntimeError(f"{name}: the processes have trained to different weights; they need GPUs of one kind")
     return progress.loss()

@@ -21,7 +21,6 @@ from transformers import XLMRobertaConfig, XLMRobertaForMaskedLM
 from intermezzo.core.artifacts import sha256
 from intermezzo.core.folders import whole_folder
 from intermezzo.modeling.encoder import Encoder, environment, save_encoder
-from intermezzo.modeling.finite import check_finite
 from intermezzo.modeling.folder import LOG, write_manifest
 from intermezzo.modeling.heads import to_device, to_float32
 from intermezzo.modeling.masking import mask_tokens
@@ -66,7 +65,6 @@ def _pretrain(
             loss = train(model, batches, steps, spec.training, state=state_file, log=log, name="pretrain")
         if not is_main_process():
             return
-        check_finite(model.state_dict(), "pretrain", spec.training.learning_rate)
         log.touch()
         data = {
             f"{kind}/{lang}": sha256(p) for kind, d in (("text", text), ("parallel", parallel)) for lang, p in d.items()
