@@ -43,6 +43,10 @@ onsuccess:
     adoption.clean()
 
 
+onerror:
+    startup.tidy()
+
+
 localrules:
     summary,
     prepare,

@@ -1,4 +1,4 @@
-"""What a run does before its first job: fork server for local jobs, a check of Slurm's partitions, leases, clean-up."""
+"""What a run does before its first job: fork server, check of Slurm's partitions, leases, clean-up. And if it fails."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 
 from intermezzo.core.errors import UserError
-from intermezzo.execution import adoption, forkserver, snakemake_internals, weight_leases
+from intermezzo.execution import adoption, forkserver, locks, runlock, snakemake_internals, weight_leases
 
 
 def begin(workflow: Any, unkept: Collection[str]) -> None:
@@ -31,6 +31,11 @@ def begin(workflow: Any, unkept: Collection[str]) -> None:
     jobs = snakemake_internals.planned_jobs(workflow)
     weight_leases.lease(jobs, unkept)
     adoption.clean(jobs)
+
+
+def tidy() -> None:
+    """Called by the Snakefile's `onerror`: remove temporary files of jobs that were killed."""
+    runlock.clean(Path("results"), locks.identity() | {"local": True})
 
 
 def use_forkserver(workflow: Any) -> bool:

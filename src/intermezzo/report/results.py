@@ -6,7 +6,6 @@ missing model folder costs its own lines (curves, costs, its hashes) and nothing
 
 from __future__ import annotations
 
-import csv
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -23,8 +22,8 @@ from intermezzo.analysis.design import BASELINE, Cell, Design
 from intermezzo.analysis.effects import mixes
 from intermezzo.analysis.pairing import Comparisons
 from intermezzo.analysis.scores import SCHEMA
-from intermezzo.core.artifacts import read_json
 from intermezzo.core.errors import UserError
+from intermezzo.modeling.folder import LOG, MANIFEST, read_allocation, read_manifest
 
 
 @dataclass(frozen=True)
@@ -55,7 +54,7 @@ class TrainedModel:
         A training that was killed and resumed repeats some steps; the later record of a step counts. Raises
         UserError for a broken log.
         """
-        path = self.folder / "log.jsonl"
+        path = self.folder / LOG
         stages: dict[str, list[dict[str, Any]]] = {}
         try:
             for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else ():
@@ -97,11 +96,7 @@ class TrainedModel:
     @property
     def allocation(self) -> list[dict[str, str]]:
         """Lines of allocation.tsv: examples per task and language."""
-        path = self.folder / "allocation.tsv"
-        if not path.is_file():
-            return []
-        with open(path, encoding="utf-8", newline="") as lines:
-            return list(csv.DictReader(lines, delimiter="\t"))
+        return read_allocation(self.folder)
 
     @property
     def examples(self) -> int | None:
@@ -184,5 +179,4 @@ def _models(design: Design, results: Path) -> Iterator[TrainedModel]:
 
 def _model(phase: str, names: tuple[str, str, str, int | None, str], folder: Path) -> Iterable[TrainedModel]:
     """The model of a folder, if there is one: a failed run lacks some."""
-    path = folder / "manifest.json"
-    return [TrainedModel(phase, *names, folder, read_json(path))] if path.is_file() else []
+    return [TrainedModel(phase, *names, folder, read_manifest(folder))] if (folder / MANIFEST).is_file() else []
