@@ -250,6 +250,8 @@ def test_fertility_is_compared_where_results_tell_it():
     silent = Comparisons(frame(plan, gain), plan)
     assert breakdown.with_fertility(silent).empty
     assert "fertility" not in set(breakdown.by_attribute(silent)["attribute"])
+    same = Comparisons(frame(plan, gain, lambda language: 2.0), plan)  # nothing correlates with a constant
+    assert breakdown.with_fertility(same).empty and "nan" not in answer.text(same)
 
 
 def test_the_transfer_gap_is_paired():
@@ -271,6 +273,15 @@ def test_the_best_intermediate_is_chosen_on_development_data():
     assert table["dev"].tolist() == pytest.approx([59, 59], abs=1.5)
     assert table["test"].tolist() == pytest.approx([50, 50], abs=1.5)
     assert "chosen on development data alone" in answer.text(test, development)
+
+
+def test_without_a_baseline_or_a_rival_the_answer_says_none():
+    mixes = {"en": ["en"], "mix": ["en", "fri", "tul"]}
+    plan = design(intermediates={"nli": {"tasks": ["nli"], "mixes": mixes}})
+    development = frame(plan, lambda c: 9).assign(split="dev")
+    said = answer.text(Comparisons(frame(plan, lambda c: 0), plan), development[development["mix"] == "mix"])
+    row = next(line for line in said.split("chosen on development data alone")[1].splitlines() if "| nli |" in line)
+    assert "| none | none → " in row and "nan" not in said
 
 
 @pytest.mark.parametrize("split", ["test", None, "mixed"])
