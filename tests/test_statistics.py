@@ -20,6 +20,7 @@ from intermezzo.analysis.intervals import components, estimate
 from intermezzo.analysis.pairing import Comparisons
 from intermezzo.analysis.power import seeds_needed, visible, visible_effects
 from intermezzo.analysis.significance import flip_p, holm, smallest_p
+from intermezzo.tasks.formats import load_format
 
 SCRIPT = Path(__file__).parents[1] / "benchmarks" / "calibration.py"
 LANGUAGES = ["en", "deu", "nor", "fri", "tul", "mor"]
@@ -234,6 +235,22 @@ def test_languages_are_grouped_by_what_is_known_of_them():
     assert not (table["languages"].str.contains("en")).any()
     text = answer.text(Comparisons(frame(plan, lambda c: 0), plan))
     assert "## Beyond the mean" in text and "| resource class (Joshi et al. 2020) | 1 |" in text
+
+
+def test_targets_that_nothing_is_trained_for_are_no_other_task():
+    formats = {"nli": "classification", "pos": "tagging", "bucc": "mining", "tatoeba": "retrieval", "lareqa": "ranking"}
+    metrics = {name: [load_format(form).metrics[0].name] for name, form in formats.items()}
+    targets = {
+        name: {"task": name, "format": form, "metrics": metrics[name], "languages": LANGUAGES[1:]}
+        for name, form in formats.items()
+    }
+    plan = design(targets=targets)
+    kinds = {
+        pair.target: pair.kind for pair in effects.pairs(Comparisons(frame(plan, lambda c: 0), plan), "small", "mix")
+    }
+    assert kinds == {"nli": "same task"} | dict.fromkeys(("pos", "lareqa"), "other task") | dict.fromkeys(
+        ("bucc", "tatoeba"), "retrieval"
+    )
 
 
 def test_fertility_is_compared_where_results_tell_it():
