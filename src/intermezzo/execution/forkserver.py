@@ -14,6 +14,7 @@ Snakemake leaves no training behind that a new run would have to wait for; the t
 from __future__ import annotations
 
 import json
+import logging
 import os
 import select
 import shutil
@@ -25,6 +26,7 @@ import threading
 import time
 import traceback
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from intermezzo.core.environment import QUIET, bulk_import
@@ -36,6 +38,9 @@ PREFIX = "INTERMEZZO_FORK_SERVER_PREFIX"
 STAGES = frozenset({"prepare", "pretrain", "import-encoder", "finetune", "evaluate", "summarize"})
 """Stages that import enough to gain from a fork."""
 _LENGTH = 8
+_LONGEST_PARENT = 79
+"""Bytes of the path of the folder in which the socket's folder is made."""
+log = logging.getLogger(__name__)
 _server: subprocess.Popen[bytes] | None = None
 """The server that this process has started: its standard input is the pipe that tells it that this process lives."""
 
@@ -43,7 +48,8 @@ _server: subprocess.Popen[bytes] | None = None
 def start() -> None:
     """Start a server for the jobs of this process; environment variables tell them where it is."""
     global _server
-    folder = Path(tempfile.mkdtemp(prefix="intermezzo-"))
+    if (folder := _folder()) is None:
+        return
     command = [sys.executable, "-m", "intermezzo.execution.forkserver", str(folder)]
     # BLAS threads would not survive the forks
     single = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
@@ -53,6 +59,19 @@ def start() -> None:
     while not (folder / "socket").exists() and server.poll() is None:
         time.sleep(0.01)
     os.environ[VARIABLE], os.environ[PREFIX] = str(folder / "socket"), sys.prefix
+
+
+def _folder() -> Path | None:
+    """A new folder of this user alone whose path is short enough for a socket; None (and a warning) if there is none.
+
+    Not always in TMPDIR: on clusters its path is often longer than the 107 bytes that the path of a socket may have.
+    """
+    for parent in (tempfile.gettempdir(), "/tmp", "/var/tmp", "/dev/shm"):
+        if len(os.fsencode(parent)) <= _LONGEST_PARENT:
+            with suppress(OSError):
+                return Path(tempfile.mkdtemp(prefix="intermezzo-", dir=parent))
+    log.warning("no folder for a socket (TMPDIR, /tmp): jobs start without the fork server, five CPU seconds each")
+    return None
 
 
 def submit(arguments: Sequence[str]) -> int | None:
