@@ -41,6 +41,11 @@ onstart:
 
 onsuccess:
     adoption.clean()
+    startup.show_answer()
+
+
+onerror:
+    startup.show_failures(workflow)
 
 
 localrules:
