@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import errno
+import os
+import re
 import resource
+import stat
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,6 +20,7 @@ from safetensors.torch import save_file
 from tokenizers import Tokenizer, models
 
 from intermezzo.cli import main as command_line
+from intermezzo.core import artifacts
 from intermezzo.core.errors import machine_fault
 
 DISK, QUOTA, SIZE = "no space left on the disk", "the quota on the disk is used up", "a file reached the limit"
@@ -161,3 +165,45 @@ def test_real_limits_are_one_message_and_exit_status_2(limit, work, said, tmp_pa
         resource.setrlimit(number, before)
     error = capsys.readouterr().err
     assert status == 2 and error.startswith(f"error: {said}") and error.count("\n") == 1
+
+
+# -- files that are whole or absent ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("folder", [False, True], ids=["file", "folder"])
+def test_what_is_written_is_on_the_disk_before_it_has_its_name_and_then_the_name(folder, tmp_path, monkeypatch):
+    events, replace = [], os.replace
+
+    def fsync(descriptor: int) -> None:
+        events.append(Path(os.readlink(f"/proc/self/fd/{descriptor}")))
+
+    def replaced(source: Path, target: Path) -> None:
+        events.append("replace")
+        replace(source, target)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    monkeypatch.setattr(os, "replace", replaced)
+    with artifacts.atomic(tmp_path / "x") as part:
+        if folder:
+            part.mkdir()
+        written = part / "inner" if folder else part
+        written.write_text("text")
+        host, process = re.fullmatch(r"\.x\.(.+)-(\d+)-[0-9a-f]{8}\.part", part.name).groups()
+    assert events == [*([written] if folder else []), part, "replace", tmp_path]
+    assert int(process) == os.getpid() and host, "two machines of one volume may have equal process numbers"
+
+
+def test_a_file_system_that_cannot_flush_folders_will_do_and_a_full_one_will_not(tmp_path, monkeypatch):
+    def fsync(number: int, *, folders: bool) -> Callable[[int], None]:
+        def fails(descriptor: int) -> None:
+            if stat.S_ISDIR(os.fstat(descriptor).st_mode) == folders:
+                raise OSError(number, os.strerror(number))
+
+        return fails
+
+    monkeypatch.setattr(os, "fsync", fsync(errno.EINVAL, folders=True))
+    artifacts.write_text(tmp_path / "x", "first")
+    monkeypatch.setattr(os, "fsync", fsync(errno.ENOSPC, folders=False))
+    with pytest.raises(OSError, match="No space left"):
+        artifacts.write_text(tmp_path / "x", "second")
+    assert [path.read_text() for path in tmp_path.iterdir()] == ["first"]
