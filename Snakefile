@@ -41,10 +41,12 @@ onstart:
 
 onsuccess:
     adoption.clean()
+    startup.show_answer()
 
 
 onerror:
     startup.tidy()
+    startup.show_failures(workflow)
 
 
 localrules:

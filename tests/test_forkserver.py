@@ -3,8 +3,10 @@
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
+import tempfile
 import time
 import venv
 from pathlib import Path
@@ -225,6 +227,29 @@ def test_a_server_that_is_asked_to_end_removes_its_folder(server, tmp_path):
     (process,) = psutil.Process(server.pid).children()
     process.terminate()
     assert until(lambda: not (tmp_path / "server").exists())
+
+
+@pytest.mark.parametrize("length", [30, 79, 80, 200])
+def test_a_socket_fits_into_its_folder_whatever_the_length_of_tmpdir(length, monkeypatch):
+    with tempfile.TemporaryDirectory(dir="/tmp") as base:
+        parent = Path(base, "x" * (length - len(base) - 1))
+        parent.mkdir()
+        monkeypatch.setattr(tempfile, "tempdir", str(parent))
+        folder = forkserver._folder()
+        try:
+            with socket.socket(socket.AF_UNIX) as listener:
+                listener.bind(str(folder / "binding"))
+            assert folder.stat().st_mode & 0o777 == 0o700, "no other user reaches it"
+            assert folder.is_relative_to(parent) == (length <= 79)
+        finally:
+            shutil.rmtree(folder)
+
+
+def test_without_any_folder_for_a_socket_there_is_no_server(monkeypatch, caplog):
+    monkeypatch.delenv(forkserver.VARIABLE, raising=False)
+    monkeypatch.setattr(tempfile, "mkdtemp", lambda **_: os.mkdir("/nowhere/x"))
+    forkserver.start()
+    assert forkserver.VARIABLE not in os.environ and "no folder for a socket" in caplog.text
 
 
 def test_without_a_server_jobs_run_where_they_are(monkeypatch, tmp_path):

@@ -19,6 +19,7 @@ from __future__ import annotations
 
 import atexit
 import json
+import logging
 import os
 import select
 import shutil
@@ -46,6 +47,9 @@ STAGES = frozenset({"prepare", "pretrain", "import-encoder", "finetune", "evalua
 _LENGTH = 8
 _BEGUN = b"\x00begun"
 """What a fork sends when it has its job, before it runs it."""
+_LONGEST_PARENT = 79
+"""Bytes of the path of the folder in which the socket's folder is made."""
+log = logging.getLogger(__name__)
 _server: subprocess.Popen[bytes] | None = None
 """The server that this process has started: its standard input is the pipe that tells it that this process lives."""
 
@@ -53,7 +57,8 @@ _server: subprocess.Popen[bytes] | None = None
 def start() -> None:
     """Start a server for the jobs of this process; environment variables tell them where it is."""
     global _server
-    folder = Path(tempfile.mkdtemp(prefix="intermezzo-"))
+    if (folder := _folder()) is None:
+        return
     command = [sys.executable, "-m", "intermezzo.execution.forkserver", str(folder)]
     # BLAS threads would not survive the forks
     single = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
@@ -65,6 +70,19 @@ def start() -> None:
     os.environ[VARIABLE], os.environ[PREFIX] = str(folder / "socket"), sys.prefix
     os.environ[RUN] = str(os.getpid())
     atexit.register(shutil.rmtree, folder, ignore_errors=True)  # if the server was killed
+
+
+def _folder() -> Path | None:
+    """A new folder of this user alone whose path is short enough for a socket; None (and a warning) if there is none.
+
+    Not always in TMPDIR: on clusters its path is often longer than the 107 bytes that the path of a socket may have.
+    """
+    for parent in (tempfile.gettempdir(), "/tmp", "/var/tmp", "/dev/shm"):
+        if len(os.fsencode(parent)) <= _LONGEST_PARENT:
+            with suppress(OSError):
+                return Path(tempfile.mkdtemp(prefix="intermezzo-", dir=parent))
+    log.warning("no folder for a socket (TMPDIR, /tmp): jobs start without the fork server, five CPU seconds each")
+    return None
 
 
 def submit(arguments: Sequence[str]) -> int | None:

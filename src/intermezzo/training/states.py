@@ -18,7 +18,7 @@ import torch
 from torch import nn
 
 from intermezzo.core.artifacts import atomic
-from intermezzo.core.errors import UserError, describe_os_error
+from intermezzo.core.errors import UserError, machine_fault
 from intermezzo.execution import locks
 from intermezzo.modeling.finite import not_finite
 from intermezzo.training.distributed import all_gather, all_reduce_max, barrier, is_main_process, rank, world_size
@@ -125,4 +125,4 @@ def _lock_problem(folder: Path, error: OSError) -> str:
             f"{folder}: its file system has no locks ({error.strerror}), which keep two trainings off one state; "
             f"make {folder.parent} a link to a folder on a disk that has them"
         )
-    return f"{folder}: the training's state cannot be kept there: {describe_os_error(error) or error}"
+    return f"{folder}: the training's state cannot be kept there: {machine_fault(error) or error}"
