@@ -14,10 +14,12 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from intermezzo.core.errors import UserError, suggestion
+from intermezzo.core.excerpt import excerpt
 from intermezzo.sources.files import (
     answers,
     documents,
@@ -87,7 +89,7 @@ def read_part(task: Task, part: dict[str, Any], files: list[File], where: str) -
     rows = _apply(steps.BEFORE_TYPES, read_rows, step_options, origin, where)
     rows = steps.numbers(rows, task.format)
     steps.check_types(rows, task.format, origin, nulls=True)
-    rows = _apply(steps.AFTER_TYPES, rows, step_options, origin, where)
+    rows = _apply(steps.AFTER_TYPES | {"drop": partial(steps.drop, form=task.form)}, rows, step_options, origin, where)
     steps.check_types(rows, task.format, origin, nulls=False)
     if problem := task.form.refused(rows, unanswerable=task.unanswerable):
         raise origin.fault(problem)
@@ -150,8 +152,9 @@ def _apply(
     for key in (key for key in functions if key in step_options):
         try:
             rows = functions[key](rows, step_options[key], file)
-        except (AttributeError, KeyError, TypeError) as error:
-            raise UserError(f"{where}: step {key}: {step_options[key]} does not fit these rows ({error})") from None
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            option = excerpt(step_options[key])
+            raise UserError(f"{where}: step {key}: {option} does not fit these rows ({error})") from None
     return rows
 
 

@@ -14,12 +14,11 @@ keeps the records whose field the regular expression is found in, for files that
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from typing import Any
 
 from intermezzo.sources.files.parquet import records
-from intermezzo.sources.files.reading import File
+from intermezzo.sources.files.reading import File, regular_expression, text_id
 
 Row = dict[str, Any]
 Fields = dict[str, str | list[str] | None]
@@ -60,7 +59,7 @@ def _rows(
     only: dict[str, str] | None,
     unit: str,
 ) -> list[Row]:
-    patterns = {path: re.compile(str(pattern)) for path, pattern in (only or {}).items()}
+    patterns = {path: regular_expression(file, "only", pattern) for path, pattern in (only or {}).items()}
     rows = []
     for number, record in numbered:
         place = f"{unit} {number}"
@@ -70,7 +69,7 @@ def _rows(
                 paths = path if isinstance(path, list) else [path]
                 values = [_value(file, place, record, source_path, column) for source_path in paths]
                 row[column] = values if isinstance(path, list) else values[0]
-            rows.append(row | {"id": str(row["id"]) if row["id"] is not None else None})
+            rows.append(row | {"id": str(row["id"]) if isinstance(row["id"], float) else text_id(row["id"])})
     return rows
 
 
