@@ -131,7 +131,7 @@ class Format:
 
     def omitted(self, rows: Sequence[Row]) -> tuple[str, ...]:
         """Those of `removable` that these rows do not have: "" in every one of them."""
-        return tuple(name for name in self.removable if all(row.get(name) == "" for row in rows))
+        return tuple(name for name in self.removable if rows and all(row.get(name) == "" for row in rows))
 
     def empty(self, row: Row, omitted: Sequence[str] = ()) -> list[str]:
         """The columns of a row that lack a text, or hold one that is blank: the rule for all formats.

@@ -58,7 +58,7 @@ class Span(Format):
         return f"was it taken out of a test set? {_DROP}" if column == "answers" else super().mend(column)
 
     def refused(self, rows: Sequence[Row], *, unanswerable: bool) -> str | None:
-        """Texts that were taken out, and questions without an answer where the task does not say that there are some."""
+        """Texts that are missing, and questions without an answer that the task does not allow."""
         if "question" in self.omitted(rows):
             return "all questions are empty"
         if rows and all(row["answers"] and all(map(is_blank, row["answers"])) for row in rows):
