@@ -71,7 +71,15 @@ def read(spec: HubData) -> list[Row]:
             files, entry = address.fetch(part, lock.entry(key), _members(task, part["url"]), downloads, where)
         entries = lock.check(nested(key, entry), entries, where)
         options = {name: value for name, value in part.items() if name not in (*HUB_KEYS, *URL_KEYS)}
-        part_rows = read_part(task, ({"reader": "parquet"} if section == "hub" else {}) | options, files, where)
+        if section == "hub":
+            options = {"reader": "parquet"} | options
+        try:
+            part_rows = read_part(task, options, files, where)
+        except UserError as error:
+            if section == "hub" or part.get("sha256") or lock.entry(key):
+                raise
+            place = address.folder_of(downloads, part["url"])  # no checksum says that it is what was meant
+            raise UserError(f"{error}\n  if the download is damaged, delete {place} and run again") from None
         counts[key] += len(part_rows)
         rows += part_rows
     for key, count in counts.items():

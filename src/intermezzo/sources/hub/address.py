@@ -47,6 +47,11 @@ def check(part: dict[str, Any], where: str) -> None:
         )
 
 
+def folder_of(downloads: Path, url: str) -> Path:
+    """Where a download lies, with all that was unpacked of it."""
+    return downloads / digest(url)
+
+
 def fetch(
     part: dict[str, Any], locked: dict[str, Any], members: set[str], downloads: Path, where: str
 ) -> tuple[list[File], dict[str, Any]]:
@@ -59,7 +64,7 @@ def fetch(
     url, member, limit = part["url"], part.get("member"), part.get("unpacked_limit")
     origin = f"{where}: {masked(url)}"
     expected = _expected(part, locked, origin)
-    target = downloads / digest(url) / _name(url)
+    target = folder_of(downloads, url) / _name(url)
     try:
         downloads.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -106,8 +111,8 @@ def _unpack(archive: Path, checksum: str, member: str, members: set[str], origin
     folder = folders[member]
     if not folder.is_dir():
         if not archives.is_archive(archive):
-            mend = "correct `url`, or take `member` out"
-            raise archives.Damaged(f"{origin}: neither a zip nor a tar archive: {mend}; nothing was kept")
+            mend = "correct `url`, or take `member` out; if it was damaged on its way, run again: nothing was kept"
+            raise archives.Damaged(f"{origin}: neither a zip nor a tar archive: {mend}")
         names = archives.unpack(archive, {p: f for p, f in folders.items() if not f.is_dir()}, origin, limit)
         if not folder.is_dir():
             shown = ", ".join(f"{name:.80}" for name in sorted(names)[:12])
