@@ -14,9 +14,11 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
+
+from pydantic import TypeAdapter, ValidationError
 
 from intermezzo.core.errors import UserError, suggestion
 from intermezzo.core.excerpt import excerpt
@@ -113,6 +115,11 @@ def _read_file(
     return rows
 
 
+@cache
+def _types_of_options(reader: Callable[..., list[Row]]) -> dict[str, TypeAdapter[Any]]:
+    return {name: TypeAdapter(kind) for name, kind in get_type_hints(reader).items() if name not in ("file", "files")}
+
+
 def _parts(task: Task, language: str, split: str, section: str) -> list[dict[str, Any]]:
     data = task.sources.parts(section)
     if not data:
@@ -138,7 +145,10 @@ def _matching_files(root: Path, path: str) -> list[File]:
     """The file at `path`, or all that match it as a pattern, sorted by name; one that is missing complains later."""
     if not any(sign in path for sign in "*?["):
         return [File(root, path)]
-    names = sorted(str(file.relative_to(root)) for file in root.glob(path) if file.is_file())
+    try:
+        names = sorted(str(file.relative_to(root)) for file in root.glob(path) if file.is_file())
+    except (NotImplementedError, ValueError) as error:
+        raise File(root, path).fault(f"not a pattern of files below data.root ({error})") from None
     return [File(root, name) for name in names or [path]]
 
 
@@ -164,6 +174,12 @@ def _check_options(reader: Callable[..., list[Row]], options: dict[str, Any], wh
     for name in options:
         if name not in {p.name for p in parameters}:
             raise UserError(f"{where}: reader {reader.__name__} has no option '{name}'; {suggestion(name, allowed)}")
+    for name, value in options.items():
+        try:
+            _types_of_options(reader)[name].validate_python(value, strict=True)
+        except ValidationError as error:
+            problem = error.errors()[0]["msg"]
+            raise UserError(f"{where}: option {name} is {excerpt(value)}: {problem[0].lower()}{problem[1:]}") from None
     missing = [p.name for p in parameters if p.default is p.empty and p.name not in options]
     if missing:
         raise UserError(f"{where}: reader {reader.__name__} needs the option {', '.join(missing)}")

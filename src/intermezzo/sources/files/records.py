@@ -22,9 +22,10 @@ from intermezzo.sources.files.reading import File, regular_expression, text_id
 
 Row = dict[str, Any]
 Fields = dict[str, str | list[str] | None]
+Only = dict[str, str | int]
 
 
-def jsonl(file: File, fields: Fields, only: dict[str, str] | None = None) -> list[Row]:
+def jsonl(file: File, fields: Fields, only: Only | None = None) -> list[Row]:
     """One JSON object per line."""
     return _rows(file, file.json_lines(), fields, only, "line")
 
@@ -32,7 +33,7 @@ def jsonl(file: File, fields: Fields, only: dict[str, str] | None = None) -> lis
 def delimited(
     file: File,
     fields: Fields,
-    only: dict[str, str] | None = None,
+    only: Only | None = None,
     delimiter: str = ",",
     quoted: bool = True,
     header: list[str] | None = None,
@@ -42,7 +43,7 @@ def delimited(
     return _rows(file, table, fields, only, "line")
 
 
-def parquet(file: File, fields: Fields, only: dict[str, str] | None = None) -> list[Row]:
+def parquet(file: File, fields: Fields, only: Only | None = None) -> list[Row]:
     """A Parquet file; rows are counted from 0."""
     columns = {path.split(".")[0] for path in [*_paths(fields), *(only or {})]}
     return _rows(file, records(file, columns), fields, only, "row")
@@ -56,7 +57,7 @@ def _rows(
     file: File,
     numbered: Iterable[tuple[int, dict[str, Any]]],
     fields: Fields,
-    only: dict[str, str] | None,
+    only: Only | None,
     unit: str,
 ) -> list[Row]:
     patterns = {path: regular_expression(file, "only", pattern) for path, pattern in (only or {}).items()}
