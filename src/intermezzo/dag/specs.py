@@ -15,6 +15,7 @@ from intermezzo.config import catalogue
 from intermezzo.config.checks import data_root
 from intermezzo.config.settings import examples_of, resolve, retrieval_of
 from intermezzo.core.memoize import memoize_by
+from intermezzo.core.secrets import masked_parts
 from intermezzo.dag.experiment import Grid
 from intermezzo.dag.fingerprint import fingerprint
 from intermezzo.dag.inputs import Inputs
@@ -62,7 +63,7 @@ class Specs:
             generator, labels = (world.generator, world.map) if world else (None, {})
             return WorldData(**common, world=self._world(), generator=generator, labels=labels).canonical()
         whole = self.inputs.is_whole(task.name, split)
-        common |= {"parts": tuple(self.inputs.parts(wildcards)), "rows": None if whole else rows}
+        common |= {"parts": masked_parts(self.inputs.parts(wildcards)), "rows": None if whole else rows}
         if source == "files":
             return FilesData(**common, root=self._root()).canonical()
         return HubData(**common, lock=LOCK, downloads=data.downloads).canonical()
@@ -78,7 +79,7 @@ class Specs:
                 **common,
                 backend="files",
                 format=task.format,
-                parts=tuple(task.sources.parts("translated").get(language, {}).get("train", [])),
+                parts=masked_parts(task.sources.parts("translated").get(language, {}).get("train", [])),
                 root=self._root(),
                 lock=LOCK,
                 downloads=self.config.data.downloads,
