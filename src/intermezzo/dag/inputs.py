@@ -17,6 +17,7 @@ from typing import Any
 from intermezzo.config import catalogue
 from intermezzo.config.checks import data_root
 from intermezzo.core.memoize import memoize
+from intermezzo.core.places import local
 from intermezzo.dag.experiment import Grid
 from intermezzo.dag.paths import (
     ENCODERS,
@@ -80,7 +81,7 @@ class Inputs:
 
     def encoder_files(self, wildcards: Any) -> list[str]:
         """Files of a local encoder folder, so that a change of them is seen."""
-        folder = Path(self.grid.imported[wildcards.encoder].from_).expanduser()
+        folder = Path(local(self.grid.imported[wildcards.encoder].from_))
         return sorted(str(path) for path in folder.iterdir() if path.is_file()) if folder.is_dir() else []
 
     def intermediate_data(self, wildcards: Any) -> list[str]:

@@ -16,6 +16,7 @@ from intermezzo.config.checks import data_root
 from intermezzo.config.sections.training import Finetuning
 from intermezzo.config.settings import examples_of, resolve, retrieval_of
 from intermezzo.core.memoize import memoize_by
+from intermezzo.core.places import local
 from intermezzo.dag.experiment import Grid
 from intermezzo.dag.fingerprint import fingerprint
 from intermezzo.dag.inputs import Inputs
@@ -86,7 +87,7 @@ class Specs:
         return HubTranslation(
             **common,
             backend="hub",
-            model=how.model or "",
+            model=local(how.model or ""),
             revision=how.revision,
             code=how.languages.get(language),
             english=how.english,
@@ -116,7 +117,7 @@ class Specs:
     def spec_import(self, wildcards: Any) -> str:
         """Of an encoder from elsewhere: `specs.importing`."""
         encoder = self.grid.imported[wildcards.encoder]
-        return ImportSpec(source=encoder.from_, revision=encoder.revision).canonical()
+        return ImportSpec(source=local(encoder.from_), revision=encoder.revision).canonical()
 
     @memoize_by("encoder", "intermediate", "mix", "seed")
     def spec_intermediate(self, wildcards: Any) -> str:
