@@ -29,15 +29,15 @@ _SHOWN = 100
 """Problems that are told at once."""
 
 
-def load(*overlays: str | Path | Mapping[str, Any]) -> Config:
+def load(*overlays: str | Path | Mapping[str, Any], whole: bool = True) -> Config:
     """Read `config/config.yaml`, merge `overlays` (files or dictionaries) over it in order, and check the result.
 
-    Raises UserError with every problem, each with its key path.
+    whole: see `parse`. Raises UserError with every problem, each with its key path.
     """
     merged = read(DEFAULT)
     for overlay in overlays:
         merged = merge(merged, overlay if isinstance(overlay, Mapping) else read(overlay))
-    return parse(merged)
+    return parse(merged, whole=whole)
 
 
 def read(path: str | Path) -> dict[str, Any]:
@@ -64,10 +64,11 @@ def merge(below: Any, above: Mapping[str, Any]) -> dict[str, Any]:
     return merged
 
 
-def parse(raw: Mapping[str, Any]) -> Config:
+def parse(raw: Mapping[str, Any], *, whole: bool = True) -> Config:
     """Validate a merged configuration: first types and keys, then the relations between keys (`checks`).
 
-    Raises UserError with every problem, each with its key path.
+    whole: whether the experiment is checked, or its names and the sources of its data alone. Raises UserError with
+    every problem, each with its key path.
     """
     values, problems = plain_data(raw)
     refused = {line.partition(": ")[0] for line in problems}
@@ -83,7 +84,7 @@ def parse(raw: Mapping[str, Any]) -> Config:
             for detail in details:
                 _remove(values, keys_of(detail["loc"], Config))
     if config is not None:
-        problems += checks.problems(config)
+        problems += checks.problems(config, whole=whole)
     if problems or config is None:
         raise UserError(listed(problems))
     return config

@@ -7,6 +7,7 @@ has some of that name.
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 PROJECT = Path(__file__).resolve().parents[3]
@@ -32,8 +33,7 @@ def locate(place: str | Path) -> Path:
 def looked_up(place: str | Path) -> str:
     """The absolute paths at which `locate` has looked, for messages."""
     path = Path(place).expanduser()
-    places = dict.fromkeys(str(folder / path) for folder in (Path.cwd(), PROJECT))
-    return " and ".join(places)
+    return " or ".join(dict.fromkeys(os.path.normpath(folder / path) for folder in (Path.cwd(), PROJECT)))
 
 
 def local(source: str) -> str:

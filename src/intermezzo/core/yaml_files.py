@@ -76,10 +76,10 @@ def _read(path: str | Path, text: str) -> Any:
     depth = 0
     for number, event in enumerate(yaml.parse(text, _LOADER) if len(text) > _SMALL else ()):
         if number > 2 * VALUES:
-            raise UserError(f"{path}, line {event.start_mark.line + 1}: more than {VALUES:,} values")
+            raise UserError(f"{path}, line {_line(event)}: more than {VALUES:,} values")
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
         if depth > _NESTED:
-            raise UserError(f"{path}, line {event.start_mark.line + 1}: nested deeper than {_NESTED} levels")
+            raise UserError(f"{path}, line {_line(event)}: nested deeper than {_NESTED} levels")
     loader = _Loader(text)
     try:
         node = loader.get_single_node()
@@ -91,7 +91,12 @@ def _read(path: str | Path, text: str) -> Any:
         loader.dispose()
 
 
-class _Loader(_LOADER):  # type: ignore[misc]
+def _line(part: Any) -> int:
+    """The line of an event or a node."""
+    return int(part.start_mark.line) + 1
+
+
+class _Loader(_LOADER):
     """PyYAML's safe loader; a value that does not fit its tag is an error with a line."""
 
     def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
@@ -139,13 +144,13 @@ class _Checks:
         lines: dict[tuple[str, str], int] = {}
         for key, _ in node.value:
             if isinstance(key, yaml.ScalarNode):
-                name, line = (key.tag, key.value), key.start_mark.line + 1
+                name, line = (key.tag, key.value), _line(key)
                 if name in lines:
                     raise self._fault(key, f"the key {excerpt(key.value)} is given twice, first in line {lines[name]}")
                 lines[name] = line
 
     def _fault(self, node: yaml.Node, problem: str) -> UserError:
-        return UserError(f"{self.path}, line {node.start_mark.line + 1}: {problem}")
+        return UserError(f"{self.path}, line {_line(node)}: {problem}")
 
 
 def _is_disguised(node: yaml.Node) -> bool:

@@ -221,7 +221,7 @@ class Specs:
         return SummarySpec(
             english=catalogue.ENGLISH,
             mixes=tuple(mixes),
-            english_mix=next((mix for mix in mixes if self._is_english(mix)), None),
+            english_mix=next((mix for mix in mixes if catalogue.is_english(self.config, mix)), None),
             rare=frozenset(catalogue.rare_languages(self.config)),
             attributes=self._attributes(),
             seeds=tuple(grid.seeds),
@@ -348,10 +348,6 @@ class Specs:
         """Languages that an intermediate is really trained on, over all its tasks."""
         tasks = map(load_task, self.grid.intermediate_tasks(intermediate))
         return tuple(sorted({code for task in tasks for code in catalogue.mix_languages(self.config, mix, task)}))
-
-    def _is_english(self, mix: str) -> bool:
-        """Does a mix consist of English alone?"""
-        return {code for code, weight in self.config.mixes[mix].weights.items() if weight > 0} == {catalogue.ENGLISH}
 
 
 def _task(task: Task) -> dict[str, Any]:

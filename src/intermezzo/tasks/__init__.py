@@ -102,6 +102,10 @@ class Protocol(_Strict):
     direction: str = Field(default="", description="What searches in what (retrieval, mining, ranking).")
     notes: str = Field(default="", description="What else one has to know to compare with published numbers.")
 
+    def names(self) -> list[str]:
+        """The names of its published protocols, sorted."""
+        return sorted({*self.settings, *self.retrieval})
+
 
 class Task(_Strict):
     """One task of the catalogue (a YAML file in resources/tasks)."""

@@ -7,6 +7,7 @@
 | `install_sigterm_handler` | the scheduler's SIGTERM handler (`workflow`) | a SIGTERM at a bad time can hang the run |
 | `planned_jobs` | the jobs of the plan (`workflow`) | weights that `keep` gives up stay |
 | `runs_in_own_environment`, `partition_file` | run settings (`workflow`) | no fork server, no check of partitions |
+| `overlays`, `plans` | settings of the command line (`workflow`) | keys that are given twice are overlooked |
 | `dry_run` | the plan and its reasons (`plan`) | `why` says that it cannot tell |
 | `read_records` | files and tables of records (`records`) | `plan` says that it cannot see changed settings |
 
@@ -23,8 +24,10 @@ from intermezzo.execution.snakemake_internals.support import PLAIN, SUPPORTED, u
 from intermezzo.execution.snakemake_internals.workflow import (
     install_sigterm_handler,
     is_staged,
+    overlays,
     partition_file,
     planned_jobs,
+    plans,
     runs_in_own_environment,
 )
 
@@ -38,8 +41,10 @@ __all__ = [
     "install_patches",
     "install_sigterm_handler",
     "is_staged",
+    "overlays",
     "partition_file",
     "planned_jobs",
+    "plans",
     "read_records",
     "register",
     "runs_in_own_environment",
