@@ -22,6 +22,7 @@ from intermezzo.mixing import ENGLISH, Portion, allocate, allocate_tasks, shares
 from intermezzo.tasks import Task, load_task, task_file, task_names
 
 ROOT_VARIABLE = "INTERMEZZO_REAL_DATA"
+BRACES = "Snakemake takes braces in a path for wildcards; rename it without them"
 MODELS = 1_000_000
 """Models of a grid; Snakemake plans some thousands a second."""
 PARAMETERS = 10**11
@@ -118,6 +119,8 @@ def _data(config: Config) -> Iterator[str]:
             origin = "" if config.data.root else f" (from {ROOT_VARIABLE})"
             places = looked_up(config.data.root or os.environ[ROOT_VARIABLE])
             yield f"data.root: no such folder: {places}{origin}; name the folder of the published files"
+        elif "{" in str(root):
+            yield f"data.root: {root}: {BRACES}"
 
 
 def _languages(config: Config) -> Iterator[str]:
@@ -192,6 +195,8 @@ def _imported(key: str, config: Config, encoder: ImportedEncoder) -> Iterator[st
             yield f"{key}.from: {place} has no config.json; name a folder in Hugging Face format"
         if not any(folder.glob("*.safetensors")):
             yield f"{key}.from: {place} has no weights (*.safetensors)"
+        if name := next((name for name in map(str, folder.iterdir()) if "{" in name), None):
+            yield f"{key}.from: {name}: {BRACES}"
     elif place.startswith((".", "/", "~")) or place.count("/") > 1:
         yield f"{key}.from: no such folder: {looked_up(place)}"
     elif encoder.revision is None:

@@ -83,7 +83,7 @@ def _line(detail: ErrorDetails, keys: Sequence[str], kind: Any) -> str:
     if code == "value_error":
         return detail["msg"].removeprefix("Value error, ")
     message = detail["msg"].replace("Input should be", "must be")
-    message = message.replace("List should", "must").replace("String should", "must")
+    message = message.replace("List should", "must") if code != "string_too_long" else message.replace("String should", "must")
     hint = quoting(value) if code == "string_type" else ""
     return f"{_WORDS.get(code, message[:1].lower() + message[1:])}; {actual}{hint}"
 

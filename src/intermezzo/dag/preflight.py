@@ -13,11 +13,12 @@ from types import SimpleNamespace
 from typing import Any
 
 from intermezzo.config import listed, load, parse, read
-from intermezzo.config.checks import data_root
+from intermezzo.config.checks import BRACES, data_root
 from intermezzo.config.models import Config
 from intermezzo.config.remarks import remarks
 from intermezzo.core.environment import settle
 from intermezzo.core.errors import UserError
+from intermezzo.core.places import PROJECT
 from intermezzo.dag.experiment import Grid
 from intermezzo.dag.inputs import Inputs, matching
 from intermezzo.tasks import load_task, task_file
@@ -29,7 +30,7 @@ _NAMED = 3
 def load_experiment(overlays: Sequence[str | Path]) -> Config:
     """The configuration of an experiment whose jobs can start. Raises UserError with every problem."""
     config = load(*overlays)
-    check_files(Grid(config))
+    check(Grid(config))
     return config
 
 
@@ -50,7 +51,7 @@ def grid_of_workflow(raw: Mapping[str, Any], files: Iterable[str | Path], *, sta
                 read(path)
         grid = Grid(parse(raw), staged=staged)
         if plans:
-            check_files(grid)
+            check(grid)
         return grid
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
@@ -63,8 +64,10 @@ def print_remarks(config: Config) -> None:
         print(f"warning: {line}", file=sys.stderr)
 
 
-def check_files(grid: Grid) -> None:
-    """Raise UserError if published files that the experiment reads are not below `data.root`."""
+def check(grid: Grid) -> None:
+    """Raise UserError if jobs could not start, for the project's path or files that are not below `data.root`."""
+    if "{" in str(PROJECT):
+        raise UserError(f"the project's folder {PROJECT}: {BRACES}")
     if problems := [*_missing(grid)]:
         raise UserError(listed(problems))
 
