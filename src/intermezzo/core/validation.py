@@ -82,8 +82,9 @@ def _line(detail: ErrorDetails, keys: Sequence[str], kind: Any) -> str:
         return f"{key}: allowed: {detail['ctx']['expected_tags']}; found {excerpt(detail['ctx']['tag'])} (str)"
     if code == "value_error":
         return detail["msg"].removeprefix("Value error, ")
-    message = detail["msg"].replace("Input should be", "must be")
-    message = message.replace("List should", "must") if code != "string_too_long" else message.replace("String should", "must")
+    message = detail["msg"].replace("Input should be", "must be").replace("List should", "must")
+    if code == "string_too_long":
+        message = message.replace("String should", "must")
     hint = quoting(value) if code == "string_type" else ""
     return f"{_WORDS.get(code, message[:1].lower() + message[1:])}; {actual}{hint}"
 
