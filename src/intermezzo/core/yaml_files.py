@@ -176,10 +176,13 @@ def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return content
 
 
-def _said(path: str | Path, error: yaml.YAMLError) -> str:
+def _said(path: str | Path, error: Any) -> str:
     """PyYAML's message in one line."""
     mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
     place = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
-    words = [part for part in (getattr(error, "context", None), getattr(error, "problem", None)) if part]
+    context, problem = getattr(error, "context", None), getattr(error, "problem", None)
+    if context and getattr(error, "context_mark", None):
+        context += f" (line {error.context_mark.line + 1})"
+    words = [part for part in (context, problem) if part]
     kind = "" if isinstance(error, yaml.constructor.ConstructorError) else "not valid YAML: "
     return one_line(f"{path}{place}: {kind}{', '.join(words) or ' '.join(str(error).split())}")
