@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import codecs
+import gc
 import json
 import os
 import random
@@ -36,6 +37,7 @@ from annotated_types import Ge, Gt, Le, Lt
 from pydantic.fields import FieldInfo
 from snakemake.cli import parse_config
 
+from intermezzo import tasks
 from intermezzo.cli.main import main as command_line
 from intermezzo.config import load
 from intermezzo.config.models import Config
@@ -44,6 +46,7 @@ from intermezzo.config.sections.encoders import ScratchEncoder
 from intermezzo.config.sections.intermediates import IntermediateConfig, MixConfig
 from intermezzo.config.sections.targets import TargetConfig
 from intermezzo.core.errors import UserError
+from intermezzo.dag import preflight  # noqa: F401 - imported once, not in every child
 
 ROOT = Path(__file__).resolve().parent.parent
 SECONDS, MEMORY = 20, 3 * 2**30
@@ -568,6 +571,11 @@ def verdict(case: Case, ending: str) -> str:
 
 def run(cases: int, seed: int, dry_runs: int) -> dict[str, Any]:
     """Counts, and the cases that ended as they should not. dry_runs: of how many cases one goes through Snakemake."""
+    for task in tasks.task_names():  # the catalogue, once and not in every child
+        tasks.load_task(task)
+    tasks.task_names.cache_clear()
+    tasks._files.cache_clear()
+    gc.freeze()
     drawn, counts, offending = random.Random(seed), Counter[str](), []
     kinds: Counter[str] = Counter()
     with tempfile.TemporaryDirectory(prefix="fuzz-config-") as name:
