@@ -11,20 +11,13 @@ in every cluster job.
 
 from __future__ import annotations
 
-import os
-import sys
-from collections.abc import Mapping
 from functools import cached_property
 from itertools import product
-from pathlib import Path
-from typing import Any
 
-from intermezzo.config import catalogue, parse
+from intermezzo.config import catalogue
 from intermezzo.config.models import Config
 from intermezzo.config.sections.encoders import ImportedEncoder, ScratchEncoder
 from intermezzo.config.settings import training_tasks
-from intermezzo.core.environment import settle
-from intermezzo.core.errors import UserError
 from intermezzo.core.memoize import memoize
 from intermezzo.dag.paths import BASELINE, Run, one_of
 from intermezzo.dag.trainings import group_targets
@@ -48,21 +41,6 @@ class Grid:
         self.imported = {name: entry for name, entry in encoders.items() if isinstance(entry, ImportedEncoder)}
         """Encoders that are taken from elsewhere."""
         self.threads, self.processes = config.threads, config.processes
-
-    @classmethod
-    def of_workflow(cls, raw: Mapping[str, Any], *, staged: bool = False) -> Grid:
-        """The grid of a Snakefile's `config`; a bad one ends the program with its message alone.
-
-        Jobs inherit this process's interpreter, package and settings, so that what runs is what was fingerprinted.
-        """
-        settle(threads=1)
-        for variable, folder in (("PATH", Path(sys.executable).parent), ("PYTHONPATH", Path(__file__).parents[2])):
-            os.environ[variable] = os.pathsep.join(filter(None, [str(folder), os.environ.get(variable)]))
-        try:
-            return cls(parse(raw), staged=staged)
-        except UserError as error:
-            print(f"error: {error}", file=sys.stderr)
-            raise SystemExit(2) from None
 
     # -- targets -------------------------------------------------------------------------------------------------
 

@@ -17,6 +17,7 @@ from typing import Any
 from intermezzo.config import catalogue
 from intermezzo.config.checks import data_root
 from intermezzo.core.memoize import memoize
+from intermezzo.core.places import local
 from intermezzo.dag.experiment import Grid
 from intermezzo.dag.paths import (
     ENCODERS,
@@ -52,7 +53,7 @@ class Inputs:
         if root is None:
             return []
         patterns = [part["path"] for part in self.parts(wildcards) if "path" in part]
-        return list(dict.fromkeys(str(path) for name in patterns for path in _matching(root, name)))
+        return list(dict.fromkeys(str(path) for name in patterns for path in matching(root, name)))
 
     def translated_from(self, wildcards: Any) -> str:
         """The English training data that a translation is made of."""
@@ -80,7 +81,7 @@ class Inputs:
 
     def encoder_files(self, wildcards: Any) -> list[str]:
         """Files of a local encoder folder, so that a change of them is seen."""
-        folder = Path(self.grid.imported[wildcards.encoder].from_).expanduser()
+        folder = Path(local(self.grid.imported[wildcards.encoder].from_))
         return sorted(str(path) for path in folder.iterdir() if path.is_file()) if folder.is_dir() else []
 
     def intermediate_data(self, wildcards: Any) -> list[str]:
@@ -286,7 +287,7 @@ def _arguments(names: Iterable[str], paths: Iterable[str]) -> list[str]:
     return [f"{name}={path}" for name, path in zip(names, paths, strict=True)]
 
 
-def _matching(root: Path, name: str) -> list[Path]:
+def matching(root: Path, name: str) -> list[Path]:
     """The files that a path or a pattern of a task file means."""
     paths = sorted(root.glob(name)) if any(sign in name for sign in "*?[") else [root / name]
     return [path for path in paths if path.is_file()]

@@ -15,6 +15,7 @@ from intermezzo.config import catalogue
 from intermezzo.config.checks import data_root
 from intermezzo.config.settings import examples_of, resolve, retrieval_of
 from intermezzo.core.memoize import memoize_by
+from intermezzo.core.places import local
 from intermezzo.core.secrets import masked_parts
 from intermezzo.dag.experiment import Grid
 from intermezzo.dag.fingerprint import fingerprint
@@ -87,7 +88,7 @@ class Specs:
         return HubTranslation(
             **common,
             backend="hub",
-            model=how.model or "",
+            model=local(how.model or ""),
             revision=how.revision,
             code=how.languages.get(language),
             english=how.english,
@@ -117,7 +118,7 @@ class Specs:
     def spec_import(self, wildcards: Any) -> str:
         """Of an encoder from elsewhere: `specs.importing`."""
         encoder = self.grid.imported[wildcards.encoder]
-        return ImportSpec(source=encoder.from_, revision=encoder.revision).canonical()
+        return ImportSpec(source=local(encoder.from_), revision=encoder.revision).canonical()
 
     @memoize_by("encoder", "intermediate", "mix", "seed")
     def spec_intermediate(self, wildcards: Any) -> str:
@@ -204,7 +205,7 @@ class Specs:
         return SummarySpec(
             english=catalogue.ENGLISH,
             mixes=tuple(mixes),
-            english_mix=next((mix for mix in mixes if self._is_english(mix)), None),
+            english_mix=next((mix for mix in mixes if catalogue.is_english(self.config, mix)), None),
             rare=frozenset(catalogue.rare_languages(self.config)),
             attributes=self._attributes(),
             seeds=tuple(grid.seeds),
@@ -332,7 +333,3 @@ class Specs:
         """Languages that an intermediate is really trained on, over all its tasks."""
         tasks = map(load_task, self.grid.intermediate_tasks(intermediate))
         return tuple(sorted({code for task in tasks for code in catalogue.mix_languages(self.config, mix, task)}))
-
-    def _is_english(self, mix: str) -> bool:
-        """Does a mix consist of English alone?"""
-        return {code for code, weight in self.config.mixes[mix].weights.items() if weight > 0} == {catalogue.ENGLISH}

@@ -64,7 +64,9 @@ class _Headed:
         prefix, weights = f"{spec.head}.", _heads(model)
         state = {key.removeprefix(prefix): value for key, value in weights.items() if key.startswith(prefix)}
         if not state:
-            raise UserError(f"{model}: no head '{spec.head}' for task '{self.task.name}'; evaluate a model that was trained on it")
+            raise UserError(
+                f"{model}: no head '{spec.head}' for task '{self.task.name}'; evaluate a model that was trained on it"
+            )
         try:
             self.head.load_state_dict(state)
         except RuntimeError:
