@@ -35,7 +35,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
 from checkout import TINY, Checkout
 
 SMALL = {
-    "grid": {"mixes": ["en"], "targets": ["nli", "retrieval"]},
+    "grid": {"mixes": ["en"], "targets": ["nli"]},
     "languages": {"evaluation": ["en", "nor"], "rare": ["nor"]},
     "mixes": {"en+rare": None},
     "data": {"rows": {"test": 20, "dev": 20}},
@@ -217,7 +217,7 @@ def leftovers(folder: Path) -> list[str]:
     paths = [
         *(folder / "results").rglob(".*.part"),
         *(folder / "results/.state").glob("*"),
-        *(folder / "tmp").iterdir(),
+        *(folder / "tmp").glob("intermezzo-*"),
     ]
     return problems + [f"{path.relative_to(folder)} is left" for path in paths]
 
