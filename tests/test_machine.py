@@ -26,7 +26,7 @@ from intermezzo.core.errors import machine_fault
 DISK, QUOTA, SIZE = "no space left on the disk", "the quota on the disk is used up", "a file reached the limit"
 MEMORY, THREADS, FILES = "out of memory", "no further process or thread", "too many open files"
 DRESSES = [
-    (OSError(errno.ENOSPC, "No space left on device", "a/b"), f"{DISK} (a/b); make room and run again"),
+    (OSError(errno.ENOSPC, "No space left on device", "a/b"), f"{DISK} (a/b); make room, and run again"),
     (OSError(errno.EDQUOT, "Disk quota exceeded"), QUOTA),
     (OSError(errno.EFBIG, "File too large"), SIZE),
     (OSError("[Errno 122] Error writing bytes to file. Detail: [errno 122] Disk quota exceeded"), QUOTA),
