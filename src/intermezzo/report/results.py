@@ -24,7 +24,7 @@ from intermezzo.analysis.effects import mixes
 from intermezzo.analysis.pairing import Comparisons
 from intermezzo.analysis.scores import SCHEMA
 from intermezzo.core.artifacts import read_json
-from intermezzo.core.errors import UserError
+from intermezzo.core.errors import UserError, machine_fault
 
 
 @dataclass(frozen=True)
@@ -147,6 +147,8 @@ def _scores(path: Path, design: Design) -> pd.DataFrame:
     except FileNotFoundError:
         raise UserError(f"{path}: no such file; run the workflow first (snakemake --cores 8 {path})") from None
     except (OSError, pa.ArrowException, KeyError, ValueError) as error:
+        if machine_fault(error):
+            raise
         raise UserError(f"{path}: not a table of scores ({error}); delete it and run again") from None
     columns = frame[list(Cell._fields)].astype(object).where(frame[list(Cell._fields)].notna(), None)
     present, expected = set(columns.itertuples(index=False, name=None)), set(map(tuple, design.cells()))
