@@ -24,6 +24,7 @@ from intermezzo.analysis import answer as answers
 from intermezzo.analysis import scores
 from intermezzo.analysis.design import Design
 from intermezzo.analysis.pairing import Comparisons
+from intermezzo.core.artifacts import sha256
 from intermezzo.core.errors import UserError
 from intermezzo.core.numerals import duration, interval, short_number, signed
 from intermezzo.report import build, palette, plots
@@ -109,8 +110,16 @@ def make(folder: Path, spec=None, points=value) -> Path:
 def model(folder: Path, sha: str, origin: str | None, mix: str | None = None) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     data = {f"nli/{code}": code.encode().hex() * 16 for code in ("en", "sw", "yo")[: 3 if mix == "en+rare" else 1]}
+    files = {"model.safetensors": sha}
+    if mix:
+        examples = {"en": (75, 75), "sw": (15, 15), "yo": (10, 5)} if mix == "en+rare" else {"en": (100, 100)}
+        lines = [f"nli\t{code}\t0.5\t{n}\t{n}\t{rows}\t1000" for code, (n, rows) in examples.items()]
+        header = "task\tlanguage\tweight\tasked\texamples\trows\tsupply"
+        (folder / "allocation.tsv").write_text("\n".join([header, *lines]) + "\n")
+        files["allocation.tsv"] = sha256(folder / "allocation.tsv")
     manifest = {
         "kind": "x",
+        "files": files,
         "weights_sha256": sha,
         "from_sha256": origin,
         "steps": 100,
@@ -120,11 +129,6 @@ def model(folder: Path, sha: str, origin: str | None, mix: str | None = None) ->
     (folder / "manifest.json").write_text(json.dumps(manifest))
     log = [{"run": "x", "step": n, "loss": 9 / n, "tokens": 100 * n, "seconds": n / 10} for n in (10, 50, 100)]
     (folder / "log.jsonl").write_text("".join(json.dumps(record) + "\n" for record in log))
-    if mix:
-        examples = {"en": (75, 75), "sw": (15, 15), "yo": (10, 5)} if mix == "en+rare" else {"en": (100, 100)}
-        lines = [f"nli\t{code}\t0.5\t{n}\t{n}\t{rows}\t1000" for code, (n, rows) in examples.items()]
-        header = "task\tlanguage\tweight\tasked\texamples\trows\tsupply"
-        (folder / "allocation.tsv").write_text("\n".join([header, *lines]) + "\n")
 
 
 def report(results: Path, out: Path, spec=None) -> Path:

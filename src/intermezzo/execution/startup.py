@@ -1,4 +1,4 @@
-"""What a run does before its first job: fork server for local jobs, a check of Slurm's partitions, leases, clean-up."""
+"""What a run does before its first job: fork server, check of Slurm's partitions, leases, clean-up. And if it fails."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 import yaml
 
 from intermezzo.core.errors import UserError
-from intermezzo.execution import adoption, forkserver, outcome, snakemake_internals, weight_leases
+from intermezzo.execution import adoption, forkserver, locks, outcome, runlock, snakemake_internals, weight_leases
 
 _run: dict[str, Any] = {}
 """Of the run that goes on: `began` (seconds since the epoch), and `answers`, whether it makes the answer."""
@@ -36,6 +36,11 @@ def begin(workflow: Any, unkept: Collection[str]) -> None:
     _run.update(began=time.time(), answers=any(outcome.ANSWER in job.output for job in jobs or ()))
     weight_leases.lease(jobs, unkept)
     adoption.clean(jobs)
+
+
+def tidy() -> None:
+    """Called by the Snakefile's `onerror`: remove temporary files of jobs that were killed."""
+    runlock.clean(Path("results"), locks.identity() | {"local": True})
 
 
 def show_answer() -> None:

@@ -8,6 +8,7 @@
 | `planned_jobs` | the jobs of the plan (`workflow`) | weights that `keep` gives up stay |
 | `failed_jobs` | jobs that the scheduler has given up (`workflow`) | messages of failed jobs are not repeated |
 | `runs_in_own_environment`, `partition_file` | run settings (`workflow`) | no fork server, no check of partitions |
+| `overlays`, `plans` | settings of the command line (`workflow`) | keys that are given twice are overlooked |
 | `dry_run` | the plan and its reasons (`plan`) | `why` says that it cannot tell |
 | `read_records` | files and tables of records (`records`) | `plan` says that it cannot see changed settings |
 
@@ -25,8 +26,10 @@ from intermezzo.execution.snakemake_internals.workflow import (
     failed_jobs,
     install_sigterm_handler,
     is_staged,
+    overlays,
     partition_file,
     planned_jobs,
+    plans,
     runs_in_own_environment,
 )
 
@@ -41,8 +44,10 @@ __all__ = [
     "install_patches",
     "install_sigterm_handler",
     "is_staged",
+    "overlays",
     "partition_file",
     "planned_jobs",
+    "plans",
     "read_records",
     "register",
     "runs_in_own_environment",

@@ -53,6 +53,16 @@ def partition_file(workflow: Any) -> str | None:
     return getattr(workflow.executor_settings, "partition_config", None)
 
 
+def overlays(workflow: Any) -> list[str]:
+    """The configuration files of the command line."""
+    return [str(path) for path in getattr(getattr(workflow, "config_settings", None), "configfiles", ())]
+
+
+def plans(workflow: Any) -> bool:
+    """Whether this process plans a run, and is none of its jobs."""
+    return bool(getattr(workflow, "is_main_process", True))
+
+
 def is_staged(workflow: Any) -> bool:
     """Whether results are in a storage and copied to where a job runs. Always read: paths of inputs depend on it."""
     return getattr(getattr(workflow, "storage_settings", None), "default_storage_provider", None) is not None

@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 
 from intermezzo.core.artifacts import sha256
 from intermezzo.core.errors import UserError, machine_fault
+from intermezzo.core.secrets import masked
 from intermezzo.sources.files.reading import File
 from intermezzo.sources.hub.patterns import is_pattern, matching
 
@@ -176,11 +177,12 @@ def _endpoint() -> str | None:
         if endpoint and (urlsplit(endpoint).scheme not in ("http", "https") or urlsplit(endpoint).port == 0):
             raise ValueError("expected an address that begins with https:// or http://")
     except ValueError as error:
-        raise UserError(f"environment variable HF_ENDPOINT: '{endpoint}' is no address ({error})") from None
+        shown = masked(endpoint or "")
+        raise UserError(f"environment variable HF_ENDPOINT: '{shown}' is no address ({masked(str(error))})") from None
     return endpoint
 
 
 def _reason(error: BaseException) -> str:
     while error.__cause__ is not None:
         error = error.__cause__
-    return f"{type(error).__name__}: {' '.join(str(error).split()) or 'no details'}"
+    return masked(f"{type(error).__name__}: {' '.join(str(error).split()) or 'no details'}")
