@@ -48,6 +48,7 @@ def test_intervals_are_calibrated(calibration):
     assert max(hierarchical[:4]) < 0.935  # why it was not chosen: two and three seeds
 
 
+@pytest.mark.slow
 def test_calibration_is_one_command(tmp_path):
     command = [sys.executable, str(SCRIPT), "--json", str(tmp_path / "out.json"), "--experiments", "50"]
     shown = subprocess.run(command, check=True, capture_output=True, text=True).stdout

@@ -67,11 +67,23 @@ def test_a_second_run_has_nothing_to_do(finished):
     assert finished.planned() == set()
 
 
-def test_the_same_configuration_elsewhere_gives_the_same_bytes(finished, tmp_path):
-    other = Checkout.fresh(tmp_path / "elsewhere")
-    said = other.run("results/summary.tsv").strip().splitlines()
+def test_the_same_configuration_elsewhere_gives_the_same_bytes(finished, tmp_path, monkeypatch):
+    """A longer path, another locale, umask, hash seed, number of cores; no home; a TMPDIR too long for a socket."""
+    for name, value in {"LC_ALL": "C", "PYTHONHASHSEED": "77", "TMPDIR": str(tmp_path / ("t" * 90))}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("HOME", raising=False)
+    Path(os.environ["TMPDIR"]).mkdir()
+    other = Checkout.fresh(tmp_path / "a folder, élsewhere" / "and below")
+    before = os.umask(0o077)
+    try:
+        said = other.run("results/summary.tsv", "--cores", "1").strip().splitlines()
+    finally:
+        os.umask(before)
+    assert not list(Path(os.environ["TMPDIR"]).glob("intermezzo*"))
     assert "The answer of this experiment is in results/answer.md" in said[-6:]
-    for name in ("summary.tsv", "answer.md", "scores.parquet"):
+    weights = sorted(path.relative_to(other.folder / "results") for path in other.folder.rglob("*.safetensors"))
+    assert len(weights) > 10
+    for name in ("summary.tsv", "answer.md", "scores.parquet", *weights):
         assert (other.folder / "results" / name).read_bytes() == (finished.folder / "results" / name).read_bytes()
 
 

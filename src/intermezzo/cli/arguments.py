@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Any
 
-from intermezzo.core.errors import UserError, suggestion
+from intermezzo.core.errors import UserError, machine_fault, suggestion
 from intermezzo.specs.base import read
 
 
@@ -82,6 +82,8 @@ def check_columns(files: Iterable[Path], fmt: str) -> None:
         try:
             columns = pq.read_schema(path).names
         except (OSError, pa.ArrowException) as error:
+            if machine_fault(error):
+                raise
             raise UserError(f"{path}: not a readable Parquet file ({error}); delete it and run again") from None
         if columns != expected:
             raise UserError(f"{path}: columns {columns}, {fmt} data has {expected}; delete it and run again")

@@ -22,7 +22,7 @@ from intermezzo.analysis.design import BASELINE, Cell, Design
 from intermezzo.analysis.effects import mixes
 from intermezzo.analysis.pairing import Comparisons
 from intermezzo.analysis.scores import SCHEMA
-from intermezzo.core.errors import UserError
+from intermezzo.core.errors import UserError, machine_fault
 from intermezzo.modeling.folder import LOG, MANIFEST, read_allocation, read_manifest
 
 
@@ -145,6 +145,8 @@ def _scores(path: Path, design: Design) -> pd.DataFrame:
     except FileNotFoundError:
         raise UserError(f"{path}: no such file; run the workflow first (snakemake --cores 8 {path})") from None
     except (OSError, pa.ArrowException, KeyError, ValueError) as error:
+        if machine_fault(error):
+            raise
         raise UserError(f"{path}: not a table of scores ({error}); delete it and run again") from None
     columns = frame[list(Cell._fields)].astype(object).where(frame[list(Cell._fields)].notna(), None)
     present, expected = set(columns.itertuples(index=False, name=None)), set(map(tuple, design.cells()))
