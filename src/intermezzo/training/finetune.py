@@ -40,13 +40,15 @@ def finetune(
     state: Path,
     code: str = "",
     tokens: Path | None = None,
+    inputs: str = "",
 ) -> None:
     """Train `model` (a model folder) on the tasks of `spec` and write a model folder to `out`.
 
     data: "task/language" -> Parquet of the task's format. state: folder for what a killed training resumes. code:
-    fingerprint of the code, for the manifest. tokens: folder of tokenised rows, None = tokenise them anew.
+    fingerprint of the code, for the manifest. tokens: folder of tokenised rows, None = tokenise them anew. inputs:
+    digest of what the model and the data were made with, for the manifest.
     """
-    launch(_finetune, spec.processes, spec, model, data, out, state, code, tokens)
+    launch(_finetune, spec.processes, spec, model, data, out, state, code, tokens, inputs)
 
 
 def _finetune(
@@ -57,6 +59,7 @@ def _finetune(
     state: Path,
     code: str,
     tokens: Path | None,
+    inputs: str,
 ) -> None:
     use_threads(spec.threads)
     settings = spec.training
@@ -114,6 +117,7 @@ def _finetune(
                 "kind": spec.phase,
                 "spec": spec.as_json(),
                 "code": code,
+                "inputs": inputs,
                 "weights_sha256": weights,
                 "heads_sha256": sha256(out / "heads.safetensors"),
                 "from_sha256": read_json(model / "manifest.json")["weights_sha256"],
