@@ -25,11 +25,14 @@ from intermezzo.core.errors import UserError
 
 MANIFEST, PREDICTIONS = "manifest.json", "predictions.parquet"
 """Files in the folder of an evaluation, beside the scores of each language; the first is in that of a model too."""
+SUMMARY = "summary.json"
+"""Beside the scores, the summary and the answer."""
 TRACKED = ("spec", "code", "inputs", "run")
 """Parameters of a job that say what it makes; `run` are the names of an evaluation."""
 NAMES = ("encoder", "intermediate", "mix", "seed", "target")
 """Keys of an evaluation's manifest that are its `run`."""
 MISSING = "is missing"
+WEIGHTS = ".safetensors"
 LARGEST = 100_000_000
 """Bytes up to which a file is hashed while planning, as those of the profile's `max-checksum-file-size`."""
 _SUMMARY = frozenset({"scores.parquet", "summary.tsv", "answer.md"})
@@ -57,7 +60,7 @@ def record_path(product: str | Path) -> Path | None:
     if kind in _MODELS or kind == "eval":
         return Path(path.with_name(MANIFEST))
     if kind in _SUMMARY:
-        return Path(root, "summary.json")
+        return Path(root, SUMMARY)
     return Path(root, "report.json") if kind in ("report.html", "figures", "tables") else None
 
 
@@ -101,19 +104,15 @@ def difference(
     wanted: Mapping[str, str],
     altered: Collection[str],
     missing: Collection[str],
-    *,
-    known: bool,
 ) -> Difference | None:
     """How the outputs of a job differ from what is asked for; None if they do not, or nobody can tell.
 
     wanted: its parameters (`TRACKED`) as the configuration has them. altered: the outputs whose content is in doubt,
-    as they were written at another time than Snakemake recorded. missing: those that are not there. known: whether
-    Snakemake has a record of all of them.
+    as they were written at another time than Snakemake recorded, if it did. missing: those that are not there.
     """
     place = record_path(outputs[0])
-    kind = PurePosixPath(outputs[0]).parts[1] if place else ""
-    absent = sorted(path for path in missing if not path.endswith(".safetensors"))  # weights that are not kept
-    if absent and (not known or kind not in (*_MODELS, "data")):
+    absent = sorted(path for path in missing if not path.endswith(WEIGHTS))  # they need not be kept
+    if absent:
         return Difference(absent[0], MISSING)
     if place is None or not altered:
         return None
@@ -129,7 +128,7 @@ def difference(
 
 def _is_another(path: str, record: Mapping[str, Any]) -> bool:
     """Whether a file, unless it is large, has another content than its record says."""
-    expected = hash_of(path, record)
+    expected = None if path.endswith(WEIGHTS) else hash_of(path, record)  # those are hashed when they are loaded
     return expected is not None and Path(path).stat().st_size <= LARGEST and sha256(path) != expected
 
 

@@ -35,7 +35,7 @@ class Verification:
         if not all(map(os.path.exists, job.outputs)) or self.is_incomplete(job):
             return set()
         record = self.records.parameters(job.outputs[0])
-        if record is not None and self._is_known(job) and not self._altered(job):
+        if record is not None and not self._altered(job):
             return record
         own = provenance.parameters(provenance.read(provenance.record_path(job.outputs[0])))
         return {repr(value) for value in own.values()}
@@ -49,15 +49,11 @@ class Verification:
         missing = [path for path in job.outputs if not os.path.exists(path)]
         if len(missing) == len(job.outputs):
             return None
-        known, altered = self._is_known(job), self._altered(job)
-        return provenance.difference(job.outputs, wanted, altered, missing, known=known)
+        return provenance.difference(job.outputs, wanted, self._altered(job), missing)
 
     def is_incomplete(self, job: Job) -> bool:
         """Whether the job was running when a run was killed."""
         return any(map(self.records.is_incomplete, job.outputs))
-
-    def _is_known(self, job: Job) -> bool:
-        return all(self.records.end(path) is not None for path in job.outputs)
 
     def _altered(self, job: Job) -> list[str]:
         """The outputs that were written at another time than Snakemake recorded."""

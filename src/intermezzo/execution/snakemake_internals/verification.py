@@ -49,8 +49,7 @@ def job_difference(records: Any, job: Any) -> Difference | None:
     altered = [path for path, time in times.items() if time is not None and time != recorded[path]]
     missing = [path for path, time in times.items() if time is None]
     wanted = {name: str(value) for name, value in job.params.items() if name in provenance.TRACKED}
-    known = all(value is not None for value in recorded.values())
-    return provenance.difference(list(times), wanted, altered, missing, known=known)
+    return provenance.difference(list(times), wanted, altered, missing)
 
 
 def _says(job: Any) -> bool:
