@@ -13,8 +13,7 @@ from pathlib import Path
 import pandas as pd
 import pyarrow.parquet as pq
 
-from intermezzo.core import markdown
-from intermezzo.core import provenance
+from intermezzo.core import markdown, provenance
 from intermezzo.core.errors import UserError
 
 LABELS = ("encoder", "intermediate", "mix")
@@ -26,8 +25,8 @@ def tables(
     """Markdown for every target of `scores` (files scores.parquet, concatenated).
 
     main: target -> the metric to show. controls: control target -> the target that it belongs to (nli_hypothesis ->
-    nli); it gets no table of its own.
-    order: languages in the order of the columns; others follow alphabetically. Raises UserError for a missing or changed file.
+    nli); it gets no table of its own. order: languages in the order of the columns; others follow alphabetically.
+    Raises UserError for a file that is missing or was changed.
     """
     for path in map(Path, scores):
         if not path.is_file():

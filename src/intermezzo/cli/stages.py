@@ -158,6 +158,8 @@ def report(options: Namespace) -> None:
 
 def _record(options: Namespace, *files: Path) -> None:
     """Write beside the first of these files how they were made, with its name and .json."""
+    if ".snakemake" in files[0].parts:  # a local copy of a file in a storage, which the record would outlive
+        return
     within = [path for path in files if path.is_relative_to(files[0].parent)]
     provenance.write(files[0].with_suffix(".json"), options.spec, options.code, options.inputs, within)
 

@@ -155,7 +155,8 @@ def check(path: Path, record: Path | None = None) -> None:
     if not place.is_file():
         return
     content = read_json(place)
-    expected = content.get("files", {}).get(path.name) if isinstance(content, dict) else None
+    files = content.get("files") if isinstance(content, dict) else None
+    expected = files.get(path.name) if isinstance(files, dict) else None
     if not isinstance(expected, str):
         raise UserError(f"{place}: does not name {path.name}; delete both and run again")
     if (actual := sha256(path)) != expected:
