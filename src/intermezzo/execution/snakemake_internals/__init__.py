@@ -7,7 +7,9 @@
 | `install_lock` | locks and records of finished jobs (`folder_lock`) | after a kill -9 Snakemake asks for `--unlock` |
 | `install_sigterm_handler` | the scheduler's SIGTERM handler (`workflow`) | a SIGTERM at a bad time can hang the run |
 | `planned_jobs` | the jobs of the plan (`workflow`) | weights that `keep` gives up stay |
+| `failed_jobs` | jobs that the scheduler has given up (`workflow`) | messages of failed jobs are not repeated |
 | `runs_in_own_environment`, `partition_file` | run settings (`workflow`) | no fork server, no check of partitions |
+| `overlays`, `plans` | settings of the command line (`workflow`) | keys that are given twice are overlooked |
 | `dry_run` | the plan and its reasons (`plan`) | `why` says that it cannot tell |
 | `Records` | files and tables of records (`records`), always read | without records results' own are compared |
 
@@ -23,10 +25,13 @@ from intermezzo.execution.snakemake_internals.records import FOLDER, Records
 from intermezzo.execution.snakemake_internals.support import PLAIN, SUPPORTED, switched_off, unsupported
 from intermezzo.execution.snakemake_internals.verification import install_verification
 from intermezzo.execution.snakemake_internals.workflow import (
+    failed_jobs,
     install_sigterm_handler,
     is_staged,
+    overlays,
     partition_file,
     planned_jobs,
+    plans,
     runs_in_own_environment,
 )
 
@@ -37,13 +42,16 @@ __all__ = [
     "PlannedJob",
     "Records",
     "dry_run",
+    "failed_jobs",
     "install_lock",
     "install_patches",
     "install_sigterm_handler",
     "install_verification",
     "is_staged",
+    "overlays",
     "partition_file",
     "planned_jobs",
+    "plans",
     "register",
     "runs_in_own_environment",
     "switched_off",
