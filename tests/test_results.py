@@ -187,6 +187,9 @@ CHANGES: dict[str, tuple[Callable[[Path], None], set[str]]] = {
 }
 
 
+BY_DEFAULT = ("results/answer.md", f"{EVALUATION}/fri.json", f"{MODEL}/config.json")
+
+
 @pytest.mark.workflow
 def test_what_was_deleted_or_edited_is_made_again(checkout, planner):
     """By both the default target and the summary alone."""
@@ -194,10 +197,14 @@ def test_what_was_deleted_or_edited_is_made_again(checkout, planner):
         path = checkout.folder / name
         status, content = path.stat(), path.read_bytes()
         change(path)
-        assert planner(checkout, SMALL) == planner(checkout, SMALL, "results/summary.tsv") == jobs, name
+        assert planner(checkout, SMALL, "results/summary.tsv") == jobs, name
+        if name in BY_DEFAULT:
+            assert planner(checkout, SMALL) == jobs, name
         path.write_bytes(content)
-        assert planner(checkout, SMALL) == set(), f"{name}: written again with the same content"
         os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+    for name in CHANGES:
+        (checkout.folder / name).write_bytes((checkout.folder / name).read_bytes())
+    assert planner(checkout, SMALL) == set(), "written again with the same content"
 
 
 @pytest.mark.workflow
@@ -248,7 +255,7 @@ def test_a_changed_data_file_is_refused_by_the_job_that_reads_it(checkout, tmp_p
     """Also where times tell nothing."""
     path = checkout.folder / "results/data/world/pos/fri/test.parquet"
     status = path.stat()
-    shutil.copy(path.with_name("../en/test.parquet").resolve(), path)
+    shutil.copyfile(path.parents[1] / "en/test.parquet", path)
     os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
     (checkout.folder / "changes.yaml").write_text(
         yaml.safe_dump(SMALL | {"languages": {"evaluation": ["en", "fri", "mor"]}})
