@@ -201,7 +201,7 @@ CHANGES: dict[str, Row] = {
         ".*", edit=file("resources/world.yaml", "\nlanguages:", "\nedited: 1\nlanguages:")
     ),
     "a data file with other content": Row(
-        "Train target pos|Evaluate pos|Summarize", edit=rewrite("results/data/world/pos/en/train.parquet")
+        "Prepare pos, en, train|Train target pos|Evaluate pos|Summarize", edit=rewrite("results/data/world/pos/en/train.parquet")
     ),
     "files written again with the same content": Row(edit=touch),
     "a data file that was deleted, with its models there": Row(edit=delete("results/data/world/pos/en/train.parquet")),
@@ -483,7 +483,7 @@ def test_why_names_the_module_the_file_and_what_follows(checkout):
     rewrite("results/data/world/nli/en/train.parquet")(checkout)
     said = why(checkout, {})
     assert "3 jobs, because code has changed: evaluation.metrics.tagging:" in said
-    assert "because results/data/world/nli/en/train.parquet is newer, with other content than was used:" in said
+    assert "1 job, because results/data/world/nli/en/train.parquet was changed after it was made:" in said
     follows = said.split("because what it is made from is made again:")[1]
     assert "Evaluate nli on tiny/none/none/seed0" in follows and "Summarize all scores" in follows
 
