@@ -159,10 +159,12 @@ def test_another_language_is_the_only_one_predicted(checkout):
 
 def test_a_result_that_is_gone_is_made_again_and_an_edited_one_is_not_summarized(checkout):
     result = checkout.folder / "results/eval/tiny/nli/en/seed0/pos/fri.json"
-    kept = result.read_text()
+    kept, written = result.read_text(), result.stat().st_mtime_ns
     result.unlink()
     assert "Evaluate pos on tiny/nli/en/seed0" in checkout.planned()
     result.write_text(kept.replace('"n": ', '"n": 1'))
+    assert "Evaluate pos on tiny/nli/en/seed0" in checkout.planned("results/summary.tsv")
+    os.utime(result, ns=(written, written))  # as if nothing had happened
     done = checkout.snakemake("--forcerun", "summarize_scores")
     assert done.returncode and f"{result.relative_to(checkout.folder)} was changed after its evaluation" in done.stdout
     result.write_text(kept)
@@ -222,8 +224,10 @@ def test_a_bad_configuration_stops_before_anything_runs(tmp_path, settings, mess
 
 def test_an_unusable_data_file_is_named_and_leaves_no_result(checkout):
     path = checkout.folder / "results/data/world/pos/en/train.parquet"
+    written = path.stat().st_mtime_ns
     path.write_bytes(path.read_bytes()[:200])
-    output = fails(checkout)
+    os.utime(path, ns=(written, written))  # a changed time would have it made again
+    output = fails(checkout, targets__pos__training__learning_rate=0.002)
     assert output.count("error: results/data/world/pos/en/train.parquet: not a readable Parquet file") == 3
     assert not list(checkout.folder.glob("results/target/*/*/*/*/pos/manifest.json"))
 

@@ -22,6 +22,7 @@ from intermezzo.analysis.design import BASELINE, Cell, Design
 from intermezzo.analysis.effects import mixes
 from intermezzo.analysis.pairing import Comparisons
 from intermezzo.analysis.scores import SCHEMA
+from intermezzo.core import provenance
 from intermezzo.core.errors import UserError, machine_fault
 from intermezzo.modeling.folder import LOG, MANIFEST, read_allocation, read_manifest
 
@@ -120,6 +121,7 @@ class ExperimentResults:
         answer = results / "answer.md"
         if not answer.is_file():
             raise UserError(f"{answer}: no such file; it is made with the scores (snakemake --cores 8 {answer})")
+        provenance.check(answer, answer.with_name(provenance.SUMMARY))
         self.answer = answer.read_text(encoding="utf-8")
 
     @cached_property
@@ -140,6 +142,8 @@ class ExperimentResults:
 
 
 def _scores(path: Path, design: Design) -> pd.DataFrame:
+    if path.is_file():
+        provenance.check(path, path.with_name(provenance.SUMMARY))
     try:
         frame = pq.read_table(path, schema=SCHEMA).to_pandas().astype({"seed": "Int64"})
     except FileNotFoundError:
