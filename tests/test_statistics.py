@@ -161,12 +161,13 @@ def design(**changes) -> Design:
         },
         "targets": targets,
         "attributes": {
-            "deu": {"family": "west", "script": "Latin", "joshi": 5, "xlmr": True},
-            "nor": {"family": "west", "script": "Runes", "joshi": 1, "xlmr": True},
-            "fri": {"family": "west", "script": "Latin", "joshi": 1, "xlmr": False},
+            "deu": {"family": "west", "script": "Latin", "joshi": 5},
+            "nor": {"family": "west", "script": "Runes", "joshi": 1},
+            "fri": {"family": "west", "script": "Latin", "joshi": 1},
             "tul": {"family": "south", "script": "Tulu", "joshi": 0},
             "mor": {"family": "far"},
         },
+        "pretrained": {"small": {"deu": True, "nor": True, "fri": False}},
     }
     return Design.read(spec | changes)
 
@@ -216,6 +217,13 @@ def test_summary_corrects_over_main_metrics_without_controls():
     assert (family["p_holm"] >= family["p"]).all()
 
 
+@pytest.mark.parametrize("read", [{}, {"small": {"deu": True, "fri": True}}, {"other": {"deu": True, "fri": False}}])
+def test_pretraining_groups_languages_only_where_this_encoder_has_read_some_of_them(read):
+    plan = design(pretrained=read)
+    table = breakdown.by_attribute(Comparisons(frame(plan, lambda c: 0), plan))
+    assert "pretrained" not in set(table["attribute"])
+
+
 def test_languages_are_grouped_by_what_is_known_of_them():
     plan = design()
     table = breakdown.by_attribute(Comparisons(frame(plan, lambda c: 8 if c.language in ("fri", "nor") else 0), plan))
@@ -223,7 +231,7 @@ def test_languages_are_grouped_by_what_is_known_of_them():
     west = lines["family", "west"]
     assert (set(west["languages"].split()), west["n_seen"]) == ({"deu", "nor", "fri"}, 1)
     assert lines["joshi", 1]["mean"] == pytest.approx(8, abs=1.5)
-    assert set(lines["xlmr", True]["languages"].split()) == {"deu", "nor"}  # tul and mor: not known
+    assert set(lines["pretrained", True]["languages"].split()) == {"deu", "nor"}  # tul and mor: not known
     nearest = {row["languages"]: row["value"] for row in table.to_dict("records") if row["attribute"] == "distance"}
     assert nearest == {
         "fri tul": "0 in the mix",

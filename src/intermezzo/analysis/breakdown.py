@@ -1,7 +1,8 @@
 """For which languages a mix helps (by family, script, resources, fertility), and how it changes the gap to English.
 
 The attributes of a language (family, script, resource class, whether the encoder was pretrained on it) come with the
-design, its subword fertility with the results; an unknown value gives no line. English is in none of the groups. All
+design, its subword fertility with the results; an unknown value gives no line, and neither does the pretraining of an
+encoder that has read all of the languages, or none. English is in none of the groups. All
 frames are descriptive: languages of a family differ in more than their family, and groups of one or two languages say
 little.
 """
@@ -23,7 +24,7 @@ ATTRIBUTES = {
     "family": "family",
     "script": "script",
     "joshi": "resource class (Joshi et al. 2020)",
-    "xlmr": "in the encoder's pretraining (XLM-R's list)",
+    "pretrained": "in the encoder's pretraining",
     "distance": "nearest to the mix's languages other than English",
     "fertility": "subwords per word",
 }
@@ -128,6 +129,10 @@ def _values(
     if attribute == "distance":
         described = [code for code in languages if code in attributes and seen]
         return {code: _nearest(comparisons.design, code, seen) for code in described}
+    if attribute == "pretrained":
+        read = comparisons.design.pretrained.get(encoder, {})
+        known = {code: read[code] for code in languages if code in read}
+        return known if len(set(known.values())) > 1 else {}
     values = {code: getattr(attributes[code], attribute) for code in languages if code in attributes}
     return {code: value for code, value in values.items() if value is not None}
 

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from functools import cache
 
 from intermezzo import languages
 from intermezzo.config.models import Config
+from intermezzo.config.sections.encoders import ScratchEncoder
+from intermezzo.config.settings import training_tasks
+from intermezzo.core.errors import UserError, suggestion
+from intermezzo.languages import Language
+from intermezzo.languages.pretraining import has_read, key_of, languages_of
 from intermezzo.mixing import ENGLISH as ENGLISH
 from intermezzo.mixing import Portion, portions, shares
 from intermezzo.tasks import Task, load_task, task_names
@@ -43,11 +49,101 @@ def languages_with(config: Config, task: Task, split: str) -> tuple[str, ...]:
 
 
 def rare_languages(config: Config) -> tuple[str, ...]:
-    """The rare languages: as listed in the configuration, or as the language table says."""
-    if config.languages.rare != "auto":
+    """The rare languages: as listed in the configuration, or by its rule."""
+    if isinstance(config.languages.rare, list):
         return tuple(config.languages.rare)
-    rare = languages.rare(config.data.source)
-    return tuple(code for code in source_languages(config) if code in rare)
+    entries = defined(config, source_languages(config))
+    return tuple(code for code, entry in entries.items() if _is_rare(config, entry))
+
+
+def _is_rare(config: Config, entry: Language) -> bool:
+    """Whether a language is rare by the rule of the configuration; one of which nothing is known is."""
+    rule = config.languages.rare
+    if isinstance(rule, str | list):
+        return entry.rare
+    if rule.joshi is not None:
+        return entry.joshi is None or entry.joshi <= rule.joshi
+    if rule.wikipedia is not None:
+        return entry.wikipedia_articles is None or entry.wikipedia_articles < rule.wikipedia
+    return not pretraining(config, rule.unread_by or "", {entry.code: entry}).get(entry.code, False)
+
+
+def language_table(config: Config) -> dict[str, Language]:
+    """The languages that the configured source has a line for, those that are added among them."""
+    return languages.table(config.data.source, config.languages.added)
+
+
+def defined(config: Config, codes: Iterable[str]) -> dict[str, Language]:
+    """Those of `codes` that anybody has defined, in their order."""
+    table = language_table(config)
+    entries = {code: languages.find(code, table) for code in codes}
+    return {code: entry for code, entry in entries.items() if entry is not None}
+
+
+def described(config: Config, codes: Iterable[str]) -> dict[str, Language]:
+    """The languages of `codes`, in their order. Raises UserError for one that nobody has defined."""
+    codes = list(codes)
+    entries = defined(config, codes)
+    for code in codes:
+        if code not in entries:
+            raise UserError(undefined(code, language_table(config)))
+    return entries
+
+
+def undefined(code: str, table: Mapping[str, Language]) -> str:
+    """The complaint about a language that nobody has defined."""
+    return (
+        f"language '{code}' is not defined: {suggestion(code, table)}; to add it, write a line with its name into "
+        f"languages.add, or into {languages.OWN_TABLE}"
+    )
+
+
+def pretraining(config: Config, encoder: str, entries: Mapping[str, Language]) -> dict[str, bool]:
+    """Language -> whether the pretraining text of an encoder has it; languages of which nobody knows are not there."""
+    entry = config.encoders.get(encoder)
+    if entry is None:
+        return {}
+    if isinstance(entry, ScratchEncoder):
+        text = set(text_languages(config, entry)) if entry.training.steps else set()
+        return {code: code in text for code in entries}
+    text_of = entry.from_ if entry.pretrained_on is None else entry.pretrained_on
+    codes = languages_of(text_of) if isinstance(text_of, str) else frozenset(text_of)
+    if codes is None:
+        return {}
+    key = key_of(text_of) if isinstance(text_of, str) else None
+    answers = {code: has_read(language, codes, key) for code, language in entries.items()}
+    return {code: answer for code, answer in answers.items() if answer is not None}
+
+
+def knows_pretraining(config: Config, encoder: str) -> bool:
+    """Whether it is known which languages an encoder was pretrained on."""
+    entry = config.encoders[encoder]
+    if isinstance(entry, ScratchEncoder) or isinstance(entry.pretrained_on, list):
+        return True
+    return languages_of(entry.pretrained_on or entry.from_) is not None
+
+
+def used_languages(config: Config) -> dict[str, str]:
+    """Language -> one of the tasks of the experiment that have it, in the configured sources."""
+    intermediates, targets = config.grid.intermediates, config.grid.targets
+    names = [task for name in intermediates for task in config.tasks_of(name)]
+    names += [config.intermediate(name).mlm.task for name in intermediates if config.intermediate(name).mlm.share]
+    for target in targets:
+        if config.task_of(target) in task_names():
+            task = load_task(config.task_of(target))
+            names += [task.name, *training_tasks(config, target, task)]
+    used: dict[str, str] = {}
+    for name in dict.fromkeys(name for name in names if name in task_names()):
+        source = config.data.source_of(name)
+        for code in () if source == "world" else load_task(name).sources.parts(source):
+            used.setdefault(code, name)
+    return {code: name for code, name in used.items() if code != POOL}
+
+
+def text_languages(config: Config, encoder: ScratchEncoder) -> list[str]:
+    """Languages of the text that an encoder is pretrained on here."""
+    available = languages_with(config, load_task(TEXT), "train")
+    return [code for code in available if encoder.languages == "all" or code in encoder.languages]
 
 
 def evaluation_languages(config: Config, task: Task) -> tuple[str, ...]:
@@ -85,11 +181,11 @@ def portions_of(config: Config, mix: str, task: Task) -> list[Portion]:
     Raises UserError for a language or group without training data in the task, an unknown one, a negative weight and
     weights that sum to nothing.
     """
-    entry, table = config.mixes[mix], languages.table(config.data.source)
+    entry = config.mixes[mix]
     return portions(
         entry.weights,
         training_languages(config, mix, task),
-        {code: table[code] for code in source_languages(config)},
+        defined(config, source_languages(config)),
         rare_languages(config),
         leave_out=entry.leave_out,
         key=f"mixes.{mix}",

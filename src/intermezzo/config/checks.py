@@ -4,18 +4,22 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from intermezzo.config import catalogue, task_files
 from intermezzo.config.models import Config
+from intermezzo.config.sections.data import RareConfig
 from intermezzo.config.sections.encoders import ImportedEncoder, ScratchEncoder
 from intermezzo.config.sections.intermediates import IntermediateConfig
 from intermezzo.config.settings import protocol_of, resolve, retrieval_of, training_tasks
 from intermezzo.core.errors import UserError, suggestion
+from intermezzo.languages import code_problem, find
+from intermezzo.languages.pretraining import key_of, known_encoders
 from intermezzo.mixing import ENGLISH, allocate, allocate_tasks, shares
-from intermezzo.tasks import Task, load_task, task_names
+from intermezzo.tasks import Task, load_task, task_file, task_names
 
 ROOT_VARIABLE = "INTERMEZZO_REAL_DATA"
 
@@ -93,6 +97,9 @@ def _data(config: Config) -> Iterator[str]:
 
 
 def _languages(config: Config) -> Iterator[str]:
+    yield from _added_languages(config)
+    yield from _used_languages(config)
+    yield from _rare_rule(config)
     codes = catalogue.source_languages(config)
     for key in ("evaluation", "rare"):
         value = getattr(config.languages, key)
@@ -103,6 +110,51 @@ def _languages(config: Config) -> Iterator[str]:
     yield from _repeated("languages.selection", config.languages.selection)
     if config.languages.evaluation == []:
         yield "languages.evaluation: the list is empty, so nothing would be evaluated; write all, or name languages"
+
+
+def _added_languages(config: Config) -> Iterator[str]:
+    """Languages of `languages.add` that nobody could use: each with its code, and the encoders that it names."""
+    if config.data.source == "world" and config.languages.add:
+        yield "languages.add: the world has its own languages; set data.source to files or hub, or remove the key"
+    for code, facts in config.languages.add.items():
+        key = f"languages.add.{code}"
+        if problem := code_problem(code):
+            yield f"{key}: {problem}"
+        for name in facts.encoders:
+            if key_of(name) is None:
+                yield f"{key}.encoders: unknown encoder '{name}'; {suggestion(name, known_encoders())}"
+
+
+def _used_languages(config: Config) -> Iterator[str]:
+    """Languages of the experiment's tasks that nobody defined, and one language under two codes."""
+    table, used = catalogue.language_table(config), catalogue.used_languages(config)
+    for code, task in used.items():
+        entry = find(code, table)
+        if entry is None:
+            yield f"{task_file(task)}: {catalogue.undefined(code, table)}"
+        elif entry.variety_of == ENGLISH or entry.variety_of in used:
+            yield (
+                f"{task_file(task)}: '{code}' is '{entry.variety_of}' of the language table (docs/languages.md); write "
+                f"`languages: {{{entry.variety_of}: {code}}}`, so that it is one language in all tasks"
+            )
+
+
+def _rare_rule(config: Config) -> Iterator[str]:
+    """`languages.rare` as a rule: one key, and what it goes by is known."""
+    rule, key = config.languages.rare, "languages.rare"
+    if not isinstance(rule, RareConfig):
+        return
+    if len(given := [name for name in RareConfig.model_fields if getattr(rule, name) is not None]) != 1:
+        yield f"{key}: found {', '.join(given) or 'no key'}; write one of {', '.join(RareConfig.model_fields)}"
+    elif config.data.source == "world" and rule.unread_by is None:
+        yield f"{key}.{given[0]}: nothing of the kind is known of the world's languages; write auto, or a list of codes"
+    elif rule.unread_by is not None and rule.unread_by not in config.encoders:
+        yield f"{key}.unread_by: unknown encoder '{rule.unread_by}'; {suggestion(rule.unread_by, config.encoders)}"
+    elif rule.unread_by is not None and not catalogue.knows_pretraining(config, rule.unread_by):
+        yield (
+            f"{key}.unread_by: it is not known what encoder '{rule.unread_by}' was pretrained on; say it in "
+            f"encoders.{rule.unread_by}.pretrained_on"
+        )
 
 
 def _unknown_languages(key: str, values: list[str], allowed: tuple[str, ...]) -> Iterator[str]:
@@ -144,7 +196,16 @@ def _scratch(key: str, config: Config, encoder: ScratchEncoder) -> Iterator[str]
 
 
 def _imported(key: str, config: Config, encoder: ImportedEncoder) -> Iterator[str]:
-    place = encoder.from_
+    place, text_of = encoder.from_, encoder.pretrained_on
+    if isinstance(text_of, str) and key_of(text_of) is None:
+        yield f"{key}.pretrained_on: unknown encoder '{text_of}'; {suggestion(text_of, known_encoders())}"
+    elif isinstance(text_of, list):
+        yield from _repeated(f"{key}.pretrained_on", text_of)
+        for code in text_of:
+            if find(code, catalogue.language_table(config)) is None and not re.fullmatch(
+                "[a-z]{3}(_[A-Z][a-z]{3})?", code
+            ):
+                yield f"{key}.pretrained_on: {catalogue.undefined(code, catalogue.language_table(config))}"
     if place.startswith("package:"):
         package = place.removeprefix("package:").split("/")[0]
         if not package.isidentifier() or importlib.util.find_spec(package) is None:

@@ -223,6 +223,7 @@ class Specs:
             english_mix=next((mix for mix in mixes if self._is_english(mix)), None),
             rare=frozenset(catalogue.rare_languages(self.config)),
             attributes=self._attributes(),
+            pretrained=self._pretrained(),
             seeds=tuple(grid.seeds),
             encoders=tuple(grid.encoders),
             baseline_only=frozenset(grid.baseline_only),
@@ -336,12 +337,27 @@ class Specs:
 
     def _attributes(self) -> dict[str, Attributes]:
         """What the analysis breaks results down by, for every language that is evaluated."""
-        table = languages.table(self.config.data.source)
-        evaluated = dict.fromkeys(code for target in self.grid.targets for code in self.grid.languages(target))
+        shipped = languages.table(self.config.data.source)
         return {
-            code: Attributes(family=entry.family, script=entry.script, joshi=entry.joshi, xlmr=entry.xlmr)
-            for code, entry in ((code, table[code]) for code in evaluated)
+            code: Attributes(
+                family=entry.family,
+                script=entry.script,
+                joshi=entry.joshi,
+                name=None if code in shipped and shipped[code].name == entry.name else entry.name,
+            )
+            for code, entry in self._evaluated().items()
         }
+
+    def _evaluated(self) -> dict[str, languages.Language]:
+        """Code -> language of all languages of evaluation."""
+        codes = dict.fromkeys(code for target in self.grid.targets for code in self.grid.languages(target))
+        return catalogue.described(self.config, codes)
+
+    def _pretrained(self) -> dict[str, dict[str, bool]]:
+        """Encoder -> evaluated language -> whether the encoder's pretraining text has it, as far as known."""
+        evaluated = self._evaluated()
+        answers = {name: catalogue.pretraining(self.config, name, evaluated) for name in self.grid.encoders}
+        return {name: by_language for name, by_language in answers.items() if by_language}
 
     def _seen(self, intermediate: str, mix: str) -> tuple[str, ...]:
         """Languages that an intermediate is really trained on, over all its tasks."""
