@@ -9,7 +9,7 @@ from intermezzo import languages
 from intermezzo.config.models import Config
 from intermezzo.config.sections.encoders import ScratchEncoder
 from intermezzo.config.settings import training_tasks
-from intermezzo.core.errors import UserError, suggestion
+from intermezzo.core.errors import UserError
 from intermezzo.languages import Language
 from intermezzo.languages.pretraining import has_read, key_of, languages_of
 from intermezzo.mixing import ENGLISH as ENGLISH
@@ -93,7 +93,7 @@ def described(config: Config, codes: Iterable[str]) -> dict[str, Language]:
 def undefined(code: str, table: Mapping[str, Language]) -> str:
     """The complaint about a language that nobody has defined."""
     return (
-        f"language '{code}' is not defined: {suggestion(code, table)}; to add it, write a line with its name into "
+        f"language '{code}' is not defined: {languages.hint(code, table)}; to add it, write a line with its name into "
         f"languages.add, or into {languages.OWN_TABLE}"
     )
 

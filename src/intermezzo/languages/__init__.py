@@ -139,8 +139,15 @@ def language(code: str, source: str) -> Language:
     languages = table(source)
     entry = find(code, languages)
     if entry is None:
-        raise UserError(f"unknown language '{code}' of source '{source}'; {suggestion(code, languages)}")
+        raise UserError(f"unknown language '{code}' of source '{source}'; {hint(code, languages)}")
     return entry
+
+
+def hint(code: str, languages: Mapping[str, Language]) -> str:
+    """What may be meant by a code that nobody has defined: its ISO 639-3 letters stand for another code, or a slip."""
+    if entry := next((entry for entry in languages.values() if entry.iso639_3 == code), None):
+        return f"the table calls it '{entry.code}'"
+    return suggestion(code, languages)
 
 
 def rare(source: str) -> frozenset[str]:

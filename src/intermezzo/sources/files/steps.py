@@ -7,7 +7,7 @@
 | map: {B-DATE: O, 0: neutral} | rename labels or tags |
 | strip: [text, text_pair] | take white space off the ends of these columns' texts |
 | replace: {question: {cause: What was the cause?}} | replace whole values of a column; null may be replaced too |
-| drop: [empty, unlocated, cut] | leave out rows with these faults, with the number logged |
+| drop: [empty, unlocated, cut, withheld] | leave out rows with these faults, with the number logged |
 | ids: {path: splits.json, key: train} | keep the rows whose id is in that list of a JSON file |
 | without: {field: context, paths: [...]} | leave out rows whose field occurs in these JSON-lines files |
 | hash: {field: text, from: 0, to: 90} | keep rows by a hash of the field in percent: disjoint, repeatable splits |
@@ -108,7 +108,18 @@ def _cut(row: Row) -> bool:
     return not row["text"] or not unicodedata.category(row["text"][-1]).startswith("P")
 
 
-FAULTS: dict[str, Callable[[Row], bool]] = {"empty": _empty, "unlocated": _unlocated, "cut": _cut}
+def _withheld(row: Row) -> bool:
+    """The words are `_`, all or all but one: treebanks whose text is under licence are published so."""
+    withheld = sum(token == "_" for token in row["tokens"] or ())
+    return withheld > 0 and withheld >= len(row["tokens"]) - 1
+
+
+FAULTS: dict[str, Callable[[Row], bool]] = {
+    "empty": _empty,
+    "unlocated": _unlocated,
+    "cut": _cut,
+    "withheld": _withheld,
+}
 
 
 def keep_listed(rows: list[Row], option: dict[str, str], file: File) -> list[Row]:
