@@ -7,6 +7,7 @@ from functools import cache
 
 from intermezzo import languages
 from intermezzo.config.models import Config
+from intermezzo.config.sections.data import RareConfig
 from intermezzo.config.sections.encoders import ScratchEncoder
 from intermezzo.config.settings import training_tasks
 from intermezzo.core.errors import UserError
@@ -53,19 +54,20 @@ def rare_languages(config: Config) -> tuple[str, ...]:
     if isinstance(config.languages.rare, list):
         return tuple(config.languages.rare)
     entries = defined(config, source_languages(config))
-    return tuple(code for code, entry in entries.items() if _is_rare(config, entry))
-
-
-def _is_rare(config: Config, entry: Language) -> bool:
-    """Whether a language is rare by the rule of the configuration; one of which nothing is known is."""
     rule = config.languages.rare
-    if isinstance(rule, str | list):
-        return entry.rare
+    if isinstance(rule, str):
+        return tuple(code for code, entry in entries.items() if entry.rare)
+    if rule.unread_by is not None:
+        read = pretraining(config, rule.unread_by, entries)
+        return tuple(code for code in entries if not read.get(code, False))
+    return tuple(code for code, entry in entries.items() if _is_rare(rule, entry))
+
+
+def _is_rare(rule: RareConfig, entry: Language) -> bool:
+    """Whether a language is rare by Joshi class or by its Wikipedia; one of which nothing is known is."""
     if rule.joshi is not None:
         return entry.joshi is None or entry.joshi <= rule.joshi
-    if rule.wikipedia is not None:
-        return entry.wikipedia_articles is None or entry.wikipedia_articles < rule.wikipedia
-    return not pretraining(config, rule.unread_by or "", {entry.code: entry}).get(entry.code, False)
+    return entry.wikipedia_articles is None or entry.wikipedia_articles < (rule.wikipedia or 0)
 
 
 def language_table(config: Config) -> dict[str, Language]:
@@ -73,14 +75,12 @@ def language_table(config: Config) -> dict[str, Language]:
     return languages.table(config.data.source, config.languages.added)
 
 
-def defined(config: Config, codes: Iterable[str]) -> dict[str, Language]:
+def defined(config: Config, codes: Iterable[str]) -> Mapping[str, Language]:
     """Those of `codes` that anybody has defined, in their order."""
-    table = language_table(config)
-    entries = {code: languages.find(code, table) for code in codes}
-    return {code: entry for code, entry in entries.items() if entry is not None}
+    return languages.find_all(tuple(codes), config.data.source, config.languages.added)
 
 
-def described(config: Config, codes: Iterable[str]) -> dict[str, Language]:
+def described(config: Config, codes: Iterable[str]) -> Mapping[str, Language]:
     """The languages of `codes`, in their order. Raises UserError for one that nobody has defined."""
     codes = list(codes)
     entries = defined(config, codes)

@@ -7,6 +7,7 @@ Snakemake records them and reruns a job exactly when they change.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -348,7 +349,7 @@ class Specs:
             for code, entry in self._evaluated().items()
         }
 
-    def _evaluated(self) -> dict[str, languages.Language]:
+    def _evaluated(self) -> Mapping[str, languages.Language]:
         """Code -> language of all languages of evaluation."""
         codes = dict.fromkeys(code for target in self.grid.targets for code in self.grid.languages(target))
         return catalogue.described(self.config, codes)

@@ -17,6 +17,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
+from types import MappingProxyType
 from typing import Annotated, Any
 
 import yaml
@@ -77,6 +78,9 @@ def _unknown(value: Any) -> Any:
 
 
 _Text = Annotated[str | None, BeforeValidator(_unknown)]
+_Code = Annotated[Annotated[str, Field(pattern="^[a-z]{3}$")] | None, BeforeValidator(_unknown)]
+_Class = Annotated[Annotated[int, Field(ge=0, le=5)] | None, BeforeValidator(_unknown)]
+_Count = Annotated[Annotated[int, Field(ge=0)] | None, BeforeValidator(_unknown)]
 
 
 class Facts(BaseModel):
@@ -85,18 +89,14 @@ class Facts(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
     name: _Text = Field(None, description="English name; only a code that the table has can do without.")
-    iso639_3: Annotated[str | None, BeforeValidator(_unknown), Field(pattern="^[a-z]{3}$")] = Field(
-        None, description="ISO 639-3 code, by which the lists of encoders find it."
-    )
+    iso639_3: _Code = Field(None, description="ISO 639-3 code, by which the lists of encoders find it.")
     family: _Text = Field(None, description="Top-level family, for `@family:NAME` and the analysis.")
     branch: _Text = Field(None, description="Branch of the family.")
     script: _Text = Field(None, description="Script, for `@script:NAME` and the analysis.")
-    joshi: Annotated[int | None, BeforeValidator(_unknown), Field(ge=0, le=5)] = Field(
+    joshi: _Class = Field(
         None, description="Resource class 0-5 of Joshi et al. 2020; a language that their list lacks counts as 0."
     )
-    wikipedia_articles: Annotated[int | None, BeforeValidator(_unknown), Field(ge=0)] = Field(
-        None, description="Articles of its Wikipedia; 0 = it has none."
-    )
+    wikipedia_articles: _Count = Field(None, description="Articles of its Wikipedia; 0 = it has none.")
     encoders: Annotated[tuple[str, ...], Field(strict=False)] = Field(
         (), description="Encoders that were pretrained on it: names in `resources/encoders.yaml`."
     )
@@ -132,6 +132,11 @@ def find(code: str, languages: Mapping[str, Language]) -> Language | None:
     entry = alike[0]
     name = f"{entry.name.partition(' (')[0] if '_' in entry.code else entry.name} ({script} script)"
     return replace(entry, code=code, name=name, script=script, wikipedia_articles=None, encoders=(), variety_of=None)
+
+
+def find_all(codes: tuple[str, ...], source: str, added: Added = ()) -> Mapping[str, Language]:
+    """Those of `codes` that anybody has defined, in their order: `find` of each in the table."""
+    return _find_all(codes, source, added, os.getcwd())
 
 
 def language(code: str, source: str) -> Language:
@@ -198,6 +203,13 @@ def _real(folder: str, added: Added) -> dict[str, Language]:
     for code, facts in added:
         languages[code] = define(code, facts, languages, f"languages.add.{code}")
     return languages
+
+
+@cache
+def _find_all(codes: tuple[str, ...], source: str, added: Added, folder: str) -> Mapping[str, Language]:
+    languages = table(source, added)
+    entries = {code: find(code, languages) for code in codes}
+    return MappingProxyType({code: entry for code, entry in entries.items() if entry is not None})
 
 
 def _catalogue() -> dict[str, Language]:
