@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 
 from intermezzo import languages
 from intermezzo.config.models import Config
 from intermezzo.config.sections.data import RareConfig
 from intermezzo.config.sections.encoders import ScratchEncoder
-from intermezzo.config.settings import training_tasks
 from intermezzo.core.errors import UserError
 from intermezzo.languages import Language
 from intermezzo.languages.pretraining import has_read, key_of, languages_of
@@ -36,6 +35,11 @@ def _of_tasks(sources: tuple[tuple[str, str], ...]) -> tuple[str, ...]:
     for name, source in sources:
         codes |= load_task(name).sources.parts(source).keys()
     return tuple(sorted(codes - {POOL}))
+
+
+def unlisted(config: Config) -> frozenset[str]:
+    """Languages that task files name and nobody has defined."""
+    return frozenset(source_languages(config)) - defined(config, source_languages(config)).keys()
 
 
 def languages_with(config: Config, task: Task, split: str) -> tuple[str, ...]:
@@ -84,17 +88,18 @@ def described(config: Config, codes: Iterable[str]) -> Mapping[str, Language]:
     """The languages of `codes`, in their order. Raises UserError for one that nobody has defined."""
     codes = list(codes)
     entries = defined(config, codes)
-    for code in codes:
-        if code not in entries:
-            raise UserError(undefined(code, language_table(config)))
+    if missing := [code for code in codes if code not in entries]:
+        raise UserError(undefined(missing, language_table(config)))
     return entries
 
 
-def undefined(code: str, table: Mapping[str, Language]) -> str:
-    """The complaint about a language that nobody has defined."""
+def undefined(codes: Sequence[str], table: Mapping[str, Language]) -> str:
+    """The complaint about languages that nobody has defined."""
+    names = f"language '{codes[0]}' is" if len(codes) == 1 else f"languages {', '.join(codes)} are"
+    hint = f" ({languages.hint(codes[0], table)})" if len(codes) == 1 else ""
     return (
-        f"language '{code}' is not defined: {languages.hint(code, table)}; to add it, write a line with its name into "
-        f"languages.add, or into {languages.OWN_TABLE}"
+        f"{names} not defined{hint}; write a line with code and name into languages.add, or into "
+        f"{languages.OWN_TABLE}, or leave them out (languages.evaluation, mixes)"
     )
 
 
@@ -121,23 +126,6 @@ def knows_pretraining(config: Config, encoder: str) -> bool:
     if isinstance(entry, ScratchEncoder) or isinstance(entry.pretrained_on, list):
         return True
     return languages_of(entry.pretrained_on or entry.from_) is not None
-
-
-def used_languages(config: Config) -> dict[str, str]:
-    """Language -> one of the tasks of the experiment that have it, in the configured sources."""
-    intermediates, targets = config.grid.intermediates, config.grid.targets
-    names = [task for name in intermediates for task in config.tasks_of(name)]
-    names += [config.intermediate(name).mlm.task for name in intermediates if config.intermediate(name).mlm.share]
-    for target in targets:
-        if config.task_of(target) in task_names():
-            task = load_task(config.task_of(target))
-            names += [task.name, *training_tasks(config, target, task)]
-    used: dict[str, str] = {}
-    for name in dict.fromkeys(name for name in names if name in task_names()):
-        source = config.data.source_of(name)
-        for code in () if source == "world" else load_task(name).sources.parts(source):
-            used.setdefault(code, name)
-    return {code: name for code, name in used.items() if code != POOL}
 
 
 def text_languages(config: Config, encoder: ScratchEncoder) -> list[str]:
@@ -173,6 +161,11 @@ def training_languages(config: Config, mix: str, task: Task) -> tuple[str, ...]:
     published = task.sources.parts("translated")
     into = translation.languages if translation.backend == "hub" else published
     return (ENGLISH, *(code for code in into if code != ENGLISH))
+
+
+def is_english(config: Config, mix: str) -> bool:
+    """Does a mix consist of English alone?"""
+    return {code for code, weight in config.mixes[mix].weights.items() if weight > 0} == {ENGLISH}
 
 
 def portions_of(config: Config, mix: str, task: Task) -> list[Portion]:
