@@ -109,7 +109,7 @@ def test_an_added_language_needs_a_code_and_a_name_alone(write):
     grid = Grid(config)
     spec = SummarySpec.read(Specs(grid).spec_summary())
     assert set(spec.intermediates["reviews"].mixes["en+rare"]) == {"en", "yo", "xyz", "kas_Latn"}
-    assert spec.attributes["xyz"].model_dump() == {"family": None, "script": None, "joshi": None, "name": "Xyzzy"}
+    assert spec.attributes["xyz"].as_json() == {"incomplete": True, "name": "Xyzzy"}
     assert spec.attributes["kas_Latn"].family == "Indo-European" and spec.attributes["kas_Latn"].script == "Latin"
     assert spec.attributes["yo"].name is None
     assert {Path(path).stem for path in Inputs(grid).evaluation_paths()} >= {"en", "yo", "xyz", "kas_Latn"}

@@ -218,6 +218,28 @@ def test_summary_corrects_over_main_metrics_without_controls():
     assert (family["p_holm"] >= family["p"]).all()
 
 
+def test_distance_from_the_mix_is_not_guessed():
+    languages = {
+        "deu": {"family": "west", "script": "Latin"}, "nor": {"family": "west", "incomplete": True},
+        "fri": {"family": "isolate", "script": "Latin"}, "tul": {"family": "isolate", "script": "Tulu"},
+        "mor": {"incomplete": True},
+    }  # fmt: skip
+    plan = design(attributes=languages)  # in the mix: fri, tul
+
+    def nearest(plan):
+        table = breakdown.by_attribute(Comparisons(frame(plan, lambda c: 0), plan))
+        lines = table[table["attribute"] == "distance"]
+        return {
+            code: value
+            for codes, value in zip(lines["languages"], lines["value"], strict=True)
+            for code in codes.split()
+        }
+
+    assert nearest(plan) == {"fri": "0 in the mix", "tul": "0 in the mix", "deu": "3 same script"}
+    plan = design(attributes=languages | {"fri": {"family": "west", "incomplete": True}})
+    assert nearest(plan) == {"fri": "0 in the mix", "tul": "0 in the mix"}
+
+
 @pytest.mark.parametrize("read", [{}, {"small": {"deu": True, "fri": True}}, {"other": {"deu": True, "fri": False}}])
 def test_pretraining_groups_languages_only_where_this_encoder_has_read_some_of_them(read):
     plan = design(pretrained=read)

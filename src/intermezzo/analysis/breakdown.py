@@ -129,7 +129,8 @@ def _values(
         return {code: f"above {median:.2f}" if n > median else f"up to {median:.2f}" for code, n in fertility.items()}
     if attribute == "distance":
         described = [code for code in languages if code in attributes and seen]
-        return {code: _nearest(comparisons.design, code, seen) for code in described}
+        nearest = {code: _nearest(comparisons.design, code, seen) for code in described}
+        return {code: value for code, value in nearest.items() if value is not None}
     if attribute == "pretrained":
         read = comparisons.design.pretrained.get(encoder, {})
         known = {code: read[code] for code in languages if code in read}
@@ -138,14 +139,17 @@ def _values(
     return {code: value for code, value in values.items() if value is not None}
 
 
-def _nearest(design: Design, code: str, seen: set[str]) -> str:
-    """How near a language is to the nearest language of the mix, by family and script."""
+def _nearest(design: Design, code: str, seen: set[str]) -> str | None:
+    """How near a language is to the nearest language of the mix, by family and script; None where that is not known."""
     if code in seen:
         return "0 in the mix"
     language = design.attributes[code]
     mixed = [design.attributes[name] for name in seen if name in design.attributes]
-    family = [language.family is not None and language.family == entry.family for entry in mixed]
+    has_family = language.family not in (None, "isolate")
+    family = [has_family and language.family == entry.family for entry in mixed]
     script = [language.script is not None and language.script == entry.script for entry in mixed]
     if any(both and same for both, same in zip(family, script, strict=True)):
         return "1 same family and script"
+    if any(entry.incomplete for entry in (language, *mixed)):
+        return None
     return "2 same family" if any(family) else "3 same script" if any(script) else "4 neither"

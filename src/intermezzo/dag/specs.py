@@ -330,6 +330,7 @@ class Specs:
                 family=entry.family,
                 script=entry.script,
                 joshi=entry.joshi,
+                incomplete=self.config.data.source != "world" and None in (entry.family, entry.script),
                 name=None if code in shipped and shipped[code].name == entry.name else entry.name,
             )
             for code, entry in self._evaluated().items()

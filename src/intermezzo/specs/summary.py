@@ -43,6 +43,8 @@ class Attributes(Spec):
     script: str | None = None
     joshi: int | None = None
     """Resource class 0-5 of Joshi et al. (2020)."""
+    incomplete: bool = False
+    """Whether family or script are not known. (An artificial language without a script is in Latin.)"""
     name: str | None = None
     """Of a language that the experiment adds to the table."""
 
