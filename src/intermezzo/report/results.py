@@ -137,8 +137,9 @@ class ExperimentResults:
         return world if codes <= world.keys() else languages.table("files")
 
     def language_name(self, code: str) -> str:
-        """A language's name, or its code where the table has none."""
-        return self._languages[code].name if code in self._languages else code
+        """A language's name, or its code where neither the experiment nor the table has one."""
+        added = self.design.attributes[code].name if code in self.design.attributes else None
+        return added or (self._languages[code].name if code in self._languages else code)
 
 
 def _scores(path: Path, design: Design) -> pd.DataFrame:
