@@ -1,4 +1,4 @@
-"""What is said before the first job: remarks, local files that are missing, lengths, relative paths; the same by all commands."""
+"""What is said before the first job, by all commands alike: remarks, missing files, lengths, relative paths."""
 
 from __future__ import annotations
 
@@ -55,7 +55,8 @@ REMARKS = {
         ["intermediates.qa.mixes: 'en' is not among them, so that no result of 'qa' says what the languages"],
     ),
     "mixes of one content": (
-        {"grid": {"mixes": ["en", "a", "b"]}, "mixes": {"a": {"weights": {"en": 1, "fri": 1}}, "b": {"weights": {"fri": 2, "en": 2}}}},
+        {"grid": {"mixes": ["en", "a", "b"]}, "mixes": {"a": {"weights": {"en": 1, "fri": 1}},
+        "b": {"weights": {"fri": 2, "en": 2}}}},
         ["mixes: a and b differ in name only"],
     ),
     "a group and its languages": (
@@ -67,8 +68,10 @@ REMARKS = {
         {"grid": {"intermediates": ["nli", "x"]}, "intermediates": {"x": {"tasks": ["nli"]}}},
         ["intermediates: nli and x differ in name only"],
     ),
-    "targets of one content": ({"grid": {"targets": ["pos", "x"]}, "targets": {"x": {"task": "pos"}}}, ["targets: pos and x differ in name only"]),
-    "encoders of one content": ({"grid": {"encoders": ["world", "x"]}, "encoders": {"x": {}}}, ["encoders: world and x differ in name only"]),
+    "targets of one content": ({"grid": {"targets": ["pos", "x"]}, "targets": {"x": {"task": "pos"}}},
+    ["targets: pos and x differ in name only"]),
+    "encoders of one content": ({"grid": {"encoders": ["world", "x"]}, "encoders": {"x": {}}},
+    ["encoders: world and x differ in name only"]),
 }  # fmt: skip
 
 
@@ -100,7 +103,7 @@ def test_inputs_longer_than_an_encoder_pretrained_here_reads():
     raw = {"encoders": {"world": {"model": {"max_length": 64}}}, "training": {"intermediate": {"max_length": 64}}}
     (line,) = problems(raw)
     assert line.startswith(
-        "training.target.max_length: 128 (nli, qa, pos, retrieval), but encoder 'world' reads at most 64 tokens; set it "
+        "training.target.max_length: 128 (nli, qa, pos, retrieval), but encoder 'world' reads at most 64 tokens; "
     )
     load(raw, {"encoders": {"world": {"finetuning": {"target": {"max_length": 64}}}}})
 
@@ -136,7 +139,10 @@ def test_inputs_longer_than_an_encoder_of_a_folder_reads(tmp_path, config, longe
 @pytest.mark.parametrize(
     ("raw", "message"),
     [
-        ({"training": {"protocol": "xtrem"}}, "training.protocol: no task has a protocol 'xtrem'; did you mean 'xtreme'?"),
+        (
+            {"training": {"protocol": "xtrem"}},
+            "training.protocol: no task has a protocol 'xtrem'; did you mean 'xtreme'?",
+        ),
         ({"targets": {"pos": {"protocol": "xtreme"}}}, "targets.pos.protocol: 'xtreme' is no protocol of task 'pos'"),
         (
             {"grid": {"mixes": ["en", "m"]}, "mixes": {"m": {"weights": {"en": 1, "fri": 1e-12}}}},
