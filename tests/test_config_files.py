@@ -67,7 +67,7 @@ FILES = {
     "aliases that double": (ALIASES, "more than 200,000 values (an alias counts as what it stands for)"),
     "1,000 levels": ("threads: " + "[" * 1000 + "]" * 1000, "line 1: nested deeper than 40 levels"),
     "a million levels": ("threads: " + "[" * 1_000_000, "line 1: nested deeper than 40 levels"),
-    "5 MB": ("# " + "x" * 5_000_000, "larger than 4 MB; is it a file of settings?"),
+    "5 MB": ("# " + "x" * 5_000_000, "larger than 4 MB; is it a configuration file?"),
     "a template": ("__use_yte__: true\nthreads: 1", "__use_yte__: templates are not supported"),
     "Norwegian": ("languages: {evaluation: [en, no]}",
     "languages.evaluation.1: must be text; found False (bool); if a word is meant, quote it: 'no'"),
@@ -105,7 +105,7 @@ def test_a_file_that_is_no_configuration(complaint, case):
 def test_an_unreadable_place_for_a_file(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for place in (".", "absent.yaml", "x" * 300):
-        with pytest.raises(UserError, match=re.escape(f"{place}: cannot read the file (")):
+        with pytest.raises(UserError, match=re.escape(f"{place}: cannot read the configuration file (")):
             load(place)
 
 

