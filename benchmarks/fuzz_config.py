@@ -366,19 +366,29 @@ def bad_syntax(drawn: random.Random) -> Case:
 @mutation(1)
 def giant(drawn: random.Random) -> Case:
     size = drawn.choice([10**4, 10**5, 3 * 10**5])
-    text = drawn.choice([
-        b"threads: " + b"[" * size, b"threads: " + b"{a: " * size, b"- " * size + b"a", b"threads: " + b"9" * size,
-        b"grid: {targets: [" + b"x" * size + b"]}", b"grid: {seeds: [" + b"7," * size + b"]}",
-        b"\n".join(b"k%d: 1" % n for n in range(size)),
-        b"a0: &a0 [x,x]\n" + b"\n".join(b"a%d: &a%d [%s]" % (n, n,
-        b",".join([b"*a%d" % (n - 1)] * 9)) for n in range(1, 10)),
-        b"a0: &a0 {x: 1, y: 1}\n" + b"\n".join(b"a%d: &a%d {x: *a%d, y: *a%d}" % (n, n, n - 1,
-        n - 1) for n in range(1, 25)),
-        b"mixes: {m: {weights: {" + b",".join(b"l%d: 1" % n for n in range(min(size,
-        20_000))) + b"}}}\ngrid: {mixes: [m]}",
-        b"# " + b"x" * 5 * 10**6, b"x" * 5 * 10**6, drawn.randbytes(10**4),
-    ])  # fmt: skip
-    return Case("giant", text, True)
+    makers: list[Callable[[], bytes]] = [
+        *(lambda: b"threads: " + b"[" * size, lambda: b"threads: " + b"{a: " * size, lambda: b"- " * size + b"a"),
+        lambda: b"threads: " + b"9" * size,
+        lambda: b"grid: {targets: [" + b"x" * size + b"]}",
+        lambda: b"grid: {seeds: [" + b"7," * size + b"]}",
+        lambda: b"\n".join(b"k%d: 1" % number for number in range(size)),
+        lambda: _doubling(b"[%s]", [b"*a%d"] * 9, 10),
+        lambda: _doubling(b"{%s}", [b"x: *a%d", b"y: *a%d"], 25),
+        lambda: (
+            b"grid: {mixes: [m]}\nmixes: {m: {weights: {%s}}}" % b",".join(b"l%d: 1" % n for n in range(size // 10))
+        ),
+        *(lambda: b"# " + b"x" * 5 * 10**6, lambda: b"x" * 5 * 10**6, lambda: drawn.randbytes(10**4)),
+    ]
+    return Case("giant", drawn.choice(makers)(), True)
+
+
+def _doubling(brackets: bytes, parts: list[bytes], levels: int) -> bytes:
+    """Anchors, each of which holds the one before several times."""
+    lines = [b"a0: &a0 " + brackets % b""]
+    for level in range(1, levels):
+        inner = b", ".join(part % (level - 1) for part in parts)
+        lines.append(b"a%d: &a%d " % (level, level) + brackets % inner)
+    return b"\n".join(lines)
 
 
 @mutation(4)

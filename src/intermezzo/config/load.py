@@ -72,6 +72,8 @@ def parse(raw: Mapping[str, Any], *, whole: bool = True) -> Config:
     """
     values, problems = plain_data(raw)
     refused = {line.partition(": ")[0] for line in problems}
+    if not isinstance(values, dict):
+        raise UserError(listed(problems))
     values, config = _without_removed(values), None
     for _ in range(3):  # remove bad values and validate the rest again, so that one run reports all problems
         try:

@@ -74,9 +74,21 @@ def check(grid: Grid) -> None:
 
 def missing_files(grid: Grid) -> list[str]:
     """A line for each task of which the experiment reads files that are not below `data.root`."""
+    lines = []
+    for task, names in absent_files(grid).items():
+        more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+        lines.append(
+            f"data.root: {data_root(grid.config)} has no {', '.join(names[:_NAMED])}{more} ({task_file(task)}); put the "
+            f"data of task '{task}' there, or leave it out"
+        )
+    return lines
+
+
+def absent_files(grid: Grid) -> dict[str, list[str]]:
+    """Task -> files, or patterns of files, that the experiment reads and that are not below `data.root`."""
     root = data_root(grid.config)
     if root is None:
-        return []
+        return {}
     absent: dict[str, list[str]] = {}
     inputs = Inputs(grid)
     for path in inputs.data_paths():
@@ -86,12 +98,4 @@ def missing_files(grid: Grid) -> list[str]:
         keys = SimpleNamespace(source=source, task=task, language=language, split=split)
         patterns = [str(part["path"]) for part in inputs.parts(keys) if "path" in part]
         absent.setdefault(task, []).extend(name for name in patterns if not matching(root, name))
-    lines = []
-    for task, names in absent.items():
-        if names := list(dict.fromkeys(names)):
-            more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-            lines.append(
-                f"data.root: {root} has no {', '.join(names[:_NAMED])}{more} ({task_file(task)}); put the data of task "
-                f"'{task}' there, or leave it out"
-            )
-    return lines
+    return {task: list(dict.fromkeys(names)) for task, names in absent.items() if names}

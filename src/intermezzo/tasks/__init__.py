@@ -228,7 +228,7 @@ def _hinted(problem: str) -> str:
 @cache
 def _files() -> dict[str, Path]:
     files = {path.stem: path for path in sorted(CATALOGUE.glob("*.yaml"))}
-    own = {path.stem: path for folder in (PROJECT / OWN, OWN) for path in sorted(folder.glob("*.yaml"))}
+    own = {path.stem: path for folder in (PROJECT / OWN, OWN) for path in sorted(folder.glob("[!.]*.yaml"))}
     for name, path in own.items():
         if name in files:
             raise UserError(f"{path}: there is a task of that name already ({files[name]}); choose another")
