@@ -76,11 +76,9 @@ def missing_files(grid: Grid) -> list[str]:
     """A line for each task of which the experiment reads files that are not below `data.root`."""
     lines = []
     for task, names in absent_files(grid).items():
-        more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-        lines.append(
-            f"data.root: {data_root(grid.config)} has no {', '.join(names[:_NAMED])}{more} ({task_file(task)}); put the "
-            f"data of task '{task}' there, or leave it out"
-        )
+        shown = ", ".join(names[:_NAMED]) + (f" and {len(names) - _NAMED} more" if len(names) > _NAMED else "")
+        mend = f"put the data of task '{task}' there, or leave it out"
+        lines.append(f"data.root: {data_root(grid.config)} has no {shown} ({task_file(task)}); {mend}")
     return lines
 
 
