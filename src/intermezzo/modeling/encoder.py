@@ -9,8 +9,7 @@ from __future__ import annotations
 import importlib.util
 import platform
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import nullcontext
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,7 +18,6 @@ import torch
 from safetensors import SafetensorError
 from torch import nn
 from transformers import AutoConfig, AutoModel, AutoModelForMaskedLM, AutoTokenizer, PreTrainedModel
-from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 from transformers.models.auto.modeling_auto import (
     MODEL_FOR_CAUSAL_LM_MAPPING_NAMES,
     MODEL_FOR_MASKED_LM_MAPPING_NAMES,
@@ -28,16 +26,13 @@ from transformers.utils import logging as transformers_logging
 
 from intermezzo.core.artifacts import read_json, sha256, write_json
 from intermezzo.core.errors import UserError
+from intermezzo.modeling import architectures
 from intermezzo.modeling.kernels import accelerate
-from intermezzo.modeling.packing import GatherRows, Packed, ScatterRows, packed_attention
+from intermezzo.modeling.packing import Packed, ScatterRows
 
 if TYPE_CHECKING:  # a change of it is none of those who load encoders
     from intermezzo.specs.importing import ImportSpec
 
-ALL_ATTENTION_FUNCTIONS.register("packed", packed_attention)
-
-FIRST_POSITION = {"bert": lambda config: 0, "xlm-roberta": lambda config: config.pad_token_id + 1}
-"""Model types that take packed batches -> the position id of a sequence's first token."""
 MAX_SPARSE_SHARE = 0.75
 """Up to this share of the tokens the last layer is computed for these alone; above it, that would save too little."""
 
@@ -53,10 +48,11 @@ class Encoder(nn.Module):
         super().__init__()
         self.model = model
         self.config = model.config
-        self.packs = model.config.model_type in FIRST_POSITION
+        packed = architectures.PACKED.get(model.config.model_type)
+        self.packs = packed is not None and packed.packs(model)
         self.typed = getattr(model.config, "type_vocab_size", 0) > 1
         if self.packs:
-            model.set_attn_implementation("packed")
+            packed.prepare(model)
         accelerate(model)
 
     @property
@@ -72,56 +68,47 @@ class Encoder(nn.Module):
         last one does token by token at other tokens. States that are read, and gradients, are the same either way.
         """
         if self.packs:
-            inputs = {
-                "input_ids": batch.tokens[None],
-                "position_ids": batch.positions[None] + FIRST_POSITION[self.config.model_type](self.config),
-                "runs": batch.runs,
-            }
-            if batch.tokens.is_cuda:
-                inputs["places"] = batch.places
-            if self.typed:
-                inputs["token_type_ids"] = batch.types[None]
             total = len(batch.tokens)
             if rows is not None and (layer == 0 or not 0 < len(rows) <= MAX_SPARSE_SHARE * total):
                 rows = None
-            with _truncated(self.model.encoder, layer, rows):
-                states = self.model(**inputs).last_hidden_state[0]
+            states = architectures.PACKED[self.config.model_type].states(self.model, batch, layer, rows)
             return states if rows is None else ScatterRows.apply(states, rows, total)
-        inputs = {"input_ids": batch.padded(batch.tokens) * batch.mask, "attention_mask": batch.mask.long()}
+        if self.config.model_type in architectures.UNPADDED:
+            return self._by_length(batch, layer)
+        return self._padded(batch, layer)
+
+    def _padded(self, batch: Packed, layer: int | None) -> torch.Tensor:
+        """States (T, H) of a type that does not pack, computed with padding."""
+        padding = getattr(self.config, "pad_token_id", None) or 0
+        inputs = {
+            "input_ids": batch.padded(batch.tokens).masked_fill(~batch.mask, padding),
+            "attention_mask": batch.mask.long(),
+        }
         if self.typed:
             inputs["token_type_ids"] = batch.padded(batch.types) * batch.mask
-        flat = torch.empty(len(batch.tokens), self.hidden_size, dtype=torch.float32, device=batch.tokens.device)
-        if layer is None:
-            states = self.model(**inputs).last_hidden_state
-        else:
-            states = self.model(**inputs, output_hidden_states=True).hidden_states[layer]
-        return flat.to(states.dtype).index_copy(0, batch.cells[batch.mask], states[batch.mask])
+        states = self._transformers(inputs, layer)
+        flat = torch.empty(len(batch.tokens), self.hidden_size, dtype=states.dtype, device=batch.tokens.device)
+        return flat.index_copy(0, batch.cells[batch.mask], states[batch.mask])
 
+    def _by_length(self, batch: Packed, layer: int | None) -> torch.Tensor:
+        """States (T, H) of a type that must see no padding: sequences of equal length are neighbours in the layout."""
+        sizes = [count * length for count, length in batch.runs]
+        parts = []
+        for run, tokens, types in zip(batch.runs, batch.tokens.split(sizes), batch.types.split(sizes), strict=True):
+            inputs = {"input_ids": tokens.view(run), "attention_mask": torch.ones_like(tokens.view(run))}
+            if self.typed:
+                inputs["token_type_ids"] = types.view(run)
+            parts.append(self._transformers(inputs, layer).flatten(0, 1))
+        return torch.cat(parts)
 
-@contextmanager
-def _truncated(stack: Any, layer: int | None, rows: torch.Tensor | None) -> Iterator[None]:
-    """Truncate BERT's `stack` of layers to the first `layer` ones, the last of which computes just `rows` (R,).
-
-    Keys and values are needed of every token; all that follows attention is computed token by token. The stack is
-    whole again afterwards. Not re-entrant: one forward pass at a time.
-    """
-    layers, hooks = stack.layer, []
-    try:
-        if layer is not None:
-            stack.layer = layers[:layer]
-        if rows is not None:
-            output = stack.layer[-1].attention.output  # its inputs: what attention gives, and the states before
-            hooks.append(output.register_forward_pre_hook(lambda _, inputs: tuple(_rows(x, rows) for x in inputs)))
-        yield
-    finally:
-        stack.layer = layers
-        for hook in hooks:
-            hook.remove()
-
-
-def _rows(states: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
-    """(1, T, H) -> (1, R, H)"""
-    return GatherRows.apply(states[0], rows)[None]
+    def _transformers(self, inputs: dict[str, torch.Tensor], layer: int | None) -> torch.Tensor:
+        """States (N, S, H) by the model's own code."""
+        device = inputs["input_ids"].device.type
+        full = self.config.model_type in architectures.FULL_PRECISION
+        with torch.autocast(device, enabled=False) if full else nullcontext():
+            if layer is None:
+                return self.model(**inputs).last_hidden_state
+            return self.model(**inputs, output_hidden_states=True).hidden_states[layer]
 
 
 def load_encoder(folder: Path, *, dropout: float | None = None, max_length: int = 0) -> Encoder:
@@ -137,17 +124,16 @@ def load_encoder(folder: Path, *, dropout: float | None = None, max_length: int 
     expected = read_json(folder / "manifest.json")["weights_sha256"]
     if (actual := sha256(weights)) != expected:
         raise UserError(f"{weights}: sha256 {actual}, manifest.json says {expected}; delete the folder and run again")
-    changes = {} if dropout is None else {"hidden_dropout_prob": dropout, "attention_probs_dropout_prob": dropout}
     config = AutoConfig.from_pretrained(folder)
-    if config.model_type in FIRST_POSITION:
-        longest = config.max_position_embeddings - FIRST_POSITION[config.model_type](config)
-        if max_length > longest:
-            raise UserError(
-                f"max_length {max_length}: the encoder in {folder} reads at most {longest} tokens; "
-                f"set training's max_length (or that of the encoder's finetuning) to {longest} or less"
-            )
-        changes["add_pooling_layer"] = False
-    return Encoder(_read(AutoModel, folder, {"local_files_only": True, **changes}))
+    changes = architectures.settings(config, AutoModel._model_mapping[type(config)], dropout)
+    model = _read(AutoModel, folder, {"local_files_only": True, **changes})
+    longest = architectures.longest_input(model)
+    if longest is not None and max_length > longest:
+        raise UserError(
+            f"max_length {max_length}: the encoder in {folder} reads at most {longest} tokens; "
+            f"set training's max_length (or that of the encoder's finetuning) to {longest} or less"
+        )
+    return Encoder(model)
 
 
 def _read(kind: Any, place: str | Path, options: dict) -> PreTrainedModel:
