@@ -9,7 +9,8 @@ from __future__ import annotations
 import importlib.util
 import platform
 import shutil
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -60,6 +61,11 @@ class Encoder(nn.Module):
         """Width of the hidden states."""
         return self.config.hidden_size
 
+    @property
+    def padding(self) -> int:
+        """Id of the token that fills padded batches."""
+        return getattr(self.config, "pad_token_id", None) or 0
+
     def forward(self, batch: Packed, layer: int | None = None, rows: torch.Tensor | None = None) -> torch.Tensor:
         """Hidden states (T, hidden size) after `layer` (0 = embeddings; None = the last one).
 
@@ -79,9 +85,8 @@ class Encoder(nn.Module):
 
     def _padded(self, batch: Packed, layer: int | None) -> torch.Tensor:
         """States (T, H) of a type that does not pack, computed with padding."""
-        padding = getattr(self.config, "pad_token_id", None) or 0
         inputs = {
-            "input_ids": batch.padded(batch.tokens).masked_fill(~batch.mask, padding),
+            "input_ids": batch.padded(batch.tokens).masked_fill(~batch.mask, self.padding),
             "attention_mask": batch.mask.long(),
         }
         if self.typed:
@@ -136,17 +141,24 @@ def load_encoder(folder: Path, *, dropout: float | None = None, max_length: int 
     return Encoder(model)
 
 
+@contextmanager
+def quietly() -> Iterator[None]:
+    """Keep transformers from reporting what is missing in a checkpoint."""
+    verbosity = transformers_logging.get_verbosity()
+    transformers_logging.set_verbosity_error()
+    try:
+        yield
+    finally:
+        transformers_logging.set_verbosity(verbosity)
+
+
 def _read(kind: Any, place: str | Path, options: dict) -> PreTrainedModel:
     """`from_pretrained` that does not make up weights: transformers fills what a checkpoint lacks with random numbers.
 
     Raises UserError when weights are missing (but those of a pooler, which nothing here uses) or of another shape.
     """
-    verbosity = transformers_logging.get_verbosity()
-    transformers_logging.set_verbosity_error()  # no report of what is missing: that is checked below
-    try:
+    with quietly():  # no report of what is missing: that is checked below
         model, info = kind.from_pretrained(place, output_loading_info=True, ignore_mismatched_sizes=True, **options)
-    finally:
-        transformers_logging.set_verbosity(verbosity)
     missing = sorted(name for name in info["missing_keys"] if "pooler" not in name)
     if missing or info["mismatched_keys"]:
         problem = f"{len(missing)} weights are missing" if missing else "weights have other shapes"

@@ -133,7 +133,7 @@ def _restrict(
     """Train only the word embeddings that occur, unless a head's softmax runs over all of them or they are frozen."""
     if not settings.restrict_vocabulary or any(hasattr(head, "attach") for head in heads.values()):
         return lambda decay: None
-    used = {0}  # what fills a padded batch, of encoders that do not pack
+    used = {0, encoder.padding}  # what fills a padded batch, of encoders that do not pack
     return restrict(encoder, used.union(*map(occurring, features.values())))
 
 

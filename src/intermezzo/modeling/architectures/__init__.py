@@ -29,13 +29,14 @@ PACKED: dict[str, ModuleType] = {
     "nomic_bert": nomic_bert,
 }
 """Model type (as in config.json) -> the module that computes its packed batches."""
-UNPADDED = frozenset({"convbert", "funnel", "mra", "nystromformer", "yoso"})
+UNPADDED = frozenset({"convbert", "mra", "nystromformer", "yoso"})
 """Types whose states depend on padding, and so on the other sentences of a batch."""
 FULL_PRECISION = frozenset({"big_bird", "deberta", "xmod"})
 """Types that transformers cannot compute under autocast."""
 REFUSED = {
     "canine": "reads characters and has no tokenizer of pieces",
     "fnet": "mixes every token with the padding, so that a sentence's states depend on the rest of its batch",
+    "funnel": "pools neighbouring tokens, and cannot read inputs of a few tokens",
     "perceiver": "reads bytes and has no tokenizer of pieces",
     "reformer": "reads inputs of one fixed length",
     "tapas": "reads tables",
@@ -43,9 +44,8 @@ REFUSED = {
 """Types that are no encoders of text as this program needs them, and why."""
 DROPOUTS = (
     "hidden_dropout_prob", "attention_probs_dropout_prob",  # BERT and most others
-    "dropout", "attention_dropout",  # DistilBERT, XLM, FlauBERT
+    "dropout", "attention_dropout",  # DistilBERT, XLM, FlauBERT, EuroBERT
     "embedding_dropout", "mlp_dropout",  # ModernBERT
-    "hidden_dropout", "activation_dropout",  # Funnel
 )  # fmt: skip
 """Names of dropout rates inside an encoder; classifier heads have others."""
 _POSITIONS = ("position_embeddings", "embed_positions")
