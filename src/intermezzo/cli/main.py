@@ -109,6 +109,8 @@ def _parser() -> argparse.ArgumentParser:
     does = "take a pretrained encoder from a folder, a Python package or the hub"
     stage = _stage(stages, "import-encoder", does, "importing:ImportSpec")
     stage.add_argument("--out", type=Path, required=True, help="model folder to write")
+    what = "tokens of the longest input that it will have to read; an encoder that cannot is refused"
+    stage.add_argument("--max-length", type=int, default=0, metavar="N", help=what)
 
     stage = _stage(
         stages, "finetune", "train on the tasks of an intermediate or of a target", "finetuning:FinetuneSpec"

@@ -12,8 +12,9 @@ from intermezzo.config import catalogue, task_files
 from intermezzo.config.models import Config
 from intermezzo.config.sections.encoders import ImportedEncoder, ScratchEncoder
 from intermezzo.config.sections.intermediates import IntermediateConfig
-from intermezzo.config.settings import protocol_of, resolve, retrieval_of, training_tasks
+from intermezzo.config.settings import Phase, protocol_of, resolve, retrieval_of, training_tasks
 from intermezzo.core.errors import UserError, suggestion
+from intermezzo.core.model_folders import missing_tokenizer, missing_weights
 from intermezzo.mixing import ENGLISH, allocate, allocate_tasks, shares
 from intermezzo.tasks import Task, load_task, task_names
 
@@ -154,8 +155,8 @@ def _imported(key: str, config: Config, encoder: ImportedEncoder) -> Iterator[st
     if folder.is_dir():
         if not (folder / "config.json").is_file():
             yield f"{key}.from: {place} has no config.json; name a folder in Hugging Face format"
-        if not any(folder.glob("*.safetensors")):
-            yield f"{key}.from: {place} has no weights (*.safetensors)"
+        for missing in filter(None, (missing_weights(folder), missing_tokenizer(folder))):
+            yield f"{key}.from: {place} has {missing}"
     elif place.startswith((".", "/", "~")) or place.count("/") > 1:
         yield f"{key}.from: no such folder: {place}"
     elif encoder.revision is None:
@@ -223,6 +224,7 @@ def _intermediates(config: Config) -> Iterator[str]:
             yield f"{key}: shuffle_labels and as_text are two controls; choose one"
         if entry.mlm.share:
             yield from _continued(config, key, entry, tasks)
+        yield from _lengths(config, "intermediate", name, tasks)
         for task in _known_tasks(tasks):
             if not task.form.intermediate:
                 yield f"{key}.tasks: '{task.name}' ({task.format}) cannot be trained on; {suggestion('', _trainable())}"
@@ -286,6 +288,7 @@ def _targets(config: Config) -> Iterator[str]:
                 split = config.data.evaluation_split
                 source = _source(config, task)
                 yield f"{key}: task '{task.name}' has no {split} data in the evaluation languages (source '{source}')"
+            yield from _lengths(config, "target", name, [task.name])
             if task.form.trained:
                 yield from _trained_on(config, key, name, task)
             yield from _protocol(config, key, name, task)
@@ -329,6 +332,19 @@ def _protocol(config: Config, key: str, name: str, task: Task) -> Iterator[str]:
     protocols = sorted({*task.protocol.settings, *task.protocol.retrieval})
     if protocol and protocols and protocol not in protocols:
         yield f"{key}.protocol: '{protocol}' is no protocol of task '{task.name}'; {suggestion(protocol, protocols)}"
+
+
+def _lengths(config: Config, phase: Phase, name: str, tasks: list[str]) -> Iterator[str]:
+    """Encoders pretrained here that cannot read a training's inputs; others are checked when they are imported."""
+    for encoder_name in config.grid.encoders:
+        encoder = config.encoders.get(encoder_name)
+        if isinstance(encoder, ScratchEncoder):
+            asked = resolve(config, encoder_name, phase, name, tasks).max_length
+            if asked > (longest := encoder.model.max_length):
+                yield (
+                    f"encoders.{encoder_name}.model.max_length: it reads at most {longest} tokens, and {phase} '{name}' "
+                    f"has max_length {asked}; raise the one or lower the other"
+                )
 
 
 def _layers(config: Config, key: str, layer: int) -> Iterator[str]:

@@ -142,7 +142,7 @@ class _Block:
         return values[: self.numel].view(self.scores_shape)
 
 
-def _blocks(heads: int, runs: tuple[tuple[int, int], ...], window: int | None) -> Iterator[_Block]:
+def _blocks(heads: int, runs: tuple[tuple[int, int], ...], window: int | None = None) -> Iterator[_Block]:
     """Cut each run into blocks of at most BLOCK scores: first into sequences, then into heads.
 
     Where a sequence is longer than a window reaches, into groups of queries before that.

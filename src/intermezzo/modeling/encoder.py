@@ -7,6 +7,7 @@ through a padded batch elsewhere, with equal results.
 from __future__ import annotations
 
 import importlib.util
+import logging
 import platform
 import shutil
 from collections.abc import Iterator
@@ -19,20 +20,21 @@ import torch
 from safetensors import SafetensorError
 from torch import nn
 from transformers import AutoConfig, AutoModel, AutoModelForMaskedLM, AutoTokenizer, PreTrainedModel
-from transformers.models.auto.modeling_auto import (
-    MODEL_FOR_CAUSAL_LM_MAPPING_NAMES,
-    MODEL_FOR_MASKED_LM_MAPPING_NAMES,
-)
 from transformers.utils import logging as transformers_logging
 
 from intermezzo.core.artifacts import read_json, sha256, write_json
 from intermezzo.core.errors import UserError
+from intermezzo.core.model_folders import missing_tokenizer, missing_weights
 from intermezzo.modeling import architectures
+from intermezzo.modeling.checks import UnfitError, check_length, check_states, check_tokenizer, check_type
 from intermezzo.modeling.kernels import accelerate
 from intermezzo.modeling.packing import Packed, ScatterRows
+from intermezzo.modeling.tokenizer import load_tokenizer
 
 if TYPE_CHECKING:  # a change of it is none of those who load encoders
     from intermezzo.specs.importing import ImportSpec
+
+log = logging.getLogger(__name__)
 
 MAX_SPARSE_SHARE = 0.75
 """Up to this share of the tokens the last layer is computed for these alone; above it, that would save too little."""
@@ -132,12 +134,12 @@ def load_encoder(folder: Path, *, dropout: float | None = None, max_length: int 
     config = AutoConfig.from_pretrained(folder)
     changes = architectures.settings(config, AutoModel._model_mapping[type(config)], dropout)
     model = _read(AutoModel, folder, {"local_files_only": True, **changes})
-    longest = architectures.longest_input(model)
-    if longest is not None and max_length > longest:
-        raise UserError(
-            f"max_length {max_length}: the encoder in {folder} reads at most {longest} tokens; "
-            f"set training's max_length (or that of the encoder's finetuning) to {longest} or less"
-        )
+    check_length(model, max_length, folder)
+    if config.model_type in architectures.UNPADDED:
+        log.info(
+            "the states of an encoder of type '%s' depend on padding: sentences of one length are computed together, "
+            "without any, which is slower", config.model_type,
+        )  # fmt: skip
     return Encoder(model)
 
 
@@ -187,12 +189,13 @@ def environment() -> dict[str, str]:
     return libraries | {"python": platform.python_version(), "device": device}
 
 
-def import_encoder(spec: ImportSpec, out: Path, code: str = "") -> None:
-    """Copy a pretrained encoder into `out`.
+def import_encoder(spec: ImportSpec, out: Path, code: str = "", *, max_length: int = 0) -> None:
+    """Copy a pretrained encoder into `out`, and check that it works. max_length: tokens of the longest input to come.
 
     `spec.source` is a folder, package:MODULE/PATH (a model that an installed package carries) or the name of a model on
     the Hugging Face hub. Only safetensors weights are read, and no code of the model's repository is run. Raises
-    UserError when there is no such model or no weights in it.
+    UserError when there is no such model or no weights in it, when it is no encoder, when its tokenizer is missing or
+    another model's, and when it cannot read inputs of `max_length` tokens.
     """
     source = spec.source
     place: str | Path = source
@@ -208,25 +211,31 @@ def import_encoder(spec: ImportSpec, out: Path, code: str = "") -> None:
         if not (place / "config.json").is_file():
             raise UserError(f"encoder from '{source}': {place} has no config.json; is it a Hugging Face model folder?")
         if not any(place.glob("*.safetensors")):
-            raise UserError(f"encoder from '{source}': {place} has no weights (*.safetensors)")
+            raise UserError(f"encoder from '{source}': {place} has {missing_weights(place)}")
     try:
         config = AutoConfig.from_pretrained(place, **hub)
-        causal, masked = MODEL_FOR_CAUSAL_LM_MAPPING_NAMES, MODEL_FOR_MASKED_LM_MAPPING_NAMES
-        if config.is_encoder_decoder or (config.model_type in causal and config.model_type not in masked):
-            raise ValueError(f"a model of type '{config.model_type}' is no encoder (BERT, XLM-R and their like are)")
-        architectures = config.architectures or ()
-        masked = any(name.endswith("ForMaskedLM") for name in architectures)  # its head serves continued pretraining
+        check_type(config)
+        masked = any(name.endswith("ForMaskedLM") for name in config.architectures or ())  # serves masked text later
         kind = AutoModelForMaskedLM if masked else AutoModel
         model = _read(kind, place, {"use_safetensors": True, "dtype": torch.float32, **hub})
+        if isinstance(place, Path) and (missing := missing_tokenizer(place)):
+            raise UnfitError(f"{place} has {missing}")
         tokenizer = AutoTokenizer.from_pretrained(place, use_fast=True, **hub)
+        if not tokenizer.is_fast:
+            raise UnfitError(f"a model of type '{config.model_type}' has no fast tokenizer (tokenizer.json)")
+        check_tokenizer(tokenizer.backend_tokenizer, model.get_input_embeddings().weight.shape[0])
+        check_length(model.base_model, max_length, f"'{source}'")
+        out.mkdir(parents=True, exist_ok=True)
+        tokenizer.save_pretrained(out)
+        weights = save_encoder(model, out, out)
+        check_states(Encoder(model.base_model), load_tokenizer(out))
+    except UnfitError as error:
+        raise UserError(f"encoder from '{source}': {error}") from None
     except (OSError, ValueError, SafetensorError) as error:
         first = str(error).strip().splitlines()[0]
         raise UserError(
             f"encoder from '{source}' cannot be read: {first}\n  allowed: a Hugging Face model folder, "
             "package:MODULE/PATH, or a hub name (which needs the network once)"
         ) from None
-    out.mkdir(parents=True, exist_ok=True)
-    tokenizer.save_pretrained(out)
-    weights = save_encoder(model, out, out)
     manifest = {"kind": "encoder", "spec": spec.as_json(), "code": code, "weights_sha256": weights}
     write_json(out / "manifest.json", manifest | {"made_with": environment()})

@@ -32,7 +32,8 @@ def load_tokenizer(folder: Path) -> Tokenizer:
     tokenizer = Tokenizer.from_file(str(path))
     tokenizer.no_padding()
     tokenizer.no_truncation()
-    tokenizer.mask = _named(folder, "mask_token")  # tokenizers' own class keeps no names of special tokens
+    # tokenizers' own class keeps no names of special tokens
+    tokenizer.mask, tokenizer.unknown = _named(folder, "mask_token"), _named(folder, "unk_token")
     return tokenizer
 
 
@@ -83,6 +84,19 @@ def _keeps_spaces(tokenizer: Tokenizer) -> bool:
         )
         tokenizer.keeps_spaces = whole != bare and whole == spaced
     return tokenizer.keeps_spaces
+
+
+def unknown_pieces(tokenizer: Tokenizer, rows: Iterable[dict[str, Any]]) -> tuple[int, int]:
+    """How many pieces of the rows' words are the unknown token, and how many there are in all.
+
+    A word of which the tokenizer leaves nothing counts as one unknown piece.
+    """
+    columns = ("tokens", "text", "text_pair", "context", "question", "choices")
+    words = [word for row in rows for column in columns if row.get(column) for word in _words(row[column])]
+    name = getattr(tokenizer.model, "unk_token", None) or getattr(tokenizer, "unknown", None)
+    unknown = tokenizer.token_to_id(name) if name else None
+    ids = [encoding.ids for encoding in tokenizer.encode_batch(_spaced(tokenizer, words), add_special_tokens=False)]
+    return sum(part.count(unknown) or not part for part in ids), sum(len(part) or 1 for part in ids)
 
 
 def subwords_per_word(folder: Path, rows: Sequence[dict[str, Any]], sample: int = 200) -> float | None:

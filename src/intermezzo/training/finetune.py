@@ -17,6 +17,7 @@ from torch import nn
 
 from intermezzo.core.artifacts import read_json, sha256, write_json, write_text
 from intermezzo.core.errors import UserError
+from intermezzo.modeling.checks import check_text
 from intermezzo.modeling.encoder import Encoder, environment, load_encoder, save_encoder
 from intermezzo.modeling.heads import Feature, format_module
 from intermezzo.modeling.stored import occurring
@@ -64,7 +65,7 @@ def _finetune(
         out.mkdir(parents=True, exist_ok=True)
         log = out / "log.jsonl"
         encoder = load_encoder(model, dropout=settings.dropout, max_length=settings.max_length)
-        tokenizer = Tokens(model, tokens)
+        tokenizer, unknown = Tokens(model, tokens), check_text(model, data)
         torch.manual_seed(spec.seed)
         heads, features, ids, observed = nn.ModuleDict(), {}, {}, {}
         selected, allocation = selection.select(spec, data)
@@ -120,6 +121,7 @@ def _finetune(
                 "data_sha256": {key: sha256(path) for key, path in sorted(data.items())},
                 "made_from": {"model": str(model), "data": {key: str(path) for key, path in sorted(data.items())}},
                 "labels": observed,
+                "unknown_pieces": unknown,
                 "steps": steps,
                 "loss": loss,
                 "made_with": environment(),
