@@ -154,7 +154,13 @@ def lines(results: list[dict[str, Any]]) -> list[str]:
     columns = ("imports", *TRAINED, "retrieval")
     head = ["type", "examples", *columns, "difference", "packed"]
     rows = [
-        [f"`{r['type']}`", r["examples"], *(r.get(key, "") for key in columns), r.get("difference", r.get("equal", "")), r["packed"]]
+        [
+            f"`{r['type']}`",
+            r["examples"],
+            *(r.get(key, "") for key in columns),
+            r.get("difference", r.get("equal", "")),
+            r["packed"],
+        ]
         for r in results
     ]
     return ["| " + " | ".join(row) + " |" for row in (head, ["---"] * len(head), *rows)]
@@ -228,7 +234,9 @@ def write_tokenizer(kind: str, folder: Path) -> dict[str, int]:
     ids = {key: tokenizer.token_to_id(token) for key, token in names.items()}
     cls, sep = names["cls"], names["sep"]
     tokenizer.post_processor = processors.TemplateProcessing(
-        single=f"{cls} $A {sep}", pair=f"{cls} $A {sep} $B:1 {sep}:1", special_tokens=[(cls, ids["cls"]), (sep, ids["sep"])]
+        single=f"{cls} $A {sep}",
+        pair=f"{cls} $A {sep} $B:1 {sep}:1",
+        special_tokens=[(cls, ids["cls"]), (sep, ids["sep"])],
     )
     tokenizer.save(str(folder / "tokenizer.json"))
     config = {"tokenizer_class": "PreTrainedTokenizerFast"} | {f"{key}_token": token for key, token in names.items()}
@@ -267,13 +275,23 @@ def train(task: str, model: Path, out: Path) -> None:
         portions=(Portion("en", 1.0, ("en",)),),
     )  # fmt: skip
     spec = FinetuneSpec(
-        phase="target", seed=1, threads=1, sampling="proportional", tasks=(trained,), training=TrainingSettings(**SETTINGS)
+        phase="target",
+        seed=1,
+        threads=1,
+        sampling="proportional",
+        tasks=(trained,),
+        training=TrainingSettings(**SETTINGS),
     )
     finetune(spec, model, {"t/en": data}, out / "trained", out / "state")
     if form != "mlm":
         values = {key: getattr(trained, key) for key in TaskSpec.model_fields}
         predictions = PredictionSpec(
-            task=TaskSpec(**values), max_length=32, stride=8, pooling=SETTINGS["pooling"], threads=1, precision="float32"
+            task=TaskSpec(**values),
+            max_length=32,
+            stride=8,
+            pooling=SETTINGS["pooling"],
+            threads=1,
+            precision="float32",
         )
         predictor(predictions, out / "trained")(rows(task), "en")
 

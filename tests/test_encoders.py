@@ -9,20 +9,28 @@ import shutil
 import sys
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 import torch
-from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers
+from safetensors.torch import load_file
+from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers
 from transformers import AutoConfig, AutoModel, AutoModelForMaskedLM
 
+from intermezzo.cli.main import main
+from intermezzo.core.artifacts import read_json
 from intermezzo.core.errors import UserError
 from intermezzo.modeling import architectures
+from intermezzo.modeling.checks import check_text
 from intermezzo.modeling.encoder import Encoder, import_encoder, load_encoder
 from intermezzo.modeling.heads import format_module
 from intermezzo.modeling.packing import near, pack
 from intermezzo.modeling.pooling import pool
 from intermezzo.modeling.tokenizer import encode_words, load_tokenizer, mask_token
 from intermezzo.specs.importing import ImportSpec
+from intermezzo.tasks.formats import table
+from intermezzo.training.finetune import finetune
 from specifications import SETTINGS, encoding, head_spec
+from toy_training import inputs, spec
 
 SCRIPT = Path(__file__).resolve().parent.parent / "benchmarks" / "encoders.py"
 PACKED = ("bert", "xlm-roberta", "modernbert", "eurobert", "nomic_bert", "gte", "deberta-v2", "roberta", "electra")
@@ -30,7 +38,16 @@ EXAMINED = (
     "modernbert", "eurobert", "deberta-v2", "nomic_bert", "xlm", "rembert", "electra", "distilbert", "longformer",
     "nystromformer",
 )  # fmt: skip
+HEADS = (
+    "electra", "albert", "rembert", "mobilebert", "modernbert", "eurobert", "distilbert", "deberta-v2", "xlm",
+    "longformer", "roberta", "bert", "xlm-roberta",
+)  # fmt: skip
 LENGTHS = [7, 3, 7, 40, 3, 1, 25]
+
+
+def first(kinds: tuple[str, ...], *fast: str) -> list:
+    """The kinds; all but the `fast` ones are tested with the slow tests."""
+    return [kind if kind in fast else pytest.param(kind, marks=pytest.mark.slow) for kind in kinds]
 
 
 @pytest.fixture(scope="module")
@@ -83,12 +100,12 @@ def test_an_encoder_imports_trains_and_computes_what_transformers_computes(surve
     assert bool(result["packed"]) == (kind in architectures.PACKED)
 
 
-@pytest.mark.parametrize("kind", PACKED)
+@pytest.mark.parametrize("kind", first(PACKED, "modernbert"))
 @pytest.mark.parametrize(("precision", "tolerance"), [(torch.float32, 1e-5), (torch.float64, 1e-10)])
 def test_packed_states_and_gradients_equal_transformers_padded_ones(folder, kind, precision, tolerance):
     """Sequences shorter and longer than a local layer's window. EuroBERT's norms are float32 whatever the states are."""
     packed, padded = (AutoModel.from_pretrained(folder(kind), dtype=precision) for _ in range(2))
-    padded.set_attn_implementation("eager")
+    padded.set_attn_implementation("sdpa" if kind == "modernbert" else "eager")  # its eager softmax is in float32
     with torch.no_grad():  # gradients about as large as states, so that one tolerance serves both
         for model in (packed, padded):
             for name, weight in model.named_parameters():
@@ -110,7 +127,9 @@ def test_packed_states_and_gradients_equal_transformers_padded_ones(folder, kind
     for layer in (0, 1, 2, 3, None):
         ours = states if layer is None else encoder(batch, layer)
         theirs = expected.last_hidden_state if layer is None else expected.hidden_states[layer]
-        torch.testing.assert_close(batch.padded(ours)[batch.mask] / scale, theirs[batch.mask] / scale, rtol=0, atol=tolerance)
+        torch.testing.assert_close(
+            batch.padded(ours)[batch.mask] / scale, theirs[batch.mask] / scale, rtol=0, atol=tolerance
+        )
     read = torch.tensor([0, 1, 5, 30, 85])
     torch.testing.assert_close(encoder(batch, rows=read)[read] / scale, states[read] / scale, rtol=0, atol=tolerance)
     pool(encoder(batch), batch, "cls_mean_max").sin().mean().backward()
@@ -125,7 +144,7 @@ def test_packed_states_and_gradients_equal_transformers_padded_ones(folder, kind
     assert compared > 10
 
 
-@pytest.mark.parametrize("kind", ["modernbert", "eurobert", "nomic_bert", "deberta-v2"])
+@pytest.mark.parametrize("kind", first(("modernbert", "eurobert", "nomic_bert", "deberta-v2"), "modernbert"))
 def test_packed_training_is_the_same_with_and_without_our_kernels(folder, kind, monkeypatch):
     results = []
     for plain in ("0", "1"):
@@ -146,7 +165,7 @@ def test_near_is_a_band():
     assert near(4, 1, torch.device("cpu")).int().tolist() == [[1, 1, 0, 0], [1, 1, 1, 0], [0, 1, 1, 1], [0, 0, 1, 1]]
 
 
-@pytest.mark.parametrize("kind", ["modernbert", "distilbert", "xlm", "eurobert", "bert"])
+@pytest.mark.parametrize("kind", first(("modernbert", "distilbert", "xlm", "eurobert", "bert"), "distilbert"))
 def test_dropout_is_set_by_the_names_that_a_configuration_has(folder, tmp_path, kind):
     model = take(folder(kind), tmp_path / "model")
     batch = pack([[7, 8, 9, 10]], [[0] * 4])
@@ -159,8 +178,7 @@ def test_dropout_is_set_by_the_names_that_a_configuration_has(folder, tmp_path, 
     }
 
 
-@pytest.mark.parametrize("kind", ["electra", "albert", "rembert", "mobilebert", "modernbert", "eurobert", "distilbert",
-                                  "deberta-v2", "xlm", "longformer", "roberta", "bert", "xlm-roberta"])  # fmt: skip
+@pytest.mark.parametrize("kind", first(HEADS, "rembert", "modernbert"))
 def test_the_head_of_masked_text_is_the_pretrained_one(folder, tmp_path, kind):
     """Its logits are those of transformers' masked language model, and its gradient reaches the encoder's embeddings."""
     source = take(folder(kind), tmp_path / "model")
@@ -186,7 +204,7 @@ def test_the_head_of_masked_text_is_the_pretrained_one(folder, tmp_path, kind):
     assert not [name for name, parameter in head.named_parameters() if id(parameter) in names]
 
 
-@pytest.mark.parametrize("kind", ["convbert", "nystromformer", "yoso", "mra"])
+@pytest.mark.parametrize("kind", first(("convbert", "nystromformer", "yoso", "mra"), "yoso"))
 def test_types_that_see_padding_compute_sentences_of_one_length_together_and_say_so(folder, tmp_path, kind, caplog):
     model = take(folder(kind), tmp_path / "model")
     with caplog.at_level(logging.INFO, logger="intermezzo"):
@@ -217,6 +235,7 @@ def test_a_type_nobody_thought_of_is_refused_when_its_states_depend_on_the_batch
 # -- inputs that are too long --------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "longest"),
     [("bert", 66), ("xlm-roberta", 66), ("roberta", 66), ("camembert", 66), ("mpnet", 66), ("xmod", 66), ("ibert", 66),
@@ -233,7 +252,7 @@ def test_the_longest_input_of_each_type_is_known_and_read(folder, kind, longest)
     assert len(states) == length + 3 and torch.isfinite(states).all()
 
 
-@pytest.mark.parametrize("kind", ["roberta", "albert", "modernbert", "xlm"])
+@pytest.mark.parametrize("kind", first(("roberta", "albert", "modernbert", "xlm"), "albert"))
 def test_too_long_inputs_are_one_message_at_the_import_and_before_a_training(folder, tmp_path, kind):
     with pytest.raises(UserError, match=r"max_length 67: the encoder in '.*' reads at most 66 tokens; set training's"):
         take(folder(kind), tmp_path / "model", max_length=67)
@@ -250,14 +269,16 @@ def bytes_tokenizer(*, split: bool) -> Tokenizer:
     """A byte-level BPE whose pieces are words with their space; with `split`, as newer models part texts first."""
     tokenizer = Tokenizer(models.BPE())
     inner = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=not split)
-    pattern = pre_tokenizers.Split(" ?[^ ]+", "isolated")
+    pattern = pre_tokenizers.Split(Regex(" ?[^ ]+"), "isolated")
     tokenizer.pre_tokenizer = pre_tokenizers.Sequence([pattern, inner]) if split else inner
     return tokenizer
 
 
 def gemma_tokenizer() -> Tokenizer:
     """Spaces become part of pieces, and none is put before a text: Gemma's tokenizer, which mmBERT has."""
-    vocabulary = {piece: i for i, piece in enumerate(["<unk>", "▁", *"abcdefghijklmnopqrstuvwxyz", "▁d", "▁do", "▁dog"])}
+    vocabulary = {
+        piece: i for i, piece in enumerate(["<unk>", "▁", *"abcdefghijklmnopqrstuvwxyz", "▁d", "▁do", "▁dog"])
+    }
     merges = [("▁", "d"), ("▁d", "o"), ("▁do", "g")]
     tokenizer = Tokenizer(models.BPE(vocabulary, merges, unk_token="<unk>"))
     tokenizer.normalizer = normalizers.Replace(" ", "▁")
@@ -298,7 +319,7 @@ def test_tags_of_words_and_their_spaces_agree(folder):
     assert pieces[1].startswith("Ġ") and all(piece.startswith("Ġ") for piece in pieces)
 
 
-@pytest.mark.parametrize("written", ["<|mask|>", {"content": "<|mask|>", "lstrip": True}])
+@pytest.mark.parametrize("written", ["<|mask|>", {"__type": "AddedToken", "content": "<|mask|>", "lstrip": True}])
 def test_the_mask_token_is_the_one_that_the_tokenizers_files_name(folder, tmp_path, written):
     source = copy(folder("eurobert"), tmp_path / "source")
     settings = json.loads((source / "tokenizer_config.json").read_text())
@@ -357,3 +378,116 @@ def test_an_xlm_r_folder_without_tokenizer_is_refused(folder, tmp_path):
     (source / "tokenizer.model").write_bytes(b"")  # a file of that name, which is none
     with pytest.raises(UserError, match="encoder from"):
         take(source, tmp_path / "model")
+
+
+# -- conversion ----------------------------------------------------------------------------------------------------------
+
+
+def as_pickle(source: Path, target: Path, *, extra: object = None) -> Path:
+    """A copy of a folder with pickled weights, as older checkpoints have. extra: something that is no tensor."""
+    copy(source, target, without="model.safetensors")
+    weights = dict(load_file(source / "model.safetensors"))
+    torch.save(weights if extra is None else weights | {"x": extra}, target / "pytorch_model.bin")
+    return target
+
+
+class Evil:
+    """Writes a file when it is unpickled."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self):
+        return (Path.touch, (self.path,))
+
+
+def test_a_pickled_checkpoint_is_refused_with_the_command_that_converts_it(folder, tmp_path, capsys):
+    source = as_pickle(folder("xlm-roberta"), tmp_path / "source")
+    with pytest.raises(
+        UserError, match=r"no weights in safetensors format, but pytorch_model.bin, .*intermezzo convert"
+    ):
+        take(source, tmp_path / "model")
+    assert main(["convert", str(source), str(tmp_path / "new")]) == 0
+    names = {path.name for path in (tmp_path / "new").iterdir()}
+    assert names >= {"config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"}
+    expected = load_file(take(folder("xlm-roberta"), tmp_path / "expected") / "model.safetensors")
+    actual = load_file(take(tmp_path / "new", tmp_path / "model") / "model.safetensors")
+    assert expected.keys() == actual.keys() and all(torch.equal(expected[name], actual[name]) for name in expected)
+    for arguments, message in (
+        ([str(source), str(tmp_path / "new")], "is there already"),
+        ([str(tmp_path / "new"), str(tmp_path / "again")], "safetensors already"),
+        ([str(tmp_path / "absent"), str(tmp_path / "again")], "no config.json"),
+    ):
+        assert main(["convert", *arguments]) == 2
+        assert message in capsys.readouterr().err
+    assert not (tmp_path / "again").exists()
+
+
+def test_a_pickle_with_code_is_not_opened(folder, tmp_path, capsys):
+    source = as_pickle(folder("bert"), tmp_path / "source", extra=Evil(tmp_path / "hacked"))
+    assert main(["convert", str(source), str(tmp_path / "new")]) == 2
+    assert "hold more than tensors" in capsys.readouterr().err
+    assert not (tmp_path / "hacked").exists() and not (tmp_path / "new").exists()
+
+
+def test_a_sentencepiece_tokenizer_without_tokenizer_json_is_read(folder, tmp_path):
+    """As of AfriBERTa and mDeBERTa: transformers builds the fast tokenizer from the model file, with protobuf."""
+    import sentencepiece
+
+    source = copy(folder("xlm-roberta"), tmp_path / "source", without="tokenizer.json")
+    (source / "tokenizer_config.json").unlink()
+    rows = AutoConfig.from_pretrained(source).vocab_size
+    (tmp_path / "text").write_text("\n".join(["the red cat sees a dog", "nobody sees the blue bird at all"] * 20))
+    sentencepiece.SentencePieceTrainer.train(
+        input=str(tmp_path / "text"), model_prefix=str(tmp_path / "spm"), vocab_size=rows - 2, model_type="unigram",
+        hard_vocab_limit=False, minloglevel=2, unk_id=0, bos_id=1, eos_id=2, pad_id=-1,
+    )  # fmt: skip
+    shutil.copyfile(tmp_path / "spm.model", source / "sentencepiece.bpe.model")
+    model = AutoModelForMaskedLM.from_pretrained(source)
+    pieces = sentencepiece.SentencePieceProcessor(model_file=str(tmp_path / "spm.model")).vocab_size()
+    model.resize_token_embeddings(pieces + 2)
+    model.save_pretrained(source)
+    tokens = load_tokenizer(take(source, tmp_path / "model")).encode("the red cat").tokens
+    assert tokens[0] == "<s>" and tokens[-1] == "</s>" and "<unk>" not in tokens
+
+
+# -- the training text ---------------------------------------------------------------------------------------------------
+
+
+def test_a_tokenizer_that_does_not_know_the_text_is_refused_before_training(folder, data, tmp_path):
+    """Of the right size, but another model's: import cannot see it, the text of the training does."""
+    source = copy(folder("bert"), tmp_path / "source")
+    tokenizer_of_pieces(source, AutoConfig.from_pretrained(source).vocab_size)
+    model = take(source, tmp_path / "model")
+    with pytest.raises(
+        UserError, match=r"its tokenizer does not know 100% of the pieces of the training text \(most in"
+    ):
+        train(model, data, tmp_path / "trained")
+    assert not (tmp_path / "trained" / "model.safetensors").exists()
+
+
+def test_the_share_of_unknown_pieces_is_in_the_manifest(folder, data, tmp_path, caplog):
+    """Of a language in a script that the encoder never saw: trained, as that is a finding, and logged."""
+    model = take(folder("bert"), tmp_path / "model")
+    train(model, data, tmp_path / "trained")
+    shares = read_json(tmp_path / "trained" / "manifest.json")["unknown_pieces"]
+    assert shares == {"colour/en": 0.0, "colour/xx": 0.0}
+    rows = [{"id": "1", "text": "ድመቱ ውሻውን ያያል", "text_pair": None, "label": "red"}]
+    paths = {"colour/en": data("colour", "en"), "colour/am": tmp_path / "am.parquet"}
+    pq.write_table(table(rows, "classification", ["red"]), paths["colour/am"])
+    shares = check_text(model, paths)
+    assert shares["colour/am"] == 1.0 and "colour/am: 100 % of the pieces are unknown" in caplog.text
+    with pytest.raises(UserError, match="100% of the pieces"):
+        check_text(model, {"colour/am": paths["colour/am"]})
+
+
+def test_tokenizers_that_drop_what_they_do_not_know_count_as_not_knowing_it(folder, data, tmp_path):
+    model = copy(folder("bert"), tmp_path / "model")
+    tokenizer = Tokenizer(models.BPE({"知": 0, "道": 1}, []))  # without an unknown token
+    tokenizer.save(str(model / "tokenizer.json"))
+    with pytest.raises(UserError, match="100% of the pieces"):
+        check_text(model, {"colour/en": data("colour", "en")})
+
+
+def train(model: Path, data, out: Path) -> None:
+    finetune(spec("colour"), model, inputs(data, "colour"), out, out.parent / "state")

@@ -149,6 +149,13 @@ def _parser() -> argparse.ArgumentParser:
     export.add_argument("folder", type=Path, metavar="DIR", help="new folder to write")
     export.set_defaults(run=_lazily("cli.commands.export", "export"))
 
+    does = "write an encoder that has pickled weights (*.bin) as a folder with safetensors and tokenizer.json"
+    convert = stages.add_parser("convert", help=does, description=does)
+    convert.add_argument("source", metavar="FOLDER-OR-NAME", help="model folder, or the name of a model on the hub")
+    convert.add_argument("folder", type=Path, metavar="DIR", help="new folder to write")
+    convert.add_argument("--revision", metavar="COMMIT", help="commit of the hub's repository (default: main)")
+    convert.set_defaults(run=_lazily("cli.commands.convert", "convert"))
+
     _configuration(stages)
     _plan(stages)
     _catalogue(stages)

@@ -84,7 +84,11 @@ class Attention(torch.autograd.Function):
             q, k, v, g, grad_q = block.parts(*arrays[:5])
             grad_k, grad_v = map(block.key_rows, arrays[5:])
             if block.hidden is not None:
-                sums, grad_k, grad_v = (grad_k, grad_v), np.empty(grad_k.shape, g.dtype), np.empty(grad_v.shape, g.dtype)
+                sums, grad_k, grad_v = (
+                    (grad_k, grad_v),
+                    np.empty(grad_k.shape, g.dtype),
+                    np.empty(grad_v.shape, g.dtype),
+                )
             grad_probs, grad_scores = block.scores(scratch), block.scores(scores_scratch)
             dropped_probs = probs if keep_mask is None else torch.mul(probs, keep_mask, out=grad_probs)
             _matmul(dropped_probs.numpy().swapaxes(-1, -2), g, grad_v)
@@ -117,7 +121,9 @@ class _Block:
         rows = columns = length
         if window is not None:
             self.keys = slice(max(0, queries.start - window), min(length, queries.stop + window))
-            distances = torch.arange(queries.start, queries.stop)[:, None] - torch.arange(self.keys.start, self.keys.stop)
+            distances = torch.arange(queries.start, queries.stop)[:, None] - torch.arange(
+                self.keys.start, self.keys.stop
+            )
             self.hidden = distances.abs() > window
             rows, columns = self.hidden.shape
         self.scores_shape = (*self.shape[:2], rows, columns)

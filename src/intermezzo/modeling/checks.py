@@ -80,6 +80,9 @@ def check_states(encoder: Any, tokenizer: Tokenizer) -> None:
     """Raise UnfitError unless the states of some sentences are numbers, and the same alone and in a batch."""
     kind, was_training = encoder.config.model_type, encoder.training
     longest = architectures.longest_input(encoder.model) or 512
+    tokenizer = Tokenizer.from_str(tokenizer.to_str())
+    tokenizer.no_padding()
+    tokenizer.no_truncation()
     sequences = [encoding.ids[:longest] for encoding in tokenizer.encode_batch([*_SENTENCES])]
     sequences = [ids for ids in sequences if ids]
     if not sequences:

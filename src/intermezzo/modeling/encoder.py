@@ -19,7 +19,14 @@ from typing import TYPE_CHECKING, Any
 import torch
 from safetensors import SafetensorError
 from torch import nn
-from transformers import AutoConfig, AutoModel, AutoModelForMaskedLM, AutoTokenizer, PreTrainedModel
+from transformers import (
+    AutoConfig,
+    AutoModel,
+    AutoModelForMaskedLM,
+    AutoTokenizer,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
+)
 from transformers.utils import logging as transformers_logging
 
 from intermezzo.core.artifacts import read_json, sha256, write_json
@@ -29,7 +36,6 @@ from intermezzo.modeling import architectures
 from intermezzo.modeling.checks import UnfitError, check_length, check_states, check_tokenizer, check_type
 from intermezzo.modeling.kernels import accelerate
 from intermezzo.modeling.packing import Packed, ScatterRows
-from intermezzo.modeling.tokenizer import load_tokenizer
 
 if TYPE_CHECKING:  # a change of it is none of those who load encoders
     from intermezzo.specs.importing import ImportSpec
@@ -197,38 +203,60 @@ def import_encoder(spec: ImportSpec, out: Path, code: str = "", *, max_length: i
     UserError when there is no such model or no weights in it, when it is no encoder, when its tokenizer is missing or
     another model's, and when it cannot read inputs of `max_length` tokens.
     """
-    source = spec.source
+    place, hub = locate(spec.source, spec.revision)
+    if isinstance(place, Path) and (missing := missing_weights(place)):
+        raise UserError(f"encoder from '{spec.source}': {place} has {missing}")
+    model, tokenizer = read_checkpoint(
+        spec.source, place, hub | {"use_safetensors": True, "dtype": torch.float32}, max_length
+    )
+    out.mkdir(parents=True, exist_ok=True)
+    tokenizer.save_pretrained(out)
+    weights = save_encoder(model, out, out)
+    manifest = {"kind": "encoder", "spec": spec.as_json(), "code": code, "weights_sha256": weights}
+    write_json(out / "manifest.json", manifest | {"made_with": environment()})
+
+
+def locate(source: str, revision: str | None) -> tuple[str | Path, dict[str, Any]]:
+    """Where a model is: a folder, or its name on the hub; and the options with which transformers opens it.
+
+    Raises UserError for a package that is not installed and a folder that is no model folder.
+    """
     place: str | Path = source
-    hub: dict = {"trust_remote_code": False, "revision": spec.revision or "main"}
     if source.startswith("package:"):
         module, _, inside = source.removeprefix("package:").partition("/")
         package = importlib.util.find_spec(module)
         if package is None or not package.submodule_search_locations:
             raise UserError(f"encoder from '{source}': package '{module}' is not installed (pip install {module})")
         place = Path(package.submodule_search_locations[0]) / inside
-    if Path(place).is_dir() or isinstance(place, Path) or source.startswith((".", "/")):
-        place, hub = Path(place), {"trust_remote_code": False, "local_files_only": True}
-        if not (place / "config.json").is_file():
-            raise UserError(f"encoder from '{source}': {place} has no config.json; is it a Hugging Face model folder?")
-        if not any(place.glob("*.safetensors")):
-            raise UserError(f"encoder from '{source}': {place} has {missing_weights(place)}")
+    if not Path(place).is_dir() and not isinstance(place, Path) and not source.startswith((".", "/")):
+        return source, {"trust_remote_code": False, "revision": revision or "main"}
+    if not (Path(place) / "config.json").is_file():
+        raise UserError(f"encoder from '{source}': {place} has no config.json; is it a Hugging Face model folder?")
+    return Path(place), {"trust_remote_code": False, "local_files_only": True}
+
+
+def read_checkpoint(
+    source: str, place: str | Path, options: dict[str, Any], max_length: int = 0
+) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """The model and the tokenizer at a `place`, checked. source: what a message calls it.
+
+    With a masked-language-modelling head, if the checkpoint has one: it serves masked text later. Raises UserError.
+    """
+    own = {"use_safetensors", "dtype", "weights_only"}  # of weights alone
+    common = {key: value for key, value in options.items() if key not in own}
     try:
-        config = AutoConfig.from_pretrained(place, **hub)
+        config = AutoConfig.from_pretrained(place, **common)
         check_type(config)
-        masked = any(name.endswith("ForMaskedLM") for name in config.architectures or ())  # serves masked text later
-        kind = AutoModelForMaskedLM if masked else AutoModel
-        model = _read(kind, place, {"use_safetensors": True, "dtype": torch.float32, **hub})
+        masked = any(name.endswith("ForMaskedLM") for name in config.architectures or ())
+        model = _read(AutoModelForMaskedLM if masked else AutoModel, place, options)
         if isinstance(place, Path) and (missing := missing_tokenizer(place)):
             raise UnfitError(f"{place} has {missing}")
-        tokenizer = AutoTokenizer.from_pretrained(place, use_fast=True, **hub)
+        tokenizer = AutoTokenizer.from_pretrained(place, use_fast=True, **common)
         if not tokenizer.is_fast:
             raise UnfitError(f"a model of type '{config.model_type}' has no fast tokenizer (tokenizer.json)")
         check_tokenizer(tokenizer.backend_tokenizer, model.get_input_embeddings().weight.shape[0])
         check_length(model.base_model, max_length, f"'{source}'")
-        out.mkdir(parents=True, exist_ok=True)
-        tokenizer.save_pretrained(out)
-        weights = save_encoder(model, out, out)
-        check_states(Encoder(model.base_model), load_tokenizer(out))
+        check_states(Encoder(model.base_model), tokenizer.backend_tokenizer)
     except UnfitError as error:
         raise UserError(f"encoder from '{source}': {error}") from None
     except (OSError, ValueError, SafetensorError) as error:
@@ -237,5 +265,4 @@ def import_encoder(spec: ImportSpec, out: Path, code: str = "", *, max_length: i
             f"encoder from '{source}' cannot be read: {first}\n  allowed: a Hugging Face model folder, "
             "package:MODULE/PATH, or a hub name (which needs the network once)"
         ) from None
-    manifest = {"kind": "encoder", "spec": spec.as_json(), "code": code, "weights_sha256": weights}
-    write_json(out / "manifest.json", manifest | {"made_with": environment()})
+    return model, tokenizer
