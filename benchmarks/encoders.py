@@ -17,8 +17,9 @@ import logging
 import re
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import pyarrow.parquet as pq
@@ -57,7 +58,7 @@ class Architecture(NamedTuple):
     type: str
     examples: str
     tokenizer: str = "wordpiece"
-    changes: dict[str, Any] = {}
+    changes: Mapping[str, Any] = MappingProxyType({})
 
 
 ROBERTA = {"max_position_embeddings": 68}
@@ -94,7 +95,8 @@ ARCHITECTURES = (
         "max_relative_positions": 32}),
     Architecture("longformer", "Longformer", "bytes", ROBERTA | {"attention_window": 8}),
     Architecture("big_bird", "BigBird", "metaspace", {"block_size": 4, "num_random_blocks": 1}),
-    Architecture("esm", "ESM-2 (proteins)", changes=ROBERTA | {"position_embedding_type": "rotary", "mask_token_id": 4}),
+    Architecture("esm", "ESM-2 (proteins)", changes=ROBERTA | {
+        "position_embedding_type": "rotary", "mask_token_id": 4}),
     Architecture("ibert", "I-BERT", "bytes", ROBERTA),
     Architecture("squeezebert", "SqueezeBERT", changes={"embedding_size": 32}),
     Architecture("roc_bert", "RoCBert"),
@@ -197,7 +199,7 @@ def tiny_model(architecture: Architecture, folder: Path) -> Any:
     """Write a model folder with random weights and a tokenizer; return transformers' encoder."""
     special = write_tokenizer(architecture.tokenizer, folder)
     size = load_tokenizer(folder).get_vocab_size()
-    shape = SHAPE | {"vocab_size": size} | special | architecture.changes
+    shape = SHAPE | {"vocab_size": size} | special | dict(architecture.changes)
     config = CONFIG_MAPPING[architecture.type](**{key: value for key, value in shape.items() if value is not None})
     torch.manual_seed(0)
     masked = architecture.type in MODEL_FOR_MASKED_LM_MAPPING_NAMES

@@ -1,4 +1,4 @@
-"""Encoders from elsewhere: every type computes what transformers computes, and what is none is refused in one message."""
+"""Encoders from elsewhere: every type computes what transformers computes; what is none is refused in one message."""
 
 from __future__ import annotations
 
@@ -17,8 +17,10 @@ from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_toke
 from transformers import AutoConfig, AutoModel, AutoModelForMaskedLM
 
 from intermezzo.cli.main import main
+from intermezzo.config import load
 from intermezzo.core.artifacts import read_json
 from intermezzo.core.errors import UserError
+from intermezzo.dag.encoder_size import Shape, shape_of
 from intermezzo.modeling import architectures
 from intermezzo.modeling.checks import check_text
 from intermezzo.modeling.encoder import Encoder, import_encoder, load_encoder
@@ -88,7 +90,7 @@ def take(source: Path, out: Path, **options) -> Path:
     return out
 
 
-# -- every type --------------------------------------------------------------------------------------------------------
+# -- every type ------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.slow
@@ -103,7 +105,7 @@ def test_an_encoder_imports_trains_and_computes_what_transformers_computes(surve
 @pytest.mark.parametrize("kind", first(PACKED, "modernbert"))
 @pytest.mark.parametrize(("precision", "tolerance"), [(torch.float32, 1e-5), (torch.float64, 1e-10)])
 def test_packed_states_and_gradients_equal_transformers_padded_ones(folder, kind, precision, tolerance):
-    """Sequences shorter and longer than a local layer's window. EuroBERT's norms are float32 whatever the states are."""
+    """Sequences shorter and longer than a local layer's window. EuroBERT's norms are in float32, whatever the rest is."""
     packed, padded = (AutoModel.from_pretrained(folder(kind), dtype=precision) for _ in range(2))
     padded.set_attn_implementation("sdpa" if kind == "modernbert" else "eager")  # its eager softmax is in float32
     with torch.no_grad():  # gradients about as large as states, so that one tolerance serves both
@@ -180,7 +182,7 @@ def test_dropout_is_set_by_the_names_that_a_configuration_has(folder, tmp_path, 
 
 @pytest.mark.parametrize("kind", first(HEADS, "rembert", "modernbert"))
 def test_the_head_of_masked_text_is_the_pretrained_one(folder, tmp_path, kind):
-    """Its logits are those of transformers' masked language model, and its gradient reaches the encoder's embeddings."""
+    """Its logits are those of transformers' masked language model; its gradient reaches the encoder's embeddings."""
     source = take(folder(kind), tmp_path / "model")
     encoder = load_encoder(source).eval()
     head = format_module("mlm").Head(encoder.hidden_size, head_spec({}, SETTINGS))
@@ -232,7 +234,7 @@ def test_a_type_nobody_thought_of_is_refused_when_its_states_depend_on_the_batch
         take(folder("fnet"), tmp_path / "model")
 
 
-# -- inputs that are too long --------------------------------------------------------------------------------------------
+# -- inputs that are too long ----------------------------------------------------------------------------------------
 
 
 @pytest.mark.slow
@@ -262,7 +264,38 @@ def test_too_long_inputs_are_one_message_at_the_import_and_before_a_training(fol
         load_encoder(model, max_length=67)
 
 
-# -- tokenizers ----------------------------------------------------------------------------------------------------------
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["deberta", "xmod"])
+def test_types_that_autocast_breaks_compute_in_full_precision(folder, kind):
+    encoder = Encoder(AutoModel.from_pretrained(folder(kind))).eval()
+    batch = pack([[7] * 9, [8] * 4], [[0] * 9, [0] * 4])
+    with torch.autocast("cpu", torch.bfloat16):
+        states = encoder(batch)
+    assert states.dtype == torch.float32 and torch.equal(states, encoder(batch))
+
+
+@pytest.mark.parametrize(
+    ("content", "shape"),
+    [
+        ({"model_type": "distilbert", "dim": 8, "n_layers": 2, "hidden_dim": 16, "vocab_size": 99}, (8, 2, 16, 99)),
+        ({"model_type": "xlm", "emb_dim": 8, "n_layers": 2, "n_words": 99}, (8, 2, 32, 99)),
+        (
+            {"model_type": "modernbert", "hidden_size": 8, "num_hidden_layers": 2, "intermediate_size": 12}
+            | {"vocab_size": 9},
+            (8, 2, 18, 9),
+        ),
+    ],
+)
+def test_a_plan_knows_the_size_of_every_type(tmp_path, content, shape):
+    (tmp_path / "config.json").write_text(json.dumps(content))
+    config = load({"encoders": {"other": {"from": str(tmp_path)}}})
+    assert shape_of(config, "other", {}) == (Shape(*shape), str(tmp_path / "config.json"))
+    (tmp_path / "config.json").write_text(json.dumps({"model_type": "new", "hidden_size": 8}))
+    with pytest.raises(UserError, match=r"config.json: no num_hidden_layers or n_layers, which"):
+        shape_of(config, "other", {})
+
+
+# -- tokenizers ------------------------------------------------------------------------------------------------------
 
 
 def bytes_tokenizer(*, split: bool) -> Tokenizer:
@@ -380,7 +413,7 @@ def test_an_xlm_r_folder_without_tokenizer_is_refused(folder, tmp_path):
         take(source, tmp_path / "model")
 
 
-# -- conversion ----------------------------------------------------------------------------------------------------------
+# -- conversion ------------------------------------------------------------------------------------------------------
 
 
 def as_pickle(source: Path, target: Path, *, extra: object = None) -> Path:
@@ -451,7 +484,7 @@ def test_a_sentencepiece_tokenizer_without_tokenizer_json_is_read(folder, tmp_pa
     assert tokens[0] == "<s>" and tokens[-1] == "</s>" and "<unk>" not in tokens
 
 
-# -- the training text ---------------------------------------------------------------------------------------------------
+# -- the training text -----------------------------------------------------------------------------------------------
 
 
 def test_a_tokenizer_that_does_not_know_the_text_is_refused_before_training(folder, data, tmp_path):

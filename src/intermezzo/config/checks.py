@@ -342,8 +342,8 @@ def _lengths(config: Config, phase: Phase, name: str, tasks: list[str]) -> Itera
             asked = resolve(config, encoder_name, phase, name, tasks).max_length
             if asked > (longest := encoder.model.max_length):
                 yield (
-                    f"encoders.{encoder_name}.model.max_length: it reads at most {longest} tokens, and {phase} '{name}' "
-                    f"has max_length {asked}; raise the one or lower the other"
+                    f"encoders.{encoder_name}.model.max_length: it reads at most {longest} tokens, and {phase} "
+                    f"'{name}' has max_length {asked}; raise the one or lower the other"
                 )
 
 

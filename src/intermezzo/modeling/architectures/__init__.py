@@ -31,7 +31,7 @@ PACKED: dict[str, ModuleType] = {
 """Model type (as in config.json) -> the module that computes its packed batches."""
 UNPADDED = frozenset({"convbert", "mra", "nystromformer", "yoso"})
 """Types whose states depend on padding, and so on the other sentences of a batch."""
-FULL_PRECISION = frozenset({"big_bird", "deberta", "xmod"})
+FULL_PRECISION = frozenset({"deberta", "xmod"})
 """Types that transformers cannot compute under autocast."""
 REFUSED = {
     "canine": "reads characters and has no tokenizer of pieces",

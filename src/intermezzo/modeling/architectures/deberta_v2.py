@@ -96,7 +96,10 @@ def _projected(attention: Any, table: torch.Tensor) -> tuple[torch.Tensor | None
 
 
 def _stretch(scores: torch.Tensor) -> torch.Tensor:
-    """(..., L, 2L - 1) by distance i - j from L - 1 down to 1 - L -> (..., L, L) by place j: row i begins at L - 1 - i."""
+    """(..., L, 2L - 1) by distance i - j, from L - 1 down to 1 - L -> (..., L, L) by place j.
+
+    Row i is the stretch that begins at L - 1 - i.
+    """
     length = scores.shape[-2]
     places = torch.arange(length, device=scores.device)
     return scores.gather(-1, (length - 1 - places[:, None] + places).expand(*scores.shape[:-1], length))

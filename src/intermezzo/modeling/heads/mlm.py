@@ -1,8 +1,9 @@
 """Masked language modelling as an intermediate task: continued pretraining on text (Phang et al. 2020).
 
 The head is the one that the encoder was pretrained with, where its folder has it. For BERT and XLM-R it is written
-here, with the encoder's word embeddings as its output matrix; for other types it is transformers' own. Which tokens are masked is drawn anew each time a text is seen, from torch's random state, which
-training states hold: a resumed run masks what an undisturbed one would.
+here, with the encoder's word embeddings as its output matrix; for other types it is transformers' own. Which tokens are
+masked is drawn anew each time a text is seen, from torch's random state, which training states hold: a resumed run
+masks what an undisturbed one would.
 """
 
 from __future__ import annotations
