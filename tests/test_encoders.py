@@ -17,7 +17,8 @@ from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_toke
 from transformers import AutoConfig, AutoModel, AutoModelForMaskedLM
 
 from intermezzo.cli.main import main
-from intermezzo.config import load
+from intermezzo.config import lengths, load
+from intermezzo.config.sections.encoders import ImportedEncoder
 from intermezzo.core.artifacts import read_json
 from intermezzo.core.errors import UserError
 from intermezzo.dag.encoder_size import Shape, shape_of
@@ -248,6 +249,8 @@ def test_a_type_nobody_thought_of_is_refused_when_its_states_depend_on_the_batch
 def test_the_longest_input_of_each_type_is_known_and_read(folder, kind, longest):
     model = AutoModel.from_pretrained(folder(kind)).eval()
     assert architectures.longest_input(model) == longest
+    known = lengths.longest_input(ImportedEncoder(from_=str(folder(kind))))
+    assert known == (None if kind == "esm" else longest)  # without transformers: what the configuration's check knows
     length = longest or 150
     with torch.inference_mode():
         states = Encoder(model)(pack([[7] * length, [8] * 3], [[0] * length, [0] * 3]))

@@ -31,6 +31,11 @@ def _of_tasks(sources: tuple[tuple[str, str], ...]) -> tuple[str, ...]:
     return tuple(sorted(codes - {POOL}))
 
 
+def unlisted(config: Config) -> frozenset[str]:
+    """Languages that task files name and the language table lacks."""
+    return frozenset(source_languages(config)) - languages.table(config.data.source).keys()
+
+
 def languages_with(config: Config, task: Task, split: str) -> tuple[str, ...]:
     """Languages that have `split` of a task in the configured source, in a fixed order."""
     source = config.data.source_of(task.name)
@@ -79,6 +84,11 @@ def training_languages(config: Config, mix: str, task: Task) -> tuple[str, ...]:
     return (ENGLISH, *(code for code in into if code != ENGLISH))
 
 
+def is_english(config: Config, mix: str) -> bool:
+    """Does a mix consist of English alone?"""
+    return {code for code, weight in config.mixes[mix].weights.items() if weight > 0} == {ENGLISH}
+
+
 def portions_of(config: Config, mix: str, task: Task) -> list[Portion]:
     """What the names of a mix mean for one task.
 
@@ -89,7 +99,7 @@ def portions_of(config: Config, mix: str, task: Task) -> list[Portion]:
     return portions(
         entry.weights,
         training_languages(config, mix, task),
-        {code: table[code] for code in source_languages(config)},
+        {code: table[code] for code in source_languages(config) if code in table},
         rare_languages(config),
         leave_out=entry.leave_out,
         key=f"mixes.{mix}",

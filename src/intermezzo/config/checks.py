@@ -4,40 +4,59 @@ from __future__ import annotations
 
 import importlib.util
 import os
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from intermezzo.config import catalogue, task_files
+from intermezzo.config.lengths import too_long
 from intermezzo.config.models import Config
 from intermezzo.config.sections.encoders import ImportedEncoder, ScratchEncoder
 from intermezzo.config.sections.intermediates import IntermediateConfig
-from intermezzo.config.settings import Phase, protocol_of, resolve, retrieval_of, training_tasks
+from intermezzo.config.settings import protocol_of, resolve, retrieval_of, training_tasks
 from intermezzo.core.errors import UserError, suggestion
 from intermezzo.core.model_folders import missing_tokenizer, missing_weights
-from intermezzo.mixing import ENGLISH, allocate, allocate_tasks, shares
-from intermezzo.tasks import Task, load_task, task_names
+from intermezzo.core.places import locate, looked_up
+from intermezzo.mixing import ENGLISH, Portion, allocate, allocate_tasks, shares
+from intermezzo.tasks import Task, load_task, task_file, task_names
 
 ROOT_VARIABLE = "INTERMEZZO_REAL_DATA"
+BRACES = "Snakemake takes braces in a path for wildcards; rename it without them"
+MODELS = 1_000_000
+"""Models of a grid; Snakemake plans some thousands a second."""
+PARAMETERS = 10**11
+"""Weights of an encoder that is trained here, on one machine; 400 GB."""
+MOST = 200
+"""Problems of one kind that are looked for."""
+LEAST = 1e-6
+"""Share of a mix below which a language gives no example."""
 
 
 def data_root(config: Config) -> Path | None:
     """The folder of the published files: `data.root`, else the environment variable; None if neither is given."""
     root = config.data.root or os.environ.get(ROOT_VARIABLE)
-    return Path(root).expanduser().resolve() if root else None
+    return Path(os.path.realpath(locate(root))) if root else None
 
 
-def problems(config: Config) -> list[str]:
-    """All problems of a configuration whose types are right, without repetitions; of task files first."""
+def problems(config: Config, *, whole: bool = True) -> list[str]:
+    """All problems of a configuration whose types are right, without repetitions; of task files first.
+
+    whole: whether the experiment is checked, or its names and the sources of its data alone.
+    """
     try:
         if misfits := list(task_files.problems()):
             return misfits
     except UserError as error:
         return [str(error)]
     lines: dict[str, None] = {}
-    for check in (_names, _data, _languages, _encoders, _tasks, _translation, _intermediates, _targets, _mixes):
+    checks: tuple[Callable[[Config], Iterator[str]], ...] = (_names, _data)
+    if whole:
+        checks += (_languages, _encoders, _tasks, _translation, _intermediates, _targets, _mixes, _unlisted, too_long)
+    for check in checks:
         try:
-            lines |= dict.fromkeys(check(config))
+            lines |= dict.fromkeys(islice(check(config), MOST))
         except UserError as error:
             lines[str(error)] = None
     return list(lines)
@@ -63,13 +82,18 @@ def _names(config: Config) -> Iterator[str]:
     for section in ("encoders", "targets", "seeds"):
         if not getattr(grid, section):
             yield f"grid.{section}: the list is empty, so nothing would run; name at least one"
+    starts = 1 + len(grid.intermediates) * len(grid.mixes)
+    models = len(grid.encoders) * len(grid.seeds) * starts * (1 + len(grid.targets))
+    if models > MODELS:
+        yield f"grid: {models:,} models would be trained; at most {MODELS:,} can be planned, so shorten its lists"
     if grid.intermediates and not grid.mixes:
         yield "grid.mixes: the list is empty, but intermediates need a mix to be trained in; name at least one"
 
 
 def _repeated(key: str, values: Sequence[Any]) -> Iterator[str]:
-    for value in dict.fromkeys(v for v in values if values.count(v) > 1):
-        yield f"{key}: {value!r} is listed more than once"
+    for value, number in Counter(values).items():
+        if number > 1:
+            yield f"{key}: {value!r} is listed more than once"
 
 
 def _data(config: Config) -> Iterator[str]:
@@ -82,7 +106,11 @@ def _data(config: Config) -> Iterator[str]:
         elif config.data.source == "world":
             yield f"data.sources.{name}: the world's languages are not real ones; set data.source to files or hub"
     if "files" in (config.data.source, *config.data.sources.values()):
-        root = data_root(config)
+        try:
+            root = data_root(config)
+        except ValueError as error:
+            yield f"data.root: {error}"
+            return
         if root is None:
             tasks = ", ".join(task for task, source in config.data.sources.items() if source == "files")
             why = f"data.sources takes {tasks} from files, so " if tasks else ""
@@ -90,7 +118,10 @@ def _data(config: Config) -> Iterator[str]:
             yield f"data.root: not set; {why}name the folder of the published files here or in {ROOT_VARIABLE}{mend}"
         elif not root.is_dir():
             origin = "" if config.data.root else f" (from {ROOT_VARIABLE})"
-            yield f"data.root: no such folder: {root}{origin}; name the folder of the published files"
+            places = looked_up(config.data.root or os.environ[ROOT_VARIABLE])
+            yield f"data.root: no such folder: {places}{origin}; name the folder of the published files"
+        elif "{" in str(root):
+            yield f"data.root: {root}: {BRACES}"
 
 
 def _languages(config: Config) -> Iterator[str]:
@@ -128,6 +159,10 @@ def _encoders(config: Config) -> Iterator[str]:
 
 def _scratch(key: str, config: Config, encoder: ScratchEncoder) -> Iterator[str]:
     source, shape = _source(config, load_task(catalogue.TEXT)), encoder.model
+    h, vocabulary = shape.hidden_size, encoder.tokenizer.vocab_size
+    weights = h * (vocabulary + shape.max_length) + shape.layers * (4 * h * h + 2 * h * shape.intermediate_size)
+    if weights > PARAMETERS:
+        yield f"{key}.model: {weights:,} parameters; at most {PARAMETERS:,} can be trained on one machine"
     if shape.hidden_size % shape.heads:
         yield f"{key}.model.heads: {shape.heads} heads do not divide hidden_size {shape.hidden_size}"
     text = catalogue.languages_with(config, load_task(catalogue.TEXT), "train")
@@ -151,19 +186,32 @@ def _imported(key: str, config: Config, encoder: ImportedEncoder) -> Iterator[st
         if not package.isidentifier() or importlib.util.find_spec(package) is None:
             yield f"{key}.from: the Python package '{package}' is not installed (pip install {package})"
         return
-    folder = Path(place).expanduser()
+    try:
+        folder = locate(place)
+    except ValueError as error:
+        yield f"{key}.from: {error}"
+        return
     if folder.is_dir():
         if not (folder / "config.json").is_file():
             yield f"{key}.from: {place} has no config.json; name a folder in Hugging Face format"
         for missing in filter(None, (missing_weights(folder), missing_tokenizer(folder))):
             yield f"{key}.from: {place} has {missing}"
+        if name := next((name for name in map(str, folder.iterdir()) if "{" in name), None):
+            yield f"{key}.from: {name}: {BRACES}"
     elif place.startswith((".", "/", "~")) or place.count("/") > 1:
-        yield f"{key}.from: no such folder: {place}"
+        yield f"{key}.from: no such folder: {looked_up(place)}"
     elif encoder.revision is None:
-        yield f"{key}.revision: missing; a name on the hub needs the commit that is meant ('{place}' is no folder here)"
+        yield (
+            f"{key}.revision: missing; a name on the hub needs the commit that is meant "
+            f"(there is no folder {looked_up(place)})"
+        )
 
 
 def _tasks(config: Config) -> Iterator[str]:
+    if protocol := config.training.protocol:
+        protocols = {known for name in task_names() for known in load_task(name).protocol.names()}
+        if protocol not in protocols:
+            yield f"training.protocol: no task has a protocol '{protocol}'; {suggestion(protocol, protocols)}"
     for task in config.training.tasks:
         if task not in task_names():
             yield f"training.tasks: unknown task '{task}'; {suggestion(task, task_names())}"
@@ -191,8 +239,17 @@ def _translation(config: Config) -> Iterator[str]:
         return
     if not how.model:
         yield f"{key}.model: missing; backend hub needs the folder or name of a sequence-to-sequence model"
-    elif not how.revision and not Path(how.model).expanduser().is_dir():
-        yield f"{key}.revision: missing; a name on the hub needs the commit that is meant ('{how.model}' is no folder)"
+    else:
+        try:
+            is_folder = locate(how.model).is_dir()
+        except ValueError as error:
+            yield f"{key}.model: {error}"
+            return
+        if not how.revision and not is_folder:
+            yield (
+                f"{key}.revision: missing; a name on the hub needs the commit that is meant "
+                f"(there is no folder {looked_up(how.model)})"
+            )
     if not how.languages:
         yield f"{key}.languages: empty; name the languages to translate into, as the model calls them (sw: swh_Latn)"
     for name in config.grid.intermediates:
@@ -224,7 +281,6 @@ def _intermediates(config: Config) -> Iterator[str]:
             yield f"{key}: shuffle_labels and as_text are two controls; choose one"
         if entry.mlm.share:
             yield from _continued(config, key, entry, tasks)
-        yield from _lengths(config, "intermediate", name, tasks)
         for task in _known_tasks(tasks):
             if not task.form.intermediate:
                 yield f"{key}.tasks: '{task.name}' ({task.format}) cannot be trained on; {suggestion('', _trainable())}"
@@ -288,7 +344,6 @@ def _targets(config: Config) -> Iterator[str]:
                 split = config.data.evaluation_split
                 source = _source(config, task)
                 yield f"{key}: task '{task.name}' has no {split} data in the evaluation languages (source '{source}')"
-            yield from _lengths(config, "target", name, [task.name])
             if task.form.trained:
                 yield from _trained_on(config, key, name, task)
             yield from _protocol(config, key, name, task)
@@ -329,22 +384,9 @@ def _trained_on(config: Config, key: str, name: str, task: Task) -> Iterator[str
 
 def _protocol(config: Config, key: str, name: str, task: Task) -> Iterator[str]:
     protocol = protocol_of(config, name)
-    protocols = sorted({*task.protocol.settings, *task.protocol.retrieval})
-    if protocol and protocols and protocol not in protocols:
+    protocols = task.protocol.names()
+    if protocol and protocol not in protocols and (protocols or config.target(name).protocol):
         yield f"{key}.protocol: '{protocol}' is no protocol of task '{task.name}'; {suggestion(protocol, protocols)}"
-
-
-def _lengths(config: Config, phase: Phase, name: str, tasks: list[str]) -> Iterator[str]:
-    """Encoders pretrained here that cannot read a training's inputs; others are checked when they are imported."""
-    for encoder_name in config.grid.encoders:
-        encoder = config.encoders.get(encoder_name)
-        if isinstance(encoder, ScratchEncoder):
-            asked = resolve(config, encoder_name, phase, name, tasks).max_length
-            if asked > (longest := encoder.model.max_length):
-                yield (
-                    f"encoders.{encoder_name}.model.max_length: it reads at most {longest} tokens, and {phase} "
-                    f"'{name}' has max_length {asked}; raise the one or lower the other"
-                )
 
 
 def _layers(config: Config, key: str, layer: int) -> Iterator[str]:
@@ -359,7 +401,12 @@ def _mixes(config: Config) -> Iterator[str]:
     for mix in config.grid.mixes:
         if mix not in config.mixes:
             continue
-        if not config.mixes[mix].weights:
+        weights = config.mixes[mix].weights
+        total = sum(weight for weight in weights.values() if weight > 0)
+        for name, weight in weights.items():
+            if 0 < weight < LEAST * total:
+                yield f"mixes.{mix}.weights.{name}: {weight} of {total:g} gives no example; write 0, or a larger weight"
+        if not weights:
             yield f"mixes.{mix}.weights: the weights sum to nothing; give at least one language a weight above 0"
             continue
         for name in config.grid.intermediates:
@@ -376,6 +423,8 @@ def _mixes(config: Config) -> Iterator[str]:
 
 
 def _mix_of(config: Config, mix: str, intermediate: str, task: Task) -> Iterator[str]:
+    if {*config.mixes[mix].weights, *config.mixes[mix].leave_out} & catalogue.unlisted(config):
+        return  # `_unlisted` says it
     try:
         weights = shares(catalogue.portions_of(config, mix, task))
     except UserError as error:
@@ -395,6 +444,38 @@ def _mix_of(config: Config, mix: str, intermediate: str, task: Task) -> Iterator
             allocate_tasks(examples, shares_, {task.name: supply}, budget=entry.budget, repeats=entry.repeats)
         except UserError as error:
             yield f"{key}: with data.rows.train {rows}: {error}"
+
+
+def _unlisted(config: Config) -> Iterator[str]:
+    """Languages that an experiment uses and the language table lacks, by the task file that names them."""
+    unlisted = catalogue.unlisted(config)
+    if not unlisted:
+        return
+    used: dict[str, set[str]] = {}
+    for name in config.grid.targets:
+        for task in _known_tasks([config.task_of(name)]):
+            used.setdefault(task.name, set()).update(catalogue.evaluation_languages(config, task))
+    for name in config.grid.intermediates:
+        for task in _known_tasks(config.tasks_of(name)):
+            for mix in (mix for mix in config.mixes_of(name) if mix in config.mixes):
+                entry = config.mixes[mix]
+                named = {*entry.weights, *entry.leave_out} & unlisted
+                codes = named or {code for part in _portions(config, mix, task) for code in part.languages}
+                used.setdefault(task.name, set()).update(codes)
+    for name, codes in used.items():
+        if missing := sorted(codes & unlisted):
+            yield (
+                f"{task_file(name)}: resources/languages.tsv has no line for {', '.join(missing)}, and the experiment "
+                "uses them; add a line for each (family, script, whether it is rare), or leave them out "
+                "(languages.evaluation, mixes)"
+            )
+
+
+def _portions(config: Config, mix: str, task: Task) -> list[Portion]:
+    try:
+        return catalogue.portions_of(config, mix, task)
+    except UserError:  # `_mixes` says it
+        return []
 
 
 def _enough(config: Config, key: str, task: Task, weights: dict[str, float], examples: int | None) -> Iterator[str]:

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from intermezzo.config.models import Config
 from intermezzo.config.sections.encoders import ScratchEncoder
 from intermezzo.core.errors import UserError
+from intermezzo.core.places import local
 from intermezzo.tasks import RESOURCES
 
 RATES = RESOURCES / "rates.tsv"
@@ -69,7 +70,7 @@ def shape_of(config: Config, name: str, known: Mapping[str, Shape]) -> tuple[Sha
         sizes = (model.hidden_size, model.layers, model.intermediate_size, encoder.tokenizer.vocab_size)
         return Shape(*sizes), "the configuration"
     source = encoder.from_
-    places = [Path(f"results/encoders/{name}"), Path(source).expanduser()]
+    places = [Path(f"results/encoders/{name}"), Path(local(source))]
     if source.startswith("package:"):
         module, _, inside = source.removeprefix("package:").partition("/")
         package = importlib.util.find_spec(module)

@@ -8,8 +8,8 @@ from __future__ import annotations
 import pickle
 from pathlib import Path
 
-from intermezzo.core.artifacts import atomic
 from intermezzo.core.errors import UserError
+from intermezzo.core.folders import whole_folder
 from intermezzo.core.model_folders import missing_weights
 from intermezzo.modeling.encoder import locate, read_checkpoint
 
@@ -35,7 +35,6 @@ def convert(source: str, folder: Path, revision: str | None = None) -> None:
             f"{place}: its weights hold more than tensors, or are damaged, and were not opened ({first}); take another "
             "copy of the model, or one in safetensors format"
         ) from None
-    with atomic(folder) as part:
-        part.mkdir()
+    with whole_folder(folder) as part:
         tokenizer.save_pretrained(part)
         model.save_pretrained(part)

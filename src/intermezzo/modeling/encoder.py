@@ -29,11 +29,13 @@ from transformers import (
 )
 from transformers.utils import logging as transformers_logging
 
-from intermezzo.core.artifacts import read_json, sha256, write_json
 from intermezzo.core.errors import UserError
+from intermezzo.core.folders import whole_folder
 from intermezzo.core.model_folders import missing_tokenizer, missing_weights
 from intermezzo.modeling import architectures
 from intermezzo.modeling.checks import UnfitError, check_length, check_states, check_tokenizer, check_type
+from intermezzo.modeling.finite import not_finite
+from intermezzo.modeling.folder import ENCODER, TOKENIZER, TOKENIZER_SETTINGS, check, write_manifest
 from intermezzo.modeling.kernels import accelerate
 from intermezzo.modeling.packing import Packed, ScatterRows
 
@@ -125,18 +127,13 @@ class Encoder(nn.Module):
 
 
 def load_encoder(folder: Path, *, dropout: float | None = None, max_length: int = 0) -> Encoder:
-    """Read an encoder from a model folder, checking its weights against the folder's manifest.
+    """Read an encoder from a model folder, checking its files against the folder's manifest.
 
-    `dropout` replaces the hidden and attention dropout of the configuration. Raises UserError when the folder
-    lacks weights or holds others than its manifest says, when they are of another architecture than config.json
-    says, and when the encoder cannot read inputs of `max_length` tokens.
+    `dropout` replaces the hidden and attention dropout of the configuration. Raises UserError when weights,
+    configuration or tokenizer are missing or not as the manifest says, when the weights are of another architecture
+    than config.json says, and when the encoder cannot read inputs of `max_length` tokens.
     """
-    weights = folder / "model.safetensors"
-    if not weights.is_file():
-        raise UserError(f"{folder}: no weights (model.safetensors); delete the folder and run again")
-    expected = read_json(folder / "manifest.json")["weights_sha256"]
-    if (actual := sha256(weights)) != expected:
-        raise UserError(f"{weights}: sha256 {actual}, manifest.json says {expected}; delete the folder and run again")
+    check(folder, *ENCODER)
     config = AutoConfig.from_pretrained(folder)
     changes = architectures.settings(config, AutoModel._model_mapping[type(config)], dropout)
     model = _read(AutoModel, folder, {"local_files_only": True, **changes})
@@ -178,14 +175,13 @@ def _read(kind: Any, place: str | Path, options: dict) -> PreTrainedModel:
     return model
 
 
-def save_encoder(model: PreTrainedModel, tokenizer_from: Path, folder: Path) -> str:
-    """Write weights, configuration and tokenizer in Hugging Face format; return the weights' sha256."""
+def save_encoder(model: PreTrainedModel, tokenizer_from: Path, folder: Path) -> None:
+    """Write weights, configuration and tokenizer in Hugging Face format."""
     folder.mkdir(parents=True, exist_ok=True)
     model.save_pretrained(folder)
-    for name in ("tokenizer.json", "tokenizer_config.json"):
+    for name in (TOKENIZER, TOKENIZER_SETTINGS):
         if tokenizer_from != folder:
             shutil.copyfile(tokenizer_from / name, folder / name)
-    return sha256(folder / "model.safetensors")
 
 
 def environment() -> dict[str, str]:
@@ -209,11 +205,10 @@ def import_encoder(spec: ImportSpec, out: Path, code: str = "", *, max_length: i
     model, tokenizer = read_checkpoint(
         spec.source, place, hub | {"use_safetensors": True, "dtype": torch.float32}, max_length
     )
-    out.mkdir(parents=True, exist_ok=True)
-    tokenizer.save_pretrained(out)
-    weights = save_encoder(model, out, out)
-    manifest = {"kind": "encoder", "spec": spec.as_json(), "code": code, "weights_sha256": weights}
-    write_json(out / "manifest.json", manifest | {"made_with": environment()})
+    with whole_folder(out) as part:
+        tokenizer.save_pretrained(part)
+        save_encoder(model, part, part)
+        write_manifest(part, {"kind": "encoder", "spec": spec.as_json(), "code": code, "made_with": environment()})
 
 
 def locate(source: str, revision: str | None) -> tuple[str | Path, dict[str, Any]]:
@@ -249,6 +244,8 @@ def read_checkpoint(
         check_type(config)
         masked = any(name.endswith("ForMaskedLM") for name in config.architectures or ())
         model = _read(AutoModelForMaskedLM if masked else AutoModel, place, options)
+        if culprit := not_finite(model.state_dict()):
+            raise UnfitError(f"its weights are not finite numbers ({culprit}); take another model")
         if isinstance(place, Path) and (missing := missing_tokenizer(place)):
             raise UnfitError(f"{place} has {missing}")
         tokenizer = AutoTokenizer.from_pretrained(place, use_fast=True, **common)

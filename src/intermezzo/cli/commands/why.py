@@ -20,9 +20,9 @@ from pathlib import Path
 from typing import Any
 
 from intermezzo.cli.commands.changes import Naming, differences
-from intermezzo.config import load
 from intermezzo.core.errors import UserError
 from intermezzo.dag.fingerprint import COMPONENTS, PACKAGE
+from intermezzo.dag.preflight import load_experiment
 from intermezzo.execution.runlock import recorded_components
 from intermezzo.execution.snakemake_internals import PlannedJob, dry_run, unsupported
 from intermezzo.execution.snakemake_internals.plan import Plan, Record
@@ -37,7 +37,7 @@ def why(options: Namespace) -> None:
     beside = Path("src/intermezzo")
     if Path("Snakefile").is_file() and beside.is_dir() and beside.resolve() != PACKAGE:
         raise SystemExit(_by_the_code_beside(beside.resolve().parent))
-    load(*options.overlays)  # what is wrong with them is better said here
+    load_experiment(options.overlays)  # what is wrong with them is better said here
     for line in report(planned(options.targets, options.overlays), options.targets):
         print(line)
 

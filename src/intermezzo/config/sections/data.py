@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
-from intermezzo.config.sections.base import Positive, Rows, Section, Seed, Share
+from intermezzo.config.sections.base import Number, Place, Rows, Section, Seed, Share, Truth
 
 
 class TaskRows(Section):
@@ -49,13 +49,13 @@ class DataConfig(Section):
     sources: dict[str, Literal["files", "hub"]] = Field(
         {}, description="Sources of single tasks, in place of `source` (not if `source` is `world`)."
     )
-    root: str | None = Field(
+    root: Place | None = Field(
         None,
         description="Folder of the published files (source `files`); null = the value of the environment variable "
         "INTERMEZZO_REAL_DATA.",
     )
     rows: RowsConfig = Field(RowsConfig(), description="Numbers of rows to use.")
-    downloads: str = Field(
+    downloads: Place = Field(
         "results/.downloads", description="Folder for downloads from sites other than the hub (source `hub`)."
     )
     evaluation_split: Literal["test", "dev"] = Field(
@@ -72,10 +72,12 @@ class WorldConfig(Section):
 
     seed: Seed = Field(13, description="Seed of the world: each seed makes different words, facts and examples.")
     loanwords: Share = Field(0.2, description="Anchor: share of content words that are identical in all languages.")
-    names_shared: bool = Field(True, description="Anchor: names of persons and places are identical in all languages.")
+    names_shared: Truth = Field(True, description="Anchor: names of persons and places are identical in all languages.")
     code_mixed_documents: Share = Field(0.9, description="Anchor: share of documents that mix in foreign words.")
     code_mixed_words: Share = Field(0.4, description="Anchor: share of the words of such a document that are foreign.")
-    documents_scale: Positive = Field(1.0, description="Multiplies the number of monolingual documents.")
+    documents_scale: Annotated[Number, Field(ge=0.01, le=100)] = Field(
+        1.0, description="Multiplies the number of monolingual documents."
+    )
     translation_noise: Share = Field(
         0.0, description="Share of wrong words in non-English training data, as if it were translated."
     )

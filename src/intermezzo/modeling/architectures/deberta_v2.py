@@ -46,11 +46,11 @@ def _block(
     rows: torch.Tensor | None,
 ) -> torch.Tensor:
     """One layer: (T, H) -> (T, H), or (R, H) with `rows`; keys and values are needed of every token."""
-    attended = _attend(block.attention.self, hidden, table, buckets, batch)
+    context = _attend(block.attention.self, hidden, table, buckets, batch)
     if rows is not None:
-        attended, hidden = (GatherRows.apply(part, rows) for part in (attended, hidden))
-    attended = block.attention.output(attended, hidden)
-    return block.output(block.intermediate(attended), attended)
+        context, hidden = (GatherRows.apply(part, rows) for part in (context, hidden))
+    context = block.attention.output(context, hidden)
+    return block.output(block.intermediate(context), context)
 
 
 def _attend(

@@ -33,12 +33,12 @@ def states(model: Any, batch: Packed, layer: int | None, rows: torch.Tensor | No
 
 def _block(block: Any, hidden: torch.Tensor, angles: Angles, batch: Packed, rows: torch.Tensor | None) -> torch.Tensor:
     """One layer: (T, H) -> (T, H), or (R, H) with `rows`; keys and values are needed of every token."""
-    attention, normed = block.self_attn, block.input_layernorm(hidden)
+    attention, inputs = block.self_attn, block.input_layernorm(hidden)
     projections = (attention.q_proj, attention.k_proj, attention.v_proj)
-    query, key, value = (project(normed).unflatten(-1, (-1, attention.head_dim)) for project in projections)
+    query, key, value = (project(inputs).unflatten(-1, (-1, attention.head_dim)) for project in projections)
     dropout = attention.attention_dropout if attention.training else 0.0
-    attended = attend(attention, query, key, value, angles, batch, dropout=dropout)
+    context = attend(attention, query, key, value, angles, batch, dropout=dropout)
     if rows is not None:
-        attended, hidden = (GatherRows.apply(part, rows) for part in (attended, hidden))
-    hidden = hidden + attention.o_proj(attended)
+        context, hidden = (GatherRows.apply(part, rows) for part in (context, hidden))
+    hidden = hidden + attention.o_proj(context)
     return hidden + block.mlp(block.post_attention_layernorm(hidden))

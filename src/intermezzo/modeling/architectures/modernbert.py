@@ -42,8 +42,8 @@ def _block(block: Any, hidden: torch.Tensor, angles: Angles, batch: Packed, rows
     query, key, value = attention.Wqkv(block.attn_norm(hidden)).unflatten(-1, (3, -1, attention.head_dim)).unbind(1)
     dropout = attention.attention_dropout if attention.training else 0.0
     window = attention.config.sliding_window if block.attention_type == "sliding_attention" else None
-    attended = attend(attention, query, key, value, angles, batch, dropout=dropout, window=window)
+    context = attend(attention, query, key, value, angles, batch, dropout=dropout, window=window)
     if rows is not None:
-        attended, hidden = (GatherRows.apply(part, rows) for part in (attended, hidden))
-    hidden = hidden + attention.out_drop(attention.Wo(attended))
+        context, hidden = (GatherRows.apply(part, rows) for part in (context, hidden))
+    hidden = hidden + attention.out_drop(attention.Wo(context))
     return hidden + block.mlp(block.mlp_norm(hidden))

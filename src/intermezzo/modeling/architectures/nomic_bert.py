@@ -39,8 +39,8 @@ def _block(block: Any, hidden: torch.Tensor, angles: Angles, batch: Packed, rows
     projections = (attention.q_proj, attention.k_proj, attention.v_proj)
     query, key, value = (project(hidden).unflatten(-1, (-1, attention.head_dim)) for project in projections)
     dropout = attention.attention_dropout if attention.training else 0.0
-    attended = attend(attention, query, key, value, angles, batch, dropout=dropout)
+    context = attend(attention, query, key, value, angles, batch, dropout=dropout)
     if rows is not None:
-        attended, hidden = (GatherRows.apply(part, rows) for part in (attended, hidden))
-    hidden = block.post_attention_layernorm(hidden + block.post_attention_dropout(attention.o_proj(attended)))
+        context, hidden = (GatherRows.apply(part, rows) for part in (context, hidden))
+    hidden = block.post_attention_layernorm(hidden + block.post_attention_dropout(attention.o_proj(context)))
     return block.post_mlp_layernorm(hidden + block.post_mlp_dropout(block.mlp(hidden)))
