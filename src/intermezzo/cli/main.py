@@ -111,6 +111,8 @@ def _parser() -> argparse.ArgumentParser:
     does = "take a pretrained encoder from a folder, a Python package or the hub"
     stage = _stage(stages, "import-encoder", does, "importing:ImportSpec")
     stage.add_argument("--out", type=Path, required=True, help="model folder to write")
+    what = "tokens of the longest input that it will have to read; an encoder that cannot is refused"
+    stage.add_argument("--max-length", type=int, default=0, metavar="N", help=what)
 
     stage = _stage(
         stages, "finetune", "train on the tasks of an intermediate or of a target", "finetuning:FinetuneSpec"
@@ -148,6 +150,13 @@ def _parser() -> argparse.ArgumentParser:
     export.add_argument("model", type=Path, metavar="MODEL", help="model folder, such as results/encoders/NAME")
     export.add_argument("folder", type=Path, metavar="DIR", help="new folder to write")
     export.set_defaults(run=_lazily("cli.commands.export", "export"))
+
+    does = "write an encoder that has pickled weights (*.bin) as a folder with safetensors and tokenizer.json"
+    convert = stages.add_parser("convert", help=does, description=does)
+    convert.add_argument("source", metavar="FOLDER-OR-NAME", help="model folder, or the name of a model on the hub")
+    convert.add_argument("folder", type=Path, metavar="DIR", help="new folder to write")
+    convert.add_argument("--revision", metavar="COMMIT", help="commit of the hub's repository (default: main)")
+    convert.set_defaults(run=_lazily("cli.commands.convert", "convert"))
 
     _configuration(stages)
     _plan(stages)

@@ -86,7 +86,7 @@ def import_encoder(options: Namespace) -> None:
     with bulk_import():
         from intermezzo.modeling.encoder import import_encoder
 
-    import_encoder(options.spec, options.out, options.code)
+    import_encoder(options.spec, options.out, options.code, max_length=options.max_length)
 
 
 def finetune(options: Namespace) -> None:

@@ -18,6 +18,7 @@ from intermezzo.config.sections.encoders import ImportedEncoder, ScratchEncoder
 from intermezzo.config.sections.intermediates import IntermediateConfig
 from intermezzo.config.settings import protocol_of, resolve, retrieval_of, training_tasks
 from intermezzo.core.errors import UserError, suggestion
+from intermezzo.core.model_folders import missing_tokenizer, missing_weights
 from intermezzo.core.places import locate, looked_up
 from intermezzo.languages import code_problem, find
 from intermezzo.languages.pretraining import key_of, known_encoders
@@ -244,8 +245,8 @@ def _imported(key: str, config: Config, encoder: ImportedEncoder) -> Iterator[st
     if folder.is_dir():
         if not (folder / "config.json").is_file():
             yield f"{key}.from: {place} has no config.json; name a folder in Hugging Face format"
-        if not any(folder.glob("*.safetensors")):
-            yield f"{key}.from: {place} has no weights (*.safetensors)"
+        for missing in filter(None, (missing_weights(folder), missing_tokenizer(folder))):
+            yield f"{key}.from: {place} has {missing}"
         if name := next((name for name in map(str, folder.iterdir()) if "{" in name), None):
             yield f"{key}.from: {name}: {BRACES}"
     elif place.startswith((".", "/", "~")) or place.count("/") > 1:

@@ -121,6 +121,17 @@ class Specs:
         encoder = self.grid.imported[wildcards.encoder]
         return ImportSpec(source=local(encoder.from_), revision=encoder.revision).canonical()
 
+    @memoize_by("encoder")
+    def longest_input(self, wildcards: Any) -> int:
+        """Tokens of the longest input that an encoder has to read in any of its trainings and evaluations."""
+        encoder, grid = wildcards.encoder, self.grid
+        names = () if encoder in grid.baseline_only else self.config.grid.intermediates
+        phases: list[Finetuning] = [
+            *(resolve(self.config, encoder, "intermediate", name, grid.intermediate_tasks(name)) for name in names),
+            *(resolve(self.config, encoder, "target", name, [grid.task(name).name]) for name in grid.targets),
+        ]
+        return max(settings.max_length for settings in phases)
+
     @memoize_by("encoder", "intermediate", "mix", "seed")
     def spec_intermediate(self, wildcards: Any) -> str:
         """Of an intermediate training in a mix: `specs.finetuning`."""

@@ -1,7 +1,7 @@
 """The language table: names, families, scripts, resource classes, and which languages are rare.
 
 Real languages are in `resources/languages.tsv` (its head says where each column comes from), the artificial ones
-of source "world" in `resources/world.yaml`. `config/languages.tsv` of the working directory and `languages.add` of a
+of source "world" in `resources/world.yaml`. `config/languages.tsv` of the working directory, or else of the project, and `languages.add` of a
 configuration add languages, and correct facts of those that are there. A code may carry a script (kas_Deva): a language
 of the table in another script needs no entry of its own.
 
@@ -24,6 +24,7 @@ import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
 from intermezzo.core.errors import UserError, suggestion
+from intermezzo.core.places import PROJECT
 from intermezzo.core.validation import describe
 from intermezzo.tasks import RESOURCES
 
@@ -197,8 +198,8 @@ def define(code: str, facts: Facts, languages: Mapping[str, Language], place: st
 def _real(folder: str, added: Added) -> dict[str, Language]:
     """The catalogue's languages, then those of the folder's own table, then those that are added."""
     languages = _catalogue()
-    path = Path(folder) / OWN_TABLE
-    for place, code, facts in _own(path) if path.is_file() else ():
+    path = next((path for path in (Path(folder) / OWN_TABLE, PROJECT / OWN_TABLE) if path.is_file()), None)
+    for place, code, facts in _own(path) if path else ():
         languages[code] = define(code, facts, languages, place)
     for code, facts in added:
         languages[code] = define(code, facts, languages, f"languages.add.{code}")

@@ -19,6 +19,7 @@ from torch import nn
 from intermezzo.core.artifacts import sha256, write_text
 from intermezzo.core.errors import UserError
 from intermezzo.core.folders import whole_folder
+from intermezzo.modeling.checks import check_text
 from intermezzo.modeling.encoder import Encoder, environment, load_encoder, save_encoder
 from intermezzo.modeling.finite import check_finite
 from intermezzo.modeling.folder import ALLOCATION, HEADS, LOG, TOKENIZER, TOKENIZER_SETTINGS, check, write_manifest
@@ -70,7 +71,7 @@ def _finetune(
     with state_folder(state) as work:
         log = work / LOG
         encoder = load_encoder(model, dropout=settings.dropout, max_length=settings.max_length)
-        tokenizer = Tokens(model, tokens)
+        tokenizer, unknown = Tokens(model, tokens), check_text(model, data)
         torch.manual_seed(spec.seed)
         heads, features, ids, observed = nn.ModuleDict(), {}, {}, {}
         selected, allocation = selection.select(spec, data)
@@ -121,6 +122,7 @@ def _finetune(
             "data_sha256": {key: sha256(path) for key, path in sorted(data.items())},
             "made_from": {"model": str(model), "data": {key: str(path) for key, path in sorted(data.items())}},
             "labels": observed,
+            "unknown_pieces": unknown,
             "steps": steps,
             "loss": loss,
             "made_with": environment(),
@@ -139,7 +141,7 @@ def _restrict(
     """Train only the word embeddings that occur, unless a head's softmax runs over all of them or they are frozen."""
     if not settings.restrict_vocabulary or any(hasattr(head, "attach") for head in heads.values()):
         return lambda decay: None
-    used = {0}  # what fills a padded batch, of encoders that do not pack
+    used = {0, encoder.padding}  # what fills a padded batch, of encoders that do not pack
     return restrict(encoder, used.union(*map(occurring, features.values())))
 
 
