@@ -1,9 +1,9 @@
 """The language table: names, families, scripts, resource classes, and which languages are rare.
 
 Real languages are in `resources/languages.tsv` (its head says where each column comes from), the artificial ones
-of source "world" in `resources/world.yaml`. `config/languages.tsv` of the working directory, or else of the project, and `languages.add` of a
-configuration add languages, and correct facts of those that are there. A code may carry a script (kas_Deva): a language
-of the table in another script needs no entry of its own.
+of source "world" in `resources/world.yaml`. `config/languages.tsv` of the working directory, or else of the project,
+and `languages.add` of a configuration add languages, and correct facts of those that are there. A code may carry a
+script (kas_Deva): a language of the table in another script needs no entry of its own.
 
 Rare means Joshi classes 0-2 (a language without a class counts as class 0), in the world the flag `rare`.
 """
