@@ -187,7 +187,8 @@ class Specs:
         """Of an evaluation: `specs.evaluation`."""
         name, entry, task = wildcards.target, self.config.target(wildcards.target), self.grid.task(wildcards.target)
         settings = resolve(self.config, wildcards.encoder, "target", name, [task.name])
-        reads: dict[str, Any] = {"pooling": settings.pooling, "head": head_of(self.grid.trained_on(name))}
+        head = head_of(self.grid.trained_on(name))
+        reads: dict[str, Any] = {"pooling": settings.pooling, "head": head if head != task.name else None}
         if not task.form.trained:
             retrieval = retrieval_of(self.config, name, task)
             reads = {"layer": retrieval.layer, "pooling": retrieval.pooling, "center": retrieval.center}
