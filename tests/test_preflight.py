@@ -271,7 +271,8 @@ def test_a_run_in_a_folder_of_its_own_finds_tasks_and_data_of_the_project(tmp_pa
     encoder = checkout.folder / "myenc"
     encoder.mkdir()
     (encoder / "config.json").write_text("{}")
-    (encoder / "model.safetensors").write_text("")
+    for name in ("model.safetensors", "tokenizer.json"):
+        (encoder / name).write_text("")
     (checkout.folder / "local.yaml").write_text("encoders: {e: {from: myenc, revision: null}}\n")
     arguments = ["--directory", "runs/mine", "--configfile", "my.yaml", "local.yaml"]
     status, output = dry_run(checkout, "--printshellcmds", *arguments)
