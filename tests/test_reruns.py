@@ -201,7 +201,8 @@ CHANGES: dict[str, Row] = {
         ".*", edit=file("resources/world.yaml", "\nlanguages:", "\nedited: 1\nlanguages:")
     ),
     "a data file with other content": Row(
-        "Prepare pos, en, train|Train target pos|Evaluate pos|Summarize", edit=rewrite("results/data/world/pos/en/train.parquet")
+        "Prepare pos, en, train|Train target pos|Evaluate pos|Summarize",
+        edit=rewrite("results/data/world/pos/en/train.parquet"),
     ),
     "files written again with the same content": Row(edit=touch),
     "a data file that was deleted, with its models there": Row(edit=delete("results/data/world/pos/en/train.parquet")),
