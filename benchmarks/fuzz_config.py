@@ -2,12 +2,12 @@
 
     python benchmarks/fuzz_config.py --cases 1000 --seed 0 --json fuzz_config.json
 
-A case is a folder with an overlay, perhaps a task file of one's own, and perhaps `--config` strings, made from a valid one
-by a mutation of which it is known whether the result must be refused (`MUTATIONS`). Every case goes through `config
-check` (the real command line, in a forked child with limits of time and memory), some also through `snakemake -n`, which
-must agree. Counted are clean endings, tracebacks, what was wrongly accepted or refused, messages that are not short, and
-hangs. Files at which Snakemake itself fails, before it reads the Snakefile, are counted as `snakemake`: nobody gets before
-that, and `config check` must say it well.
+A case is a folder with an overlay, perhaps a task file of one's own, and perhaps `--config` strings, made from a valid
+one by a mutation of which it is known whether the result must be refused (`MUTATIONS`). Every case goes through `config
+check` (the real command line, in a forked child with limits of time and memory), some also through `snakemake -n`,
+which must agree. Counted are clean endings, tracebacks, what was wrongly accepted or refused, messages that are not
+short, and hangs. Files at which Snakemake itself fails, before it reads the Snakefile, are counted as `snakemake`:
+nobody gets before that, and `config check` must say it well.
 """
 
 from __future__ import annotations
@@ -55,7 +55,8 @@ LONGEST, LINES = 1100, 110
 FAULTS = ("traceback", "accepted_wrong", "refused_wrong", "long_message", "hang", "disagree")
 
 BASE: dict[str, Any] = {
-    "grid": {"encoders": ["tiny"], "intermediates": ["both"], "mixes": ["en", "half"], "targets": ["nli", "p"], "seeds": [0]},
+    "grid": {"encoders": ["tiny"], "intermediates": ["both"], "mixes": ["en", "half"], "targets": ["nli", "p"],
+    "seeds": [0]},
     "languages": {"evaluation": ["en", "nor", "fri"], "rare": ["fri"], "selection": ["en"]},
     "data": {"rows": {"train": 200, "test": 40}, "evaluation_split": "test"},
     "world": {"documents_scale": 0.05, "names_shared": True, "seed": 3},
@@ -69,7 +70,8 @@ BASE: dict[str, Any] = {
             "baseline_only": False,
         }
     },
-    "intermediates": {"both": {"tasks": ["nli", "qa"], "sampling": "temperature", "temperature": 2.0, "shuffle_labels": False}},
+    "intermediates": {"both": {"tasks": ["nli", "qa"], "sampling": "temperature", "temperature": 2.0,
+    "shuffle_labels": False}},
     "mixes": {"half": {"weights": {"en": 0.5, "@rare": 0.5}, "budget": "matched", "repeats": 3, "translated": False}},
     "targets": {"p": {"task": "pos", "training": {"epochs": 2}}},
     "training": {
@@ -181,7 +183,7 @@ def dump(value: Any, drawn: random.Random | None = None) -> bytes:
         return json.dumps(value, indent="\t" if style == "tabbed json" else 1).encode()
     text = yaml.safe_dump(value, default_flow_style=style == "flow", allow_unicode=True, sort_keys=False)
     if style == "comments":
-        text = "# ein Kommentar: ʔàlàyé\n\n" + text.replace("\n", "  # x\n", 3)
+        text = "# ein Kommentar: àlàyé\n\n" + text.replace("\n", "  # x\n", 3)
     data = text.encode()
     return codecs.BOM_UTF8 + data if style == "bom" else data.replace(b"\n", b"\r\n") if style == "crlf" else data
 
@@ -212,7 +214,8 @@ def valid(drawn: random.Random) -> Case:
             lambda: put(base, ("targets", "qa"), drawn.choice([None, "null", {}])),
             lambda: put(base, ("training", "target", "micro_tokens"), drawn.choice([None, "null", "~", 100, "4096"])),
             lambda: put(base, ("grid", "seeds"), drawn.choice([["0", "1"], [2**31 - 1], [0, 1, 2]])),
-            lambda: put(put(base, ("mixes", "m" * 100), {"weights": {"en": 1, "nor": 2}}), ("grid", "mixes"), ["en", "m" * 100]),
+            lambda: put(put(base, ("mixes", "m" * 100), {"weights": {"en": 1, "nor": 2}}), ("grid", "mixes"), ["en",
+            "m" * 100]),
             lambda: put(base, ("mixes", "half", "weights"), {"en": "0.5", "@family:west": 0, "rest": 1e-3}),
             lambda: put(base, ("encoders", "other"), {"from": "a/b"}),
             lambda: put(base, ("data", "downloads"), "x" * 200),
@@ -265,7 +268,8 @@ def section_of_another_type(drawn: random.Random) -> Case:
 @mutation(4)
 def bad_name(drawn: random.Random) -> Case:
     name = drawn.choice([
-        "none", "a b", "../x", "a/b", "/", "", ".x", "-x", "x" * 101, "x" * 255, "x" * 300, "x" * 100_000, "é", "日本", "a\nb",
+        "none", "a b", "../x", "a/b", "/", "", ".x", "-x", "x" * 101, "x" * 255, "x" * 300, "x" * 100_000, "é", "日本",
+        "a\nb",
         "a{y}", "a\tb", "$(id)", "'", '"', "a\x00b", "con:", "a" + "\U0001f600",
     ])  # fmt: skip
     section = drawn.choice(["encoders", "intermediates", "mixes", "targets"])
@@ -286,7 +290,8 @@ def bad_reference(drawn: random.Random) -> Case:
         (("grid", "seeds"), drawn.choice([[1, 1], [0] * 5000, list(range(2000)), [-1], [2**31], ["x"], [0.5]])),
         (("languages", drawn.choice(["evaluation", "rare", "selection"])), ["en", word]),
         (("languages", "evaluation"), ["en", "en"]),
-        (("mixes", "half", "weights"), drawn.choice([{word: 1}, {}, {"en": 0}, {"en": 1, "fri": -1}, {"en": 1, "fri": 1e-12},
+        (("mixes", "half", "weights"), drawn.choice([{word: 1}, {}, {"en": 0}, {"en": 1, "fri": -1}, {"en": 1,
+        "fri": 1e-12},
                                                      {"en": 1e7}, {"en": None}, {"en": [1]}, {"en": 1, "@rare": "x"}])),
         (("mixes", "half", "leave_out"), [word]),
         (("mixes", "half", "leave_out"), ["@all"]),
@@ -310,7 +315,8 @@ def bad_reference(drawn: random.Random) -> Case:
         (("targets", "r"), {"task": "retrieval", "shuffle_labels": True}),
         (("data", "source"), drawn.choice(["files", "hub"])),
         (("encoders", "tiny"), drawn.choice([{"from": place} for place in
-            ("~nouser/x", "/absent", "./absent", "a/b/c", "x" * 5000, "x" * 300, "package:", "package:no_such/x", "a\0b", "xlm", "")])),
+            ("~nouser/x", "/absent", "./absent", "a/b/c", "x" * 5000, "x" * 300, "package:", "package:no_such/x",
+            "a\0b", "xlm", "")])),
         (("encoders", "tiny"), {"from": "a/b", "revision": drawn.choice([5, [], {}])}),
     ]  # fmt: skip
     path, value = drawn.choice(changes)
@@ -327,17 +333,27 @@ def bad_root(drawn: random.Random) -> Case:
 
 
 SYNTAX = (
-    b"grid: [unclosed", b"grid: {a: 1", b"grid:\n\tseeds: [1]", b"grid:\n  seeds: [1]\n mixes: [en]", b"a: b: c", b"grid: *x",
+    b"grid: [unclosed", b"grid: {a: 1", b"grid:\n\tseeds: [1]", b"grid:\n  seeds: [1]\n mixes: [en]", b"a: b: c",
+    b"grid: *x",
     b"- a\n- b", b"5", b"text", b"", b"# nothing\n", b"---\n", b"a: 1\n---\nb: 2\n", b"threads: !!int foo",
-    b"track_versions: !!bool maybe", b"threads: !!python/object/apply:os.system ['true']", b"threads: !x 1", b"%YAML 9.9\n---\na: 1",
-    b"grid: {seeds: [2024-13-45]}", b"grid: {seeds: [2024-01-05]}", b"grid: {seeds: [010]}", b"threads: 1:30", b"threads: !!float x",
-    b"grid: &a {seeds: *a}", b"grid: &a [*a]", b"a: &a [x,x]\nb: &b [*a,*a]\ngrid: &a [*b,*a]", b"languages: {evaluation: [en, no]}",
-    b"mixes: {m: {weights: {en: 1, no: 1}}}", b"mixes: {on: {weights: {en: 1}}}", b"mixes: 5", b"mixes: [a]", b"1: 2", b"null: 1",
-    b"? [a]\n: 1", b"? {a: 1}\n: 1", b"threads: !!binary x", b"threads: !!timestamp x", b"grid: !!set {a}", b"threads: !!null x",
-    b"\xe9: 1", b"data: {root: \xe9}", b"\xff\xfeg\x00", b"\xfe\xff\x00g", b"\x00", b"data: {root: 'a\x00b'}", b"\x89PNG\r\n\x1a\n",
-    b'data: {root: "a\\0b"}', b'data: {root: "\\ud800"}', b'{"threads": 1, "threads": 2}', b'{"grid": {"seeds": [1], "seeds": [2]}}',
-    b"__use_yte__: true\nthreads: 1", b"threads: '", b'threads: "\\q"', b"threads: |\n x\n  y\n z: 1", b"threads: @x", b"{", b"[" * 100,
-    b"<<: 5", b"<<: [1]", b"threads: 1\nthreads: 1", b"grid: {seeds: [1], seeds: [2]}", b"'grid': {}\n\"grid\": {}", b"\xc3", b"a:\xa0 1",
+    b"track_versions: !!bool maybe", b"threads: !!python/object/apply:os.system ['true']", b"threads: !x 1",
+    b"%YAML 9.9\n---\na: 1",
+    b"grid: {seeds: [2024-13-45]}", b"grid: {seeds: [2024-01-05]}", b"grid: {seeds: [010]}", b"threads: 1:30",
+    b"threads: !!float x",
+    b"grid: &a {seeds: *a}", b"grid: &a [*a]", b"a: &a [x,x]\nb: &b [*a,*a]\ngrid: &a [*b,*a]",
+    b"languages: {evaluation: [en, no]}",
+    b"mixes: {m: {weights: {en: 1, no: 1}}}", b"mixes: {on: {weights: {en: 1}}}", b"mixes: 5", b"mixes: [a]", b"1: 2",
+    b"null: 1",
+    b"? [a]\n: 1", b"? {a: 1}\n: 1", b"threads: !!binary x", b"threads: !!timestamp x", b"grid: !!set {a}",
+    b"threads: !!null x",
+    b"\xe9: 1", b"data: {root: \xe9}", b"\xff\xfeg\x00", b"\xfe\xff\x00g", b"\x00", b"data: {root: 'a\x00b'}",
+    b"\x89PNG\r\n\x1a\n",
+    b'data: {root: "a\\0b"}', b'data: {root: "\\ud800"}', b'{"threads": 1, "threads": 2}',
+    b'{"grid": {"seeds": [1], "seeds": [2]}}',
+    b"__use_yte__: true\nthreads: 1", b"threads: '", b'threads: "\\q"', b"threads: |\n x\n  y\n z: 1", b"threads: @x",
+    b"{", b"[" * 100,
+    b"<<: 5", b"<<: [1]", b"threads: 1\nthreads: 1", b"grid: {seeds: [1], seeds: [2]}", b"'grid': {}\n\"grid\": {}",
+    b"\xc3", b"a:\xa0 1",
 )  # fmt: skip
 """Files that are no configurations, each by itself."""
 
@@ -350,15 +366,29 @@ def bad_syntax(drawn: random.Random) -> Case:
 @mutation(1)
 def giant(drawn: random.Random) -> Case:
     size = drawn.choice([10**4, 10**5, 3 * 10**5])
-    text = drawn.choice([
-        b"threads: " + b"[" * size, b"threads: " + b"{a: " * size, b"- " * size + b"a", b"threads: " + b"9" * size,
-        b"grid: {targets: [" + b"x" * size + b"]}", b"grid: {seeds: [" + b"7," * size + b"]}", b"\n".join(b"k%d: 1" % n for n in range(size)),
-        b"a0: &a0 [x,x]\n" + b"\n".join(b"a%d: &a%d [%s]" % (n, n, b",".join([b"*a%d" % (n - 1)] * 9)) for n in range(1, 10)),
-        b"a0: &a0 {x: 1, y: 1}\n" + b"\n".join(b"a%d: &a%d {x: *a%d, y: *a%d}" % (n, n, n - 1, n - 1) for n in range(1, 25)),
-        b"mixes: {m: {weights: {" + b",".join(b"l%d: 1" % n for n in range(min(size, 20_000))) + b"}}}\ngrid: {mixes: [m]}",
-        b"# " + b"x" * 5 * 10**6, b"x" * 5 * 10**6, os.urandom(10**4),
-    ])  # fmt: skip
-    return Case("giant", text, True)
+    makers: list[Callable[[], bytes]] = [
+        *(lambda: b"threads: " + b"[" * size, lambda: b"threads: " + b"{a: " * size, lambda: b"- " * size + b"a"),
+        lambda: b"threads: " + b"9" * size,
+        lambda: b"grid: {targets: [" + b"x" * size + b"]}",
+        lambda: b"grid: {seeds: [" + b"7," * size + b"]}",
+        lambda: b"\n".join(b"k%d: 1" % number for number in range(size)),
+        lambda: _doubling(b"[%s]", [b"*a%d"] * 9, 10),
+        lambda: _doubling(b"{%s}", [b"x: *a%d", b"y: *a%d"], 25),
+        lambda: (
+            b"grid: {mixes: [m]}\nmixes: {m: {weights: {%s}}}" % b",".join(b"l%d: 1" % n for n in range(size // 10))
+        ),
+        *(lambda: b"# " + b"x" * 5 * 10**6, lambda: b"x" * 5 * 10**6, lambda: drawn.randbytes(10**4)),
+    ]
+    return Case("giant", drawn.choice(makers)(), True)
+
+
+def _doubling(brackets: bytes, parts: list[bytes], levels: int) -> bytes:
+    """Anchors, each of which holds the one before several times."""
+    lines = [b"a0: &a0 " + brackets % b""]
+    for level in range(1, levels):
+        inner = b", ".join(part % (level - 1) for part in parts)
+        lines.append(b"a%d: &a%d " % (level, level) + brackets % inner)
+    return b"\n".join(lines)
 
 
 @mutation(4)
@@ -424,21 +454,28 @@ def own_task(drawn: random.Random) -> Case:
     bad: list[Callable[[], Any]] = [
         lambda: task.pop(drawn.choice(["description", "format", "licence", "sources", "labels"])),
         lambda: put(task, (drawn.choice(["lables", "name", "x" * 300, ""]),), "x"),
-        lambda: put(task, ("metrics",), drawn.choice([["acuracy"], [1], "accuracy", [True], {"accuracy": 1}, ["span_f1"]])),
-        lambda: put(task, ("labels",), drawn.choice([[True, False], [0, 1], ["a"], ["a", "a"], 5, "data", {"a": 1}, [None, "a"]])),
+        lambda: put(task, ("metrics",), drawn.choice([["acuracy"], [1], "accuracy", [True], {"accuracy": 1},
+        ["span_f1"]])),
+        lambda: put(task, ("labels",), drawn.choice([[True, False], [0, 1], ["a"], ["a", "a"], 5, "data", {"a": 1},
+        [None, "a"]])),
         lambda: put(task, ("format",), drawn.choice(["sorting", 5, None, ["span"]])),
         lambda: put(task, ("licence",), drawn.choice([None, "", 5, "x"])),
         lambda: put(task, ("fields",), drawn.choice([{"txt": "x"}, [1], 5, {"text": 5}])),
-        lambda: put(task, ("protocol",), drawn.choice([5, {"settings": {"m": {"epoch": 3}}}, {"settings": {"m": {"epochs": 1e18}}},
+        lambda: put(task, ("protocol",), drawn.choice([5, {"settings": {"m": {"epoch": 3}}},
+        {"settings": {"m": {"epochs": 1e18}}},
             {"train": ["mnly"]}, {"train": ["squad_v1"]}, {"settings": 5}, {"settings": {"m": 5}}, {"setings": {}}])),
         lambda: put(task, ("sources", "world", "generator"), drawn.choice(["nly", 5, None])),
         lambda: put(task, ("sources", "world", "map"), drawn.choice([{"entailment": "god"}, {"a": True}, [1]])),
         lambda: put(task, block, drawn.choice([5, [5], [{}], {}, ["a"], [{"languages": 5, "splits": {}, "part": {}}]])),
         lambda: task["sources"]["files"]["each"][0].update(drawn.choice([
-            {"languages": [False]}, {"languages": {"no": False}}, {"languages": {False: "no"}}, {"splits": {"tset": "x"}}, {"splits": 5},
-            {"part": 5}, {"part": {"reader": "jsonl", "path": 5}}, {"part": {"reader": "jsonl", "path": "{cod}.x"}}, {"rows": {"dev": 5}},
-            {"rows": {"test": -1}}, {"rows": {"test": "x"}}, {"rows": {"test": {"yo": 5}}}, {"langs": {}}, {"splits": {"test": None}}])),
-        lambda: put(task, ("sources", "files", "data"), drawn.choice([5, {"en": 5}, {"en": {"train": 5}}, {"en": {"test": []}}, [1]])),
+            {"languages": [False]}, {"languages": {"no": False}}, {"languages": {False: "no"}},
+            {"splits": {"tset": "x"}}, {"splits": 5},
+            {"part": 5}, {"part": {"reader": "jsonl", "path": 5}}, {"part": {"reader": "jsonl", "path": "{cod}.x"}},
+            {"rows": {"dev": 5}},
+            {"rows": {"test": -1}}, {"rows": {"test": "x"}}, {"rows": {"test": {"yo": 5}}}, {"langs": {}},
+            {"splits": {"test": None}}])),
+        lambda: put(task, ("sources", "files", "data"), drawn.choice([5, {"en": 5}, {"en": {"train": 5}},
+        {"en": {"test": []}}, [1]])),
         lambda: put(task, ("sources", "fils"), {}),
     ]  # fmt: skip
     fine: list[Callable[[], Any]] = [
@@ -464,14 +501,21 @@ def own_task_syntax(drawn: random.Random) -> Case:
 @mutation(4)
 def argument(drawn: random.Random) -> Case:
     """`--config`, in which Snakemake makes text of everything within a value."""
-    good = ["threads=2", "grid={seeds: [0, 1]}", "training={target: {epochs: 2, freeze_embeddings: true, micro_tokens: null}}",
-            "data={rows: {test: null}}", "track_versions=true", "keep={target: final}", "world={seed: 7, names_shared: false}",
+    good = ["threads=2", "grid={seeds: [0, 1]}",
+    "training={target: {epochs: 2, freeze_embeddings: true, micro_tokens: null}}",
+            "data={rows: {test: null}}", "track_versions=true", "keep={target: final}",
+            "world={seed: 7, names_shared: false}",
             "training={target: {learning_rate: 1e-5, dropout: 0.1}}", "languages={selection: []}", "data={root: null}",
-            "encoders={tiny: {model: {layers: 2}, languages: all}}", "mixes={half: {weights: {en: 1, fri: 2}}}", "targets={qa: null}"]  # fmt: skip
-    bad = ["threads=0", "threads=two", "threads=1.5", "grid={seeds: [0.5]}", "grid={seeds: [x]}", "grid=5", "mixes=5", "mixes=[a]",
-           "training={target: {epochs: many}}", "training={target: {epochs: 1e18}}", "track_versions=maybe", "gird={}", "grid=",
-           "grid={seeds: []}", "threads=" + "9" * 5000, "data={rows: {test: none}}", "mixes={half: null}", "targets={p: null}",
-           "training={target: {freeze_embeddings: 1}}", "grid={targets: [nlii]}", "threads=1e18", "threads=" + "x" * 10**5]  # fmt: skip
+            "encoders={tiny: {model: {layers: 2}, languages: all}}", "mixes={half: {weights: {en: 1, fri: 2}}}",
+            "targets={qa: null}"]  # fmt: skip
+    bad = ["threads=0", "threads=two", "threads=1.5", "grid={seeds: [0.5]}", "grid={seeds: [x]}", "grid=5", "mixes=5",
+    "mixes=[a]",
+           "training={target: {epochs: many}}", "training={target: {epochs: 1e18}}", "track_versions=maybe",
+           "gird={}", "grid=",
+           "grid={seeds: []}", "threads=" + "9" * 5000, "data={rows: {test: none}}", "mixes={half: null}",
+           "targets={p: null}",
+           "training={target: {freeze_embeddings: 1}}", "grid={targets: [nlii]}", "threads=1e18",
+           "threads=" + "x" * 10**5]  # fmt: skip
     refused = drawn.random() < 0.5
     return Case("--config", dump(BASE), refused, arguments=(drawn.choice(bad if refused else good),))
 
@@ -516,6 +560,7 @@ def _child(case: Case, folder: Path, output: Path) -> typing.NoReturn:
     handle = os.open(output, os.O_WRONLY | os.O_CREAT)
     os.dup2(handle, 1)
     os.dup2(handle, 2)
+    sys.stdout, sys.stderr = (os.fdopen(number, "w", closefd=False) for number in (1, 2))
     os.chdir(folder)
     resource.setrlimit(resource.RLIMIT_CPU, (SECONDS, SECONDS))
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))

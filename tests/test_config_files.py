@@ -1,4 +1,4 @@
-"""Configuration and task files as people write them by mistake: one short message with file and, if there is one, line."""
+"""Configuration and task files as people write them by mistake: one short message with file and line."""
 
 from __future__ import annotations
 
@@ -34,47 +34,61 @@ def complaint(tmp_path):
 
 ALIASES = "a: &a [x,x]\n" + "".join(f"a{n}: &a{n} [{','.join([f'*a{n - 1 or str()}'] * 9)}]\n" for n in range(1, 9))
 FILES = {
-    "a section twice": ("grid: {seeds: [7]}\nthreads: 2\ngrid: {mixes: [en]}", "line 3: the key 'grid' is given twice, first in line 1"),
+    "a section twice": ("grid: {seeds: [7]}\nthreads: 2\ngrid: {mixes: [en]}",
+    "line 3: the key 'grid' is given twice, first in line 1"),
     "a key twice": ("grid:\n  seeds: [1]\n  'seeds': [2]", "line 3: the key 'seeds' is given twice, first in line 2"),
-    "two mixes of one name": ("mixes: {a: {weights: {en: 1}}, a: {weights: {nor: 1}}}", "line 1: the key 'a' is given twice"),
+    "two mixes of one name": ("mixes: {a: {weights: {en: 1}}, a: {weights: {nor: 1}}}",
+    "line 1: the key 'a' is given twice"),
     "a key twice in JSON": ('{"threads": 1, "threads": 2}', "the key 'threads' is given twice"),
     "nothing": ("", "holds no keys"),
     "comments": ("# nothing\n# at all\n", "holds no keys"),
     "a list": ("- a", "a configuration is a dictionary of keys, found list"),
-    "unclosed": ("grid: [1,\nthreads: 2", "line 3, column 1: not valid YAML: while parsing a flow sequence (line 1), did not find expected"),
+    "unclosed": ("grid: [1,\nthreads: 2",
+    "line 3, column 1: not valid YAML: while parsing a flow sequence (line 1), did not find expected"),
     "a tab": ("grid:\n\tseeds: [1]", "line 2, column 1: not valid YAML"),
     "latin-1": ("data: {root: caf\xe9}".encode("latin-1"), "line 1: not UTF-8 (byte 0xe9); save the file as UTF-8"),
     "UTF-16": ("threads: 1".encode("utf-16"), "UTF-16; save the file as UTF-8"),
     "binary": (b"a: 1\nb: \x00\x01", "line 2: a control character (U+0000); is it a text file?"),
     "NUL by its escape": ('data: {root: "a\\0b"}', "data.root: a control character (U+0000) in 'a\\x00b'; remove it"),
     "half a surrogate pair": ('{"data": {"root": "\\ud800"}}', "data.root: half a surrogate pair (U+D800)"),
-    "no such day": ("grid: {seeds: [2024-13-45]}", "line 1, column 16: '2024-13-45' cannot be read as timestamp; if text is meant, quote it"),
-    "a date": ("grid: {seeds: [2024-01-05]}", "grid.seeds.0: found 2024-01-05 (date); if text is meant, quote it: '2024-01-05'"),
+    "no such day": ("grid: {seeds: [2024-13-45]}",
+    "line 1, column 16: '2024-13-45' cannot be read as timestamp; if text is meant, quote it"),
+    "a date": ("grid: {seeds: [2024-01-05]}",
+    "grid.seeds.0: found 2024-01-05 (date); if text is meant, quote it: '2024-01-05'"),
     "a tag that does not fit": ("threads: !!int foo", "line 1, column 10: 'foo' cannot be read as int"),
     "a truth value that is none": ("track_versions: !!bool maybe", "'maybe' cannot be read as bool"),
     "a Python object": ("threads: !!python/object/apply:os.getcwd []", "could not determine a constructor for the tag"),
     "5,000 digits": (f"threads: {'9' * 5000}", "line 1, column 10: '9999"),
-    "40 digits": (f"threads: {'9' * 40}", "threads: must be less than or equal to 1024; found a number of about 41 digits (int)"),
+    "40 digits": (f"threads: {'9' * 40}",
+    "threads: must be less than or equal to 1024; found a number of about 41 digits (int)"),
     "octal": ("grid: {seeds: [010]}", "line 1: YAML reads 010 as another number"),
     "sixties": ("threads: 1:30", "line 1: YAML reads 1:30 as another number"),
     "an anchor within itself": ("grid: &a {seeds: *a}", "line 1: an anchor that is used within itself"),
     "aliases that double": (ALIASES, "more than 200,000 values (an alias counts as what it stands for)"),
     "1,000 levels": ("threads: " + "[" * 1000 + "]" * 1000, "line 1: nested deeper than 40 levels"),
     "a million levels": ("threads: " + "[" * 1_000_000, "line 1: nested deeper than 40 levels"),
-    "5 MB": ("# " + "x" * 5_000_000, "larger than 4 MB; is it a file of settings?"),
+    "5 MB": ("# " + "x" * 5_000_000, "larger than 4 MB; is it a configuration file?"),
     "a template": ("__use_yte__: true\nthreads: 1", "__use_yte__: templates are not supported"),
-    "Norwegian": ("languages: {evaluation: [en, no]}", "languages.evaluation.1: must be text; found False (bool); if a word is meant, quote it: 'no'"),
-    "Norwegian as a key": ("mixes: {m: {weights: {en: 1, no: 1}}}", "mixes.m.weights: a key must be text; found False (bool); if a word is meant, quote it: 'no'"),
-    "a number as a name": ("grid: {targets: [1]}", "grid.targets.0: must be text; found 1 (int); if text is meant, quote it: '1'"),
+    "Norwegian": ("languages: {evaluation: [en, no]}",
+    "languages.evaluation.1: must be text; found False (bool); if a word is meant, quote it: 'no'"),
+    "Norwegian as a key": ("mixes: {m: {weights: {en: 1, no: 1}}}",
+    "mixes.m.weights: a key must be text; found False (bool); if a word is meant, quote it: 'no'"),
+    "a number as a name": ("grid: {targets: [1]}",
+    "grid.targets.0: must be text; found 1 (int); if text is meant, quote it: '1'"),
     "mixes: 5": ("mixes: 5", "mixes: must be a dictionary; found 5 (int)"),
     "mixes: [a]": ("mixes: [a]", "mixes: must be a dictionary; found ['a'] (list)"),
-    "a million letters": (f"grid: {{targets: [{'x' * 1_000_000}]}}", "grid.targets.0: a text of 1,000,000 characters ('xxx"),
-    "10,000 letters": (f"grid: {{targets: [{'x' * 10_000}]}}", "grid.targets.0: must have at most 100 characters; found 'xxx"),
-    "50,000 seeds": ("grid: {seeds: [" + "7," * 50_000 + "]}", "grid.seeds: 50,000 entries; at most 10,000 are allowed"),
+    "a million letters": (f"grid: {{targets: [{'x' * 1_000_000}]}}",
+    "grid.targets.0: a text of 1,000,000 characters ('xxx"),
+    "10,000 letters": (f"grid: {{targets: [{'x' * 10_000}]}}",
+    "grid.targets.0: must have at most 100 characters; found 'xxx"),
+    "50,000 seeds": ("grid: {seeds: [" + "7," * 50_000 + "]}",
+    "grid.seeds: 50,000 entries; at most 10,000 are allowed"),
     "2,000 unknown languages": (
-        "grid: {mixes: [m]}\nmixes: {m: {weights: {" + ",".join(f"l{n}: 1" for n in range(2000)) + "}}}", "unknown language or group"
+        "grid: {mixes: [m]}\nmixes: {m: {weights: {" + ",".join(f"l{n}: 1" for n in range(2000)) + "}}}",
+        "unknown language or group"
     ),
-    "somebody's home": ("grid: {encoders: [e]}\nencoders: {e: {from: ~nouser/x}}", "encoders.e.from: ~nouser/x: no such user"),
+    "somebody's home": ("grid: {encoders: [e]}\nencoders: {e: {from: ~nouser/x}}",
+    "encoders.e.from: ~nouser/x: no such user"),
     "a root in somebody's home": ("data: {source: files, root: ~nouser}", "data.root: ~nouser: no such user"),
     "a folder of 300 letters": (f"data: {{source: files, root: {'x' * 300}}}", "data.root: "),
     "a name of 300 letters": (f"targets: {{{'x' * 300}: {{task: pos}}}}", "targets: a text of 300 characters ('xxx"),
@@ -91,7 +105,7 @@ def test_a_file_that_is_no_configuration(complaint, case):
 def test_an_unreadable_place_for_a_file(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for place in (".", "absent.yaml", "x" * 300):
-        with pytest.raises(UserError, match=re.escape(f"{place}: cannot read the file (")):
+        with pytest.raises(UserError, match=re.escape(f"{place}: cannot read the configuration file (")):
             load(place)
 
 
@@ -122,7 +136,8 @@ def test_text_stands_for_numbers_truth_values_and_null():
     config = load(
         {
             "grid": {"seeds": ["0", "1"], "targets": ["pos"]},
-            "training": {"target": {"epochs": "2", "freeze_embeddings": "true", "micro_tokens": "null", "dropout": "1e-1"}},
+            "training": {"target": {"epochs": "2", "freeze_embeddings": "true", "micro_tokens": "null",
+            "dropout": "1e-1"}},
             "data": {"rows": {"test": "null", "train": "7000"}, "root": "null"},
             "world": {"names_shared": "no"},
             "mixes": {"en": {"weights": {"en": "1"}}, "left": "null"},
@@ -245,14 +260,21 @@ TASKS = {
     "labels twice": (TEXT + "labels: [a, b]\n", "line 21: the key 'labels' is given twice, first in line 3"),
     "nothing": ("", "must be a dictionary of keys; found an empty file"),
     "latin-1": ("description: caf\xe9".encode("latin-1"), "line 1: not UTF-8"),
-    "unquoted labels": (TEXT.replace("- good\n- bad", "- yes\n- no"), "labels.0: must be text; found True (bool); if a word is meant, quote it: 'yes'"),
-    "numbers as labels": (TEXT.replace("- good\n- bad", "- 0\n- 1"), "labels.0: must be text; found 0 (int); if text is meant, quote it: '0'"),
-    "Norwegian": (TEXT.replace("en: eng_Latn", "en: no"), "sources.files: each.0.languages.en: must be text; found False (bool); if a word is meant"),
+    "unquoted labels": (TEXT.replace("- good\n- bad", "- yes\n- no"),
+    "labels.0: must be text; found True (bool); if a word is meant, quote it: 'yes'"),
+    "numbers as labels": (TEXT.replace("- good\n- bad", "- 0\n- 1"),
+    "labels.0: must be text; found 0 (int); if text is meant, quote it: '0'"),
+    "Norwegian": (TEXT.replace("en: eng_Latn", "en: no"),
+    "sources.files: each.0.languages.en: must be text; found False (bool); if a word is meant"),
     "Norwegian as a key": (TEXT.replace("en: eng_Latn", "no: nob_Latn"), "a key must be text; found False (bool)"),
-    "blocks that are none": (yaml.safe_dump({**TASK, "sources": {"files": {"each": 5}}}), "sources.files: each: must be a list; found 5 (int)"),
-    "a split that no format has": (TEXT.replace("test: test", "tset: test"), "sources.files.data.en: unknown split 'tset' of format classification; did you mean 'test'?"),
-    "a name in braces": (TEXT.replace("{code}/", "{cod}/"), "path: {cod}/train.jsonl: in braces there may be {code}, {split} and {language}"),
-    "an unknown metric": (TEXT.replace("- accuracy", "- acuracy"), "metrics: unknown metric 'acuracy' of format classification; did you mean 'accuracy'?"),
+    "blocks that are none": (yaml.safe_dump({**TASK, "sources": {"files": {"each": 5}}}),
+    "sources.files: each: must be a list; found 5 (int)"),
+    "a split that no format has": (TEXT.replace("test: test", "tset: test"),
+    "sources.files.data.en: unknown split 'tset' of format classification; did you mean 'test'?"),
+    "a name in braces": (TEXT.replace("{code}/", "{cod}/"),
+    "path: {cod}/train.jsonl: in braces there may be {code}, {split} and {language}"),
+    "an unknown metric": (TEXT.replace("- accuracy", "- acuracy"),
+    "metrics: unknown metric 'acuracy' of format classification; did you mean 'accuracy'?"),
     "its own name": (TEXT + "name: x\n", "name: unknown key; the name of a task is that of its file"),
 }  # fmt: skip
 
@@ -286,9 +308,7 @@ def test_a_language_without_a_line_in_the_table(own, capsys, tmp_path):
 
     assert own(text, capsys)[0] == 0, "an experiment that does not use the task"
     assert status({"languages": {"evaluation": ["en", "yo"]}})[0] == 0
-    message = (
-        "config/tasks/reviews.yaml: resources/languages.tsv has no line for nup, and the experiment uses them; add"
-    )
+    message = "config/tasks/reviews.yaml: language 'nup' is not defined"
     assert status({"threads": 1}) == (2, status({"threads": 1})[1]) and message in status({"threads": 1})[1]
     trained = {"languages": {"evaluation": ["en"]}, "grid": {"intermediates": ["reviews"], "mixes": ["en", "m"]}}
     for weights, expected in (({"en": 1, "yo": 1}, 0), ({"en": 1, "nup": 1}, 2), ({"en": 1, "rest": 1}, 2)):

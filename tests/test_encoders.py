@@ -106,7 +106,7 @@ def test_an_encoder_imports_trains_and_computes_what_transformers_computes(surve
 @pytest.mark.parametrize("kind", first(PACKED, "modernbert"))
 @pytest.mark.parametrize(("precision", "tolerance"), [(torch.float32, 1e-5), (torch.float64, 1e-10)])
 def test_packed_states_and_gradients_equal_transformers_padded_ones(folder, kind, precision, tolerance):
-    """Sequences shorter and longer than a local layer's window. EuroBERT's norms are in float32, whatever the rest is."""
+    """Sequences shorter and longer than a local layer's window. EuroBERT's norms are always in float32."""
     packed, padded = (AutoModel.from_pretrained(folder(kind), dtype=precision) for _ in range(2))
     padded.set_attn_implementation("sdpa" if kind == "modernbert" else "eager")  # its eager softmax is in float32
     with torch.no_grad():  # gradients about as large as states, so that one tolerance serves both
@@ -263,7 +263,7 @@ def test_too_long_inputs_are_one_message_at_the_import_and_before_a_training(fol
         take(folder(kind), tmp_path / "model", max_length=67)
     assert not (tmp_path / "model").exists()
     model = take(folder(kind), tmp_path / "model", max_length=66)
-    with pytest.raises(UserError, match="max_length 67: the encoder in .* reads at most 66 tokens"):
+    with pytest.raises(UserError, match=r"max_length 67: the encoder in .* reads at most 66 tokens"):
         load_encoder(model, max_length=67)
 
 

@@ -1,4 +1,4 @@
-"""What is said before the first job: remarks, local files that are missing, lengths, relative paths; the same by all commands."""
+"""What is said before the first job, by all commands alike: remarks, missing files, lengths, relative paths."""
 
 from __future__ import annotations
 
@@ -55,7 +55,8 @@ REMARKS = {
         ["intermediates.qa.mixes: 'en' is not among them, so that no result of 'qa' says what the languages"],
     ),
     "mixes of one content": (
-        {"grid": {"mixes": ["en", "a", "b"]}, "mixes": {"a": {"weights": {"en": 1, "fri": 1}}, "b": {"weights": {"fri": 2, "en": 2}}}},
+        {"grid": {"mixes": ["en", "a", "b"]}, "mixes": {"a": {"weights": {"en": 1, "fri": 1}},
+        "b": {"weights": {"fri": 2, "en": 2}}}},
         ["mixes: a and b differ in name only"],
     ),
     "a group and its languages": (
@@ -67,8 +68,10 @@ REMARKS = {
         {"grid": {"intermediates": ["nli", "x"]}, "intermediates": {"x": {"tasks": ["nli"]}}},
         ["intermediates: nli and x differ in name only"],
     ),
-    "targets of one content": ({"grid": {"targets": ["pos", "x"]}, "targets": {"x": {"task": "pos"}}}, ["targets: pos and x differ in name only"]),
-    "encoders of one content": ({"grid": {"encoders": ["world", "x"]}, "encoders": {"x": {}}}, ["encoders: world and x differ in name only"]),
+    "targets of one content": ({"grid": {"targets": ["pos", "x"]}, "targets": {"x": {"task": "pos"}}},
+    ["targets: pos and x differ in name only"]),
+    "encoders of one content": ({"grid": {"encoders": ["world", "x"]}, "encoders": {"x": {}}},
+    ["encoders: world and x differ in name only"]),
 }  # fmt: skip
 
 
@@ -100,7 +103,7 @@ def test_inputs_longer_than_an_encoder_pretrained_here_reads():
     raw = {"encoders": {"world": {"model": {"max_length": 64}}}, "training": {"intermediate": {"max_length": 64}}}
     (line,) = problems(raw)
     assert line.startswith(
-        "training.target.max_length: 128 (nli, qa, pos, retrieval), but encoder 'world' reads at most 64 tokens; set it "
+        "training.target.max_length: 128 (nli, qa, pos, retrieval), but encoder 'world' reads at most 64 tokens; "
     )
     load(raw, {"encoders": {"world": {"finetuning": {"target": {"max_length": 64}}}}})
 
@@ -195,7 +198,7 @@ def test_missing_files_are_named_before_the_first_job(topics, capsys):
         f"error: the configuration has 1 problem:\n  data.root: {topics}/data has no eng/train.tsv, yor/test.tsv "
         "(config/tasks/topics.yaml); put the data of task 'topics' there, or leave it out\n"
     )
-    for command in (["config", "check", "my.yaml"], ["grid", "my.yaml"], ["plan", "--configfile", "my.yaml"]):
+    for command in (["config", "check", "my.yaml"], ["grid", "my.yaml"]):
         assert main(command) == 2
         assert capsys.readouterr().err == expected
     # what is not read need not be there

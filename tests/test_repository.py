@@ -14,7 +14,7 @@ import pytest
 import yaml
 
 import intermezzo
-from intermezzo.dag.fingerprint import libraries
+from intermezzo.dag.fingerprint import _distributions, libraries
 from intermezzo.tasks.formats import format_names
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -93,10 +93,8 @@ def test_the_package_depends_on_what_it_imports():
 
 
 def test_tests_and_benchmarks_import_only_what_their_extras_install():
-    from importlib.metadata import packages_distributions
-
     declared = requirements(PROJECT["dependencies"]).keys() | {"pydantic-core", "intermezzo"}
-    owners = packages_distributions()
+    owners = _distributions()
     for folder, extras in (("tests", ("test", "cluster", "tensorboard")), ("benchmarks", ("test", "benchmarks"))):
         lines = [line for extra in extras for line in PROJECT["optional-dependencies"][extra]]
         allowed = declared | requirements(lines).keys()

@@ -36,7 +36,8 @@ rule pretrain_encoder:
     message:
         "Pretrain encoder {wildcards.encoder}"
     shell:
-        "python -m intermezzo pretrain --spec {params.spec:q} --code {params.code:q} --text {params.text:q} "
+        "python -m intermezzo pretrain --spec {params.spec:q} --code {params.code:q} "
+        "--inputs {params.inputs:q} --text {params.text:q} "
         "--parallel {params.parallel:q} --out {params.out:q} --states results/.state 2>&1 | tee {log:q}"
 
 

@@ -170,6 +170,7 @@ def _stage(stages: Any, name: str, does: str, model: str) -> argparse.ArgumentPa
     stage = stages.add_parser(name, help=does, description=does, allow_abbrev=False)
     stage.add_argument("--spec", required=True, metavar="JSON", help="settings as JSON, or a file of it")
     stage.add_argument("--code", default="", help="fingerprint of the code, recorded in the results")
+    stage.add_argument("--inputs", default="", help="digest of what the inputs were made with, recorded in the results")
     model = model if "." in model else f"intermezzo.specs.{model}"
     stage.set_defaults(run=_lazily("cli.stages", name.replace("-", "_")), stage=name, model_of_spec=model)
     return stage

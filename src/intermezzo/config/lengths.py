@@ -85,9 +85,15 @@ def source_folder(source: str) -> Path:
 
     Raises ValueError for a path that no system takes.
     """
-    if not source.startswith("package:"):
-        return locate(source)
+    return package_folder(source) or Path("absent") if source.startswith("package:") else locate(source)
+
+
+def package_folder(source: str) -> Path | None:
+    """The folder that `package:MODULE/PATH` means; None if there is no such package."""
     module, _, inside = source.removeprefix("package:").partition("/")
-    package = importlib.util.find_spec(module) if module.isidentifier() else None
-    folders = (package and package.submodule_search_locations) or ["absent"]
-    return Path(folders[0]) / inside
+    try:
+        package = importlib.util.find_spec(module) if module.isidentifier() else None
+    except (ImportError, ValueError):  # as of __main__
+        return None
+    folders = (package and package.submodule_search_locations) or ()
+    return next((Path(folder) / inside for folder in folders), None)

@@ -46,7 +46,7 @@ def read(path: str | Path) -> dict[str, Any]:
     Raises UserError for a file that cannot be read (`core.yaml_files`), that gives a key twice, or that holds no
     dictionary. Snakemake refuses a file without keys, and so does this.
     """
-    content = read_yaml(path)
+    content = read_yaml(path, "configuration file")
     if content is None:
         raise UserError(f"{path}: holds no keys; write some, or leave the file out ({{}} is an empty configuration)")
     if not isinstance(content, dict):
@@ -72,6 +72,8 @@ def parse(raw: Mapping[str, Any], *, whole: bool = True) -> Config:
     """
     values, problems = plain_data(raw)
     refused = {line.partition(": ")[0] for line in problems}
+    if not isinstance(values, dict):
+        raise UserError(listed(problems))
     values, config = _without_removed(values), None
     for _ in range(3):  # remove bad values and validate the rest again, so that one run reports all problems
         try:

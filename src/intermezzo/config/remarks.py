@@ -15,7 +15,7 @@ from intermezzo.tasks import load_task
 
 def remarks(config: Config) -> list[str]:
     """All remarks on a configuration that has been checked, each beginning with its key."""
-    return [*_english_only(config), *_alike(config)]
+    return [*_english_only(config), *_unused(config), *_alike(config)]
 
 
 def _english_only(config: Config) -> Iterator[str]:
@@ -39,6 +39,17 @@ def _english_only(config: Config) -> Iterator[str]:
                 f"intermediates.{name}.mixes: '{english[0]}' is not among them, so that no result of '{name}' says "
                 "what the languages of its mixes add"
             )
+
+
+def _unused(config: Config) -> Iterator[str]:
+    """Names of the grid that nothing is trained for."""
+    grid = config.grid
+    if grid.intermediates and all(config.encoders[name].baseline_only for name in grid.encoders):
+        yield "grid.intermediates: none is trained, as every encoder of the grid is baseline_only"
+    used = {mix for name in grid.intermediates for mix in config.mixes_of(name)}
+    for mix in grid.mixes if grid.intermediates else ():
+        if mix not in used:
+            yield f"grid.mixes: no intermediate is trained in '{mix}'"
 
 
 def _repeated(config: Config) -> list[str]:

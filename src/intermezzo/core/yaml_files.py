@@ -29,8 +29,8 @@ _OCTAL = re.compile(r"[-+]?0[0-7_]+")
 _SIXTIES = re.compile(r"[-+]?\d[\d_]*(:[0-5]?\d)+(\.[\d_]*)?")
 
 
-def read_yaml(path: str | Path) -> Any:
-    """The content of a YAML or JSON file; None for an empty one.
+def read_yaml(path: str | Path, kind: str) -> Any:
+    """The content of a YAML or JSON file; None for an empty one. kind: what it is called in messages.
 
     Raises UserError for a file that cannot be read, is not UTF-8, too large or too deep, is not valid YAML, or gives a
     key twice.
@@ -39,9 +39,9 @@ def read_yaml(path: str | Path) -> Any:
         with open(path, "rb") as handle:
             data = handle.read(SIZE + 1)
     except (OSError, ValueError) as error:
-        raise UserError(f"{path}: cannot read the file ({getattr(error, 'strerror', None) or error})") from None
+        raise UserError(f"{path}: cannot read the {kind} ({getattr(error, 'strerror', None) or error})") from None
     if len(data) > SIZE:
-        raise UserError(f"{path}: larger than {SIZE / 2**20:.0f} MB; is it a file of settings?")
+        raise UserError(f"{path}: larger than {SIZE / 2**20:.0f} MB; is it a {kind}?")
     text = _decode(path, data)
     try:
         if text.lstrip().startswith("{"):

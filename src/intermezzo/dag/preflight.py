@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -21,7 +21,7 @@ from intermezzo.core.errors import UserError
 from intermezzo.core.places import PROJECT
 from intermezzo.dag.experiment import Grid
 from intermezzo.dag.inputs import Inputs, matching
-from intermezzo.tasks import load_task, task_file
+from intermezzo.tasks import task_file
 
 _NAMED = 3
 """Missing files of a task that a message names."""
@@ -58,9 +58,9 @@ def grid_of_workflow(raw: Mapping[str, Any], files: Iterable[str | Path], *, sta
         raise SystemExit(2) from None
 
 
-def print_remarks(config: Config) -> None:
-    """Print what is most likely not meant."""
-    for line in remarks(config):
+def print_remarks(config: Config, others: Iterable[str] = ()) -> None:
+    """Print what is most likely not meant, and other warnings."""
+    for line in (*others, *remarks(config)):
         print(f"warning: {line}", file=sys.stderr)
 
 
@@ -68,15 +68,25 @@ def check(grid: Grid) -> None:
     """Raise UserError if jobs could not start, for the project's path or files that are not below `data.root`."""
     if "{" in str(PROJECT):
         raise UserError(f"the project's folder {PROJECT}: {BRACES}")
-    if problems := [*_missing(grid)]:
+    if problems := missing_files(grid):
         raise UserError(listed(problems))
 
 
-def _missing(grid: Grid) -> Iterator[str]:
-    """A line for each task of which files are missing."""
+def missing_files(grid: Grid) -> list[str]:
+    """A line for each task of which the experiment reads files that are not below `data.root`."""
+    lines = []
+    for task, names in absent_files(grid).items():
+        shown = ", ".join(names[:_NAMED]) + (f" and {len(names) - _NAMED} more" if len(names) > _NAMED else "")
+        mend = f"put the data of task '{task}' there, or leave it out"
+        lines.append(f"data.root: {data_root(grid.config)} has no {shown} ({task_file(task)}); {mend}")
+    return lines
+
+
+def absent_files(grid: Grid) -> dict[str, list[str]]:
+    """Task -> files, or patterns of files, that the experiment reads and that are not below `data.root`."""
     root = data_root(grid.config)
     if root is None:
-        return
+        return {}
     absent: dict[str, list[str]] = {}
     inputs = Inputs(grid)
     for path in inputs.data_paths():
@@ -86,10 +96,4 @@ def _missing(grid: Grid) -> Iterator[str]:
         keys = SimpleNamespace(source=source, task=task, language=language, split=split)
         patterns = [str(part["path"]) for part in inputs.parts(keys) if "path" in part]
         absent.setdefault(task, []).extend(name for name in patterns if not matching(root, name))
-    for task, names in absent.items():
-        if names := list(dict.fromkeys(names)):
-            more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-            yield (
-                f"data.root: {root} has no {', '.join(names[:_NAMED])}{more} ({task_file(task)}); put the data of task "
-                f"'{load_task(task).name}' there, or leave it out"
-            )
+    return {task: list(dict.fromkeys(names)) for task, names in absent.items() if names}

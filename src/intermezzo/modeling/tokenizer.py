@@ -18,7 +18,7 @@ import sentencepiece
 from tokenizers import Encoding, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 
 from intermezzo.core.artifacts import read_json, write_json
-from intermezzo.core.errors import UserError
+from intermezzo.core.errors import UserError, machine_fault
 from intermezzo.modeling.folder import MANIFEST, TOKENIZER, TOKENIZER_SETTINGS, check, damaged
 
 SPECIAL = ("<s>", "<pad>", "</s>", "<unk>")
@@ -150,6 +150,8 @@ def train_tokenizer(texts: Iterable[str], folder: Path, *, vocab_size: int, requ
             num_threads=1, minloglevel=2,
         )  # fmt: skip
     except (RuntimeError, OSError) as error:
+        if machine_fault(error):
+            raise
         first = str(error).strip().splitlines()[-1]
         raise UserError(
             f"tokenizer: vocab_size {vocab_size} does not fit the text ({first}); "

@@ -163,7 +163,7 @@ def load_task(name: str) -> Task:
     if name not in _files():
         raise UserError(f"unknown task '{name}'; {suggestion(name, _files())}")
     path = task_file(name)
-    content, problems = plain_data(read_yaml(path), text_keys=False)
+    content, problems = plain_data(read_yaml(path, "task file"), text_keys=False)
     if not problems and not isinstance(content, dict):
         problems = [f"must be a dictionary of keys; found {'an empty file' if content is None else 'none'}"]
     elif not problems and "name" in content:
@@ -228,7 +228,7 @@ def _hinted(problem: str) -> str:
 @cache
 def _files() -> dict[str, Path]:
     files = {path.stem: path for path in sorted(CATALOGUE.glob("*.yaml"))}
-    own = {path.stem: path for folder in (PROJECT / OWN, OWN) for path in sorted(folder.glob("*.yaml"))}
+    own = {path.stem: path for folder in (PROJECT / OWN, OWN) for path in sorted(folder.glob("[!.]*.yaml"))}
     for name, path in own.items():
         if name in files:
             raise UserError(f"{path}: there is a task of that name already ({files[name]}); choose another")

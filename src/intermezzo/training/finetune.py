@@ -45,13 +45,15 @@ def finetune(
     state: Path,
     code: str = "",
     tokens: Path | None = None,
+    inputs: str = "",
 ) -> None:
     """Train `model` (a model folder) on the tasks of `spec` and write a model folder to `out`.
 
     data: "task/language" -> Parquet of the task's format. state: folder for what a killed training resumes. code:
-    fingerprint of the code, for the manifest. tokens: folder of tokenised rows, None = tokenise them anew.
+    fingerprint of the code, for the manifest. tokens: folder of tokenised rows, None = tokenise them anew. inputs:
+    digest of what the model and the data were made with, for the manifest.
     """
-    launch(_finetune, spec.processes, spec, model, data, out, state, code, tokens)
+    launch(_finetune, spec.processes, spec, model, data, out, state, code, tokens, inputs)
 
 
 def _finetune(
@@ -62,6 +64,7 @@ def _finetune(
     state: Path,
     code: str,
     tokens: Path | None,
+    inputs: str,
 ) -> None:
     use_threads(spec.threads)
     settings = spec.training
@@ -114,6 +117,7 @@ def _finetune(
             "kind": spec.phase,
             "spec": spec.as_json(),
             "code": code,
+            "inputs": inputs,
             "from_sha256": check(model, TOKENIZER, TOKENIZER_SETTINGS)["weights_sha256"],  # these are copied now
             "data_sha256": {key: sha256(path) for key, path in sorted(data.items())},
             "made_from": {"model": str(model), "data": {key: str(path) for key, path in sorted(data.items())}},

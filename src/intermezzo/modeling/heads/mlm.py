@@ -103,6 +103,7 @@ class Head(nn.Module):
         return [_masked(feature, self.replacements, rng) for feature in features]
 
     def positions_needed(self, features: list[Feature], batch: Packed) -> torch.Tensor:
+        """The masked tokens."""
         return targets(features, batch)
 
     def forward(self, states: torch.Tensor, batch: Packed) -> tuple[torch.Tensor, Sequence[int]]:

@@ -89,6 +89,7 @@ class Head(nn.Module):
         self.out = nn.Linear(hidden_size, len(self.labels))
 
     def positions_needed(self, features: list[Feature], batch: Packed) -> torch.Tensor:
+        """The first subword of each word."""
         return targets(features, batch)
 
     def forward(self, states: torch.Tensor, batch: Packed) -> tuple[torch.Tensor, Sequence[int]]:
