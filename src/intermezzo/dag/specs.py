@@ -127,11 +127,9 @@ class Specs:
         """Tokens of the longest input that an encoder has to read in any of its trainings and evaluations."""
         encoder, grid = wildcards.encoder, self.grid
         names = () if encoder in grid.baseline_only else self.config.grid.intermediates
-        phases: list[Finetuning] = [
-            *(resolve(self.config, encoder, "intermediate", name, grid.intermediate_tasks(name)) for name in names),
-            *(resolve(self.config, encoder, "target", name, [grid.task(name).name]) for name in grid.targets),
-        ]
-        return max(settings.max_length for settings in phases)
+        tasks = {("intermediate", name): grid.intermediate_tasks(name) for name in names}
+        tasks |= {("target", name): [grid.task(name).name] for name in grid.targets}
+        return max(resolve(self.config, encoder, *run, tasks[run]).max_length for run in tasks)
 
     @memoize_by("encoder", "intermediate", "mix", "seed")
     def spec_intermediate(self, wildcards: Any) -> str:
