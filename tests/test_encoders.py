@@ -250,7 +250,9 @@ def test_the_longest_input_of_each_type_is_known_and_read(folder, kind, longest)
     model = AutoModel.from_pretrained(folder(kind)).eval()
     assert architectures.longest_input(model) == longest
     expected = lengths.longest_input(ImportedEncoder(from_=str(folder(kind))))
-    assert expected == (None if kind == "esm" else longest)  # without transformers: what the configuration's check knows
+    assert expected == (
+        None if kind == "esm" else longest
+    )  # without transformers: what the configuration's check knows
     length = longest or 150
     with torch.inference_mode():
         states = Encoder(model)(pack([[7] * length, [8] * 3], [[0] * length, [0] * 3]))
