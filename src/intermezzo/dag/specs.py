@@ -14,7 +14,6 @@ from typing import Any
 from intermezzo import languages
 from intermezzo.config import catalogue
 from intermezzo.config.checks import data_root
-from intermezzo.config.sections.training import Finetuning
 from intermezzo.config.settings import examples_of, resolve, retrieval_of
 from intermezzo.core.memoize import memoize_by
 from intermezzo.core.places import local
@@ -129,7 +128,7 @@ class Specs:
         names = () if encoder in grid.baseline_only else self.config.grid.intermediates
         tasks = {("intermediate", name): grid.intermediate_tasks(name) for name in names}
         tasks |= {("target", name): [grid.task(name).name] for name in grid.targets}
-        return max(resolve(self.config, encoder, *run, tasks[run]).max_length for run in tasks)
+        return max(resolve(self.config, encoder, *run, tasks[run]).max_length for run in tasks)  # type: ignore[arg-type]
 
     @memoize_by("encoder", "intermediate", "mix", "seed")
     def spec_intermediate(self, wildcards: Any) -> str:
