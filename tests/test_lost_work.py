@@ -319,12 +319,12 @@ with adoption.exclusive(out, adoption.STATES / "a") as adopted:
 
 
 @pytest.mark.workflow
-def test_two_targets_of_one_specification_in_one_run_both_end_well(checkout):
-    settings = {"grid__targets": ["nli", "nli2"], "grid__intermediates": [], "targets__nli2": {"task": "nli"}}
-    settings |= {"languages__evaluation": ["en", "nor"]}
+def test_two_intermediates_of_one_specification_in_one_run_both_end_well(checkout):
+    settings = {"grid__targets": ["retrieval"], "grid__intermediates": ["nli", "nli2"], "grid__mixes": ["en"]}
+    settings |= {"intermediates__nli2": {"tasks": ["nli"]}, "languages__evaluation": ["nor"]}
     checkout.run("results/summary.tsv", **settings)
-    models = checkout.folder / "results/target/tiny/none/none/seed0"
-    assert len({sha256(path) for path in models.glob("nli*/model.safetensors")}) == 1
+    models = checkout.folder / "results/intermediate/tiny"
+    assert len({sha256(path) for path in models.glob("nli*/en/seed0/model.safetensors")}) == 1
     assert checkout.planned("results/summary.tsv", **settings) == set()
     assert not list((checkout.folder / adoption.STATES).glob("*"))
 

@@ -20,6 +20,7 @@ from intermezzo.analysis.intervals import components, estimate
 from intermezzo.analysis.pairing import Comparisons
 from intermezzo.analysis.power import seeds_needed, visible, visible_effects
 from intermezzo.analysis.significance import flip_p, holm, smallest_p
+from intermezzo.tasks.formats import load_format
 
 SCRIPT = Path(__file__).parents[1] / "benchmarks" / "calibration.py"
 LANGUAGES = ["en", "deu", "nor", "fri", "tul", "mor"]
@@ -236,6 +237,22 @@ def test_languages_are_grouped_by_what_is_known_of_them():
     assert "## Beyond the mean" in text and "| resource class (Joshi et al. 2020) | 1 |" in text
 
 
+def test_targets_that_nothing_is_trained_for_are_no_other_task():
+    formats = {"nli": "classification", "pos": "tagging", "bucc": "mining", "tatoeba": "retrieval", "lareqa": "ranking"}
+    metrics = {name: [load_format(form).metrics[0].name] for name, form in formats.items()}
+    targets = {
+        name: {"task": name, "format": form, "metrics": metrics[name], "languages": LANGUAGES[1:]}
+        for name, form in formats.items()
+    }
+    plan = design(targets=targets)
+    kinds = {
+        pair.target: pair.kind for pair in effects.pairs(Comparisons(frame(plan, lambda c: 0), plan), "small", "mix")
+    }
+    assert kinds == {"nli": "same task"} | dict.fromkeys(("pos", "lareqa"), "other task") | dict.fromkeys(
+        ("bucc", "tatoeba"), "retrieval"
+    )
+
+
 def test_fertility_is_compared_where_results_tell_it():
     plan = design()
     order = {code: number for number, code in enumerate(LANGUAGES)}
@@ -250,6 +267,8 @@ def test_fertility_is_compared_where_results_tell_it():
     silent = Comparisons(frame(plan, gain), plan)
     assert breakdown.with_fertility(silent).empty
     assert "fertility" not in set(breakdown.by_attribute(silent)["attribute"])
+    same = Comparisons(frame(plan, gain, lambda language: 2.0), plan)  # nothing correlates with a constant
+    assert breakdown.with_fertility(same).empty and "nan" not in answer.text(same)
 
 
 def test_the_transfer_gap_is_paired():
@@ -271,6 +290,15 @@ def test_the_best_intermediate_is_chosen_on_development_data():
     assert table["dev"].tolist() == pytest.approx([59, 59], abs=1.5)
     assert table["test"].tolist() == pytest.approx([50, 50], abs=1.5)
     assert "chosen on development data alone" in answer.text(test, development)
+
+
+def test_without_a_baseline_or_a_rival_the_answer_says_none():
+    mixes = {"en": ["en"], "mix": ["en", "fri", "tul"]}
+    plan = design(intermediates={"nli": {"tasks": ["nli"], "mixes": mixes}})
+    development = frame(plan, lambda c: 9).assign(split="dev")
+    said = answer.text(Comparisons(frame(plan, lambda c: 0), plan), development[development["mix"] == "mix"])
+    row = next(line for line in said.split("chosen on development data alone")[1].splitlines() if "| nli |" in line)
+    assert "| none | none → " in row and "nan" not in said
 
 
 @pytest.mark.parametrize("split", ["test", None, "mixed"])

@@ -285,7 +285,7 @@ def test_html_by_its_content_type(site, read):
         ({"url": "SITE/status/403"}, r"access refused \(status 403\); it may want a login"),
         ({"url": "SITE/status/503"}, "answered with status 503; try again later"),
         ({"url": "http://127.0.0.1:1/a"}, r"cannot be reached \(ConnectionRefusedError: .*; check the network"),
-        ({"url": "http://no-such-host.invalid/a"}, r"cannot be reached \(gaierror: .*; check the network"),
+        ({"url": "https://no-such-host.invalid/a"}, r"cannot be reached \(gaierror: .*; check the network"),
         ({"url": "http://127.0.0.1:1/a b"}, r"cannot be reached \(InvalidURL"),
         (
             {"url": "ftp://example.org/a"},

@@ -58,7 +58,8 @@ def by_attribute(comparisons: Comparisons) -> pd.DataFrame:
 def with_fertility(comparisons: Comparisons) -> pd.DataFrame:
     """Spearman's correlation, over languages, of subword fertility and of the gain from a mix.
 
-    Columns: encoder, mix, n_languages, correlation, p. No line where fewer than four languages have a fertility.
+    Columns: encoder, mix, n_languages, correlation, p. No line where fewer than four languages have a fertility, or
+    where all values are equal.
     """
     design, rows = comparisons.design.without_controls(), []
     for encoder, mix in product(design.encoders, mixes(design)):
@@ -66,7 +67,7 @@ def with_fertility(comparisons: Comparisons) -> pd.DataFrame:
         if compared := pairs(comparisons, encoder, mix):
             gain = _delta(compared).mean()
             common = [code for code in gain.index if code in fertility.index]
-            if len(common) >= 4:
+            if len(common) >= 4 and fertility[common].nunique() > 1 and gain[common].nunique() > 1:
                 result = spearmanr(fertility[common], gain[common])
                 names = {"encoder": encoder, "mix": mix, "n_languages": len(common)}
                 rows.append(names | {"correlation": float(result.statistic), "p": float(result.pvalue)})

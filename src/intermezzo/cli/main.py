@@ -19,7 +19,7 @@ from typing import Any, TextIO
 from intermezzo import __version__
 from intermezzo.cli.arguments import read_option
 from intermezzo.core.environment import QUIET, settle
-from intermezzo.core.errors import UserError, describe_os_error
+from intermezzo.core.errors import UserError, machine_fault
 from intermezzo.core.logs import configure
 from intermezzo.execution.usage import recorded
 
@@ -42,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.close()
         return 1
     except Exception as error:
-        if (message := describe_os_error(error, _files(options))) is None:
+        if (message := machine_fault(error, _inputs(options))) is None:
             raise
         print(f"error: {message}", file=sys.stderr)
         return 2
@@ -55,11 +55,13 @@ def _spec(options: argparse.Namespace) -> Any:
     return read_option(f"--spec of {options.stage}", getattr(import_module(module), name), options.spec)
 
 
-def _files(options: argparse.Namespace) -> list[str | Path]:
-    """The files that a command line names."""
-    values = [part for value in vars(options).values() for part in (value if isinstance(value, list) else [value])]
+def _inputs(options: argparse.Namespace) -> list[Path]:
+    """The files and folders that a command line gives to be read; of a model's manifest its whole folder."""
+    given = {name: value for name, value in vars(options).items() if name not in ("out", "states", "cache")}
+    values = [part for value in given.values() for part in (value if isinstance(value, list) else [value])]
     named = [value.partition("=")[2] for value in values if isinstance(value, str) and "=" in value]
-    return [*(value for value in values if isinstance(value, Path)), *filter(None, named)]
+    paths = [*(value for value in values if isinstance(value, Path)), *map(Path, filter(None, named))]
+    return [path.parent if path.name == "manifest.json" else path for path in paths]
 
 
 @contextmanager

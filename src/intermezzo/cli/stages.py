@@ -50,7 +50,11 @@ def translate(options: Namespace) -> None:
     task = load_task(spec.task)
     (path,) = named_files("--data", [options.data], [f"{task.name}/{ENGLISH}"]).values()
     check_columns([path], task.format)
-    rows = translate(spec, pq.read_table(path).to_pylist())
+    translated = translate(spec, pq.read_table(path).to_pylist())
+    omitted = task.form.omitted(translated)
+    rows = [row for row in translated if not task.form.empty(row, omitted)]
+    if len(rows) < len(translated):
+        log.warning("%d of %d rows left out: a text became empty", len(translated) - len(rows), len(translated))
     origin = f"{task.name}, translated into {spec.language}"
     with atomic(options.out) as part:
         pq.write_table(formats.table(rows, task.format, task.labels, origin=origin), part, compression="zstd")

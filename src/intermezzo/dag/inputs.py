@@ -93,12 +93,12 @@ class Inputs:
         return _arguments(self.intermediate_files(wildcards.intermediate, wildcards.mix), input.data)
 
     def target_data(self, wildcards: Any) -> list[str]:
-        """The English training data of a target."""
-        return list(self.target_files(wildcards.target).values())
+        """The English data of a target training."""
+        return list(self.training_files(wildcards.training).values())
 
     def target_arguments(self, wildcards: Any, input: Any) -> list[str]:
         """The same with names."""
-        return _arguments(self.target_files(wildcards.target), input.data)
+        return _arguments(self.training_files(wildcards.training), input.data)
 
     def evaluation_data(self, wildcards: Any) -> list[str]:
         """The data that a target is evaluated on, test data first."""
@@ -127,7 +127,7 @@ class Inputs:
     def evaluated(self, wildcards: Any) -> str:
         """The model that an evaluation reads."""
         run, target = run_of(wildcards), wildcards.target
-        return target_path(run, target) if self.grid.is_trained(target) else start_path(run)
+        return target_path(run, self.grid.training_of(target)) if self.grid.is_trained(target) else start_path(run)
 
     def staged_model_files(self, manifest: Callable[[Any], str]) -> Callable[[Any], list[str]]:
         """The other files of the model whose manifest a job depends on, where they must be brought to the job."""
@@ -155,7 +155,7 @@ class Inputs:
 
     def target_paths(self, wildcards: Any = None) -> list[str]:
         """The manifests of all fine-tuned target models."""
-        return [target_path(run, name) for name in self.grid.trained_targets for run in self.grid.runs_of(name)]
+        return [target_path(run, name) for name in self.grid.trainings for run in self.grid.runs_of_training(name)]
 
     def evaluation_paths(self, wildcards: Any = None) -> list[str]:
         """The scores of every target on every run in every language."""
@@ -188,8 +188,8 @@ class Inputs:
             *(part for encoder in self.grid.scratch for part in (self.text(encoder), self.parallel(encoder))),
             *(self.intermediate_files(intermediate, mix) for intermediate, mix in self.grid.trained),
         ]
+        files += map(self.training_files, self.grid.trainings)
         for target in self.grid.targets:
-            files += [self.target_files(target)] if self.grid.is_trained(target) else []
             files += [self.evaluation_files(target), self.support_files(target)]
         return list(dict.fromkeys(path for part in files for path in part.values()))
 
@@ -255,10 +255,10 @@ class Inputs:
         return files | {f"{entry.mlm.task}/{language}": path for language, path in text.items()}
 
     @memoize
-    def target_files(self, target: str) -> Files:
-        """TASK/LANGUAGE -> English training data of a target."""
-        english = catalogue.ENGLISH
-        return {f"{task}/{english}": self.data_path(task, english, "train") for task in self.grid.trained_on(target)}
+    def training_files(self, training: str) -> Files:
+        """TASK/LANGUAGE -> English data of a target training."""
+        english, tasks = catalogue.ENGLISH, self.grid.trained_on(self.grid.trainings[training][0])
+        return {f"{task}/{english}": self.data_path(task, english, "train") for task in tasks}
 
     @memoize
     def evaluation_files(self, target: str) -> Files:

@@ -13,17 +13,18 @@ from typing import Any
 from intermezzo import languages
 from intermezzo.config import catalogue
 from intermezzo.config.checks import data_root
-from intermezzo.config.sections.training import Finetuning
 from intermezzo.config.settings import examples_of, resolve, retrieval_of
 from intermezzo.core.memoize import memoize_by
 from intermezzo.core.places import local
+from intermezzo.core.secrets import masked_parts
 from intermezzo.dag.experiment import Grid
 from intermezzo.dag.fingerprint import fingerprint
 from intermezzo.dag.inputs import Inputs
 from intermezzo.dag.paths import BASELINE
+from intermezzo.dag.trainings import head_of, target_spec, task_fields, training_settings
 from intermezzo.specs.data import FilesData, HubData, WorldData
 from intermezzo.specs.evaluation import CodeStamps, EvaluateSpec, RunNames
-from intermezzo.specs.finetuning import FinetuneSpec, TrainedTask, TrainingSettings
+from intermezzo.specs.finetuning import FinetuneSpec, TrainedTask
 from intermezzo.specs.importing import ImportSpec
 from intermezzo.specs.mixes import MixSettings, Portion
 from intermezzo.specs.prediction import PredictionSpec
@@ -32,7 +33,7 @@ from intermezzo.specs.summary import Attributes, Intermediate, SummarySpec, Targ
 from intermezzo.specs.tasks import TaskSpec
 from intermezzo.specs.translation import FilesTranslation, HubTranslation, WorldTranslation
 from intermezzo.specs.world import WorldSettings
-from intermezzo.tasks import RESOURCES, Task, load_task
+from intermezzo.tasks import RESOURCES, load_task
 from intermezzo.tasks.formats import MASKED_TEXT
 
 LOCK = "config/data.lock.yaml"
@@ -63,7 +64,7 @@ class Specs:
             generator, labels = (world.generator, world.map) if world else (None, {})
             return WorldData(**common, world=self._world(), generator=generator, labels=labels).canonical()
         whole = self.inputs.is_whole(task.name, split)
-        common |= {"parts": tuple(self.inputs.parts(wildcards)), "rows": None if whole else rows}
+        common |= {"parts": masked_parts(self.inputs.parts(wildcards)), "rows": None if whole else rows}
         if source == "files":
             return FilesData(**common, root=self._root()).canonical()
         return HubData(**common, lock=LOCK, downloads=data.downloads).canonical()
@@ -79,7 +80,7 @@ class Specs:
                 **common,
                 backend="files",
                 format=task.format,
-                parts=tuple(task.sources.parts("translated").get(language, {}).get("train", [])),
+                parts=masked_parts(task.sources.parts("translated").get(language, {}).get("train", [])),
                 root=self._root(),
                 lock=LOCK,
                 downloads=self.config.data.downloads,
@@ -126,7 +127,7 @@ class Specs:
         entry, mix = self.config.intermediate(name), self.config.mixes[wildcards.mix]
         tasks = [
             TrainedTask(
-                **_task(task),
+                **task_fields(task),
                 head=task.name,
                 partial_input=None,
                 shuffle_labels=entry.shuffle_labels,
@@ -136,11 +137,12 @@ class Specs:
             )
             for task in map(load_task, self.grid.intermediate_tasks(name))
         ]
+        settings = resolve(self.config, encoder, "intermediate", name, self.grid.intermediate_tasks(name))
         text = tuple(self.inputs.continued_mlm_text(name, wildcards.mix))
         if text:
             tasks.append(
                 TrainedTask(
-                    **_task(load_task(entry.mlm.task)),
+                    **task_fields(load_task(entry.mlm.task)),
                     head=entry.mlm.task,
                     partial_input=None,
                     shuffle_labels=False,
@@ -157,51 +159,33 @@ class Specs:
             temperature=entry.temperature,
             mix=MixSettings(budget=mix.budget, repeats=mix.repeats, temperature=mix.temperature),
             continued_mlm={entry.mlm.task: entry.mlm.share} if text else {},
-            training=_training(resolve(self.config, encoder, "intermediate", name, self.grid.intermediate_tasks(name))),
+            training=training_settings(settings),
             **self._workers(),
         ).canonical()
 
-    @memoize_by("encoder", "seed", "target")
+    @memoize_by("encoder", "seed", "training")
     def spec_target(self, wildcards: Any) -> str:
         """Of a target training in English: `specs.finetuning`."""
-        name, entry, task = wildcards.target, self.config.target(wildcards.target), self.grid.task(wildcards.target)
-        tasks = tuple(
-            TrainedTask(
-                **_task(task) | {"name": data},
-                head=task.name,
-                partial_input=task.partial_input if entry.partial_input else None,
-                shuffle_labels=entry.shuffle_labels,
-                examples=examples_of(self.config, wildcards.encoder, "target", name, task.name),
-                portions=(Portion(catalogue.ENGLISH, 1.0, (catalogue.ENGLISH,)),),
-            )
-            for data in self.grid.trained_on(name)
-        )
-        return FinetuneSpec(
-            phase="target",
-            seed=int(wildcards.seed),
-            tasks=tasks,
-            sampling="in_turn",
-            training=_training(resolve(self.config, wildcards.encoder, "target", name, [task.name])),
-            **self._workers(),
-        ).canonical()
+        target = self.grid.trainings[wildcards.training][0]
+        return target_spec(self.grid, wildcards.encoder, target, int(wildcards.seed)).canonical()
 
     @memoize_by("encoder", "target")
     def spec_evaluate(self, wildcards: Any) -> str:
         """Of an evaluation: `specs.evaluation`."""
         name, entry, task = wildcards.target, self.config.target(wildcards.target), self.grid.task(wildcards.target)
         settings = resolve(self.config, wildcards.encoder, "target", name, [task.name])
-        vectors: dict[str, Any] = {"pooling": settings.pooling}
+        reads: dict[str, Any] = {"pooling": settings.pooling, "head": head_of(self.grid.trained_on(name))}
         if not task.form.trained:
             retrieval = retrieval_of(self.config, name, task)
-            vectors = {"layer": retrieval.layer, "pooling": retrieval.pooling, "center": retrieval.center}
+            reads = {"layer": retrieval.layer, "pooling": retrieval.pooling, "center": retrieval.center}
         return EvaluateSpec(
             prediction=PredictionSpec(
-                task=TaskSpec(**_task(task), partial_input=task.partial_input if entry.partial_input else None),
+                task=TaskSpec(**task_fields(task), partial_input=task.partial_input if entry.partial_input else None),
                 max_length=settings.max_length,
                 stride=settings.stride,
                 precision=settings.precision,
                 threads=self.grid.threads,
-                **vectors,
+                **reads,
             ),
             metrics=task.metrics,
             languages=self.grid.languages(name),
@@ -265,10 +249,10 @@ class Specs:
         tasks = map(load_task, self.grid.intermediate_tasks(wildcards.intermediate))
         return self._finetuning_code({task.format for task in tasks} | masked)
 
-    @memoize_by("target")
+    @memoize_by("training")
     def code_target(self, wildcards: Any) -> str:
         """Of fine-tuning with the head of a target."""
-        return self._finetuning_code({self.grid.task(wildcards.target).format})
+        return self._finetuning_code({self.grid.task(self.grid.trainings[wildcards.training][0]).format})
 
     @memoize_by("target")
     def code_evaluate(self, wildcards: Any) -> str:
@@ -327,6 +311,7 @@ class Specs:
         entry, task = self.config.target(name), self.grid.task(name)
         return Target(
             task=task.name,
+            training=self.grid.training_of(name) if self.grid.is_trained(name) else None,
             format=task.format,
             metrics=task.metrics,
             languages=self.grid.languages(name),
@@ -348,13 +333,3 @@ class Specs:
         """Languages that an intermediate is really trained on, over all its tasks."""
         tasks = map(load_task, self.grid.intermediate_tasks(intermediate))
         return tuple(sorted({code for task in tasks for code in catalogue.mix_languages(self.config, mix, task)}))
-
-
-def _task(task: Task) -> dict[str, Any]:
-    """The fields of a `TaskSpec` that the task's file says."""
-    return {"name": task.name, "format": task.format, "labels": task.labels, "unanswerable": task.unanswerable}
-
-
-def _training(settings: Finetuning) -> TrainingSettings:
-    """The settings of a training; each task has its own number of examples."""
-    return TrainingSettings(**{name: value for name, value in settings if name != "examples"})

@@ -14,8 +14,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from intermezzo.core.artifacts import atomic, digest, read_json, sha256, write_json
+from intermezzo.core.artifacts import atomic, digest, sha256, write_json
 from intermezzo.evaluation.metrics import majority, score
+from intermezzo.modeling.folder import CONFIG, TOKENIZER, read_manifest
 from intermezzo.modeling.tokenizer import subwords_per_word
 from intermezzo.specs.evaluation import CodeStamps, EvaluateSpec
 from intermezzo.specs.prediction import PredictionSpec
@@ -47,7 +48,7 @@ def evaluate(
     predict.
     """
     prediction, task, form = spec.prediction, spec.prediction.task, load_format(spec.prediction.task.format)
-    manifest = read_json(model / "manifest.json")
+    manifest = read_manifest(model)
     predictor = _Predictor(prediction, model, support, cache / "tokens", fetch)
     support_sha256 = {language: sha256(path) for language, path in support.items()}
     predicted, tables = [], {}
@@ -56,6 +57,8 @@ def evaluate(
         made_from = {
             "weights_sha256": manifest["weights_sha256"],
             "heads_sha256": manifest.get("heads_sha256"),
+            "config_sha256": manifest["files"].get(CONFIG),
+            "tokenizer_sha256": manifest["files"].get(TOKENIZER),
             "data_sha256": sha256(path),
             "code": code.predict,
             "spec": prediction.as_json(),

@@ -26,8 +26,10 @@ from transformers.models.auto.modeling_auto import (
 )
 from transformers.utils import logging as transformers_logging
 
-from intermezzo.core.artifacts import read_json, sha256, write_json
 from intermezzo.core.errors import UserError
+from intermezzo.core.folders import whole_folder
+from intermezzo.modeling.finite import not_finite
+from intermezzo.modeling.folder import ENCODER, TOKENIZER, TOKENIZER_SETTINGS, check, write_manifest
 from intermezzo.modeling.kernels import accelerate
 from intermezzo.modeling.packing import GatherRows, Packed, ScatterRows, packed_attention
 
@@ -125,18 +127,13 @@ def _rows(states: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
 
 
 def load_encoder(folder: Path, *, dropout: float | None = None, max_length: int = 0) -> Encoder:
-    """Read an encoder from a model folder, checking its weights against the folder's manifest.
+    """Read an encoder from a model folder, checking its files against the folder's manifest.
 
-    `dropout` replaces the hidden and attention dropout of the configuration. Raises UserError when the folder
-    lacks weights or holds others than its manifest says, when they are of another architecture than config.json
-    says, and when the encoder cannot read inputs of `max_length` tokens.
+    `dropout` replaces the hidden and attention dropout of the configuration. Raises UserError when weights,
+    configuration or tokenizer are missing or not as the manifest says, when the weights are of another architecture
+    than config.json says, and when the encoder cannot read inputs of `max_length` tokens.
     """
-    weights = folder / "model.safetensors"
-    if not weights.is_file():
-        raise UserError(f"{folder}: no weights (model.safetensors); delete the folder and run again")
-    expected = read_json(folder / "manifest.json")["weights_sha256"]
-    if (actual := sha256(weights)) != expected:
-        raise UserError(f"{weights}: sha256 {actual}, manifest.json says {expected}; delete the folder and run again")
+    check(folder, *ENCODER)
     changes = {} if dropout is None else {"hidden_dropout_prob": dropout, "attention_probs_dropout_prob": dropout}
     config = AutoConfig.from_pretrained(folder)
     if config.model_type in FIRST_POSITION:
@@ -172,14 +169,13 @@ def _read(kind: Any, place: str | Path, options: dict) -> PreTrainedModel:
     return model
 
 
-def save_encoder(model: PreTrainedModel, tokenizer_from: Path, folder: Path) -> str:
-    """Write weights, configuration and tokenizer in Hugging Face format; return the weights' sha256."""
+def save_encoder(model: PreTrainedModel, tokenizer_from: Path, folder: Path) -> None:
+    """Write weights, configuration and tokenizer in Hugging Face format."""
     folder.mkdir(parents=True, exist_ok=True)
     model.save_pretrained(folder)
-    for name in ("tokenizer.json", "tokenizer_config.json"):
+    for name in (TOKENIZER, TOKENIZER_SETTINGS):
         if tokenizer_from != folder:
             shutil.copyfile(tokenizer_from / name, folder / name)
-    return sha256(folder / "model.safetensors")
 
 
 def environment() -> dict[str, str]:
@@ -227,8 +223,9 @@ def import_encoder(spec: ImportSpec, out: Path, code: str = "") -> None:
             f"encoder from '{source}' cannot be read: {first}\n  allowed: a Hugging Face model folder, "
             "package:MODULE/PATH, or a hub name (which needs the network once)"
         ) from None
-    out.mkdir(parents=True, exist_ok=True)
-    tokenizer.save_pretrained(out)
-    weights = save_encoder(model, out, out)
-    manifest = {"kind": "encoder", "spec": spec.as_json(), "code": code, "weights_sha256": weights}
-    write_json(out / "manifest.json", manifest | {"made_with": environment()})
+    if culprit := not_finite(model.state_dict()):
+        raise UserError(f"encoder from '{source}': its weights are not finite numbers ({culprit}); take another model")
+    with whole_folder(out) as part:
+        tokenizer.save_pretrained(part)
+        save_encoder(model, part, part)
+        write_manifest(part, {"kind": "encoder", "spec": spec.as_json(), "code": code, "made_with": environment()})

@@ -19,16 +19,23 @@ from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_toke
 
 from intermezzo.core.artifacts import write_json
 from intermezzo.core.errors import UserError
+from intermezzo.modeling.folder import MANIFEST, TOKENIZER, TOKENIZER_SETTINGS, check, damaged
 
 SPECIAL = ("<s>", "<pad>", "</s>", "<unk>")
 MASK = "<mask>"
 
 
 def load_tokenizer(folder: Path) -> Tokenizer:
-    """The tokenizer of a model folder, without padding or truncation."""
-    path = folder / "tokenizer.json"
-    if not path.is_file():
-        raise UserError(f"{folder}: no tokenizer.json; delete the folder and run again")
+    """The tokenizer of a model folder, without padding or truncation.
+
+    Raises UserError where it is missing, or is not the one that the folder's manifest names; a folder that is still
+    being made has no manifest.
+    """
+    path = folder / TOKENIZER
+    if (folder / MANIFEST).is_file():
+        check(folder, TOKENIZER)
+    elif not path.is_file():
+        raise damaged(path, "no such file")
     tokenizer = Tokenizer.from_file(str(path))
     tokenizer.no_padding()
     tokenizer.no_truncation()
@@ -95,10 +102,10 @@ def train_tokenizer(texts: Iterable[str], folder: Path, *, vocab_size: int, requ
     pieces = [model.id_to_piece(i) for i in range(model.vocab_size())]
     tokenizer = _as_tokenizer(pieces, [model.get_score(i) for i in range(len(pieces))])
     folder.mkdir(parents=True, exist_ok=True)
-    tokenizer.save(str(folder / "tokenizer.json"))
+    tokenizer.save(str(folder / TOKENIZER))
     names = dict(zip(("bos_token", "pad_token", "eos_token", "unk_token"), SPECIAL, strict=True))
     write_json(
-        folder / "tokenizer_config.json",
+        folder / TOKENIZER_SETTINGS,
         {"tokenizer_class": "PreTrainedTokenizerFast", "mask_token": MASK, "cls_token": "<s>", "sep_token": "</s>"}
         | names,
     )

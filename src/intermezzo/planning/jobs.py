@@ -1,7 +1,7 @@
 """The jobs of an experiment: what each makes and needs, and which of them are done.
 
-A job's `path` is that of its log and benchmark: `target/{encoder}/{intermediate}/{mix}/seed{seed}/{target}`. Jobs come
-in an order in which each stands after what it needs.
+A job's `path` is that of its log and benchmark: `target/{encoder}/{intermediate}/{mix}/seed{seed}/{training}`. Jobs
+come in an order in which each stands after what it needs.
 """
 
 from __future__ import annotations
@@ -40,9 +40,9 @@ class Job:
 
     @property
     def name(self) -> str:
-        """The task, encoder, intermediate or target that the job is about."""
-        keys_by_stage = {"data": "task", "encoder": "encoder", "intermediate": "intermediate", "summary": None}
-        key = keys_by_stage.get(self.stage, "target")
+        """The task, encoder, intermediate, training or target that the job is about."""
+        keys_by_stage = {"data": "task", "encoder": "encoder", "intermediate": "intermediate", "target": "training"}
+        key = {"evaluation": "target", "summary": None, **keys_by_stage}[self.stage]
         return getattr(self.keys, key) if key else self.stage
 
 
@@ -66,16 +66,15 @@ def _jobs(grid: Grid) -> Iterator[Job]:
         keys = SimpleNamespace(**run._asdict())
         needs = (f"encoders/{run.encoder}", *map(_of_file, inputs.intermediate_data(keys)))
         yield Job(_start(run), "intermediate", keys, (f"results/{_start(run)}/manifest.json",), needs)
-    trained = [target for target in grid.targets if grid.is_trained(target)]
-    for target in trained:
-        for run in grid.runs_of(target):
-            keys, path = SimpleNamespace(**run._asdict(), target=target), f"target/{run.path}/{target}"
+    for training in grid.trainings:
+        for run in grid.runs_of_training(training):
+            keys, path = SimpleNamespace(**run._asdict(), training=training), f"target/{run.path}/{training}"
             needs = (_start(run), *map(_of_file, inputs.target_data(keys)))
             yield Job(path, "target", keys, (f"results/{path}/manifest.json",), needs)
     for target in grid.targets:
         for run in grid.runs_of(target):
             keys = SimpleNamespace(**run._asdict(), target=target)
-            model = f"target/{run.path}/{target}" if target in trained else _start(run)
+            model = f"target/{run.path}/{grid.training_of(target)}" if grid.is_trained(target) else _start(run)
             data = map(_of_file, [*inputs.evaluation_data(keys), *inputs.support_data(keys)])
             outputs = tuple(evaluation_path(run, target, name) for name in grid.results(target))
             yield Job(f"eval/{run.path}/{target}", "evaluation", keys, outputs, (model, *data))

@@ -6,7 +6,6 @@ missing model folder costs its own lines (curves, costs, its hashes) and nothing
 
 from __future__ import annotations
 
-import csv
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -23,27 +22,30 @@ from intermezzo.analysis.design import BASELINE, Cell, Design
 from intermezzo.analysis.effects import mixes
 from intermezzo.analysis.pairing import Comparisons
 from intermezzo.analysis.scores import SCHEMA
-from intermezzo.core.artifacts import read_json
 from intermezzo.core.errors import UserError
+from intermezzo.modeling.folder import LOG, MANIFEST, read_allocation, read_manifest
 
 
 @dataclass(frozen=True)
 class TrainedModel:
-    """One model of the experiment. phase: pretraining, intermediate or target; what does not apply is empty."""
+    """One model of the experiment. phase: pretraining, intermediate or target; what does not apply is empty.
+
+    training: of a target model, which several targets may share.
+    """
 
     phase: str
     encoder: str
     intermediate: str
     mix: str
     seed: int | None
-    target: str
+    training: str
     folder: Path
     manifest: dict[str, Any]
 
     @property
     def name(self) -> str:
-        """The name of its last training: the encoder, the intermediate or the target."""
-        return self.target or self.intermediate or self.encoder
+        """The name of its last training: the encoder, the intermediate or the target training."""
+        return self.training or self.intermediate or self.encoder
 
     @cached_property
     def log(self) -> list[list[dict[str, Any]]]:
@@ -52,7 +54,7 @@ class TrainedModel:
         A training that was killed and resumed repeats some steps; the later record of a step counts. Raises
         UserError for a broken log.
         """
-        path = self.folder / "log.jsonl"
+        path = self.folder / LOG
         stages: dict[str, list[dict[str, Any]]] = {}
         try:
             for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else ():
@@ -94,11 +96,7 @@ class TrainedModel:
     @property
     def allocation(self) -> list[dict[str, str]]:
         """Lines of allocation.tsv: examples per task and language."""
-        path = self.folder / "allocation.tsv"
-        if not path.is_file():
-            return []
-        with open(path, encoding="utf-8", newline="") as lines:
-            return list(csv.DictReader(lines, delimiter="\t"))
+        return read_allocation(self.folder)
 
     @property
     def examples(self) -> int | None:
@@ -169,14 +167,16 @@ def _models(design: Design, results: Path) -> Iterator[TrainedModel]:
                 folder = results / "intermediate" / encoder / name / mix / f"seed{seed}"
                 yield from _model("intermediate", (encoder, name, mix, seed, ""), folder)
     for encoder in design.encoders:
-        for target in design.targets:
-            for name, mix in design.trained(encoder, target):
-                for seed in design.seeds:
-                    folder = results / "target" / encoder / name / mix / f"seed{seed}" / target
-                    yield from _model("target", (encoder, name, mix, seed, target), folder)
+        trainings: dict[tuple[str, str, str], None] = {}  # several targets may share one
+        for target, entry in design.targets.items():
+            if entry.training:
+                trainings |= dict.fromkeys((*run, entry.training) for run in design.trained(encoder, target))
+        for name, mix, training in trainings:
+            for seed in design.seeds:
+                folder = results / "target" / encoder / name / mix / f"seed{seed}" / training
+                yield from _model("target", (encoder, name, mix, seed, training), folder)
 
 
 def _model(phase: str, names: tuple[str, str, str, int | None, str], folder: Path) -> Iterable[TrainedModel]:
-    """The model of a folder, if there is one: retrieval has no target models."""
-    path = folder / "manifest.json"
-    return [TrainedModel(phase, *names, folder, read_json(path))] if path.is_file() else []
+    """The model of a folder, if there is one: a failed run lacks some."""
+    return [TrainedModel(phase, *names, folder, read_manifest(folder))] if (folder / MANIFEST).is_file() else []

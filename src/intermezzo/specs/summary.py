@@ -25,6 +25,8 @@ class Target(Spec):
     """
 
     task: str
+    training: str | None = None
+    """The training that makes its model; None where none is trained."""
     format: str
     metrics: tuple[str, ...]
     languages: tuple[str, ...]

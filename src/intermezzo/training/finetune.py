@@ -7,6 +7,7 @@ the other, each with a schedule of its own; tasks of one head share it (XCOPA: S
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -15,9 +16,12 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from intermezzo.core.artifacts import read_json, sha256, write_json, write_text
+from intermezzo.core.artifacts import sha256, write_text
 from intermezzo.core.errors import UserError
+from intermezzo.core.folders import whole_folder
 from intermezzo.modeling.encoder import Encoder, environment, load_encoder, save_encoder
+from intermezzo.modeling.finite import check_finite
+from intermezzo.modeling.folder import ALLOCATION, HEADS, LOG, TOKENIZER, TOKENIZER_SETTINGS, check, write_manifest
 from intermezzo.modeling.heads import Feature, format_module
 from intermezzo.modeling.stored import occurring
 from intermezzo.modeling.tokens import Tokens
@@ -61,8 +65,7 @@ def _finetune(
     use_threads(spec.threads)
     settings = spec.training
     with state_folder(state) as work:
-        out.mkdir(parents=True, exist_ok=True)
-        log = out / "log.jsonl"
+        log = work / LOG
         encoder = load_encoder(model, dropout=settings.dropout, max_length=settings.max_length)
         tokenizer = Tokens(model, tokens)
         torch.manual_seed(spec.seed)
@@ -104,27 +107,26 @@ def _finetune(
         restore(remaining)
         if not is_main_process():
             return
+        check_finite(system.state_dict(), spec.phase, settings.learning_rate)  # with the rows that `restore` put back
         log.touch()
-        weights = save_encoder(encoder.model.cpu(), model, out)
-        save_file({k: v.cpu().contiguous() for k, v in heads.state_dict().items()}, out / "heads.safetensors")
-        write_text(out / "allocation.tsv", selection.table(allocation))
-        write_json(
-            out / "manifest.json",
-            {
-                "kind": spec.phase,
-                "spec": spec.as_json(),
-                "code": code,
-                "weights_sha256": weights,
-                "heads_sha256": sha256(out / "heads.safetensors"),
-                "from_sha256": read_json(model / "manifest.json")["weights_sha256"],
-                "data_sha256": {key: sha256(path) for key, path in sorted(data.items())},
-                "made_from": {"model": str(model), "data": {key: str(path) for key, path in sorted(data.items())}},
-                "labels": observed,
-                "steps": steps,
-                "loss": loss,
-                "made_with": environment(),
-            },
-        )
+        manifest = {
+            "kind": spec.phase,
+            "spec": spec.as_json(),
+            "code": code,
+            "from_sha256": check(model, TOKENIZER, TOKENIZER_SETTINGS)["weights_sha256"],  # these are copied now
+            "data_sha256": {key: sha256(path) for key, path in sorted(data.items())},
+            "made_from": {"model": str(model), "data": {key: str(path) for key, path in sorted(data.items())}},
+            "labels": observed,
+            "steps": steps,
+            "loss": loss,
+            "made_with": environment(),
+        }
+        with whole_folder(out) as part:
+            shutil.copyfile(log, part / LOG)
+            save_encoder(encoder.model.cpu(), model, part)
+            save_file({k: v.cpu().contiguous() for k, v in heads.state_dict().items()}, part / HEADS)
+            write_text(part / ALLOCATION, selection.table(allocation))
+            write_manifest(part, manifest)
 
 
 def _restrict(

@@ -117,7 +117,8 @@ class _Store:
 def _generator(spec: HubTranslation) -> Any:
     """A function from a batch of texts to their translations.
 
-    Translators of many languages are published as pickles (NLLB); torch reads tensors alone from such a file.
+    Translators of many languages are published as pickles (NLLB). Of such a file torch reads tensors alone and runs
+    nothing (`weights_only`); where there are safetensors, these are read.
     """
     import torch
     from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
@@ -128,13 +129,15 @@ def _generator(spec: HubTranslation) -> Any:
     where = {"revision": spec.revision or "main", "trust_remote_code": False}
     try:
         tokenizer = AutoTokenizer.from_pretrained(spec.model, **where)
-        model = AutoModelForSeq2SeqLM.from_pretrained(spec.model, **where)
+        model = AutoModelForSeq2SeqLM.from_pretrained(spec.model, weights_only=True, **where)
     except (OSError, ValueError, UnpicklingError) as error:
         first = str(error).strip().splitlines()[0]
         raise UserError(
             f"translation.model '{spec.model}' (revision {spec.revision}) cannot be read: {first}\n"
             "  allowed: a sequence-to-sequence model, a folder or a name on the hub"
         ) from None
+    if not _has_safetensors(spec.model, where["revision"]):
+        log.warning("translation.model '%s' has no safetensors: tensors alone were read of its pickle", spec.model)
     model = model.to(device()).eval()
     forced = _target(tokenizer, spec)
 
@@ -146,6 +149,16 @@ def _generator(spec: HubTranslation) -> Any:
         return [text.strip() for text in tokenizer.batch_decode(tokens, skip_special_tokens=True)]
 
     return generate
+
+
+def _has_safetensors(model: str, revision: str) -> bool:
+    """Whether a model that was read, of a folder or from the cache of the hub, has its weights as safetensors."""
+    from huggingface_hub import try_to_load_from_cache
+
+    if Path(model).is_dir():
+        return any(Path(model).glob("*.safetensors"))
+    names = ("model.safetensors", "model.safetensors.index.json")
+    return any(isinstance(try_to_load_from_cache(model, name, revision=revision), str) for name in names)
 
 
 def _target(tokenizer: Any, spec: HubTranslation) -> dict[str, int]:

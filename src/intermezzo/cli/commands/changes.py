@@ -58,7 +58,9 @@ class Naming:
     def key(self, job: PlannedJob, path: str) -> str:
         """The key, or file, that a difference at `path` of a job's specification comes from."""
         path = path.removeprefix("prediction.")  # of an evaluation
-        names, (first, *rest) = job.wildcards, path.split(".")
+        names, (first, *rest) = dict(job.wildcards), path.split(".")
+        if "training" in names:  # any of the targets that share it
+            names["target"] = self.grid.trainings[names["training"]][0]
         last = rest[-1] if rest else first
         if job.rule in ("pretrain_encoder", "import_encoder"):
             return "threads" if first == "threads" else f"encoders.{names['encoder']}.{path}"

@@ -6,6 +6,7 @@
 | `install_lock` | locks and records of finished jobs (`folder_lock`) | after a kill -9 Snakemake asks for `--unlock` |
 | `install_sigterm_handler` | the scheduler's SIGTERM handler (`workflow`) | a SIGTERM at a bad time can hang the run |
 | `planned_jobs` | the jobs of the plan (`workflow`) | weights that `keep` gives up stay |
+| `failed_jobs` | jobs that the scheduler has given up (`workflow`) | messages of failed jobs are not repeated |
 | `runs_in_own_environment`, `partition_file` | run settings (`workflow`) | no fork server, no check of partitions |
 | `overlays`, `plans` | settings of the command line (`workflow`) | keys that are given twice are overlooked |
 | `dry_run` | the plan and its reasons (`plan`) | `why` says that it cannot tell |
@@ -22,6 +23,7 @@ from intermezzo.execution.snakemake_internals.planning import install_patches
 from intermezzo.execution.snakemake_internals.records import Records, read_records
 from intermezzo.execution.snakemake_internals.support import PLAIN, SUPPORTED, unsupported
 from intermezzo.execution.snakemake_internals.workflow import (
+    failed_jobs,
     install_sigterm_handler,
     is_staged,
     overlays,
@@ -37,6 +39,7 @@ __all__ = [
     "PlannedJob",
     "Records",
     "dry_run",
+    "failed_jobs",
     "install_lock",
     "install_patches",
     "install_sigterm_handler",

@@ -6,8 +6,10 @@ path) text_pair is the aligned English, without it it is null.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
+from intermezzo.core.excerpt import excerpt
 from intermezzo.sources.files.reading import File
 
 Row = dict[str, Any]
@@ -85,10 +87,13 @@ def _articles(file: File, preamble: bool) -> dict[str, list[str]]:
     root = file.xml()
     articles: dict[str, list[str]] = {}
     for part in root:
-        name = part.tag.removeprefix(UDHR)
-        if name == "article" or (name == "preamble" and preamble):
+        kind = str(part.tag).removeprefix(UDHR)
+        if kind == "article" or (kind == "preamble" and preamble):
+            name = f"{kind}{part.get('number', '')}"
+            if name in articles:
+                raise file.fault(f"{excerpt(name)} occurs more than once")
             texts = [" ".join("".join(para.itertext()).split()) for para in part.iter(f"{UDHR}para")]
-            articles[f"{name}{part.get('number', '')}"] = [text for text in texts if text]
+            articles[name] = [text for text in texts if text]
     if not articles:
         raise file.fault(f"no <preamble> or <article> in namespace {UDHR.strip('{}')}; the root is <{root.tag}>")
     return articles
@@ -116,15 +121,25 @@ def _verses_xml(file: File) -> dict[str, str]:
     segments = [seg for seg in file.xml().iter("seg") if seg.get("type") == "verse"]
     if not segments or not all(seg.get("id", "").startswith("b.") for seg in segments):
         raise file.fault('expected verses as <seg type="verse" id="b.BOOK.CHAPTER.VERSE">')
-    return {seg.get("id", "")[2:]: " ".join("".join(seg.itertext()).split()) for seg in segments}
+    return _verses(file, ((seg.get("id", "")[2:], "".join(seg.itertext())) for seg in segments))
 
 
 def _verses_csv(file: File) -> dict[str, str]:
     table = file.delimited(("Book", "Chapter", "Verse", "Text"))
-    return {
-        f"{BOOKS.get(row['Book'], row['Book'])}.{row['Chapter']}.{row['Verse']}": " ".join(row["Text"].split())
-        for _, row in table
-    }
+    return _verses(
+        file,
+        ((f"{BOOKS.get(row['Book'], row['Book'])}.{row['Chapter']}.{row['Verse']}", row["Text"]) for _, row in table),
+    )
+
+
+def _verses(file: File, named: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Id -> text of the verses, each of which is there once."""
+    verses: dict[str, str] = {}
+    for name, text in named:
+        if name in verses:
+            raise file.fault(f"verse {excerpt(name)} occurs more than once")
+        verses[name] = " ".join(text.split())
+    return verses
 
 
 def _plain(name: str, text: str) -> Row:

@@ -17,7 +17,8 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from intermezzo.core.errors import UserError, suggestion
-from intermezzo.tasks.formats.base import FROM_DATA, Column, Format, Metric, Passage
+from intermezzo.core.excerpt import excerpt, one_line
+from intermezzo.tasks.formats.base import FROM_DATA, Column, Format, Metric, Passage, is_blank
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -48,7 +49,8 @@ def table(rows: Sequence[dict[str, Any]], fmt: str, labels: Sequence[str] = (), 
     """Check `rows` against a format and return them as a table. labels: the allowed ones, or "from_data" (any).
 
     Raises UserError, naming `origin` and the first offending rows, when a column is missing or of another type, an id
-    repeats, a value is not as the format has it (`Format.problems`), or there is no row at all.
+    repeats, a text is blank or no text (a NUL, half a surrogate pair), a value is not as the format has it
+    (`Format.problems`), or there is no row at all.
     """
     import pyarrow as pa
 
@@ -60,29 +62,41 @@ def table(rows: Sequence[dict[str, Any]], fmt: str, labels: Sequence[str] = (), 
         if len(problems) == _MOST:
             break
     if problems:
-        raise UserError(f"{origin}: not usable as {fmt} data:\n  " + "\n  ".join(problems))
+        raise UserError(f"{origin}: not usable as {fmt} data:\n  " + "\n  ".join(map(one_line, problems)))
     try:
         return pa.Table.from_pylist(list(rows), schema=load_format(fmt).schema)
-    except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+    except (pa.ArrowException, UnicodeEncodeError, OverflowError) as error:
         raise UserError(f"{origin}: not usable as {fmt} data: {error}") from None
 
 
 def _problems(rows: Sequence[dict[str, Any]], form: Format, labels: Sequence[str]) -> Iterator[str]:
     """A line per problem; doubled ids are told where nothing else is wrong."""
-    clean = True
+    clean, omitted = True, form.omitted(rows)
     for number, row in enumerate(rows):
         if set(row) != set(form.columns):
-            yield f"row {number}: columns {sorted(row)}, expected {list(form.columns)}"
+            yield f"row {number}: columns {excerpt(sorted(row))}, expected {list(form.columns)}"
             clean = False
             continue
-        if not isinstance(row["id"], str) or not row["id"]:
-            yield f"row {number} (id {row['id']!r}): id must be a non-empty string"
-            clean = False
-        for problem in form.problems(row, labels):
-            yield f"row {number} (id {row['id']!r}): {problem}"
+        for problem in _row_problems(row, form, labels, omitted):
+            yield f"row {number} (id {excerpt(row['id'])}): {problem}"
             clean = False
     ids = [row.get("id") for row in rows]
     if clean and len(set(ids)) < len(ids):
         counts = Counter(ids)
         twice = next(name for name in ids if counts[name] > 1)
-        yield f"id {twice!r} occurs more than once"
+        yield f"id {excerpt(twice)} occurs more than once"
+
+
+def _row_problems(row: dict[str, Any], form: Format, labels: Sequence[str], omitted: Sequence[str]) -> Iterator[str]:
+    if not isinstance(row["id"], str) or is_blank(row["id"]):
+        yield "id must be a non-empty string"
+    lacking = [name for name in form.empty(row, omitted) if name != "id"]
+    for name in lacking:
+        state = "has an empty text" if form.columns[name].many else "is empty"
+        yield f"{name} {state}; {form.mend(name)}"
+    for name, column in form.columns.items():
+        text = row[name]
+        if column.item is str and text and "\0" in ("".join(text) if column.many else text):
+            yield f"{name} has a NUL character, which no text has"
+    if not lacking:
+        yield from form.problems(row, labels)
