@@ -174,6 +174,7 @@ def test_an_example_that_alone_is_too_much_is_one_message(data, encoder, tmp_pat
         run(spec("colour"), encoder, data, tmp_path, "m")
 
 
+@pytest.mark.slow
 def test_bfloat16_learns_with_float32_weights(data, encoder, tmp_path):
     losses = {}
     for precision in ("float32", "bfloat16"):

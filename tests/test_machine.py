@@ -20,13 +20,16 @@ from safetensors.torch import save_file
 from tokenizers import Tokenizer, models
 
 from intermezzo.cli import main as command_line
+from intermezzo.cli.arguments import check_columns
 from intermezzo.core import artifacts
 from intermezzo.core.errors import machine_fault
+from intermezzo.modeling.tokenizer import train_tokenizer
+from intermezzo.report.results import _scores
 
 DISK, QUOTA, SIZE = "no space left on the disk", "the quota on the disk is used up", "a file reached the limit"
 MEMORY, THREADS, FILES = "out of memory", "no further process or thread", "too many open files"
 DRESSES = [
-    (OSError(errno.ENOSPC, "No space left on device", "a/b"), f"{DISK} (a/b); make room and run again"),
+    (OSError(errno.ENOSPC, "No space left on device", "a/b"), f"{DISK} (a/b); make room, and run again"),
     (OSError(errno.EDQUOT, "Disk quota exceeded"), QUOTA),
     (OSError(errno.EFBIG, "File too large"), SIZE),
     (OSError("[Errno 122] Error writing bytes to file. Detail: [errno 122] Disk quota exceeded"), QUOTA),
@@ -165,6 +168,25 @@ def test_real_limits_are_one_message_and_exit_status_2(limit, work, said, tmp_pa
         resource.setrlimit(number, before)
     error = capsys.readouterr().err
     assert status == 2 and error.startswith(f"error: {said}") and error.count("\n") == 1
+
+
+def test_a_lack_of_memory_is_no_fault_of_the_files_or_settings_that_were_read(tmp_path, monkeypatch):
+    def fails(*_: object, **__: object) -> None:
+        raise pa.ArrowMemoryError("malloc of size 4096 failed")
+
+    def fails_too(*_: object, **__: object) -> None:
+        raise RuntimeError("std::bad_alloc")
+
+    monkeypatch.setattr(pq, "read_schema", fails)
+    monkeypatch.setattr(pq, "read_table", fails)
+    monkeypatch.setattr("sentencepiece.SentencePieceTrainer.train", fails_too)
+    (tmp_path / "x.parquet").touch()
+    with pytest.raises(MemoryError):
+        check_columns([tmp_path / "x.parquet"], "classification")
+    with pytest.raises(MemoryError):
+        _scores(tmp_path / "scores.parquet", None)
+    with pytest.raises(RuntimeError, match="bad_alloc"):
+        train_tokenizer(["a b"], tmp_path, vocab_size=9)
 
 
 # -- files that are whole or absent ------------------------------------------------------------------------------------

@@ -236,6 +236,7 @@ def test_a_model_without_the_tasks_head_is_refused(tagger):
         predictor(spec, tagger)
 
 
+@pytest.mark.slow
 def test_unanswerable_questions_get_no_answer(encoder, folder):
     """The answer is one word wherever it is; contexts without it have none."""
     drawn, rows = random.Random(0), []

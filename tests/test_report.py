@@ -307,6 +307,7 @@ def test_hundreds_of_languages_stay_readable(tmp_path):
     assert (output / "report.html").stat().st_size < 1_000_000
 
 
+@pytest.mark.slow
 def test_experiment_without_a_mix_says_what_it_lacks(tmp_path):
     intermediates = {"none": {"tasks": [], "mixes": {"none": []}}}
     spec = design(intermediates=intermediates, english_mix=None)

@@ -48,6 +48,7 @@ def test_intervals_are_calibrated(calibration):
     assert max(hierarchical[:4]) < 0.935  # why it was not chosen: two and three seeds
 
 
+@pytest.mark.slow
 def test_calibration_is_one_command(tmp_path):
     command = [sys.executable, str(SCRIPT), "--json", str(tmp_path / "out.json"), "--experiments", "50"]
     shown = subprocess.run(command, check=True, capture_output=True, text=True).stdout
@@ -162,12 +163,13 @@ def design(**changes) -> Design:
         },
         "targets": targets,
         "attributes": {
-            "deu": {"family": "west", "script": "Latin", "joshi": 5, "xlmr": True},
-            "nor": {"family": "west", "script": "Runes", "joshi": 1, "xlmr": True},
-            "fri": {"family": "west", "script": "Latin", "joshi": 1, "xlmr": False},
+            "deu": {"family": "west", "script": "Latin", "joshi": 5},
+            "nor": {"family": "west", "script": "Runes", "joshi": 1},
+            "fri": {"family": "west", "script": "Latin", "joshi": 1},
             "tul": {"family": "south", "script": "Tulu", "joshi": 0},
             "mor": {"family": "far"},
         },
+        "pretrained": {"small": {"deu": True, "nor": True, "fri": False}},
     }
     return Design.read(spec | changes)
 
@@ -217,6 +219,35 @@ def test_summary_corrects_over_main_metrics_without_controls():
     assert (family["p_holm"] >= family["p"]).all()
 
 
+def test_distance_from_the_mix_is_not_guessed():
+    languages = {
+        "deu": {"family": "west", "script": "Latin"}, "nor": {"family": "west", "incomplete": True},
+        "fri": {"family": "isolate", "script": "Latin"}, "tul": {"family": "isolate", "script": "Tulu"},
+        "mor": {"incomplete": True},
+    }  # fmt: skip
+    plan = design(attributes=languages)  # in the mix: fri, tul
+
+    def nearest(plan):
+        table = breakdown.by_attribute(Comparisons(frame(plan, lambda c: 0), plan))
+        lines = table[table["attribute"] == "distance"]
+        return {
+            code: value
+            for codes, value in zip(lines["languages"], lines["value"], strict=True)
+            for code in codes.split()
+        }
+
+    assert nearest(plan) == {"fri": "0 in the mix", "tul": "0 in the mix", "deu": "3 same script"}
+    plan = design(attributes=languages | {"fri": {"family": "west", "incomplete": True}})
+    assert nearest(plan) == {"fri": "0 in the mix", "tul": "0 in the mix"}
+
+
+@pytest.mark.parametrize("read", [{}, {"small": {"deu": True, "fri": True}}, {"other": {"deu": True, "fri": False}}])
+def test_pretraining_groups_languages_only_where_this_encoder_has_read_some_of_them(read):
+    plan = design(pretrained=read)
+    table = breakdown.by_attribute(Comparisons(frame(plan, lambda c: 0), plan))
+    assert "pretrained" not in set(table["attribute"])
+
+
 def test_languages_are_grouped_by_what_is_known_of_them():
     plan = design()
     table = breakdown.by_attribute(Comparisons(frame(plan, lambda c: 8 if c.language in ("fri", "nor") else 0), plan))
@@ -224,7 +255,7 @@ def test_languages_are_grouped_by_what_is_known_of_them():
     west = lines["family", "west"]
     assert (set(west["languages"].split()), west["n_seen"]) == ({"deu", "nor", "fri"}, 1)
     assert lines["joshi", 1]["mean"] == pytest.approx(8, abs=1.5)
-    assert set(lines["xlmr", True]["languages"].split()) == {"deu", "nor"}  # tul and mor: not known
+    assert set(lines["pretrained", True]["languages"].split()) == {"deu", "nor"}  # tul and mor: not known
     nearest = {row["languages"]: row["value"] for row in table.to_dict("records") if row["attribute"] == "distance"}
     assert nearest == {
         "fri tul": "0 in the mix",

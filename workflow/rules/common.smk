@@ -6,7 +6,7 @@ gc.disable()  # planning makes millions of objects that all stay: a quarter of i
 
 sys.path.insert(0, f"{workflow.basedir}/src")
 
-from intermezzo.execution import adoption, snakemake_internals, startup
+from intermezzo.execution import adoption, snakemake_internals, startup, verification
 from intermezzo.config.remarks import remarks
 from intermezzo.dag import preflight
 from intermezzo.dag.inputs import Inputs
@@ -32,6 +32,8 @@ lineage = Lineage(specs)
 requests = Requests(grid)  # memory and time that jobs ask a cluster for
 snakemake_internals.register(workflow)
 snakemake_internals.install_patches()  # planning in half the time
+if not snakemake_internals.install_verification() and workflow.is_main_process and not grid.staged:
+    verification.refuse(grid)  # results of other settings, which are planned again otherwise
 snakemake_internals.install_lock()  # one run at a time in a folder; one that was killed needs no --unlock
 
 

@@ -111,6 +111,8 @@ def _parser() -> argparse.ArgumentParser:
     does = "take a pretrained encoder from a folder, a Python package or the hub"
     stage = _stage(stages, "import-encoder", does, "importing:ImportSpec")
     stage.add_argument("--out", type=Path, required=True, help="model folder to write")
+    what = "tokens of the longest input that it will have to read; an encoder that cannot is refused"
+    stage.add_argument("--max-length", type=int, default=0, metavar="N", help=what)
 
     stage = _stage(
         stages, "finetune", "train on the tasks of an intermediate or of a target", "finetuning:FinetuneSpec"
@@ -149,6 +151,13 @@ def _parser() -> argparse.ArgumentParser:
     export.add_argument("folder", type=Path, metavar="DIR", help="new folder to write")
     export.set_defaults(run=_lazily("cli.commands.export", "export"))
 
+    does = "write an encoder that has pickled weights (*.bin) as a folder with safetensors and tokenizer.json"
+    convert = stages.add_parser("convert", help=does, description=does)
+    convert.add_argument("source", metavar="FOLDER-OR-NAME", help="model folder, or the name of a model on the hub")
+    convert.add_argument("folder", type=Path, metavar="DIR", help="new folder to write")
+    convert.add_argument("--revision", metavar="COMMIT", help="commit of the hub's repository (default: main)")
+    convert.set_defaults(run=_lazily("cli.commands.convert", "convert"))
+
     _configuration(stages)
     _plan(stages)
     _catalogue(stages)
@@ -161,6 +170,7 @@ def _stage(stages: Any, name: str, does: str, model: str) -> argparse.ArgumentPa
     stage = stages.add_parser(name, help=does, description=does, allow_abbrev=False)
     stage.add_argument("--spec", required=True, metavar="JSON", help="settings as JSON, or a file of it")
     stage.add_argument("--code", default="", help="fingerprint of the code, recorded in the results")
+    stage.add_argument("--inputs", default="", help="digest of what the inputs were made with, recorded in the results")
     model = model if "." in model else f"intermezzo.specs.{model}"
     stage.set_defaults(run=_lazily("cli.stages", name.replace("-", "_")), stage=name, model_of_spec=model)
     return stage

@@ -13,12 +13,15 @@ from typing import Any
 from intermezzo.config import catalogue, task_files
 from intermezzo.config.lengths import package_folder, too_long
 from intermezzo.config.models import Config
+from intermezzo.config.sections.data import RareConfig
 from intermezzo.config.sections.encoders import ImportedEncoder, ScratchEncoder
 from intermezzo.config.sections.intermediates import IntermediateConfig
 from intermezzo.config.settings import protocol_of, resolve, retrieval_of, training_tasks
 from intermezzo.core.errors import UserError, suggestion
+from intermezzo.core.model_folders import missing_tokenizer, missing_weights
 from intermezzo.core.places import locate, looked_up
-from intermezzo.languages import table as language_table
+from intermezzo.languages import code_problem, find
+from intermezzo.languages.pretraining import key_of, known_encoders
 from intermezzo.mixing import ENGLISH, Portion, allocate, allocate_tasks, shares
 from intermezzo.tasks import Task, load_task, task_file, task_names
 
@@ -126,6 +129,8 @@ def _data(config: Config) -> Iterator[str]:
 
 
 def _languages(config: Config) -> Iterator[str]:
+    yield from _added_languages(config)
+    yield from _rare_rule(config)
     codes = catalogue.source_languages(config)
     for key in ("evaluation", "rare"):
         value = getattr(config.languages, key)
@@ -138,6 +143,37 @@ def _languages(config: Config) -> Iterator[str]:
     yield from _repeated("languages.selection", config.languages.selection)
     if config.languages.evaluation == []:
         yield "languages.evaluation: the list is empty, so nothing would be evaluated; write all, or name languages"
+
+
+def _added_languages(config: Config) -> Iterator[str]:
+    """Languages of `languages.add` that nobody could use: each with its code, and the encoders that it names."""
+    if config.data.source == "world" and config.languages.add:
+        yield "languages.add: the world has its own languages; set data.source to files or hub, or remove the key"
+    for code, facts in config.languages.add.items():
+        key = f"languages.add.{code}"
+        if problem := code_problem(code):
+            yield f"{key}: {problem}"
+        for name in facts.encoders:
+            if key_of(name) is None:
+                yield f"{key}.encoders: unknown encoder '{name}'; {suggestion(name, known_encoders())}"
+
+
+def _rare_rule(config: Config) -> Iterator[str]:
+    """`languages.rare` as a rule: one key, and what it goes by is known."""
+    rule, key = config.languages.rare, "languages.rare"
+    if not isinstance(rule, RareConfig):
+        return
+    if len(given := [name for name in RareConfig.model_fields if getattr(rule, name) is not None]) != 1:
+        yield f"{key}: found {', '.join(given) or 'no key'}; write one of {', '.join(RareConfig.model_fields)}"
+    elif config.data.source == "world" and rule.unread_by is None:
+        yield f"{key}.{given[0]}: nothing of the kind is known of the world's languages; write auto, or a list of codes"
+    elif rule.unread_by is not None and rule.unread_by not in config.encoders:
+        yield f"{key}.unread_by: unknown encoder '{rule.unread_by}'; {suggestion(rule.unread_by, config.encoders)}"
+    elif rule.unread_by is not None and not catalogue.knows_pretraining(config, rule.unread_by):
+        yield (
+            f"{key}.unread_by: it is not known what encoder '{rule.unread_by}' was pretrained on; say it in "
+            f"encoders.{rule.unread_by}.pretrained_on"
+        )
 
 
 def _unknown_languages(key: str, values: list[str], allowed: tuple[str, ...]) -> Iterator[str]:
@@ -185,7 +221,15 @@ def _scratch(key: str, config: Config, encoder: ScratchEncoder) -> Iterator[str]
 
 
 def _imported(key: str, config: Config, encoder: ImportedEncoder) -> Iterator[str]:
-    place = encoder.from_
+    place, text_of = encoder.from_, encoder.pretrained_on
+    if isinstance(text_of, str) and key_of(text_of) is None:
+        yield f"{key}.pretrained_on: unknown encoder '{text_of}'; {suggestion(text_of, known_encoders())}"
+    elif isinstance(text_of, list):
+        yield from _repeated(f"{key}.pretrained_on", text_of)
+        table = catalogue.language_table(config)
+        for code in text_of:  # an encoder may have read languages that no table has
+            if find(code, table) is None and not re.fullmatch("[a-z]{3}(_[A-Z][a-z]{3})?", code):
+                yield f"{key}.pretrained_on: {catalogue.undefined([code], table)}"
     if place.startswith("package:"):
         package = place.removeprefix("package:").split("/")[0]
         if (folder := package_folder(place)) is None:
@@ -201,8 +245,8 @@ def _imported(key: str, config: Config, encoder: ImportedEncoder) -> Iterator[st
     if folder.is_dir():
         if not (folder / "config.json").is_file():
             yield f"{key}.from: {place} has no config.json; name a folder in Hugging Face format"
-        if not any(folder.glob("*.safetensors")):
-            yield f"{key}.from: {place} has no weights (*.safetensors)"
+        for missing in filter(None, (missing_weights(folder), missing_tokenizer(folder))):
+            yield f"{key}.from: {place} has {missing}"
         if name := next((name for name in map(str, folder.iterdir()) if "{" in name), None):
             yield f"{key}.from: {name}: {BRACES}"
     elif place.startswith((".", "/", "~")) or place.count("/") > 1:
@@ -259,7 +303,7 @@ def _translation(config: Config) -> Iterator[str]:
                 f"{key}.revision: missing; a name on the hub needs the commit that is meant "
                 f"(there is no folder {looked_up(how.model)})"
             )
-    yield from _unknown_languages(f"{key}.languages", [*how.languages], (*language_table(config.data.source),))
+    yield from _unknown_languages(f"{key}.languages", [*how.languages], (*catalogue.language_table(config),))
     if not how.languages:
         yield f"{key}.languages: empty; name the languages to translate into, as the model calls them (sw: swh_Latn)"
     for name in config.grid.intermediates:
@@ -457,10 +501,24 @@ def _mix_of(config: Config, mix: str, intermediate: str, task: Task) -> Iterator
 
 
 def _unlisted(config: Config) -> Iterator[str]:
-    """Languages that an experiment uses and the language table lacks, by the task file that names them."""
-    unlisted = catalogue.unlisted(config)
-    if not unlisted:
-        return
+    """Languages of the experiment that nobody has defined, by the task file that names them, or that have two codes."""
+    table, unlisted = catalogue.language_table(config), catalogue.unlisted(config)
+    used = _used_languages(config, unlisted)
+    codes = set().union(*used.values())
+    for name, of_task in used.items():
+        if missing := sorted(of_task & unlisted):
+            yield f"{task_file(name)}: {catalogue.undefined(missing, table)}"
+        for code in sorted(of_task - unlisted - table.keys()):
+            entry = find(code, table)
+            if entry and entry.variety_of and entry.variety_of in {*codes, ENGLISH}:
+                yield (
+                    f"{task_file(name)}: '{code}' is '{entry.variety_of}' of the language table (docs/languages.md); "
+                    f"write `languages: {{{entry.variety_of}: {code}}}`, so that it is one language in all tasks"
+                )
+
+
+def _used_languages(config: Config, unlisted: frozenset[str]) -> dict[str, set[str]]:
+    """Task -> the languages in which the experiment evaluates or trains on it."""
     used: dict[str, set[str]] = {}
     for name in config.grid.targets:
         for task in _known_tasks([config.task_of(name)]):
@@ -470,15 +528,9 @@ def _unlisted(config: Config) -> Iterator[str]:
             for mix in (mix for mix in config.mixes_of(name) if mix in config.mixes):
                 entry = config.mixes[mix]
                 named = {*entry.weights, *entry.leave_out} & unlisted
-                codes = named or {code for part in _portions(config, mix, task) for code in part.languages}
-                used.setdefault(task.name, set()).update(codes)
-    for name, codes in used.items():
-        if missing := sorted(codes & unlisted):
-            yield (
-                f"{task_file(name)}: resources/languages.tsv has no line for {', '.join(missing)}, and the experiment "
-                "uses them; add a line for each (family, script, whether it is rare), or leave them out "
-                "(languages.evaluation, mixes)"
-            )
+                languages = named or {code for part in _portions(config, mix, task) for code in part.languages}
+                used.setdefault(task.name, set()).update(languages)
+    return used
 
 
 def _portions(config: Config, mix: str, task: Task) -> list[Portion]:

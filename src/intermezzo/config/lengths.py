@@ -13,9 +13,20 @@ from intermezzo.config.sections.encoders import Encoder, ScratchEncoder
 from intermezzo.config.settings import Phase, resolve
 from intermezzo.core.places import locate
 
-_AFTER_PADDING = frozenset({"roberta", "xlm-roberta", "xlm-roberta-xl", "camembert", "xmod", "ibert", "mpnet"})
+_AFTER_PADDING = frozenset(
+    {
+        *("roberta", "xlm-roberta", "xlm-roberta-xl", "camembert", "xmod", "ibert", "mpnet", "data2vec-text"),
+        *("longformer", "roberta-prelayernorm", "lilt", "luke"),
+    }
+)
 """Model types whose positions are counted from the one after the padding token's."""
-_FROM_ZERO = frozenset({"bert", "albert", "electra", "rembert", "ernie", "distilbert", "megatron-bert"})
+_FROM_ZERO = frozenset(
+    {
+        *("bert", "albert", "electra", "rembert", "ernie", "distilbert", "megatron-bert", "mobilebert", "squeezebert"),
+        *("xlm", "flaubert", "big_bird", "convbert", "mra", "nystromformer", "yoso", "roformer", "roc_bert"),
+        *("layoutlm", "splinter", "modernbert", "eurobert", "nomic_bert", "gte", "jina_embeddings_v3"),
+    }
+)
 """Model types whose positions are counted from 0. Of all others, which may have no limit, nothing is said here."""
 
 

@@ -48,8 +48,7 @@ def atomic(path: str | Path) -> Iterator[Path]:
     temporary = path.with_name(f".{path.name}.{_host()}-{os.getpid()}-{os.urandom(4).hex()}.part")
     try:
         yield temporary
-        for written in [*(temporary.rglob("*") if temporary.is_dir() else ()), temporary]:
-            _flush(written)
+        flush(temporary)
         os.replace(temporary, path)
         _flush(path.parent)
     finally:
@@ -57,6 +56,12 @@ def atomic(path: str | Path) -> Iterator[Path]:
             shutil.rmtree(temporary)
         else:
             temporary.unlink(missing_ok=True)
+
+
+def flush(path: Path) -> None:
+    """Wait until a file, or a folder with all that is in it, is on the disk."""
+    for written in [*(path.rglob("*") if path.is_dir() else ()), path]:
+        _flush(written)
 
 
 def _flush(path: Path) -> None:

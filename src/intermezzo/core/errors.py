@@ -80,7 +80,7 @@ def _fault(error: BaseException, inputs: Iterable[str | Path]) -> str | None:
     name = os.fsdecode(name) if isinstance(name, str | bytes) else ""
     if number in _LIMITS:
         where = f" ({name})" if name else ""
-        return f"{_LIMITS[number].format(where=where)} and run again, trainings go on from their last states"
+        return f"{_LIMITS[number].format(where=where)}, and run again; trainings go on from their last states"
     if number in _REFUSED and name:
         reason = getattr(error, "strerror", None) or error
         return f"{name}: cannot be opened or written ({reason}); see to its rights and run again"

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from intermezzo.core.artifacts import abandoned, atomic
+from intermezzo.core.artifacts import abandoned, atomic, flush
 
 
 @contextmanager
@@ -29,7 +29,7 @@ def whole_folder(path: Path) -> Iterator[Path]:
     with atomic(path) as part:
         part.mkdir()
         yield part
-        _flush(part)
+        flush(part)
         if path.is_dir():  # only an empty folder can be renamed onto
             previous = part.with_name(f".{path.name}.previous{part.name.removeprefix(f'.{path.name}')}")
             path.rename(previous)
@@ -51,13 +51,3 @@ def remove(path: Path) -> None:
         shutil.rmtree(path, ignore_errors=True)
     else:
         path.unlink(missing_ok=True)
-
-
-def _flush(folder: Path) -> None:
-    """Flush the files of a folder, and their names, to the disk."""
-    for path in [*folder.iterdir(), folder]:
-        descriptor = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)

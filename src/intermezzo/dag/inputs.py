@@ -211,9 +211,7 @@ class Inputs:
     @memoize
     def text(self, encoder: str) -> Files:
         """Language -> text that an encoder is pretrained on."""
-        chosen = self.grid.scratch[encoder].languages
-        languages = catalogue.languages_with(self.config, load_task(catalogue.TEXT), "train")
-        used = languages if chosen == "all" else [code for code in languages if code in chosen]
+        used = catalogue.text_languages(self.config, self.grid.scratch[encoder])
         return {code: self.data_path(catalogue.TEXT, code, "train") for code in used}
 
     @memoize

@@ -54,6 +54,10 @@ class Lineage:
             [self._evaluation(run, target) for target in self.grid.targets for run in self.grid.runs_of(target)]
         )
 
+    def of_report(self, wildcards: Any = None) -> str:
+        """Of the scores and the answer."""
+        return digest([self.specs.code_summary(), self.of_summary()])
+
     # -- what each artefact was made with ------------------------------------------------------------------------
 
     @memoize

@@ -7,12 +7,14 @@ Snakemake records them and reruns a job exactly when they change.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from intermezzo import languages
 from intermezzo.config import catalogue
 from intermezzo.config.checks import data_root
+from intermezzo.config.sections.training import Finetuning
 from intermezzo.config.settings import examples_of, resolve, retrieval_of
 from intermezzo.core.memoize import memoize_by
 from intermezzo.core.places import local
@@ -120,6 +122,17 @@ class Specs:
         encoder = self.grid.imported[wildcards.encoder]
         return ImportSpec(source=local(encoder.from_), revision=encoder.revision).canonical()
 
+    @memoize_by("encoder")
+    def longest_input(self, wildcards: Any) -> int:
+        """Tokens of the longest input that an encoder has to read in any of its trainings and evaluations."""
+        encoder, grid = wildcards.encoder, self.grid
+        names = () if encoder in grid.baseline_only else self.config.grid.intermediates
+        phases: list[Finetuning] = [
+            *(resolve(self.config, encoder, "intermediate", name, grid.intermediate_tasks(name)) for name in names),
+            *(resolve(self.config, encoder, "target", name, [grid.task(name).name]) for name in grid.targets),
+        ]
+        return max(settings.max_length for settings in phases)
+
     @memoize_by("encoder", "intermediate", "mix", "seed")
     def spec_intermediate(self, wildcards: Any) -> str:
         """Of an intermediate training in a mix: `specs.finetuning`."""
@@ -208,6 +221,7 @@ class Specs:
             english_mix=next((mix for mix in mixes if catalogue.is_english(self.config, mix)), None),
             rare=frozenset(catalogue.rare_languages(self.config)),
             attributes=self._attributes(),
+            pretrained=self._pretrained(),
             seeds=tuple(grid.seeds),
             encoders=tuple(grid.encoders),
             baseline_only=frozenset(grid.baseline_only),
@@ -322,12 +336,28 @@ class Specs:
 
     def _attributes(self) -> dict[str, Attributes]:
         """What the analysis breaks results down by, for every language that is evaluated."""
-        table = languages.table(self.config.data.source)
-        evaluated = dict.fromkeys(code for target in self.grid.targets for code in self.grid.languages(target))
+        shipped = languages.table(self.config.data.source)
         return {
-            code: Attributes(family=entry.family, script=entry.script, joshi=entry.joshi, xlmr=entry.xlmr)
-            for code, entry in ((code, table[code]) for code in evaluated)
+            code: Attributes(
+                family=entry.family,
+                script=entry.script,
+                joshi=entry.joshi,
+                incomplete=self.config.data.source != "world" and None in (entry.family, entry.script),
+                name=None if code in shipped and shipped[code].name == entry.name else entry.name,
+            )
+            for code, entry in self._evaluated().items()
         }
+
+    def _evaluated(self) -> Mapping[str, languages.Language]:
+        """Code -> language of all languages of evaluation."""
+        codes = dict.fromkeys(code for target in self.grid.targets for code in self.grid.languages(target))
+        return catalogue.described(self.config, codes)
+
+    def _pretrained(self) -> dict[str, dict[str, bool]]:
+        """Encoder -> evaluated language -> whether the encoder's pretraining text has it, as far as known."""
+        evaluated = self._evaluated()
+        answers = {name: catalogue.pretraining(self.config, name, evaluated) for name in self.grid.encoders}
+        return {name: by_language for name, by_language in answers.items() if by_language}
 
     def _seen(self, intermediate: str, mix: str) -> tuple[str, ...]:
         """Languages that an intermediate is really trained on, over all its tasks."""

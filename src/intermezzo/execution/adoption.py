@@ -97,9 +97,12 @@ def _adopt(out: Path, store: Path, key: str) -> Path | None:
 
 
 def _is_whole(record: Path) -> bool:
-    """Whether a record is complete and all its files have the hashes that it names."""
+    """Whether a record is complete, is of this name, and all its files have the hashes that it names."""
     try:
-        return all(sha256(record / name) == value for name, value in read_json(record / RECORD)["sha256"].items())
+        content = read_json(record / RECORD)
+        return record.name == _record_name(Path(content["out"]), content["key"]) and all(
+            sha256(record / name) == value for name, value in content["sha256"].items()
+        )
     except (UserError, OSError, KeyError, TypeError, AttributeError):
         return False
 

@@ -87,7 +87,7 @@ def recorded_components(folder: Path) -> dict[str, dict[str, str]]:
     """Fingerprint -> hash of each module behind it, of all runs in this folder."""
     try:
         return dict(json.loads((folder / CODE).read_text(encoding="utf-8")))
-    except (OSError, ValueError):
+    except (OSError, ValueError, TypeError):
         return {}
 
 
@@ -105,7 +105,7 @@ def check_writable() -> None:
 def _read(folder: Path) -> dict[str, Any]:
     try:
         return dict(json.loads((folder / RECORD).read_text(encoding="utf-8")))
-    except (OSError, ValueError):
+    except (OSError, ValueError, TypeError):
         return {}
 
 

@@ -22,7 +22,8 @@ from intermezzo.analysis.design import BASELINE, Cell, Design
 from intermezzo.analysis.effects import mixes
 from intermezzo.analysis.pairing import Comparisons
 from intermezzo.analysis.scores import SCHEMA
-from intermezzo.core.errors import UserError
+from intermezzo.core import provenance
+from intermezzo.core.errors import UserError, machine_fault
 from intermezzo.modeling.folder import LOG, MANIFEST, read_allocation, read_manifest
 
 
@@ -120,6 +121,7 @@ class ExperimentResults:
         answer = results / "answer.md"
         if not answer.is_file():
             raise UserError(f"{answer}: no such file; it is made with the scores (snakemake --cores 8 {answer})")
+        provenance.check(answer, answer.with_name(provenance.SUMMARY))
         self.answer = answer.read_text(encoding="utf-8")
 
     @cached_property
@@ -135,16 +137,21 @@ class ExperimentResults:
         return world if codes <= world.keys() else languages.table("files")
 
     def language_name(self, code: str) -> str:
-        """A language's name, or its code where the table has none."""
-        return self._languages[code].name if code in self._languages else code
+        """A language's name, or its code where neither the experiment nor the table has one."""
+        added = self.design.attributes[code].name if code in self.design.attributes else None
+        return added or (self._languages[code].name if code in self._languages else code)
 
 
 def _scores(path: Path, design: Design) -> pd.DataFrame:
+    if path.is_file():
+        provenance.check(path, path.with_name(provenance.SUMMARY))
     try:
         frame = pq.read_table(path, schema=SCHEMA).to_pandas().astype({"seed": "Int64"})
     except FileNotFoundError:
         raise UserError(f"{path}: no such file; run the workflow first (snakemake --cores 8 {path})") from None
     except (OSError, pa.ArrowException, KeyError, ValueError) as error:
+        if machine_fault(error):
+            raise
         raise UserError(f"{path}: not a table of scores ({error}); delete it and run again") from None
     columns = frame[list(Cell._fields)].astype(object).where(frame[list(Cell._fields)].notna(), None)
     present, expected = set(columns.itertuples(index=False, name=None)), set(map(tuple, design.cells()))

@@ -19,6 +19,7 @@ from torch import nn
 from intermezzo.core.artifacts import sha256, write_text
 from intermezzo.core.errors import UserError
 from intermezzo.core.folders import whole_folder
+from intermezzo.modeling.checks import check_text
 from intermezzo.modeling.encoder import Encoder, environment, load_encoder, save_encoder
 from intermezzo.modeling.finite import check_finite
 from intermezzo.modeling.folder import ALLOCATION, HEADS, LOG, TOKENIZER, TOKENIZER_SETTINGS, check, write_manifest
@@ -44,13 +45,15 @@ def finetune(
     state: Path,
     code: str = "",
     tokens: Path | None = None,
+    inputs: str = "",
 ) -> None:
     """Train `model` (a model folder) on the tasks of `spec` and write a model folder to `out`.
 
     data: "task/language" -> Parquet of the task's format. state: folder for what a killed training resumes. code:
-    fingerprint of the code, for the manifest. tokens: folder of tokenised rows, None = tokenise them anew.
+    fingerprint of the code, for the manifest. tokens: folder of tokenised rows, None = tokenise them anew. inputs:
+    digest of what the model and the data were made with, for the manifest.
     """
-    launch(_finetune, spec.processes, spec, model, data, out, state, code, tokens)
+    launch(_finetune, spec.processes, spec, model, data, out, state, code, tokens, inputs)
 
 
 def _finetune(
@@ -61,13 +64,14 @@ def _finetune(
     state: Path,
     code: str,
     tokens: Path | None,
+    inputs: str,
 ) -> None:
     use_threads(spec.threads)
     settings = spec.training
     with state_folder(state) as work:
         log = work / LOG
         encoder = load_encoder(model, dropout=settings.dropout, max_length=settings.max_length)
-        tokenizer = Tokens(model, tokens)
+        tokenizer, unknown = Tokens(model, tokens), check_text(model, data)
         torch.manual_seed(spec.seed)
         heads, features, ids, observed = nn.ModuleDict(), {}, {}, {}
         selected, allocation = selection.select(spec, data)
@@ -113,10 +117,12 @@ def _finetune(
             "kind": spec.phase,
             "spec": spec.as_json(),
             "code": code,
+            "inputs": inputs,
             "from_sha256": check(model, TOKENIZER, TOKENIZER_SETTINGS)["weights_sha256"],  # these are copied now
             "data_sha256": {key: sha256(path) for key, path in sorted(data.items())},
             "made_from": {"model": str(model), "data": {key: str(path) for key, path in sorted(data.items())}},
             "labels": observed,
+            "unknown_pieces": unknown,
             "steps": steps,
             "loss": loss,
             "made_with": environment(),
@@ -135,7 +141,7 @@ def _restrict(
     """Train only the word embeddings that occur, unless a head's softmax runs over all of them or they are frozen."""
     if not settings.restrict_vocabulary or any(hasattr(head, "attach") for head in heads.values()):
         return lambda decay: None
-    used = {0}  # what fills a padded batch, of encoders that do not pack
+    used = {0, encoder.padding}  # what fills a padded batch, of encoders that do not pack
     return restrict(encoder, used.union(*map(occurring, features.values())))
 
 

@@ -33,19 +33,32 @@ from intermezzo.training.loop import device, state_folder, train, use_threads
 
 
 def pretrain(
-    spec: PretrainSpec, text: dict[str, Path], parallel: dict[str, Path], out: Path, state: Path, code: str = ""
+    spec: PretrainSpec,
+    text: dict[str, Path],
+    parallel: dict[str, Path],
+    out: Path,
+    state: Path,
+    code: str = "",
+    inputs: str = "",
 ) -> None:
     """Train a tokenizer and an encoder on `text` (language -> Parquet of format mlm) and write the model folder.
 
     `training.steps` 0 gives the untrained encoder: the control without pretraining. `initialisation: cooccurrence`
     starts the embeddings from `parallel` (language -> Parquet of aligned sentences). state: folder for what a killed
-    training resumes. code: fingerprint of the code, for the manifest.
+    training resumes. For the manifest: code, the fingerprint of the code, and inputs, a digest of what the data were
+    made with.
     """
-    launch(_pretrain, spec.processes, spec, text, parallel, out, state, code)
+    launch(_pretrain, spec.processes, spec, text, parallel, out, state, code, inputs)
 
 
 def _pretrain(
-    spec: PretrainSpec, text: dict[str, Path], parallel: dict[str, Path], out: Path, state: Path, code: str
+    spec: PretrainSpec,
+    text: dict[str, Path],
+    parallel: dict[str, Path],
+    out: Path,
+    state: Path,
+    code: str,
+    inputs: str,
 ) -> None:
     use_threads(spec.threads)
     with state_folder(state) as work:
@@ -73,6 +86,7 @@ def _pretrain(
             "kind": "encoder",
             "spec": spec.as_json(),
             "code": code,
+            "inputs": inputs,
             "data_sha256": data,
             "parameters": sum(p.numel() for p in model.parameters()),
             "loss": loss,

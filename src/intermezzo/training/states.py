@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from intermezzo.core.artifacts import atomic
+from intermezzo.core import sealed
 from intermezzo.core.errors import UserError, machine_fault
 from intermezzo.execution import locks
 from intermezzo.modeling.finite import not_finite
@@ -54,7 +54,7 @@ class State:
         content = {"step": step, "progress": progress, "rng": all_gather(random_state())}
         if is_main_process():
             content |= {"modules": self.modules.state_dict(), "optimizer": self.optimizer.state_dict()}
-            with atomic(self.path) as part:
+            with sealed.write(self.path) as part:
                 torch.save(content, part)
         self.saved = time.monotonic()
         self.cost = self.saved - began
@@ -71,7 +71,7 @@ class State:
         return content["step"], content["progress"]
 
     def _read(self) -> dict[str, Any] | None:
-        if not self.path.is_file():
+        if sealed.read(self.path) is None:
             return None
         try:
             content = torch.load(self.path, weights_only=True)

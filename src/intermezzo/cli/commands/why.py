@@ -19,7 +19,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from intermezzo.cli.commands.changes import Naming, differences
+from intermezzo.cli.commands.changes import Naming
+from intermezzo.core.differences import differences
 from intermezzo.core.errors import UserError
 from intermezzo.dag.fingerprint import COMPONENTS, PACKAGE
 from intermezzo.dag.preflight import load_experiment
@@ -107,6 +108,8 @@ class Causes:
 
     def of(self, job: PlannedJob) -> list[str]:
         """The causes of one job, in words that follow "because"."""
+        if job.altered:
+            return [job.altered]
         if job.record is None:
             new = all(not Path(path).exists() for path in job.outputs)
             return ["it has not been made yet" if new else "nothing is recorded of how it was made"]

@@ -6,7 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from intermezzo.config.sections.base import Number, Place, Rows, Section, Seed, Share, Truth
+from intermezzo.config.sections.base import Number, Place, Rows, Section, Seed, Share, Truth, Whole
+from intermezzo.languages import Added, Facts
 
 
 class TaskRows(Section):
@@ -83,17 +84,45 @@ class WorldConfig(Section):
     )
 
 
+class AddedLanguage(Facts, Section):
+    """A language that the table lacks, or facts that it has wrong. `not known` can be written everywhere."""
+
+
+class RareConfig(Section):
+    """What makes a language rare: one of these keys."""
+
+    joshi: Annotated[Whole, Field(ge=0, le=5)] | None = Field(
+        None, description="Joshi class (0-5) up to which languages are rare; those without a class are."
+    )
+    wikipedia: Annotated[Whole, Field(ge=1, le=10**9)] | None = Field(
+        None, description="Languages with fewer Wikipedia articles are rare, and those of which nothing is known."
+    )
+    unread_by: str | None = Field(
+        None, description="Name of `encoders`: languages that its pretraining text lacks are rare."
+    )
+
+
 class LanguagesConfig(Section):
-    """The languages of the evaluation, and the languages that count as rare."""
+    """The languages of the evaluation, the languages that count as rare, and languages that the table lacks."""
 
     evaluation: Literal["all"] | list[str] = Field(
         "all", description="Languages to evaluate: `all` = every language with data of the target, or a list of codes."
     )
-    rare: Literal["auto"] | list[str] = Field(
-        "auto", description="The rare languages: `auto` = as in the language table, or a list of codes."
+    rare: Literal["auto"] | list[str] | RareConfig = Field(
+        "auto",
+        description="The rare languages: `auto` = Joshi classes 0-2; a list of codes; or one of `{joshi: 1}`, "
+        "`{wikipedia: 50000}`, `{unread_by: NAME}` (docs/languages.md).",
     )
     selection: list[str] = Field(
         ["en"],
         description="Languages whose development data are also scored, only to choose the best intermediate of each "
         "target; [] = none.",
     )
+    add: dict[str, AddedLanguage] = Field(
+        {}, description="Languages that the table lacks, by code, with what is known of them (docs/languages.md)."
+    )
+
+    @property
+    def added(self) -> Added:
+        """The languages of `add`, as `intermezzo.languages.table` takes them."""
+        return tuple(self.add.items())

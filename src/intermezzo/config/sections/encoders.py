@@ -107,6 +107,11 @@ class ImportedEncoder(Section):
     revision: str | None = Field(
         None, description="Commit of the hub repository; required for a repository on the hub."
     )
+    pretrained_on: str | list[str] | None = Field(
+        None,
+        description="Languages of its pretraining text: codes, or the name of a known encoder with the same "
+        "(`xlm-r`); null = as `resources/encoders.yaml` says of `from`, else not known.",
+    )
     finetuning: EncoderTraining = Field(
         EncoderTraining(), description="Fine-tuning settings of this encoder, in place of `training`."
     )

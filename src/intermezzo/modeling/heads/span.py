@@ -107,6 +107,7 @@ class Head(nn.Module):
         return batch.padded(to_float32(self.out(self.dropout(states)))).masked_fill(~batch.mask[..., None], -torch.inf)
 
     def loss(self, scores: torch.Tensor, features: list[Feature]) -> torch.Tensor:
+        """Mean of the cross-entropies of start and end."""
         start, end = to_device(scores.device, [f.target for f in features]).T
         return (cross_entropy(scores[..., 0], start) + cross_entropy(scores[..., 1], end)) / 2
 

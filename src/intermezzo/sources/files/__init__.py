@@ -148,7 +148,7 @@ def _matching_files(root: Path, path: str) -> list[File]:
     try:
         names = sorted(str(file.relative_to(root)) for file in root.glob(path) if file.is_file())
     except (NotImplementedError, ValueError) as error:
-        raise File(root, path).fault(f"not a pattern of files below data.root ({error})") from None
+        raise File(root, path).fault(f"not a pattern of files below data.root, {root} ({error})") from None
     return [File(root, name) for name in names or [path]]
 
 

@@ -145,7 +145,7 @@ class Format:
             return name not in self.nullable
         if self.columns[name].item is not str:
             return False
-        return any(map(is_blank, value)) if self.columns[name].many else is_blank(value)
+        return any(map(is_blank, value if self.columns[name].many else (value,)))
 
     def mend(self, column: str) -> str:
         """What to do about rows without a text in a column."""
@@ -319,9 +319,9 @@ class Format:
         return self.render(rows, self.gold, names)
 
 
-def is_blank(text: str | None) -> bool:
-    """Whether there is no text, or nothing but spaces, line ends and byte order marks."""
-    return not text or not text.strip(_SPACES)
+def is_blank(text: str) -> bool:
+    """Whether a text is empty, or holds nothing but spaces, line ends and byte order marks."""
+    return isinstance(text, str) and not text.strip(_SPACES)
 
 
 def stands_at(answer: str, context: str, start: int) -> bool:
