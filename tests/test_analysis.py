@@ -284,6 +284,15 @@ def test_answer_names_targets_at_chance(experiment):
     assert "†" in next(line for line in answer.splitlines() if line.startswith("| nli | nli"))
 
 
+def test_answer_says_how_many_models_are_at_chance_where_some_are(experiment):
+    def value(cell):
+        return 34 if cell.target == "nli" and cell.language != "en" and cell.mix != "en" else 80
+
+    listed = (experiment(value) / "answer.md").read_text().split("## Where results are at chance")[1]
+    line = next(line for line in listed.splitlines() if line.startswith("- `nli`, rare"))
+    assert re.fullmatch(r"- `nli`, rare: (\d) of (\d) models are at chance; read with care\.", line)
+
+
 def test_a_score_that_a_guess_reaches_by_luck_is_chance(experiment):
     """400 rows: 34 points have a standard error of 2.4; one seed and one language have no other."""
 

@@ -154,7 +154,9 @@ def test_members_that_match_are_unpacked_and_no_others(name, content, site, read
     assert read(sw, en) == ["Moja.", "Mbili.", "One."]
     site.stop()
     assert read(en, sw) == ["One.", "Moja.", "Mbili."]
-    unpacked = sorted(path.name for path in DOWNLOADS.rglob("*") if path.is_file() and path.suffix != ".lock")
+    unpacked = sorted(
+        path.name for path in DOWNLOADS.rglob("*") if path.is_file() and path.suffix not in (".lock", ".json")
+    )
     assert unpacked == sorted([name, "a.txt", "a.txt", "b.txt"])
     assert len(site.requests) == 1
 
@@ -352,6 +354,27 @@ def test_a_damaged_copy_is_downloaded_again(site, read):
     next(path for path in left() if path.name == "a.zip").write_bytes(zipped({"top/sw/a.txt": "Wrong."}))
     assert read(part) == ["Moja.", "Mbili."]
     assert len(site.requests) == 2
+
+
+DAMAGES = {
+    "changed": lambda path: path.write_bytes(b"Wrong.\n"),
+    "empty": lambda path: path.write_bytes(b""),
+    "gone": lambda path: path.unlink(),
+    "one more": lambda path: path.with_name("more.txt").write_bytes(b"Wrong.\n"),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_damaged_unpacked_files_are_unpacked_again(damage, site, read, caplog):
+    site.files["/a.zip"], site.files["/b.txt.gz"] = zipped(UPPER), gzip.compress(LINES.encode())
+    parts = [{"url": "SITE/a.zip", "member": "top/sw/*"}, {"url": "SITE/b.txt.gz"}]
+    before = [read(part) for part in parts]
+    texts = [path for path in left() if path.suffix == ".txt"]
+    assert len(texts) == 3
+    for path in texts:
+        DAMAGES[damage](path)
+    assert [read(part) for part in parts] == before
+    assert caplog.text.count("it is unpacked again") == 2 and len(site.requests) == 2
 
 
 @pytest.mark.slow

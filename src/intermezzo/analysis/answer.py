@@ -148,7 +148,7 @@ def _at_chance(comparisons: Comparisons, design: Design, encoder: str) -> list[s
                 lines.append(f"- `{name}`, {group}: no model is above the uninformed guess; uninformative.")
             elif sum(at_chance) * 2 >= len(at_chance) > 0:
                 counts = f"{sum(at_chance)} of {len(at_chance)}"
-                lines.append(f"- `{name}`, {group}: {counts} models are not; read with care.")
+                lines.append(f"- `{name}`, {group}: {counts} models are at chance; read with care.")
     return [
         f"## Where results are at chance, encoder `{encoder}`",
         "A mean counts as chance when it exceeds the uninformed guess (most frequent label or tag, fixed answer, one "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import reprlib
+from datetime import date
 from typing import Any
 
 LINE = 1000
@@ -21,7 +22,13 @@ class _Excerpts(reprlib.Repr):
     def repr_int(self, x: int, level: int) -> str:
         """Python refuses to write out numbers of thousands of digits."""
         digits = int(x.bit_length() * math.log10(2)) + 1
-        return f"a number of {digits} digits" if digits > self.maxlong else repr(x)
+        return f"a number of about {digits} digits" if digits > self.maxlong else repr(x)
+
+    def repr_date(self, x: date, level: int) -> str:
+        """As it is written in YAML."""
+        return str(x)
+
+    repr_datetime = repr_date
 
 
 _excerpts = _Excerpts()

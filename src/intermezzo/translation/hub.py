@@ -67,7 +67,7 @@ def _row(row: Row, form: Format, translations: dict[str, str]) -> Row | None:
 def _translated(texts: list[str], spec: HubTranslation) -> dict[str, str]:
     """Text -> translation, with what an earlier run has finished."""
     settings = spec.model_dump(include={"model", "revision", "code", "english", "beams", "max_length"})
-    store = _Store(Path(spec.cache) / f"{digest(settings, 32)}.jsonl")
+    store = _Store(Path(spec.cache), digest(settings, 32))
     batches = list(_batches(texts, spec.batch_size))
     missing = [batch for batch in batches if digest(batch, 32) not in store.finished]
     generate = _generator(spec) if missing else None
@@ -92,21 +92,33 @@ def _batches(texts: list[str], size: int) -> Iterator[list[str]]:
 
 
 class _Store:
-    """Finished batches in a file of JSON lines; a line that a kill cut off counts as missing."""
+    """Finished batches in a file of JSON lines, each with a digest of itself and of the settings (`key`).
 
-    def __init__(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self.path = path
+    A line that a kill cut off, that was changed or that is of other settings counts as missing; the log says so.
+    """
+
+    def __init__(self, folder: Path, key: str) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.path, self.key = folder / f"{key}.jsonl", key
         self.finished: dict[str, list[str]] = {}
-        for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else ():
+        unusable = 0
+        for line in filter(None, self.path.read_bytes().splitlines() if self.path.is_file() else ()):
             try:
                 entry = json.loads(line)
+                if entry["seal"] != self._seal(entry["batch"], entry["translations"]):
+                    raise ValueError("another seal")
                 self.finished[entry["batch"]] = entry["translations"]
-            except (ValueError, KeyError):
-                continue
+            except (ValueError, KeyError, TypeError):
+                unusable += 1
+        if unusable:
+            log.warning("%s: %d batches are damaged or not of these settings; made again", self.path, unusable)
+
+    def _seal(self, batch: str, translations: list[str]) -> str:
+        return digest([self.key, batch, translations], 32)
 
     def add(self, batch: str, translations: list[str]) -> None:
-        line = "\n" + json.dumps({"batch": batch, "translations": translations}, ensure_ascii=False) + "\n"
+        entry = {"batch": batch, "translations": translations, "seal": self._seal(batch, translations)}
+        line = "\n" + json.dumps(entry, ensure_ascii=False) + "\n"
         with open(self.path, "ab") as file:  # one write: lines of two jobs do not mix
             file.write(line.encode())
             file.flush()

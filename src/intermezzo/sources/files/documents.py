@@ -7,8 +7,10 @@ path) text_pair is the aligned English, without it it is null.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import PurePosixPath
 from typing import Any
 
+from intermezzo.core.errors import suggestion
 from intermezzo.core.excerpt import excerpt
 from intermezzo.sources.files.reading import File
 
@@ -44,11 +46,14 @@ def lines(file: File) -> list[Row]:
     return [_plain(f"{file.name}:{line}", text) for line, text in enumerate(file.lines(), start=1)]
 
 
-def parallel_lines(files: list[File], english: str | None = None) -> list[Row]:
+def parallel_lines(files: list[File], english: str | None = None, language: str | None = None) -> list[Row]:
     """Line i of the file is the translation of line i of `english`.
 
-    Without `english` there are two files, and the English one ends in .eng or .en.
+    Without `english` there are two files, and the English one ends in .eng or .en. With `language` there are files of
+    many languages, which their names tell apart up to the first dot: `language` and `english` are two of these names.
     """
+    if language is not None:
+        files, english = [_named(files, language), _named(files, english)], None
     file = next((file for file in files if not file.name.endswith((".eng", ".en"))), files[0])
     rest = [candidate for candidate in files if candidate != file]
     english_file = file.sibling(english) if english else (rest or files)[0]
@@ -62,6 +67,14 @@ def parallel_lines(files: list[File], english: str | None = None) -> list[Row]:
         {"id": f"{file.name}:{line}", "text": text.strip(), "text_pair": pair.strip()}
         for line, (text, pair) in enumerate(zip(ours, theirs, strict=True), start=1)
     ]
+
+
+def _named(files: list[File], name: str | None) -> File:
+    """The one of the files that has this name up to its first dot."""
+    names = {PurePosixPath(file.name).name.partition(".")[0]: file for file in files}
+    if name is None or name not in names:
+        raise files[0].fault(f"no file '{name}.*' beside it; {suggestion(str(name), names)}")
+    return names[name]
 
 
 def udhr_xml(file: File, english: str | None = None, preamble: bool = True) -> list[Row]:

@@ -1,20 +1,23 @@
 """A file, or members of an archive, from the address where they are published.
 
 `<downloads>/<digest of the URL>/` holds the download under its own name, and what was unpacked of it beside, in
-folders whose names depend on the download's SHA-256: another archive is unpacked anew.
+folders whose names depend on the download's SHA-256: another archive is unpacked anew. A JSON beside each folder has
+the SHA-256 of its files: what is damaged is unpacked again.
 """
 
 from __future__ import annotations
 
 import logging
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from filelock import FileLock
 
-from intermezzo.core.artifacts import digest, sha256
+from intermezzo.core import provenance
+from intermezzo.core.artifacts import digest, sha256, write_json
 from intermezzo.core.errors import UserError
 from intermezzo.core.excerpt import excerpt
 from intermezzo.core.secrets import masked
@@ -109,17 +112,44 @@ def _unpack(archive: Path, checksum: str, member: str, members: set[str], origin
     """The members that match `member`; those of the other patterns are unpacked with them."""
     folders = {pattern: archive.parent / digest([checksum, pattern]) for pattern in {member} | members}
     folder = folders[member]
-    if not folder.is_dir():
+    if not _is_whole(folder):
         if not archives.is_archive(archive):
             mend = "correct `url`, or take `member` out; if it was damaged on its way, run again: nothing was kept"
             raise archives.Damaged(f"{origin}: neither a zip nor a tar archive: {mend}")
-        names = archives.unpack(archive, {p: f for p, f in folders.items() if not f.is_dir()}, origin, limit)
+        missing = {pattern: folder for pattern, folder in folders.items() if not folder.is_dir()}
+        names = archives.unpack(archive, missing, origin, limit)
+        for unpacked in filter(Path.is_dir, missing.values()):
+            write_json(_listing(unpacked), _hashes(unpacked))
         if not folder.is_dir():
             shown = ", ".join(f"{name:.80}" for name in sorted(names)[:12])
             shown += f", ... ({len(names)} in all)" if len(names) > 12 else ""
             raise UserError(f"{origin}: no member matches '{member}'; the archive holds {shown or 'no file'}")
-    names = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
-    return [File(folder, name) for name in names]
+    return [File(folder, name) for name in _names(folder)]
+
+
+def _names(folder: Path) -> list[str]:
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+
+
+def _hashes(folder: Path) -> dict[str, str]:
+    """Name of each file below a folder -> SHA-256."""
+    return {name: sha256(folder / name) for name in _names(folder)}
+
+
+def _listing(folder: Path) -> Path:
+    """Where the names and hashes of what was unpacked to a folder are kept."""
+    return folder.with_name(f"{folder.name}.json")
+
+
+def _is_whole(folder: Path) -> bool:
+    """Whether a folder is there and holds what was unpacked; one that does not is removed, and the log says so."""
+    if not folder.is_dir():
+        return False
+    if provenance.read(_listing(folder)) == _hashes(folder):
+        return True
+    log.warning("%s: damaged, or of an older version; it is unpacked again", folder)
+    shutil.rmtree(folder)
+    return False
 
 
 def _single_file(download: Path, checksum: str, origin: str, limit: int | None) -> File:
@@ -127,6 +157,9 @@ def _single_file(download: Path, checksum: str, origin: str, limit: int | None) 
     if archives.is_archive(download):
         raise UserError(f"{origin}: an archive: name the files that are meant with `member` in the task file")
     folder, name = download.parent / digest([checksum]), re.sub(r"\.(gz|bz2|xz)$", "", download.name)
-    if folder.is_dir() or archives.expand(download, folder, name, origin, limit):
+    if _is_whole(folder):
+        return File(folder, name)
+    if archives.expand(download, folder, name, origin, limit):
+        write_json(_listing(folder), _hashes(folder))
         return File(folder, name)
     return File(download.parent, download.name)
