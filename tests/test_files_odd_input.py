@@ -129,7 +129,12 @@ BAD = {
     "rather deep": ("mlm", JSONL, '{"a": ' + "[" * 900 + "]" * 900 + "}\n", r"f"),
     "deep squad": ("span", QUAD, "[" * 100_000, r"f: not usable JSON: .* too deeply"),
     "5,000 digits": ("mlm", JSONL, '{"a": ' + "9" * 5000 + "}\n", r"f, line 1: .* thousands of digits"),
-    "4,000 digits": ("mlm", JSONL, '{"a": ' + "9" * 4000 + "}\n", r"text is a number of about 400[01] digits, not text"),
+    "4,000 digits": (
+        "mlm",
+        JSONL,
+        '{"a": ' + "9" * 4000 + "}\n",
+        r"is a number of about 400[01] digits, not text",
+    ),
     "label true": (
         "classification",
         PAIR | {"map": {1: "neutral"}},
