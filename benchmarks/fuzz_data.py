@@ -32,6 +32,7 @@ import tarfile
 import tempfile
 import time
 import traceback
+import warnings
 import zipfile
 from collections import Counter
 from collections.abc import Callable
@@ -561,6 +562,7 @@ def run(cases: int, seed: int) -> dict[str, Any]:
     """Try that many cases: counts by kind of ending, and the cases that show a fault."""
     counts: Counter[str] = Counter()
     offending = []
+    warnings.simplefilter("ignore")  # of names that are in an archive twice
     gc.freeze()
     with tempfile.TemporaryDirectory(prefix="fuzz_data-") as place:
         for number in range(cases):
