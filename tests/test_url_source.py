@@ -14,6 +14,8 @@ import threading
 import warnings
 import zipfile
 from base64 import b64decode
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from pathlib import Path
 
 import pytest
@@ -38,7 +40,7 @@ class Site(LocalServer):
     def __init__(self):
         super().__init__(_Page)
         self.files, self.headers, self.breaks, self.ranges, self.asked = {}, {}, 0, True, []
-        self.delay, self.enough = 0.0, threading.Event()
+        self.delay, self.enough, self.chunked = 0.0, threading.Event(), 0
 
 
 class _Page(Handler):
@@ -51,6 +53,13 @@ class _Page(Handler):
             self.reply(int(self.path.rpartition("/")[2]))
         elif content is None:
             self.reply(404)
+        elif site.chunked:  # the first of the chunks, and no last one
+            site.chunked -= 1
+            self.send_response(200)
+            self.send_header("Transfer-Encoding", "chunked")
+            self.end_headers()
+            self.wfile.write(b"5\r\n%s\r\n" % content[:5])
+            self.close_connection = True
         elif site.breaks:  # the connection is lost half way
             site.breaks -= 1
             start = int(self.headers.get("Range", "bytes=0-")[6:-1]) if site.ranges else 0
@@ -188,6 +197,62 @@ def test_a_lost_connection_is_taken_up_again(ranges, site, read):
     assert site.asked == ([None, half, three_quarters] if ranges else [None, half, half])
 
 
+@pytest.fixture
+def waits(monkeypatch):
+    """The seconds that were waited for, without waiting."""
+    seconds = []
+    monkeypatch.setattr("time.sleep", seconds.append)
+    return seconds
+
+
+SOON = format_datetime(datetime.now(UTC) + timedelta(seconds=500), usegmt=True)
+
+
+@pytest.mark.parametrize(
+    ("refusal", "least", "most"),
+    [
+        ((429, {"Retry_After": 7}), 7, 7),
+        ((429, {"Retry_After": SOON}), 1, 500),
+        ((403, {"Retry_After": 0}), 0, 0),
+        ((503, {}), 2, 6),
+        (None, 2, 6),
+    ],
+)
+def test_a_busy_server_is_waited_for(refusal, least, most, site, read, waits):
+    site.files["/a.txt"] = LINES.encode()
+    site.busy, site.refusal = 2, refusal
+    assert len(read({"url": "SITE/a.txt"})) == 3
+    assert len(waits) == 2
+    assert least <= min(waits) <= max(waits) <= most
+
+
+def test_a_server_that_stays_busy_is_one_message(site, read, waits):
+    site.busy, site.refusal = 100, (503, {})
+    with pytest.raises(UserError, match=r"status 503: slow down, 6 times; run again later; or download it by hand"):
+        read({"url": "SITE/a.txt"})
+    assert 60 < sum(waits) < 100
+    site.refusal = (429, {"Retry_After": 3600})
+    with pytest.raises(UserError, match=r"status 429: slow down; it asks to come back in 60 minutes \(20.*again then"):
+        read({"url": "SITE/a.txt"})
+    assert len(waits) == 5
+    site.refusal = (404, {})
+    with pytest.raises(UserError, match=r"not there any more \(status 404: slow down\)"):
+        read({"url": "SITE/a.txt"})
+    assert left() == []
+
+
+def test_a_body_of_unknown_length_that_breaks_off_is_asked_for_again(site, read):
+    site.files["/a.txt"] = content = LINES.encode()
+    site.chunked = 2
+    assert len(read({"url": "SITE/a.txt", "sha256": sha256(content)})) == 3
+    assert site.asked == [None] * 3
+    DOWNLOADS.rename("elsewhere")
+    site.chunked = 3
+    with pytest.raises(UserError, match=r"cut off after 0 of an unknown number of bytes; run again"):
+        read({"url": "SITE/a.txt"})
+    assert left() == [LOCK]
+
+
 @pytest.mark.parametrize("version", ['"v1"', '"v2"'])
 def test_a_later_run_resumes_the_same_version_only(version, site, read):
     site.files["/a.txt"] = b"Old line.\n" * 20_000
@@ -290,7 +355,10 @@ def test_html_by_its_content_type(site, read):
     [
         ({"url": "SITE/none"}, r"not there any more \(status 404\); correct `url` in the task file, or download it by"),
         ({"url": "SITE/status/403"}, r"access refused \(status 403\); it may want a login"),
-        ({"url": "SITE/status/503"}, "answered with status 503; try again later"),
+        (
+            {"url": "SITE/status/418"},
+            "answered with status 418; correct `url` in the task file, or download it by",
+        ),
         ({"url": "http://127.0.0.1:1/a"}, r"cannot be reached \(ConnectionRefusedError: .*; check the network"),
         ({"url": "https://no-such-host.invalid/a"}, r"cannot be reached \(gaierror: .*; check the network"),
         ({"url": "http://127.0.0.1:1/a b"}, r"cannot be reached \(InvalidURL"),

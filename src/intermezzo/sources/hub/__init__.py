@@ -9,6 +9,7 @@ A task file says under `sources.hub` and `sources.url` (`.data.<language>.<split
 |---|---|
 | repository.py | files of a dataset repository on the hub that match a pattern, at one commit |
 | address.py, transfer.py | a file or an archive from a URL: resumed, checked, unpacked |
+| patience.py, failures.py | a busy server is waited for; what the hub refuses is one message with its words |
 | archives.py | members of zip and tar archives that match a pattern, and nothing that points outside |
 | lock.py | what was downloaded first; whatever comes later is the same, or stops |
 | patterns.py | what a pattern matches |
@@ -63,7 +64,7 @@ def read(spec: HubData) -> list[Row]:
         _check_keys(part, where)
         if section == "hub":
             key: Key = ("repositories", part["repository"], _revision(part))
-            files, entry = repository.fetch(part, lock.entry(key), where)
+            files, entry = repository.fetch(part, lock.entry(key), downloads, where)
             old_keys = [(*key[:2], name) for name in lock.entry(key[:2]) if (key[1], name) not in revisions]
             lock.check_commit(key, entry["commit"], old_keys, (task.name, language, split), where)
         else:
