@@ -56,6 +56,7 @@ class Handler(BaseHTTPRequestHandler):
     """Answers with `self.reply`, and writes down what was asked."""
 
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
 
     def do_GET(self):
         owner, request = self.server.owner, f"{self.command} {self.path}"

@@ -9,8 +9,10 @@ import json
 import re
 import tarfile
 import zipfile
+from collections import Counter
 from pathlib import PurePosixPath
 from urllib.parse import urlsplit
+from urllib.request import urlopen
 
 import huggingface_hub
 import pyarrow as pa
@@ -29,6 +31,7 @@ TEXT, NUMBER, INT32 = Value("string"), Value("int64"), Value("int32")
 ALL, HELD_OUT = ("train", "validation", "test"), ("validation", "test")
 MAIN, CONVERTED = "{config}/{split}-00000-of-00001.parquet", "{config}/{split}/0000.parquet"
 """A repository that was converted to Parquet, and the branch refs/convert/parquet that the hub itself makes."""
+COUNTS = ("rows", "unverified_rows", "kept_rows")
 NLI = ["entailment", "neutral", "contradiction"]
 NER = ["O", "B-PER", "I-PER", "B-ORG", "I-ORG", "B-LOC", "I-LOC"]
 ANSWERS = {"text": List(TEXT), "answer_start": List(INT32)}
@@ -540,34 +543,54 @@ def hub():
         yield server
 
 
+class _Page(hub_server.Handler):
+    def answer(self):
+        content = self.server.owner.files.get(self.path)
+        self.reply(404) if content is None else self.part(content)
+
+
 @pytest.fixture(scope="module")
-def site(tmp_path_factory):
-    """The folder that stands in for all hosts of SITE."""
-    root = tmp_path_factory.mktemp("site")
+def site():
+    """Stands in for all hosts of SITE, and for GitHub's archives of the commits that its files are of."""
+    commits = {}
     for path, content in SITE.items():
-        target = root / path.lstrip("/")
-        target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_bytes(content)
-    return root
+        if match := re.fullmatch(r"/([\w.-]+/([\w.-]+))/([0-9a-f]{7,40})/(.*)", path):
+            repository, name, commit, inside = match.groups()
+            commits.setdefault(f"/{repository}/archive/{commit}.tar.gz", {})[f"{name}-{commit}/{inside}"] = content
+    with hub_server.LocalServer(_Page) as server:
+        server.files = SITE | {path: tar("gz", **members) for path, members in commits.items()}
+        yield server
 
 
 @pytest.fixture
 def read(hub, site, tmp_path, monkeypatch):
-    """read(name, language, split) -> table: the catalogue's task with its addresses led to the stand-ins.
+    """read(name, language, split) -> table: the catalogue's task, from the stand-ins.
 
-    Numbers of rows and checksums are those of the originals and so left out, unless `keep` names them.
+    These refuse every request twice (429) before they answer it. Numbers of rows and checksums are those of the
+    originals and so left out, unless `keep` names them.
     """
     monkeypatch.setenv("HF_ENDPOINT", hub.endpoint)
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(hub_server, "PAGE", 1000)
+    monkeypatch.setattr("time.sleep", lambda seconds: None)
     monkeypatch.chdir(tmp_path)
+    for server in (hub, site):
+        server.busy = 2
+        server.refused.clear()
+        server.requests.clear()
+
+    def lead(request, **options):
+        address = urlsplit(request.full_url)
+        request.full_url = site.endpoint + address.path
+        return urlopen(request, **options)
+
+    monkeypatch.setattr("intermezzo.sources.hub.transfer.urlopen", lead)
 
     def local(part, keep):
-        part = {key: value for key, value in part.items() if key in keep or key not in ("rows", "unverified_rows")}
+        part = {key: value for key, value in part.items() if key in keep or key not in COUNTS}
         if "repository" in part:
             part["revision"] = branch(part)
         if "url" in part:
-            part["url"] = (site / urlsplit(part["url"]).path.lstrip("/")).as_uri()
             part["sha256"] = part["sha256"] if "sha256" in keep else None
         return part
 
@@ -586,6 +609,7 @@ def read(hub, site, tmp_path, monkeypatch):
         task = task.model_copy(update={"sources": task.sources.model_copy(update=sections)})
         monkeypatch.setattr(hub_source, "load_task", lambda _: task)
         rows = sources.read(data("hub", name, language, split))
+        assert min(Counter(hub.requests + site.requests).values()) > hub.busy
         return formats.table(rows, task.format, task.labels)
 
     return read
@@ -633,6 +657,16 @@ def test_every_language_and_split_names_files_that_are_there():
                 found = matching(tree, part["files"])
                 assert found, (name, code, split, part["files"])
                 assert all(PurePosixPath(path).suffix in (".parquet", ".jsonl") for path in found)
+
+
+@pytest.mark.parametrize("name", ["masakhaner2", "masakhapos", "afriqa", "xquad", "ud", "wnut17"])
+def test_files_of_one_commit_on_github_come_in_one_archive(name, read, site):
+    commits = set()
+    for language, split in map(str.split, CASES[name]):
+        read(name, language, split)
+        commits |= {part["url"].split("/")[5] for part in load_task(name).sources.parts("hub")[language][split]}
+    assert len(set(site.requests)) == len(commits)
+    assert all("/archive/" in request for request in site.requests)
 
 
 def test_of_several_parts_each_row_keeps_an_id_of_its_own(read):

@@ -17,6 +17,8 @@ from base64 import b64decode
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
+from urllib.parse import quote, urlsplit
+from urllib.request import urlopen
 
 import pytest
 import yaml
@@ -251,6 +253,83 @@ def test_a_body_of_unknown_length_that_breaks_off_is_asked_for_again(site, read)
     with pytest.raises(UserError, match=r"cut off after 0 of an unknown number of bytes; run again"):
         read({"url": "SITE/a.txt"})
     assert left() == [LOCK]
+
+
+COMMIT = "5c29933753692c28773c34ac1f68482007f1d2bb"
+RAW, ARCHIVE = f"/ana/data/{COMMIT}", f"/ana/data/archive/{COMMIT}.tar.gz"
+
+
+@pytest.fixture
+def github(site, monkeypatch):
+    """The server stands in for GitHub: it has two files of a commit, and its archive."""
+
+    def lead(request, **options):
+        request.full_url = site.endpoint + urlsplit(request.full_url).path
+        return urlopen(request, **options)
+
+    monkeypatch.setattr("intermezzo.sources.hub.transfer.urlopen", lead)
+    texts = {"sw/a[1].txt": b"Moja.\n", "sw/b.txt": b"Mbili.\n"}
+    site.files |= {f"{RAW}/{quote(path)}": text for path, text in texts.items()}
+    site.files[ARCHIVE] = tarred({f"data-{COMMIT}/{path}": text for path, text in texts.items()})
+    return site
+
+
+PAIR = [{"url": f"https://raw.githubusercontent.com{RAW}/{name}"} for name in ("sw/a%5B1%5D.txt", "sw/b.txt")]
+
+
+def test_files_of_one_commit_come_in_one_archive_and_are_locked_one_by_one(github, read):
+    assert read(*PAIR) == ["Moja.", "Mbili."]
+    assert github.requests == [f"GET {ARCHIVE}"]
+    entries = yaml.safe_load(LOCK.read_text())["urls"]
+    assert {url: entry["sha256"] for url, entry in entries.items()} == {
+        part["url"]: sha256(text) for part, text in zip(PAIR, (b"Moja.\n", b"Mbili.\n"), strict=True)
+    }
+    github.stop()
+    assert read(*PAIR) == ["Moja.", "Mbili."]
+
+
+@pytest.mark.parametrize(
+    "archive",
+    [
+        None,
+        b"no archive",
+        tarred({f"data-{COMMIT}/README": b""}),
+        tarred({f"data-{COMMIT}/sw/a[1].txt": b"Moja!\n", f"data-{COMMIT}/sw/b.txt": b"Mbili!\n"}),
+    ],
+)
+def test_what_the_archive_of_a_commit_has_not_is_asked_for_by_itself(archive, github, read):
+    sums = [sha256(github.files[f"{RAW}/{name}"]) for name in ("sw/a%5B1%5D.txt", "sw/b.txt")]
+    del github.files[ARCHIVE]
+    if archive is not None:
+        github.files[ARCHIVE] = archive
+    assert read(*(part | {"sha256": checksum} for part, checksum in zip(PAIR, sums, strict=True))) == [
+        "Moja.",
+        "Mbili.",
+    ]
+
+
+def test_a_file_alone_or_of_a_branch_is_asked_for_by_itself(github, read):
+    assert read(PAIR[1]) == ["Mbili."]
+    branch = [{"url": part["url"].replace(COMMIT, "main")} for part in PAIR]
+    github.files |= {path.replace(COMMIT, "main"): text for path, text in github.files.items()}
+    assert read(*branch) == ["Moja.", "Mbili."]
+    assert not any("archive" in request for request in github.requests)
+
+
+def test_of_an_archive_that_github_makes_its_members_are_locked(github, read):
+    part = {"url": f"https://github.com{ARCHIVE}", "member": "*/sw/*.txt"}
+    assert len(read(part)) == 2
+    entry = yaml.safe_load(LOCK.read_text())["urls"][part["url"]]
+    assert sorted(entry["members"]) == [f"data-{COMMIT}/sw/a[1].txt", f"data-{COMMIT}/sw/b.txt"]
+    assert "sha256" not in entry
+    shutil.rmtree(DOWNLOADS)
+    texts = {f"data-{COMMIT}/sw/a[1].txt": b"Moja.\n", f"data-{COMMIT}/sw/b.txt": b"Mbili.\n"}
+    github.files[ARCHIVE] = tarred(texts | {f"data-{COMMIT}/README": b"packed anew"})
+    assert len(read(part)) == 2
+    shutil.rmtree(DOWNLOADS)
+    github.files[ARCHIVE] = tarred(texts | {f"data-{COMMIT}/sw/b.txt": b"Tatu.\n"})
+    with pytest.raises(UserError, match=r"members > data-.*/sw/b.txt > (bytes|sha256)' is .*, but .* now; to accept"):
+        read(part)
 
 
 @pytest.mark.parametrize("version", ['"v1"', '"v2"'])

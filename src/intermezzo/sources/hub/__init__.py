@@ -10,6 +10,7 @@ A task file says under `sources.hub` and `sources.url` (`.data.<language>.<split
 | repository.py | files of a dataset repository on the hub that match a pattern, at one commit |
 | address.py, transfer.py | a file or an archive from a URL: resumed, checked, unpacked |
 | patience.py, failures.py | a busy server is waited for; what the hub refuses is one message with its words |
+| github.py | the files of one commit on GitHub, from one archive |
 | archives.py | members of zip and tar archives that match a pattern, and nothing that points outside |
 | lock.py | what was downloaded first; whatever comes later is the same, or stops |
 | patterns.py | what a pattern matches |
@@ -69,7 +70,7 @@ def read(spec: HubData) -> list[Row]:
             lock.check_commit(key, entry["commit"], old_keys, (task.name, language, split), where)
         else:
             key = ("urls", masked(part["url"]))
-            files, entry = address.fetch(part, lock.entry(key), _members(task, part["url"]), downloads, where)
+            files, entry = address.fetch(part, lock.entry(key), _all_parts(task), downloads, where)
         entries = lock.check(nested(key, entry), entries, where)
         options = {name: value for name, value in part.items() if name not in (*HUB_KEYS, *URL_KEYS)}
         if section == "hub":
@@ -107,10 +108,9 @@ def _parts(task: Task, language: str, split: str, section: str) -> list[Part]:
     return data[language][split]
 
 
-def _members(task: Task, url: str) -> set[str]:
-    """All patterns that the task has for members of that archive: it is unpacked once for all of them."""
-    splits = (parts for splits in task.sources.parts("hub").values() for parts in splits.values())
-    return {part["member"] for parts in splits for part in parts if part.get("url") == url and part.get("member")}
+def _all_parts(task: Task) -> list[Part]:
+    """All parts that the task downloads, of any language and split."""
+    return [part for splits in task.sources.parts("hub").values() for parts in splits.values() for part in parts]
 
 
 def _check_keys(part: Part, where: str) -> None:
