@@ -28,7 +28,7 @@ from typing import Any
 from intermezzo.core.errors import UserError, suggestion
 from intermezzo.core.excerpt import excerpt
 from intermezzo.core.secrets import masked
-from intermezzo.sources.files import read_part
+from intermezzo.sources.files import read_sample
 from intermezzo.sources.hub import address, repository
 from intermezzo.sources.hub.lock import Lock, nested
 from intermezzo.specs.data import HubData
@@ -43,7 +43,7 @@ _OPTIONAL = ("revision", "sha256", "member")
 
 
 def read(spec: HubData) -> list[Row]:
-    """All rows of a task in one language and split, downloaded if they are not here yet.
+    """All rows of a task in one language and split, or what `read_sample` leaves; downloaded if they are not here yet.
 
     Files of the hub lie in its own cache (HF_HOME). What is locked and lies there is read without any request. The
     parts are those of the task file's section `spec.section` (`hub`, or `translated`); `spec.parts` is for who watches
@@ -76,13 +76,13 @@ def read(spec: HubData) -> list[Row]:
         if section == "hub":
             options = {"reader": "parquet"} | options
         try:
-            part_rows = read_part(task, options, files, where)
+            part_rows, number_of_rows = read_sample(task, options, files, where, spec.limit)
         except UserError as error:
             if section == "hub" or part.get("sha256") or lock.entry(key):
                 raise
             place = address.folder_of(downloads, part["url"])  # no checksum says that it is what was meant
             raise UserError(f"{error}\n  if the download is damaged, delete {place} and run again") from None
-        counts[key] += len(part_rows)
+        counts[key] += number_of_rows
         rows += part_rows
     for key, count in counts.items():
         new = nested((*key, "rows", task.name, language, split), count)
