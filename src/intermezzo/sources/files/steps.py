@@ -106,11 +106,14 @@ def _empty(form: Format, rows: list[Row]) -> Callable[[Row], bool]:
 
 
 def _unlocated(form: Format, rows: list[Row]) -> Callable[[Row], bool]:
-    return lambda row: not _answers(row) or not all(stands_at(*answer) for answer in _answers(row))
+    return lambda row: (
+        not _answers(row) or not all(None not in answer and stands_at(*answer) for answer in _answers(row))
+    )
 
 
 def _answers(row: Row) -> list[tuple[str, str, int]]:
-    """(answer, context, start) of each answer; none where they and their starts differ in number."""
+    """(answer, context, start) of each answer, None where it is missing; none where they and their starts differ in
+    number."""
     answers, starts = row["answers"] or [], row["answer_starts"] or []
     return [(answer, row["context"] or "", start) for answer, start in zip(answers, starts, strict=False)]
 
@@ -248,7 +251,8 @@ def numbers(rows: list[Row], fmt: str) -> list[Row]:
 def check_types(rows: list[Row], fmt: str, file: File, *, nulls: bool) -> None:
     """Raise UserError for the first value that has not the type of its column.
 
-    With `nulls` a missing value passes (a step may yet drop its row); those of `Format.nullable` always may.
+    With `nulls` a missing value, or one in a list, passes (a step may yet drop its row); those of `Format.nullable`
+    always may.
     """
     form = load_format(fmt)
     columns = form.columns.items()
@@ -257,10 +261,13 @@ def check_types(rows: list[Row], fmt: str, file: File, *, nulls: bool) -> None:
             value = row.get(name)
             if value is None and (nulls or name in form.nullable):
                 continue
-            fits = type(value) is list and all(type(item) is kind for item in value) if many else type(value) is kind
+            if many:
+                fits = type(value) is list and all(type(item) is kind or (nulls and item is None) for item in value)
+            else:
+                fits = type(value) is kind
             if not fits:
                 expected = f"{'a list of ' if many else ''}{_WORDS[kind]}"
-                mend = f"; {form.mend(name)}" if value is None else ""
+                mend = f"; {form.mend(name)}" if value is None or (type(value) is list and None in value) else ""
                 if name == form.label_column and value == -1:
                     mend = "; -1 stands for a label that was withheld"
                 problem = f"{name} is {excerpt(value)}, not {expected}{mend}"
