@@ -332,7 +332,12 @@ def drawn_offer(seed: int) -> Candidates:
     keys = list(product(encoders, *names))
     values = {key: float(drawn.choice((1, 1, 1, 2.5))) for key in keys}
     english = drawn.choice(("en", None))
-    return Candidates(encoders, {key: drawn.uniform(0, 20) for key in keys}, english, values)
+    costs = {key: drawn.uniform(0, 20) for key in keys}
+    shared = {
+        f"t{number}": (float(drawn.randint(1, 15)), frozenset(drawn.sample(keys, drawn.randint(0, len(keys)))))
+        for number in range(drawn.randint(0, 2))
+    }
+    return Candidates(encoders, costs, english, values, shared)
 
 
 def all_choices(offered: Candidates):

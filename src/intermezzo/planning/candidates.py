@@ -26,16 +26,26 @@ def candidates_of(plan: Plan, values: Mapping[str, float]) -> Candidates:
     on_gpu = any(cost.device != CPU for cost in plan.costs.values())
     encoders = dict.fromkeys(plan.grid.encoders, 0.0)
     comparisons: dict[Comparison, float] = {run[:3]: 0.0 for run in plan.grid.intermediate_runs}
+    translations: dict[str, float] = {}
     for path, seconds in plan.todo.items():
         keys = plan.jobs[path].keys
-        if not hasattr(keys, "encoder") or not _is_counted(plan.costs[path], on_gpu):
+        if not _is_counted(plan.costs[path], on_gpu):
+            continue
+        if not hasattr(keys, "encoder"):
+            if plan.jobs[path].stage == "data" and plan.costs[path].tokens:
+                translations[path] = seconds
             continue
         if getattr(keys, "intermediate", BASELINE) == BASELINE:
             encoders[keys.encoder] += seconds
         else:
             comparisons[keys.encoder, keys.intermediate, keys.mix] += seconds
+    users: dict[str, set[Comparison]] = {path: set() for path in translations}
+    for job in plan.jobs.values() if translations else ():
+        for path in translations.keys() & set(job.needs):
+            users[path].add((job.keys.encoder, job.keys.intermediate, job.keys.mix))
+    shared = {path: (seconds, frozenset(users[path])) for path, seconds in translations.items()}
     worth = {key: _value(values, key[1], key[2]) for key in comparisons}
-    return Candidates(encoders, comparisons, english_mix(plan), worth)
+    return Candidates(encoders, comparisons, english_mix(plan), worth, shared)
 
 
 def english_mix(plan: Plan) -> str | None:
