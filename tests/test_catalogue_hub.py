@@ -21,7 +21,9 @@ from datasets import ClassLabel, Dataset, Features, List, Value
 
 import hub_server
 from intermezzo import sources
+from intermezzo.cli.main import main
 from intermezzo.core.errors import UserError
+from intermezzo.core.places import PROJECT
 from intermezzo.sources import hub as hub_source
 from intermezzo.sources.hub.patterns import matching
 from intermezzo.tasks import PublishedSource, formats, load_task, task_names
@@ -31,6 +33,7 @@ TEXT, NUMBER, INT32 = Value("string"), Value("int64"), Value("int32")
 ALL, HELD_OUT = ("train", "validation", "test"), ("validation", "test")
 MAIN, CONVERTED = "{config}/{split}-00000-of-00001.parquet", "{config}/{split}/0000.parquet"
 """A repository that was converted to Parquet, and the branch refs/convert/parquet that the hub itself makes."""
+CATALOGUE_PAGE = (PROJECT / "docs/catalogue.md").read_text(encoding="utf-8").splitlines()
 COUNTS = ("rows", "unverified_rows")
 NLI = ["entailment", "neutral", "contradiction"]
 NER = ["O", "B-PER", "I-PER", "B-ORG", "I-ORG", "B-LOC", "I-LOC"]
@@ -601,7 +604,7 @@ def read(hub, site, tmp_path, monkeypatch):
             part["sha256"] = part["sha256"] if "sha256" in keep else None
         return part
 
-    def read(name, language, split, keep=()):
+    def prepared(name, keep=()):
         task = load_task(name)
         sections = {
             section: PublishedSource(
@@ -615,10 +618,15 @@ def read(hub, site, tmp_path, monkeypatch):
         }
         task = task.model_copy(update={"sources": task.sources.model_copy(update=sections)})
         monkeypatch.setattr(hub_source, "load_task", lambda _: task)
+        return task
+
+    def read(name, language, split, keep=()):
+        task = prepared(name, keep)
         rows = sources.read(data("hub", name, language, split))
         assert min(Counter(hub.requests + site.requests).values()) > hub.busy
         return formats.table(rows, task.format, task.labels)
 
+    read.prepared = prepared
     return read
 
 
@@ -674,6 +682,18 @@ def test_files_of_one_commit_on_github_come_in_one_archive(name, read, site):
         commits |= {part["url"].split("/")[5] for part in load_task(name).sources.parts("hub")[language][split]}
     assert len(set(site.requests)) == len(commits)
     assert all("/archive/" in request for request in site.requests)
+
+
+def test_the_documented_command_checks_data_without_a_configuration(read, monkeypatch, capsys):
+    """`tasks check --source hub` in an empty folder (docs/catalogue.md)."""
+    task = read.prepared("xcopa")
+    monkeypatch.setattr("intermezzo.cli.commands.tasks.load_task", lambda _: task)
+    monkeypatch.setattr("intermezzo.core.environment.settle", lambda **_: None)
+    command = ["tasks", "check", "--source", "hub", "xcopa"]
+    assert command == next(line.split("#")[0] for line in CATALOGUE_PAGE if "tasks check" in line).split()[3:]
+    assert main([*command, "--languages", "et", "qu"]) == 0
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert lines == [["xcopa", code, split, "2", "rows"] for code in ("et", "qu") for split in ("dev", "test")]
 
 
 UNKNOWN = {  # numbers of rows that no source at hand has
