@@ -175,7 +175,7 @@ class Specs:
 
     @memoize_by("encoder", "seed", "training")
     def spec_target(self, wildcards: Any) -> str:
-        """Of a target training in English: `specs.finetuning`."""
+        """Of a target training: `specs.finetuning`."""
         target = self.grid.trainings[wildcards.training][0]
         return target_spec(self.grid, wildcards.encoder, target, int(wildcards.seed)).canonical()
 

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 
+from intermezzo.core.errors import UserError
 from intermezzo.mixing import LanguageAllocation, allocate_tasks, shares
 from intermezzo.specs.finetuning import FinetuneSpec, TrainedTask
 from intermezzo.specs.mixes import MATCHED, MixSettings
@@ -27,8 +28,8 @@ def select(spec: FinetuneSpec, data: dict[str, Path]) -> tuple[dict[str, list[Ro
     """The rows of each task of `spec`, and how the languages share them.
 
     data: "task/language" -> Parquet. The tasks of a mix are allocated together; text of continued masked language
-    modelling, and tasks in turn, by themselves. Shuffled labels are shuffled before rows are repeated. Raises UserError
-    when there are too few rows.
+    modelling, and tasks in turn, by themselves; few-shot examples come on top. Shuffled labels are shuffled before rows
+    are repeated. Raises UserError when there are too few rows.
     """
     files = {task.name: _files(task, data) for task in spec.tasks}
     supply = {name: {code: _rows(path) for code, path in paths.items()} for name, paths in files.items()}
@@ -44,6 +45,8 @@ def select(spec: FinetuneSpec, data: dict[str, Path]) -> tuple[dict[str, list[Ro
             budget=mix.budget,
             repeats=mix.repeats,
         )
+    for task in spec.tasks:
+        allocation[task.name] |= {code: _few(task.name, code, n, supply) for code, n in task.shots.items()}
     rows = {task.name: _draw(task, files[task.name], allocation[task.name], spec.seed) for task in spec.tasks}
     return rows, allocation
 
@@ -57,8 +60,16 @@ def table(allocation: Allocation) -> str:
 
 def _files(task: TrainedTask, data: dict[str, Path]) -> dict[str, Path]:
     """Language -> file, of the languages of a task that there is data in (a control may read English alone)."""
-    codes = [code for portion in task.portions for code in portion.languages]
+    codes = [*(code for portion in task.portions for code in portion.languages), *task.shots]
     return {code: data[name] for code in codes if (name := f"{task.name}/{code}") in data}
+
+
+def _few(task: str, code: str, count: int, supply: dict[str, dict[str, int]]) -> LanguageAllocation:
+    """Few-shot examples of a language; raises UserError where it has fewer."""
+    available = supply[task].get(code, 0)
+    if count > available:
+        raise UserError(f"task '{task}': shots ask for {count} examples of '{code}', and there are {available}")
+    return LanguageAllocation(0.0, count, count, count, available)
 
 
 def _rows(path: Path) -> int:
