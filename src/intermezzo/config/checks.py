@@ -11,7 +11,7 @@ from typing import Any
 from intermezzo.config import catalogue, task_files
 from intermezzo.config.models import Config
 from intermezzo.config.sections.encoders import ImportedEncoder, ScratchEncoder
-from intermezzo.config.sections.intermediates import IntermediateConfig
+from intermezzo.config.sections.intermediates import IntermediateConfig, MixConfig
 from intermezzo.config.settings import protocol_of, resolve, retrieval_of, training_tasks
 from intermezzo.core.errors import UserError, suggestion
 from intermezzo.mixing import ENGLISH, allocate, allocate_tasks, shares
@@ -34,7 +34,9 @@ def problems(config: Config) -> list[str]:
     except UserError as error:
         return [str(error)]
     lines: dict[str, None] = {}
-    for check in (_names, _data, _languages, _encoders, _tasks, _translation, _intermediates, _targets, _mixes):
+    for check in (
+        *(_names, _question, _data, _languages, _encoders, _tasks, _translation, _intermediates, _targets, _mixes),
+    ):
         try:
             lines |= dict.fromkeys(check(config))
         except UserError as error:
@@ -69,6 +71,34 @@ def _names(config: Config) -> Iterator[str]:
 def _repeated(key: str, values: Sequence[Any]) -> Iterator[str]:
     for value in dict.fromkeys(v for v in values if values.count(v) > 1):
         yield f"{key}: {value!r} is listed more than once"
+
+
+def _question(config: Config) -> Iterator[str]:
+    """The mixes that the question names are compared in the grid."""
+    question, mixes = config.question, config.grid.mixes
+    for key in ("mixes", "groups", "pairs"):
+        chosen = getattr(question, key)
+        yield from _repeated(f"question.{key}", chosen or [])
+        if chosen == []:
+            default = "name at least one" + (", or write null for all with a rare language" if key == "mixes" else "")
+            yield f"question.{key}: the list is empty, so nothing would be asked; {default}"
+    for key, names in (("mixes", question.mixes or []), ("against", [question.against] if question.against else [])):
+        for name in names:
+            if name not in mixes:
+                yield f"question.{key}: '{name}' is no mix of grid.mixes; {suggestion(name, mixes)}"
+    if question.against is not None and question.against in (question.mixes or []):
+        yield f"question.mixes: '{question.against}' is what they are compared with (question.against); take it out of one"
+    if question.mixes and question.against is None:
+        english = [mix for mix in mixes if mix in config.mixes and is_english(config.mixes[mix])]
+        if not english:
+            yield "question.against: missing, and grid.mixes has no English-only mix to compare with; name a mix of the grid"
+        for name in {*question.mixes} & {*english[:1]}:
+            yield f"question.mixes: '{name}' is English-only, which the others are compared with; take it out"
+
+
+def is_english(mix: MixConfig) -> bool:
+    """Does a mix consist of English alone?"""
+    return {code for code, weight in mix.weights.items() if weight > 0} == {ENGLISH}
 
 
 def _data(config: Config) -> Iterator[str]:

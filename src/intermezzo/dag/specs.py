@@ -12,7 +12,7 @@ from typing import Any
 
 from intermezzo import languages
 from intermezzo.config import catalogue
-from intermezzo.config.checks import data_root
+from intermezzo.config.checks import data_root, is_english
 from intermezzo.config.sections.training import Finetuning
 from intermezzo.config.settings import examples_of, resolve, retrieval_of
 from intermezzo.core.memoize import memoize_by
@@ -27,7 +27,7 @@ from intermezzo.specs.importing import ImportSpec
 from intermezzo.specs.mixes import MixSettings, Portion
 from intermezzo.specs.prediction import PredictionSpec
 from intermezzo.specs.pretraining import Architecture, PretrainingSettings, PretrainSpec, TokenizerSettings
-from intermezzo.specs.summary import Attributes, Intermediate, SummarySpec, Target
+from intermezzo.specs.summary import Attributes, Intermediate, Question, SummarySpec, Target
 from intermezzo.specs.tasks import TaskSpec
 from intermezzo.specs.translation import FilesTranslation, HubTranslation, WorldTranslation
 from intermezzo.specs.world import WorldSettings
@@ -220,7 +220,8 @@ class Specs:
         return SummarySpec(
             english=catalogue.ENGLISH,
             mixes=tuple(mixes),
-            english_mix=next((mix for mix in mixes if self._is_english(mix)), None),
+            english_mix=next((mix for mix in mixes if is_english(self.config.mixes[mix])), None),
+            translated=frozenset(mix for mix in mixes if self.config.mixes[mix].translated),
             rare=frozenset(catalogue.rare_languages(self.config)),
             attributes=self._attributes(),
             seeds=tuple(grid.seeds),
@@ -229,6 +230,8 @@ class Specs:
             intermediates={BASELINE: Intermediate(tasks=(), mixes={BASELINE: ()})}
             | {name: self._intermediate(name) for name in self.config.grid.intermediates},
             targets={name: self._target(name) for name in grid.targets},
+            skills=self._skills(),
+            question=Question(**self.config.question.as_spec()),
         ).canonical()
 
     # -- fingerprints --------------------------------------------------------------------------------------------
@@ -318,17 +321,20 @@ class Specs:
         return Intermediate(
             tasks=tuple(self.grid.intermediate_tasks(name)),
             mixes={mix: self._seen(name, mix) for mix in self.config.mixes_of(name)},
+            rows={mix: self._rows(name, mix) for mix in self.config.mixes_of(name)},
             control=entry.shuffle_labels or entry.as_text,
         )
 
     def _target(self, name: str) -> Target:
         """A target as the summary knows it."""
         entry, task = self.config.target(name), self.grid.task(name)
+        trained_on = self.grid.trained_on(name) if task.form.trained else []
         return Target(
             task=task.name,
             format=task.format,
             metrics=task.metrics,
             languages=self.grid.languages(name),
+            trained_on=() if trained_on == [task.name] else tuple(trained_on),
             development=self.grid.development(name),
             baseline_only=entry.baseline_only,
             control=entry.partial_input or entry.shuffle_labels,
@@ -339,18 +345,31 @@ class Specs:
         table = languages.table(self.config.data.source)
         evaluated = dict.fromkeys(code for target in self.grid.targets for code in self.grid.languages(target))
         return {
-            code: Attributes(family=entry.family, script=entry.script, joshi=entry.joshi, xlmr=entry.xlmr)
+            code: Attributes(
+                family=entry.family,
+                branch=getattr(entry, "branch", None),
+                script=entry.script,
+                joshi=entry.joshi,
+                xlmr=entry.xlmr,
+            )
             for code, entry in ((code, table[code]) for code in evaluated)
         }
 
     def _seen(self, intermediate: str, mix: str) -> tuple[str, ...]:
         """Languages that an intermediate is really trained on, over all its tasks."""
-        tasks = map(load_task, self.grid.intermediate_tasks(intermediate))
-        return tuple(sorted({code for task in tasks for code in catalogue.mix_languages(self.config, mix, task)}))
+        return tuple(sorted({code for codes in self._rows(intermediate, mix).values() for code in codes}))
 
-    def _is_english(self, mix: str) -> bool:
-        """Does a mix consist of English alone?"""
-        return {code for code, weight in self.config.mixes[mix].weights.items() if weight > 0} == {catalogue.ENGLISH}
+    def _rows(self, intermediate: str, mix: str) -> dict[str, tuple[str, ...]]:
+        """Task -> languages that an intermediate has rows of it in."""
+        tasks = map(load_task, self.grid.intermediate_tasks(intermediate))
+        return {task.name: tuple(sorted(catalogue.mix_languages(self.config, mix, task))) for task in tasks}
+
+    def _skills(self) -> dict[str, str]:
+        """Task -> what it asks for, of every task that anything is trained or evaluated on."""
+        names = {task for name in self.config.grid.intermediates for task in self.grid.intermediate_tasks(name)}
+        for name in self.grid.targets:
+            names |= {self.grid.task(name).name, *(self.grid.trained_on(name) if self.grid.is_trained(name) else ())}
+        return {name: load_task(name).skill for name in sorted(names)}
 
 
 def _task(task: Task) -> dict[str, Any]:

@@ -82,7 +82,7 @@ class Format:
         {
             *("metrics", "metric", "lengths", "one_feature", "read_apart", "model_inputs", "assumed_inputs"),
             *("token_counts", "suffix", "unit", "official", "official_main", "parse", "read_submission"),
-            *("render", "render_labels"),
+            *("render", "render_labels", "skill"),
         }
     )
 
@@ -163,11 +163,8 @@ class Format:
     """Whether it is text for masked language modelling, without any labels."""
     support: Literal["dev", "candidates"] | None = None
     """What predictions need beside test data: `dev` data of the language, or the `candidates` of all languages."""
-
-    @property
-    def relation(self) -> str:
-        """What a target of this format is to an intermediate on another task, as the answer splits its results."""
-        return "other task" if self.trained else "retrieval"
+    skill: str = ""
+    """What its tasks ask for (`tasks.SKILLS`), where that is the same for all; a task file says it otherwise."""
 
     # -- controls ------------------------------------------------------------------------------------------------
 

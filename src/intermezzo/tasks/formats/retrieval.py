@@ -17,6 +17,7 @@ class Retrieval(Format):
     """`text` is in the language, `text_pair` its English translation."""
 
     columns = {"id": TEXT, "text": TEXT, "text_pair": TEXT}
+    skill = "retrieval"
     gold = None
     paired_with_english = True
     trained = intermediate = False

@@ -17,6 +17,7 @@ class Span(Format):
     """`answers` are the right ones, and `answer_starts` the characters of the context at which they begin."""
 
     columns = {"id": TEXT, "context": TEXT, "question": TEXT, "answers": TEXTS, "answer_starts": INTEGERS}
+    skill = "qa"
     gold = "answers"
     normalised = False
     removable = ("question",)
