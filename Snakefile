@@ -37,10 +37,12 @@ onstart:
     gc.freeze()  # the plan stays: nothing in it is garbage until the end
     gc.enable()
     startup.begin(workflow, scheduling.unkept)
+    verdicts.remember()
 
 
 onsuccess:
     adoption.clean()
+    verdicts.show()
 
 
 localrules:

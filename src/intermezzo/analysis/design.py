@@ -79,7 +79,7 @@ class Design(SummarySpec):
 
     @property
     def against(self) -> str | None:
-        """The mix that others are compared with: the question's, else the English-only one; None if there is neither."""
+        """The mix that others are compared with: the question's, else the English-only one, if there is one."""
         return self.question.against or self.english_mix
 
     @property

@@ -12,20 +12,20 @@ t quantile and degrees of freedom, and the squared margins add up:
     half^2 = [t_S^2 max(MS_S - MS_E, 0) + k t_E^2 MS_E] / (seeds x languages) + max(plain, clustered) + items
 
     plain     = t_L^2 max(MS_L - MS_E, 0) / (seeds x languages)
-    clustered = t_F^2 max(V - MS_E / (seeds x languages), 0)      V = G/(G-1) sum over families (sum of u_l)^2 / L^2
+    clustered = t_F^2 max(V - MS_E's part of it, 0)      V = G/(G-1) sum over families (sum of u_l)^2 / L^2
     items     = z^2 times the part of the mean's sampling error that test items common to all languages share
 
 Languages of one family are no independent draws, so L also gets a margin by family: u_l is a language's mean minus
-that of all, G the number of families, and t_F has G* - 1 degrees of freedom with G* = L^2 / sum of squared family sizes
-(Carter, Schnepel and Steigerwald 2017, Review of Economics and Statistics 99). The wider of the two counts. Where test
-sets are translations of each other, the luck of the items is the same in all languages, which no variation between
-languages can show; `items` adds it, and is a floor for the whole where a group is one language.
+that of all, G the number of families, and t_F has G* - 1 degrees of freedom (at least one) with G* = L^2 / sum of
+squared family sizes (Carter, Schnepel and Steigerwald 2017, Review of Economics and Statistics 99). The wider one
+counts. Where test sets are translations of each other, the luck of the items is the same in all languages, which no
+variation between languages can show; `items` adds it, and is a floor for the whole where a group is one language.
 
 For the mean of a sum with two unknown variances this is Howe (1974, JASA 69, 789-794); in general it is known as the
 method of variance estimates recovery (MOVER; Zou and Donner 2008, Statistics in Medicine 27, 1693-1702; Burdick and
 Graybill 1992). Satterthwaite's single t interval is too short where few seeds agree by chance: their mean square, and
-with it its weight, is then small. The factor k = 1 + 3/(seeds - 1)^4 + 3/(languages - 1)^4 protects against that; it
-is 1.2 for three seeds and 4 for two, and was chosen by simulation. Coverage: `docs/statistics.md`.
+with it its weight, is then small. The factor k = 1 + 3/(seeds - 1)^2 + 3/(languages - 1)^2 protects against that; it
+is 1.75 for three seeds and 4 for two, and was chosen by simulation. Coverage: `docs/statistics.md`.
 
 With one seed the interval is Student's over languages and conditional on that seed; with one language it is Student's
 over seeds and conditional on that language. With one of each there is none.
@@ -44,8 +44,6 @@ from scipy.special import ndtri, stdtrit
 FEWEST_FAMILIES = 4
 """From so many families on, a mean over languages speaks of languages beyond these families."""
 _SMALLEST_P = 1e-9
-_LEAST_FREEDOM = 0.4
-"""Degrees of freedom for families of which one has nearly all languages."""
 
 
 class ItemError(NamedTuple):
@@ -117,9 +115,7 @@ class Anova:
         sizes = np.bincount(members)
         if self.languages > len(sizes) > 1:
             sums = by_language[..., 0, :] @ np.eye(len(sizes))[members]
-            between = len(sizes) / (len(sizes) - 1) * (sums**2).sum(axis=-1) / self.languages**2
-            self.clustered = np.maximum(between - self.squares[2] / (self.seeds * self.languages), 0)
-            self.family_freedom = max(self.languages**2 / float((sizes**2).sum()) - 1, _LEAST_FREEDOM)
+            self.clustered, self.family_freedom = family_margin(sums, sizes, self.squares[2], self.seeds)
 
     @property
     def freedom(self) -> tuple[int, int, int]:
@@ -140,6 +136,19 @@ class Anova:
         if self.items:
             total = np.maximum(total + self.items.common, self.items.total)
         return np.sqrt(total)
+
+
+def family_margin(sums: np.ndarray, sizes: np.ndarray, remainder: np.ndarray, seeds: int) -> tuple[np.ndarray, float]:
+    """The squared standard error of a mean over languages by family, and its degrees of freedom.
+
+    sums: (... x families) of the languages' deviations from the mean. sizes: languages per family. remainder: MS_E,
+    whose part in it is taken out.
+    """
+    languages, families = sizes.sum(), len(sizes)
+    weight, shares = families / (families - 1), sizes / languages
+    noise = weight * float((shares * (1 - shares)).sum()) * remainder / (seeds * languages)
+    between = weight * (sums**2).sum(axis=-1) / languages**2
+    return np.maximum(between - noise, 0), max(1 / float((shares**2).sum()) - 1, 1.0)
 
 
 def half_width(
@@ -163,7 +172,7 @@ def half_width(
         plain = stdtrit(df_languages, (1 + level) / 2) ** 2 * np.maximum(language - remainder, 0) / cells
         total += np.maximum(plain, clustered)
     if df_seeds and df_languages:
-        guard = 1 + 3 / df_seeds**4 + 3 / df_languages**4
+        guard = 1 + 3 / df_seeds**2 + 3 / df_languages**2
         total += guard * stdtrit(df_seeds * df_languages, (1 + level) / 2) ** 2 * remainder / cells
     if items:
         squared = ndtri((1 + level) / 2) ** 2

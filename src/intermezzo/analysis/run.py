@@ -1,16 +1,22 @@
-"""The last stage: result files in, `scores.parquet`, `summary.tsv` and `answer.md` out."""
+"""The last stage: result files in, `scores.parquet`, `summary.tsv` and `answer.md` out; `question.json` is kept."""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable
 from pathlib import Path
 
 from intermezzo.analysis import answer as answers
+from intermezzo.analysis import record
 from intermezzo.analysis import scores as tidy
 from intermezzo.analysis import summary as summaries
 from intermezzo.analysis.design import Design
+from intermezzo.analysis.families import Families
+from intermezzo.analysis.mix_shares import Shortfall
 from intermezzo.analysis.pairing import Comparisons
 from intermezzo.core.artifacts import write_text
+
+log = logging.getLogger(__name__)
 
 
 def summarize(
@@ -20,16 +26,31 @@ def summarize(
     scores: str | Path,
     summary: str | Path,
     answer: str | Path,
+    *,
+    question: str | Path | None = None,
+    shortfalls: Iterable[Shortfall] = (),
 ) -> None:
     """Check that the results are exactly those that the design asks for, and write the three files.
 
     development_paths: results on development data, on which the best intermediate of each target is chosen, if any.
-    Raises UserError, before anything is written, for results that are missing, doubled, broken or not asked for.
+    question: the record of the question and of earlier looks at results (see `record`), which is read and written;
+    None: there is none. shortfalls: mixes that had less than they asked for. Raises UserError, before anything is
+    written, for results that are missing, doubled, broken or not asked for.
     Equal results give equal bytes: nothing depends on time, machine or the order of the files.
     """
     frame = tidy.read(result_paths, design)
     development = tidy.read(development_paths, design.on_development()).assign(split="dev")
-    comparisons = Comparisons(frame, design)
+    comparisons, shortfalls = Comparisons(frame, design), list(shortfalls)
+    past, content = record.history(Path(question) if question else None, Families(comparisons))
+    families = Families(comparisons, past.looks)
+    text = answers.text(families, None if development.empty else development, past, shortfalls)
+    table = summaries.table(families)
     tidy.write(frame, scores)
-    summaries.write(summaries.table(comparisons), summary)
-    write_text(answer, answers.text(comparisons, None if development.empty else development))
+    if question:
+        record.write(Path(question), content)
+    summaries.write(table, summary)
+    write_text(answer, text)
+    for shortfall in shortfalls:
+        log.warning("%s", shortfall)
+    for verdict in answers.verdicts(text):
+        log.info("%s", verdict)

@@ -87,11 +87,11 @@ def _question(config: Config) -> Iterator[str]:
             if name not in mixes:
                 yield f"question.{key}: '{name}' is no mix of grid.mixes; {suggestion(name, mixes)}"
     if question.against is not None and question.against in (question.mixes or []):
-        yield f"question.mixes: '{question.against}' is what they are compared with (question.against); take it out of one"
+        yield f"question.mixes: '{question.against}' is in question.against too; take it out of one of them"
     if question.mixes and question.against is None:
         english = [mix for mix in mixes if mix in config.mixes and is_english(config.mixes[mix])]
         if not english:
-            yield "question.against: missing, and grid.mixes has no English-only mix to compare with; name a mix of the grid"
+            yield "question.against: missing, and grid.mixes has no English-only mix; name a mix of the grid"
         for name in {*question.mixes} & {*english[:1]}:
             yield f"question.mixes: '{name}' is English-only, which the others are compared with; take it out"
 

@@ -21,7 +21,7 @@ class Intermediate(Spec):
 
     tasks: tuple[str, ...]
     mixes: dict[str, tuple[str, ...]]
-    rows: dict[str, dict[str, tuple[str, ...]]] = {}
+    rows: dict[str, dict[str, tuple[str, ...]]] = Field({})
     """mix -> task -> languages with rows; of a mix that is missing here, every task has all languages of `mixes`."""
     control: bool = False
 
@@ -86,7 +86,7 @@ class SummarySpec(Spec):
     """Control encoders, without intermediate training."""
     intermediates: dict[str, Intermediate]
     targets: dict[str, Target]
-    skills: dict[str, str] = {}
+    skills: dict[str, str] = Field({})
     """Task -> what it asks for (`tasks.SKILLS`); of a task that is missing here, its own name."""
     attributes: dict[str, Attributes] = Field({})
     question: Question = Question()
