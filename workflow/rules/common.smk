@@ -6,7 +6,7 @@ gc.disable()  # planning makes millions of objects that all stay: a quarter of i
 
 sys.path.insert(0, f"{workflow.basedir}/src")
 
-from intermezzo.execution import adoption, snakemake_internals, startup
+from intermezzo.execution import adoption, snakemake_internals, startup, verdicts
 from intermezzo.dag.experiment import Grid
 from intermezzo.dag.inputs import Inputs
 from intermezzo.dag.lineage import Lineage

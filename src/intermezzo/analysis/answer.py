@@ -38,7 +38,7 @@ def text(
     families: Families,
     development: pd.DataFrame | None = None,
     past: History | None = None,
-    shortfalls: Iterable[object] = (),
+    shortfalls: Iterable[str] = (),
 ) -> str:
     """The whole answer as Markdown.
 
@@ -47,7 +47,7 @@ def text(
     """
     past, comparisons = past or History(), families.comparisons
     design = families.design
-    blocks = [_short_answer(families, past, list(map(str, shortfalls)))]
+    blocks = [_short_answer(families, past, list(shortfalls))]
     for encoder in design.encoders:
         for mix in effects.mixes(design):
             if compared := effects.pairs(comparisons, encoder, mix):
@@ -174,16 +174,13 @@ def _by_kind(compared: Sequence[Pair], kinds: Sequence[str], design: Design) -> 
 
 
 def _row(families: Families, pair: Pair) -> list[str]:
-    single, (encoder, intermediate, mix, target, metric) = families.single, pair.key
-    of_pair = single[(single["encoder"] == encoder) & (single["mix"] == mix)]
-    of_pair = of_pair[(of_pair["intermediate"] == intermediate) & (of_pair["target"] == target)]
-    lines = {line["group"]: line for line in of_pair.to_dict("records")}
+    encoder, intermediate, mix, target, metric = pair.key
     row = [intermediate, f"{target} ({metric})"]
     for group in GROUPS:
-        if group not in lines:
+        line = families.of_pair.get((encoder, mix, intermediate, target, group))
+        if line is None:
             row.append("")
             continue
-        line = lines[group]
         marks = ("\\*" if significant(line) else "") + (
             " †" if _both_at_chance(families.comparisons, pair, group) else ""
         )

@@ -108,7 +108,7 @@ def overall(compared: Sequence[Pair], group: str) -> pd.DataFrame:
 
 def average(parts: Sequence[pd.DataFrame]) -> pd.DataFrame:
     """The mean of several differences (seeds x languages), per language over those that have it."""
-    return pd.concat(parts).groupby(level=0).mean()
+    return pd.concat(parts).groupby(level=0).mean() if len(parts) > 1 else parts[0]
 
 
 def statistics(delta: pd.DataFrame, design: Design, items: ItemError | None = None) -> dict[str, Any]:
@@ -147,6 +147,7 @@ def describe(compared: Sequence[Pair], group: str, design: Design, items: ItemEr
     spread = float(singles.std(ddof=1)) if len(singles) > 1 else np.nan
     deviations = (by_language - by_language.mean()) ** 2
     uneven = len(deviations) >= 5 and deviations.max() > deviations.sum() / 2
+    uneven = uneven and len(by_seed) > 1 and deviations.max() > 9 * parts.remainder / len(by_seed)  # and no noise
     return {
         "n_pairs": len(with_group),
         "languages": " ".join(map(str, delta.columns)),

@@ -123,14 +123,14 @@ class Families:
     def from_baseline(self) -> pd.DataFrame:
         """Every intermediate and target against the target without intermediate training: columns encoder,
         intermediate, mix, target, metric, group."""
-        return self._frame(list(self._from_baseline()))
+        return self._frame(self._differences_from_baseline)
 
     @cached_property
     def mean_from_baseline(self) -> pd.DataFrame:
         """Its mean over all targets, for English, rare and other languages."""
         _ = self.from_baseline  # corrected first
         parts: dict[tuple[str, ...], list[pd.DataFrame]] = {}
-        for line in self._from_baseline():
+        for line in self._differences_from_baseline:
             if line["group"] in ("english", "rare", "other"):
                 key = (line["encoder"], line["intermediate"], line["mix"], line["group"])
                 parts.setdefault(key, []).append(line[_DELTA])
@@ -142,6 +142,12 @@ class Families:
                 for key, delta in averages.items()
             ]
         )
+
+    @cached_property
+    def of_pair(self) -> dict[tuple[str, ...], Line]:
+        """(encoder, mix, intermediate, target, group) -> its line of `single`."""
+        keys = ("encoder", "mix", "intermediate", "target", "group")
+        return {tuple(line[key] for key in keys): line for line in self.single.to_dict("records")}
 
     def corrected(self, lines: Sequence[Line]) -> np.ndarray:
         """p_holm of lines that are one family: those that another family has corrected before keep that value.
@@ -180,6 +186,10 @@ class Families:
         names |= {"kind": ", ".join(pair.kinds_of(group)), "group": group, "before": before, "after": after}
         items = self.comparisons.items.error([pair], group)
         return names | statistics(delta, self.design, items) | {_DELTA: delta}
+
+    @cached_property
+    def _differences_from_baseline(self) -> list[Line]:
+        return list(self._from_baseline())
 
     def _from_baseline(self) -> Iterator[Line]:
         if BASELINE not in self.design.intermediates:

@@ -27,8 +27,8 @@ def visible(
     """The smallest effect, in the unit of the values, that a design detects with 80 % power.
 
     sizes: of the families of the languages; None: each language is one of its own. The margin by family is part of the
-    interval, but languages are drawn without any effect of families. NaN with less than two seeds, or where the variance
-    of seeds or (for several languages) of languages is unknown.
+    interval, but languages are drawn without any effect of families. NaN with less than two seeds, or where the
+    variance of seeds or (for several languages) of languages is unknown.
     """
     language = 0.0 if languages == 1 and np.isnan(variances.language) else variances.language
     if seeds < 2 or np.isnan(variances.seed + language + variances.remainder):

@@ -12,7 +12,6 @@ from intermezzo.analysis import scores as tidy
 from intermezzo.analysis import summary as summaries
 from intermezzo.analysis.design import Design
 from intermezzo.analysis.families import Families
-from intermezzo.analysis.mix_shares import Shortfall
 from intermezzo.analysis.pairing import Comparisons
 from intermezzo.core.artifacts import write_text
 
@@ -28,14 +27,14 @@ def summarize(
     answer: str | Path,
     *,
     question: str | Path | None = None,
-    shortfalls: Iterable[Shortfall] = (),
+    shortfalls: Iterable[str] = (),
 ) -> None:
     """Check that the results are exactly those that the design asks for, and write the three files.
 
     development_paths: results on development data, on which the best intermediate of each target is chosen, if any.
     question: the record of the question and of earlier looks at results (see `record`), which is read and written;
-    None: there is none. shortfalls: mixes that had less than they asked for. Raises UserError, before anything is
-    written, for results that are missing, doubled, broken or not asked for.
+    None: there is none. shortfalls: sentences about mixes that had less than they asked for. Raises UserError, before
+    anything is written, for results that are missing, doubled, broken or not asked for.
     Equal results give equal bytes: nothing depends on time, machine or the order of the files.
     """
     frame = tidy.read(result_paths, design)

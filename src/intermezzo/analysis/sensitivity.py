@@ -50,11 +50,12 @@ def bootstrap(values: np.ndarray, families: Sequence[str], resamples: int = _RES
     _, members = np.unique(families, return_inverse=True)
     columns = [np.flatnonzero(members == family) for family in range(members.max() + 1)]
     by_seed = draw.multinomial(seeds, np.full(seeds, 1 / seeds), resamples) / seeds
+    times = draw.multinomial(len(columns), np.full(len(columns), 1 / len(columns)), resamples)
     by_language = np.zeros((resamples, languages))
-    for weights in by_language:
-        for family in draw.integers(len(columns), size=len(columns)):
-            np.add.at(weights, draw.choice(columns[family], len(columns[family])), 1)
-        weights /= weights.sum()
+    for of_family, drawn in zip(columns, times.T, strict=True):
+        size = len(of_family)
+        by_language[:, of_family] = draw.multinomial(drawn * size, np.full(size, 1 / size))
+    by_language /= by_language.sum(axis=1, keepdims=True)
     low, high = np.quantile(np.einsum("sl,rs,rl->r", values, by_seed, by_language), [0.025, 0.975])
     return float(low), float(high)
 
