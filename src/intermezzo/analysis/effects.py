@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 
 from intermezzo.analysis.design import BASELINE, UNKNOWN_FAMILY, Design
-from intermezzo.analysis.intervals import FEWEST_FAMILIES, ItemError, components, estimate
+from intermezzo.analysis.intervals import ItemError, components, estimate, generalises
 from intermezzo.analysis.pairing import Comparisons, Key
 from intermezzo.analysis.significance import flip_p, smallest_p
 
@@ -122,7 +122,7 @@ def statistics(delta: pd.DataFrame, design: Design, items: ItemError | None = No
     result = estimate(
         delta.to_numpy(), families=design.families(delta.columns), items=items, smallest=design.question.smallest
     )
-    firm = not result.doubt and result.families >= FEWEST_FAMILIES
+    firm = not result.doubt and generalises(design.families(delta.columns))
     unknown = UNKNOWN_FAMILY in design.families(delta.columns)
     return {"n_languages": languages, "n_seeds": seeds, **asdict(result), "unknown": unknown, "firm": firm}
 

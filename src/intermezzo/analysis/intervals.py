@@ -24,8 +24,9 @@ variation between languages can show; `items` adds it, and is a floor for the wh
 For the mean of a sum with two unknown variances this is Howe (1974, JASA 69, 789-794); in general it is known as the
 method of variance estimates recovery (MOVER; Zou and Donner 2008, Statistics in Medicine 27, 1693-1702; Burdick and
 Graybill 1992). Satterthwaite's single t interval is too short where few seeds agree by chance: their mean square, and
-with it its weight, is then small. The factor k = 1 + 3/(seeds - 1)^2 + 3/(languages - 1)^2 protects against that; it
-is 1.75 for three seeds and 4 for two, and was chosen by simulation. Coverage: `docs/statistics.md`.
+with it its weight, is then small. The factor k protects against that: with df = seeds - 1 and languages - 1 it is
+1 + 4 / df^2 for each of the two (twice as much with three seeds), at other levels in proportion to the squared t
+quantile of df. It was chosen by simulation. Coverage: `docs/statistics.md`.
 
 With one seed the interval is Student's over languages and conditional on that seed; with one language it is Student's
 over seeds and conditional on that language. With one of each there is none.
@@ -41,8 +42,9 @@ import numpy as np
 from scipy.optimize import brentq
 from scipy.special import ndtri, stdtrit
 
-FEWEST_FAMILIES = 4
-"""From so many families on, a mean over languages speaks of languages beyond these families."""
+FEWEST_FAMILIES, FEWEST_EFFECTIVE = 4, 2.0
+"""From so many families on, and from so large an effective number of them, a mean speaks of languages beyond them."""
+_GUARD = 4.0
 _SMALLEST_P = 1e-9
 
 
@@ -70,7 +72,8 @@ class Estimate:
     high: float
     p: float = np.nan
     p_equivalent: float = np.nan
-    """Of a difference of `smallest` or more in either direction (two one-sided tests; Schuirmann 1987)."""
+    """Of a difference of `smallest` or more: the level at which the interval just reaches it. Below 0.05 where the 95 %
+    interval lies within: two one-sided tests (Schuirmann 1987) with half the level each."""
     families: int = 0
     doubt: str = ""
 
@@ -167,17 +170,23 @@ def half_width(
     df_seeds, df_languages, cells = seeds - 1, languages - 1, seeds * languages
     total = np.zeros_like(seed)
     if df_seeds:
-        total += stdtrit(df_seeds, (1 + level) / 2) ** 2 * np.maximum(seed - remainder, 0) / cells
+        total += _squared_t(df_seeds, level) * np.maximum(seed - remainder, 0) / cells
     if df_languages:
-        plain = stdtrit(df_languages, (1 + level) / 2) ** 2 * np.maximum(language - remainder, 0) / cells
+        plain = _squared_t(df_languages, level) * np.maximum(language - remainder, 0) / cells
         total += np.maximum(plain, clustered)
     if df_seeds and df_languages:
-        guard = 1 + 3 / df_seeds**2 + 3 / df_languages**2
-        total += guard * stdtrit(df_seeds * df_languages, (1 + level) / 2) ** 2 * remainder / cells
+        usual = stdtrit(df_seeds * df_languages, 0.975) ** 2
+        guards = [_GUARD / df**2 * (_squared_t(df, level) / _squared_t(df, 0.95)) for df in (df_seeds, df_languages)]
+        total += (_squared_t(df_seeds * df_languages, level) + sum(guards) * usual) * remainder / cells
     if items:
         squared = ndtri((1 + level) / 2) ** 2
         total = np.maximum(total + squared * items.common, squared * items.total)
     return np.sqrt(total)
+
+
+def _squared_t(freedom: float, level: float) -> float:
+    """The squared quantile of Student's t for a two-sided interval."""
+    return float(stdtrit(freedom, (1 + level) / 2)) ** 2
 
 
 def estimate(
@@ -202,17 +211,22 @@ def estimate(
     if half < 1e-9 < abs(mean):
         return Estimate(mean, 0.0, np.nan, np.nan, families=number, doubt=doubt or "all differences are equal")
     room = smallest - abs(mean)
-    equivalent = _p(anova, abs(room)) / 2
     return Estimate(
         mean,
         float(anova.error()),
         mean - half,
         mean + half,
         _p(anova, abs(mean)),
-        np.nan if np.isnan(room) else equivalent if room > 0 else 1 - equivalent,
+        1.0 if room <= 0 else _p(anova, room),
         number,
         doubt,
     )
+
+
+def generalises(families: Sequence[str]) -> bool:
+    """Whether the families of languages are enough, and alike enough in size, to speak of other families."""
+    _, sizes = np.unique(list(families), return_counts=True)
+    return len(sizes) >= FEWEST_FAMILIES and bool(sizes.sum() ** 2 >= FEWEST_EFFECTIVE * (sizes**2).sum())
 
 
 def doubt_of(seeds: int, languages: int) -> str:

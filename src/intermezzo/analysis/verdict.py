@@ -9,6 +9,7 @@ import numpy as np
 
 from intermezzo.analysis.design import Design
 from intermezzo.analysis.effects import SUPERVISED
+from intermezzo.analysis.intervals import FEWEST_FAMILIES
 from intermezzo.core.numerals import count, interval, plain
 
 LEVEL = 0.05
@@ -80,8 +81,8 @@ def basis(line: Mapping[str, Any]) -> str:
     parts += [count(line["n_pairs"], "pair") + " of intermediate and target", f"encoder `{line['encoder']}`"]
     if line["doubt"]:
         return f"{', '.join(parts)}; {_NOTES[line['doubt']]}"
-    few = "" if line["firm"] else "; it speaks of these families only, as there are fewer than four"
-    return ", ".join(parts) + few
+    why = "there are fewer than four" if line["families"] < FEWEST_FAMILIES else "nearly all languages are of one"
+    return ", ".join(parts) + ("" if line["firm"] else f"; it speaks of these families only, as {why}")
 
 
 def setting(kinds: Sequence[str]) -> str:
