@@ -12,6 +12,7 @@ import pytest
 from intermezzo.analysis import answer, record, summary
 from intermezzo.analysis.design import Design
 from intermezzo.analysis.families import Families
+from intermezzo.analysis.items import Items
 from intermezzo.analysis.mix_shares import shortfalls
 from intermezzo.analysis.pairing import Comparisons
 from intermezzo.analysis.verdict import verdict
@@ -356,3 +357,46 @@ def test_a_mix_that_had_less_than_it_asked_for_is_told(tmp_path):
     (folder / "allocation.tsv").write_text("task\tlanguage\nmnli\tsa\n")
     with pytest.raises(UserError, match=r"allocation\.tsv: not an allocation"):
         shortfalls(tmp_path, design())
+
+
+# -- test items --------------------------------------------------------------------------------------------------------
+
+
+def items_of(plan: Design, folder, shared: float):
+    """Result folders with a score per item: `shared` of an item's luck is that of all languages."""
+    from intermezzo.dag.paths import Run, evaluation_path
+
+    random, frames = np.random.default_rng(3), {}
+    for cell in plan.cells():
+        if cell.intermediate == "none" or cell.metric != plan.targets[cell.target].metrics[0]:
+            continue
+        ids = [f"{number}" for number in range(100)]
+        common = np.random.default_rng([7, *f"{cell.mix}/{cell.target}".encode()]).random(100)
+        luck = np.where(random.random(100) < shared, common, random.random(100))
+        frame = pd.DataFrame({"name": cell.language, "id": ids, "score": (luck < 0.5).astype(float)})
+        frames.setdefault((cell.encoder, cell.intermediate, cell.mix, cell.seed, cell.target), []).append(frame)
+    for (*run, target), parts in frames.items():
+        path = tmp_file = folder / evaluation_path(Run(*run), target, "x", "results")
+        tmp_file.parent.mkdir(parents=True, exist_ok=True)
+        pd.concat(parts).to_parquet(path.with_name("predictions.parquet"))
+    return folder / "results"
+
+
+def test_items_that_languages_share_are_in_the_interval(tmp_path):
+    plan = design(seeds=[0, 1])
+    widths = {}
+    for shared in (0.0, 1.0):
+        found = Comparisons(scores(plan), plan, Items(plan, items_of(plan, tmp_path / str(shared), shared)))
+        line = Families(found).primary.set_index("group").loc["rare_unseen"]
+        widths[shared] = line["high"] - line["low"]
+    assert widths[1.0] > 2 * widths[0.0]
+    assert "Intervals allow for other test items" in answer.text(Families(found))
+    assert "there are no scores per test item" in answer.text(families(plan))
+
+
+def test_one_language_has_the_error_of_its_test_set(tmp_path):
+    """Two seeds that agree by chance: [4.5, 4.6] of 100 items was no interval."""
+    plan = design(seeds=[0, 1], rare=["sa"])
+    found = Comparisons(scores(plan, noise=0.01), plan, Items(plan, items_of(plan, tmp_path, 1.0)))
+    line = Families(found).primary.iloc[0]
+    assert line["doubt"] == "one language" and line["high"] - line["low"] > 10

@@ -8,6 +8,7 @@ the frames; bold words and stars are for what the evidence allows (`verdict`).
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from itertools import product
 
 import pandas as pd
 
@@ -287,6 +288,7 @@ def _limits(families: Families) -> str:
         "another encoder would behave.",
         "Zero-shot means: the intermediate had no rows of the target's skill in the language. What the encoder's "
         "pretraining had of it is not known here.",
+        _item_words(families),
         "Intervals treat the targets as given and a group's languages as a sample of languages and families; where a "
         "group is one language, they speak of that language and its test set only.",
         "Brackets are intervals of single differences: without any effect one in twenty of them would leave out zero. "
@@ -295,6 +297,22 @@ def _limits(families: Families) -> str:
         else "",
     ]
     return "## What these numbers cannot say\n\n" + "\n".join(f"- {point}" for point in points if point)
+
+
+def _item_words(families: Families) -> str:
+    """Whether intervals allow for other test items."""
+    design = families.design
+    known = [
+        families.comparisons.items.known([pair])
+        for encoder, mix in product(design.encoders, design.asked)
+        for pair in effects.pairs(families.comparisons, encoder, mix, design.question.pairs)
+    ]
+    if known and all(known):
+        return "Intervals allow for other test items, also where languages have the same ones in translation."
+    return (
+        "Of some targets there are no scores per test item: where languages have the same items in translation, their "
+        "common luck is not in the intervals."
+    )
 
 
 def verdicts(answer: str) -> list[str]:

@@ -12,6 +12,7 @@ from intermezzo.analysis import scores as tidy
 from intermezzo.analysis import summary as summaries
 from intermezzo.analysis.design import Design
 from intermezzo.analysis.families import Families
+from intermezzo.analysis.items import Items
 from intermezzo.analysis.pairing import Comparisons
 from intermezzo.core.artifacts import write_text
 
@@ -27,19 +28,21 @@ def summarize(
     answer: str | Path,
     *,
     question: str | Path | None = None,
+    results: Path | None = None,
     shortfalls: Iterable[str] = (),
 ) -> None:
     """Check that the results are exactly those that the design asks for, and write the three files.
 
     development_paths: results on development data, on which the best intermediate of each target is chosen, if any.
     question: the record of the question and of earlier looks at results (see `record`), which is read and written;
-    None: there is none. shortfalls: sentences about mixes that had less than they asked for. Raises UserError, before
-    anything is written, for results that are missing, doubled, broken or not asked for.
+    None: there is none. results: the folder of all results, for the scores of single test items. shortfalls: sentences
+    about mixes that had less than they asked for. Raises UserError, before anything is written, for results that are
+    missing, doubled, broken or not asked for.
     Equal results give equal bytes: nothing depends on time, machine or the order of the files.
     """
     frame = tidy.read(result_paths, design)
     development = tidy.read(development_paths, design.on_development()).assign(split="dev")
-    comparisons, shortfalls = Comparisons(frame, design), list(shortfalls)
+    comparisons, shortfalls = Comparisons(frame, design, Items(design, results)), list(shortfalls)
     past, content = record.history(Path(question) if question else None, Families(comparisons))
     families = Families(comparisons, past.looks)
     text = answers.text(families, None if development.empty else development, past, shortfalls)

@@ -149,6 +149,7 @@ def summarize(options: Namespace) -> None:
         options.summary,
         options.answer,
         question=options.answer.with_name(NAME),
+        results=options.results,
         shortfalls=shortfalls(options.results, design),
     )
 

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from intermezzo.core.artifacts import atomic, digest, read_json, sha256, write_json
-from intermezzo.evaluation.metrics import majority, score
+from intermezzo.evaluation.metrics import item_scores, majority, score
 from intermezzo.modeling.tokenizer import subwords_per_word
 from intermezzo.specs.evaluation import CodeStamps, EvaluateSpec
 from intermezzo.specs.prediction import PredictionSpec
@@ -41,7 +41,8 @@ def evaluate(
 
     A name is a language, or {language}.dev for its development data, which only serves to choose intermediates.
     support: language -> Parquet of what predictions need besides (mining: data to tune its threshold on; ranking: the
-    candidates). Beside the JSONs are predictions.parquet (name, id, prediction) and, written last, manifest.json, which
+    candidates). Beside the JSONs are predictions.parquet (name, id, prediction, and of test data the score of each row,
+    where a row can be scored) and, written last, manifest.json, which
     has the SHA-256 of each JSON: what changes a result afterwards does not go unseen. names: keys that name the run,
     copied into each JSON. fetch: called before the model's weights are read, which is only when there is something to
     predict.
@@ -72,9 +73,13 @@ def evaluate(
                 predictions = predictor(rows, language)
                 pq.write_table(pa.table({"id": table["id"], "prediction": predictions}), part, compression="zstd")
         tables[name] = pq.read_table(stored)
-        predictions = tables[name]["prediction"].to_pylist()
+        predictions, gold = tables[name]["prediction"].to_pylist(), gold_of(rows, form)
+        if form.scored_by_item and name == language:
+            tables[name] = tables[name].append_column(
+                "score", [item_scores(task, predictions, gold, language, spec.metrics)]
+            )
         result = {
-            "metrics": score(task, predictions, gold_of(rows, form), language, spec.metrics),
+            "metrics": score(task, predictions, gold, language, spec.metrics),
             "majority": majority(task, rows, language, spec.metrics),
             "n": len(rows),
             "language": language,
@@ -105,7 +110,7 @@ def write_predictions(tables: dict[str, pa.Table], path: Path) -> None:
 def read_predictions(result: Path) -> list[dict[str, Any]]:
     """Rows {id, prediction} that a result JSON was scored from, in the order of its data."""
     table = pq.read_table(result.with_name(PREDICTIONS), filters=[("name", "=", result.stem)])
-    return table.drop_columns("name").to_pylist()
+    return table.select(["id", "prediction"]).to_pylist()
 
 
 def gold_of(rows: list[dict], form: Format) -> list[Any]:

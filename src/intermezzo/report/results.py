@@ -23,6 +23,7 @@ from intermezzo.analysis import record
 from intermezzo.analysis.design import BASELINE, Cell, Design
 from intermezzo.analysis.effects import mixes
 from intermezzo.analysis.families import Families
+from intermezzo.analysis.items import Items
 from intermezzo.analysis.pairing import Comparisons
 from intermezzo.analysis.scores import SCHEMA
 from intermezzo.core.artifacts import read_json
@@ -119,7 +120,7 @@ class ExperimentResults:
     def __init__(self, design: Design, scores: Path, results: Path) -> None:
         self.design = design
         self.scores = _scores(scores, self.design)
-        self.comparisons = Comparisons(self.scores, self.design)
+        self.comparisons = Comparisons(self.scores, self.design, Items(self.design, results))
         self._question = results / record.NAME
         self.models = list(_models(self.design, results))
         answer = results / "answer.md"

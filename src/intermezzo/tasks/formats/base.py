@@ -82,7 +82,7 @@ class Format:
         {
             *("metrics", "metric", "lengths", "one_feature", "read_apart", "model_inputs", "assumed_inputs"),
             *("token_counts", "suffix", "unit", "official", "official_main", "parse", "read_submission"),
-            *("render", "render_labels", "skill"),
+            *("render", "render_labels", "skill", "scored_by_item"),
         }
     )
 
@@ -203,6 +203,9 @@ class Format:
 
     metrics: tuple[Metric, ...] = ()
     """The metrics that its scorer gives, the main one first; none for masked text."""
+
+    scored_by_item: bool = False
+    """Whether a single row can be scored, so that the main metric is, about, the mean over rows."""
 
     def metric(self, name: str) -> Metric:
         """The metric of that name; raises UserError for one that the format does not have."""

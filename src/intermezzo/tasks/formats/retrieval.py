@@ -22,6 +22,7 @@ class Retrieval(Format):
     paired_with_english = True
     trained = intermediate = False
     translatable = False
+    scored_by_item = True
     metrics = (Metric("accuracy"),)
     lengths = Lengths(15, 0, 2, 1000)
     read_apart = True

@@ -21,6 +21,7 @@ class Span(Format):
     gold = "answers"
     normalised = False
     removable = ("question",)
+    scored_by_item = True
     metrics = (Metric("squad_f1"), Metric("squad_em"), Metric("mlqa_f1"), Metric("mlqa_em"))
     lengths = Lengths(14, 170, 1, 2000)
     suffix = "json"
