@@ -91,7 +91,7 @@ def _short_answer(families: Families, past: History, shortfalls: Sequence[str]) 
     blocks.append(
         "Points are 0 to 100 of a target's main metric. Differences are paired by seed and language; 95 % intervals in "
         "brackets allow for other seeds and other languages, related ones taken together. Terms, methods and how well "
-        f"they are calibrated: docs/statistics.md. {power_text.next_look(past.looks) if len(primary) else ''}".strip()
+        f"they are calibrated: docs/statistics.md. {power_text.next_look(past.looks) if families.decidable else ''}".strip()
     )
     return "\n\n".join(blocks)
 

@@ -107,7 +107,7 @@ def _primary(families: Families) -> list[dict[str, Any]]:
 
 
 def _rounded(line: dict[str, Any]) -> list[Any]:
-    return [f"{line[key]:.9f}" for key in ("mean", "error", "least_mean", "most_mean")]
+    return [f"{line[key]:.9f}" for key in ("mean", "least_mean", "most_mean")]
 
 
 def _changes(earlier: list[_Look], present: _Look) -> list[str]:
