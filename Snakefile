@@ -10,7 +10,7 @@
 #   results/data/{source}/{task}/{language}/{split}.parquet                              rules/data.smk
 #   results/encoders/{encoder}/                                                          rules/encoder.smk
 #   results/intermediate/{encoder}/{intermediate}/{mix}/seed{seed}/                      rules/intermediate.smk
-#   results/target/{encoder}/{intermediate}/{mix}/seed{seed}/{target}/                   rules/target.smk
+#   results/target/{encoder}/{intermediate}/{mix}/seed{seed}/{training}/                 rules/target.smk
 #   results/eval/{encoder}/{intermediate}/{mix}/seed{seed}/{target}/{language}.json      rules/evaluate.smk
 #   results/scores.parquet  results/summary.tsv  results/answer.md                       rules/analyse.smk
 #   results/report.html  results/figures/  results/tables/  (when asked for)             rules/analyse.smk
@@ -37,12 +37,16 @@ onstart:
     gc.freeze()  # the plan stays: nothing in it is garbage until the end
     gc.enable()
     startup.begin(workflow, scheduling.unkept)
-    verdicts.remember()
 
 
 onsuccess:
     adoption.clean()
-    verdicts.show()
+    startup.show_answer()
+
+
+onerror:
+    startup.tidy()
+    startup.show_failures(workflow)
 
 
 localrules:

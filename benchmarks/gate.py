@@ -30,7 +30,7 @@ def gate(examples: Examples, shape: dict[str, int], folder: Path, options: argpa
         if name == "padmax" and examples.kind == "qa":
             continue
         model = build(examples, size, 0.0)
-        start = _flat(model.roberta)
+        start = _flat(model.base_model)
         settings: dict[str, Any] = {"name": name, "dropout": 0.0, "precision": "float32"}
         place = folder / f"gate-{examples.kind}-{name}"
         place.mkdir(exist_ok=True)
@@ -42,7 +42,7 @@ def gate(examples: Examples, shape: dict[str, int], folder: Path, options: argpa
         if name == "ours":
             settings["restore"]()
             settings["losses"] = [json.loads(line)["loss"] for line in (place / "log.jsonl").open()]
-        runs[name] = settings["losses"], _flat(model.roberta) - start
+        runs[name] = settings["losses"], _flat(model.base_model) - start
     losses, way = runs.pop("ours")
     differences = {}
     for name, (their_losses, theirs) in runs.items():

@@ -22,6 +22,8 @@ from transformers import (
     AutoTokenizer,
     DataCollatorForTokenClassification,
     DataCollatorWithPadding,
+    ModernBertConfig,
+    ModernBertModel,
     PreTrainedModel,
     PrinterCallback,
     Trainer,
@@ -33,6 +35,7 @@ from transformers import (
     XLMRobertaForSequenceClassification,
     XLMRobertaForTokenClassification,
 )
+from transformers.models.xlm_roberta.modeling_xlm_roberta import XLMRobertaClassificationHead
 
 from intermezzo.modeling.encoder import Encoder
 from intermezzo.modeling.heads import format_module
@@ -123,9 +126,24 @@ def peak_memory() -> float:
     return int(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0]) / 1024
 
 
-def build(examples: Examples, shape: dict[str, int], dropout: float) -> PreTrainedModel:
-    """A model with random weights, the same for every call."""
+class ModernBertClassifier(nn.Module):
+    """ModernBERT below XLM-R's classification head, which is ours: its own head is another function."""
+
+    def __init__(self, config: ModernBertConfig, head: XLMRobertaConfig) -> None:
+        super().__init__()
+        self.config, self.base_model = config, ModernBertModel(config)
+        self.classifier = XLMRobertaClassificationHead(head)
+
+    def forward(self, input_ids: Any, attention_mask: Any, labels: Any, **_: Any) -> dict[str, torch.Tensor]:
+        logits = self.classifier(self.base_model(input_ids, attention_mask=attention_mask).last_hidden_state)
+        return {"loss": nn.functional.cross_entropy(logits, labels), "logits": logits}
+
+
+def build(examples: Examples, shape: dict[str, Any], dropout: float) -> PreTrainedModel:
+    """A model with random weights, the same for every call. shape: sizes, and `type` if it is not XLM-R's."""
     torch.manual_seed(0)
+    kind = shape.get("type", "xlm-roberta")
+    shape = {key: value for key, value in shape.items() if key != "type"}
     config = XLMRobertaConfig(
         **shape,
         max_position_embeddings=LENGTH[examples.kind] + 2,
@@ -137,14 +155,19 @@ def build(examples: Examples, shape: dict[str, int], dropout: float) -> PreTrain
         bos_token_id=0,
         eos_token_id=2,
     )
-    return MODELS[examples.kind](config)
+    if kind == "xlm-roberta":
+        return MODELS[examples.kind](config)
+    own = shape | {"intermediate_size": 3 * shape["hidden_size"] // 2}  # of a gated layer, as in the published ones
+    rates = dict.fromkeys(("attention_dropout", "embedding_dropout", "mlp_dropout"), dropout)
+    special = {"pad_token_id": 1, "bos_token_id": 0, "eos_token_id": 2, "cls_token_id": 0, "sep_token_id": 2}
+    return ModernBertClassifier(ModernBertConfig(**own, **rates, **special, max_position_embeddings=512), config)
 
 
 def ours(
     model: PreTrainedModel, examples: Examples, batches: list[list[int]], folder: Path, options: dict[str, Any]
 ) -> Body:
     """Our loop over transformers' encoder and our head with the model's weights."""
-    encoder, kind = Encoder(model.roberta), examples.kind
+    encoder, kind = Encoder(model.base_model), examples.kind
     spec = HeadSpec(labels=tuple(examples.labels), pooling="cls", dropout=options["dropout"])
     head = format_module(FORMAT[kind]).Head(encoder.hidden_size, spec)
     copy_head(model, head, kind)

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
+import itertools
 import json
 import os
 import random
@@ -55,13 +56,17 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         data = load(options.kinds, Path(folder), limit=options.examples, synthetic=options.synthetic)
         result: dict[str, Any] = {"settings": vars(options) | {"torch": torch.__version__, "device": _device_name()}}
-        for kind, examples in data.items():
+        for model, (kind, examples) in itertools.product(options.types, data.items()):
+            if model != "xlm-roberta" and kind != "pairs":
+                continue
+            shape["type"] = model
             sizes = f"{len(examples.features)} examples, {statistics.mean(examples.lengths):.1f} tokens each"
-            print(f"== {kind}: {sizes}{'' if examples.real else ' (synthetic)'}", flush=True)
-            result[kind] = train_all(examples, shape, Path(folder), options)
-            result[kind]["gate"] = gate(examples, SHAPES["tiny"], Path(folder), options)
-            if options.evaluation and kind == "pairs":
-                result[kind]["evaluation"] = evaluation(examples, shape, Path(folder), options)
+            name = kind if model == "xlm-roberta" else f"{model} {kind}"
+            print(f"== {name}: {sizes}{'' if examples.real else ' (synthetic)'}", flush=True)
+            result[name] = train_all(examples, shape, Path(folder), options)
+            result[name]["gate"] = gate(examples, SHAPES["tiny"] | {"type": model}, Path(folder), options)
+            if options.evaluation and name == "pairs":
+                result[name]["evaluation"] = evaluation(examples, shape, Path(folder), options)
         if "pairs" in result:
             result["ratios"] = result["pairs"]["ratios"]
     if options.json:
@@ -195,6 +200,7 @@ def _device_name() -> str:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--kinds", nargs="+", default=["pairs", "qa"], choices=["pairs", "qa", "tagging", "mlm"])
+    parser.add_argument("--types", nargs="+", default=["xlm-roberta"], choices=["xlm-roberta", "modernbert"])
     parser.add_argument("--systems", nargs="+", default=list(TRAINER), choices=TRAINER)
     parser.add_argument("--shape", default="small", choices=SHAPES)
     parser.add_argument("--vocabulary", type=int, default=50_000, help="rows of the word embeddings")

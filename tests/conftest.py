@@ -1,6 +1,11 @@
 """Fixtures of several test files, and the order of files. They import late: most tests need no torch."""
 
+import os
+
 import pytest
+
+# Before torch is imported. Tests are small and run side by side: threads of each would wait for one another.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
 def pytest_collection_modifyitems(items):

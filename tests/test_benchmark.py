@@ -114,6 +114,19 @@ def test_xtreme_r_has_a_total_of_ours_with_lareqa(folders):
     assert {"multi_choice", "classification", "tagging", "qa", "retrieval"} < result.keys()
 
 
+def test_of_several_entities_of_mewslix_the_first_is_right_and_of_lareqas_answers_all(folders):
+    """As utils_mewslix.py of google-research/xtreme reads labels: the first id, stripped, and its reciprocal rank."""
+    predictions, labels = folders
+    for name, language in (("mewslix", "ar"), ("lareqa", "ar")):
+        write(predictions, name, "ranking", language, '{"q": ["x", "b", "a"], "r": ["Q1", "Q1 "], "s": [" Q2"]}')
+        write(labels, name, "ranking", language, '{"q": ["a", "b"], "r": [" Q1 "], "s": ["Q2"], "t": ["Q3"]}')
+    result = score_benchmark("xtreme-r", *folders)
+    assert result["mewslix"]["map@20"]["ar"] == pytest.approx(100 * (1 / 3 + 1 + 0 + 0) / 4)
+    assert result["ours"]["tasks"]["lareqa"]["map@20"]["ar"] == pytest.approx(
+        100 * ((1 / 2 + 2 / 3) / 2 + 0 + 0 + 0) / 4
+    )
+
+
 def test_a_total_is_the_mean_of_tasks_and_repeats_none(folders):
     predictions, labels = folders
     for language in load_benchmark("xtreme-r").tasks["xcopa"].languages:  # in two groups, and once in the total

@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 import pytest
+import yaml
 
 from intermezzo import sources, tasks
 from intermezzo.cli.main import main
@@ -13,7 +14,7 @@ from intermezzo.config.settings import resolve
 from intermezzo.core.errors import UserError
 from intermezzo.sources import files
 from intermezzo.sources.files.reading import File
-from intermezzo.tasks import load_task, task_names
+from intermezzo.tasks import RESOURCES, Task, load_task, task_names
 from specifications import data
 from toy_files import REVIEWS
 
@@ -351,3 +352,12 @@ def test_a_name_of_the_catalogue_cannot_be_taken(own, tmp_path):
     (tmp_path / "config" / "tasks" / "xnli.yaml").write_text(TASK)
     with pytest.raises(UserError, match=r"xnli\.yaml: there is a task of that name already"):
         own()
+
+
+def test_the_guides_treebanks_are_a_task():
+    guide = (RESOURCES.parent / "docs/catalogue.md").read_text(encoding="utf-8")
+    (text,) = re.findall(r"```yaml\n(description: Part-of-speech tagging of two.*?)```", guide, flags=re.S)
+    task = Task(name="treebanks", **yaml.safe_load(text))
+    url = "https://raw.githubusercontent.com/UniversalDependencies/UD_Bambara-CRB/r2.15/bm_crb-ud-test.conllu"
+    assert [part["url"] for part in task.sources.parts("hub")["bm"]["test"]] == [url]
+    assert list(task.sources.parts("hub")["en"]) == ["train", "dev", "test"]

@@ -6,6 +6,7 @@ each entry says what was seen where: [V] seen (the place is named), [R] recalled
 
 import io
 import json
+import re
 import tarfile
 import zipfile
 from pathlib import PurePosixPath
@@ -30,20 +31,26 @@ MAIN, CONVERTED = "{config}/{split}-00000-of-00001.parquet", "{config}/{split}/0
 """A repository that was converted to Parquet, and the branch refs/convert/parquet that the hub itself makes."""
 NLI = ["entailment", "neutral", "contradiction"]
 NER = ["O", "B-PER", "I-PER", "B-ORG", "I-ORG", "B-LOC", "I-LOC"]
-UPOS = ["ADJ", "ADP", "ADV", "AUX", "CCONJ", "DET", "INTJ", "NOUN", "NUM", "PART", "PRON", "PROPN", "PUNCT", "SCONJ"]
-UPOS += ["SYM", "VERB", "X"]
 ANSWERS = {"text": List(TEXT), "answer_start": List(INT32)}
 SQUAD = dict.fromkeys(("id", "title", "context", "question"), TEXT) | {"answers": ANSWERS}
 XTREME_R = (  # its 50 languages (evaluate.py of google-research/xtreme)
     "af ar az bg bn de el en es et eu fa fi fr gu he hi ht hu id it ja jv ka kk ko lt ml mr ms my nl pa pl pt qu ro ru"
     " sw ta te th tl tr uk ur vi wo yo zh"
 )
-XQUAD_R = "ar de el en es hi ru th tr vi zh"
-UDPOS = (
-    "Afrikaans Arabic Basque Bulgarian Chinese Dutch English Estonian Finnish French German Greek Hebrew Hindi"
-    " Hungarian Indonesian Italian Japanese Korean Marathi Persian Portuguese Russian Spanish Tamil Telugu Turkish Urdu"
-    " Vietnamese"
+BELEBELE = (  # its card
+    "acm_Arab afr_Latn als_Latn amh_Ethi apc_Arab arb_Arab arb_Latn ars_Arab ary_Arab arz_Arab asm_Beng azj_Latn"
+    " bam_Latn ben_Beng ben_Latn bod_Tibt bul_Cyrl cat_Latn ceb_Latn ces_Latn ckb_Arab dan_Latn deu_Latn ell_Grek"
+    " eng_Latn est_Latn eus_Latn fin_Latn fra_Latn fuv_Latn gaz_Latn grn_Latn guj_Gujr hat_Latn hau_Latn heb_Hebr"
+    " hin_Deva hin_Latn hrv_Latn hun_Latn hye_Armn ibo_Latn ilo_Latn ind_Latn isl_Latn ita_Latn jav_Latn jpn_Jpan"
+    " kac_Latn kan_Knda kat_Geor kaz_Cyrl kea_Latn khk_Cyrl khm_Khmr kin_Latn kir_Cyrl kor_Hang lao_Laoo lin_Latn"
+    " lit_Latn lug_Latn luo_Latn lvs_Latn mal_Mlym mar_Deva mkd_Cyrl mlt_Latn mri_Latn mya_Mymr nld_Latn nob_Latn"
+    " npi_Deva npi_Latn nso_Latn nya_Latn ory_Orya pan_Guru pbt_Arab pes_Arab plt_Latn pol_Latn por_Latn ron_Latn"
+    " rus_Cyrl shn_Mymr sin_Latn sin_Sinh slk_Latn slv_Latn sna_Latn snd_Arab som_Latn sot_Latn spa_Latn srp_Cyrl"
+    " ssw_Latn sun_Latn swe_Latn swh_Latn tam_Taml tel_Telu tgk_Cyrl tgl_Latn tha_Thai tir_Ethi tsn_Latn tso_Latn"
+    " tur_Latn ukr_Cyrl urd_Arab urd_Latn uzn_Latn vie_Latn war_Latn wol_Latn xho_Latn yor_Latn zho_Hans zho_Hant"
+    " zsm_Latn zul_Latn"
 )
+XQUAD_R = "ar de el en es hi ru th tr vi zh"
 TATOEBA = (
     "afr ara ben bul deu cmn ell est eus fin fra heb hin hun ind ita jav jpn kat kaz kor mal mar nld pes por rus spa"
     " swh tam tel tgl tha tur urd vie"
@@ -73,7 +80,6 @@ def question(name, starts, texts):
 
 
 TAGGED = {"tokens": ["Ana", "met", "Lima", "."]}
-PARTS_OF_SPEECH = (tokens("pos_tags", UPOS), [TAGGED | {"pos_tags": [11, 15, 11, 12]}])
 SENTENCES = {"source_sentence": "Bonjour.\n", "target_sentence": "Hello.\n", "source_lang": "fra", "target_lang": "eng"}
 ALTERNATIVES = {
     "premise": "It rained.",
@@ -104,8 +110,8 @@ PUBLISHED = [
      [question("5733", [13], ["Lima"]), question("5734", [0, 0], ["Ana", "Ana"])]),
     ("rajpurkar/squad_v2", "main", MAIN, "squad_v2", ("train", "validation"), SQUAD,
      [question("56be", [13], ["Lima"]), question("5a8d", [], [])]),
-    # Columns [V] dataset_infos.json; the label is text and empty in the test set. Main holds Parquet too [V].
-    ("Rowan/hellaswag", "refs/convert/parquet", CONVERTED, "default", ALL,
+    # Columns [V] dataset_infos.json; the label is text and empty in the test set. Path [V] public code.
+    ("Rowan/hellaswag", "main", "data/{split}-00000-of-00001.parquet", "default", ALL,
      {"ind": INT32, **dict.fromkeys(("activity_label", "ctx_a", "ctx_b", "ctx"), TEXT), "endings": List(TEXT),
       **dict.fromkeys(("source_id", "split", "split_type", "label"), TEXT)},
      [{"ind": 4, "activity_label": "Rain", "ctx_a": "It rains.", "ctx_b": "she", "ctx": "It rains. she", "label": "3",
@@ -142,17 +148,17 @@ PUBLISHED = [
      pairs("sentence1", "sentence2", [0, 1], id=lambda i: i + 1)),
     # Columns, label order, configurations and splits [V] card of xtreme in huggingface/datasets and xtreme.py, which
     # leaves line ends in Tatoeba's sentences; that main holds Parquet [V] its commits, the path [R].
-    ("google/xtreme", "main", "udpos.{config}/{split}-00000-of-00001.parquet", UDPOS, ALL, *PARTS_OF_SPEECH),
-    ("google/xtreme", "main", "udpos.{config}/{split}-00000-of-00001.parquet", "Kazakh", ("train", "test"),
-     *PARTS_OF_SPEECH),
-    ("google/xtreme", "main", "udpos.{config}/{split}-00000-of-00001.parquet", "Tagalog Thai Yoruba", ("test",),
-     *PARTS_OF_SPEECH),
     ("google/xtreme", "main", "tatoeba.{config}/{split}-00000-of-00001.parquet", TATOEBA, ("validation",),
      dict.fromkeys(SENTENCES, TEXT),
      [SENTENCES, SENTENCES | {"source_sentence": "Merci.\n", "target_sentence": "Thanks.\n"}]),
-    # Path [V] a listing of the repository; columns as in google/xtreme [V izhx/nlu-evals, the same code reads both],
-    # label order [R], from its build_parquet.py being made from xtreme.py.
-    ("izhx/xtreme-r-udpos", "main", "{config}/{split}.parquet", "lt pl ro uk wo", ("test",), *PARTS_OF_SPEECH),
+    # Path, commit and keys [V] public code that reads them.
+    ("facebook/belebele", "main", "data/{config}.jsonl", BELEBELE, ("test",), None,
+     [{"link": "https://x.org", "question_number": 1, "flores_passage": "It rained.", "question": "Why?",
+       **{f"mc_answer{i}": f"{i}." for i in (1, 2, 3, 4)}, "correct_answer_num": number, "dialect": "x", "ds": "y"}
+      for number in "41"]),
+    # Labels [V] public code; that the branch has this layout [R].
+    ("Divyanshu/indicxnli", "refs/convert/parquet", CONVERTED, "as bn gu hi kn ml mr or pa ta te", ALL,
+     two("premise", "hypothesis", NUMBER), pairs("premise", "hypothesis", [2, 1, 0])),
     # Columns and label order [V] wikiann.py (`spans` [R]), its 176 configurations [V]; path [R].
     ("unimelb-nlp/wikiann", "main", MAIN, " ".join(sorted(set(XTREME_R.split()) - {"ht", "wo"})), ALL,
      tokens("ner_tags", NER) | {"langs": List(TEXT), "spans": List(TEXT)},
@@ -265,6 +271,28 @@ MASAKHANER = b"Ana I-PER\nmet O\nLima B-LOC\nin O\n2020 B-DATE\n\n"
 MASAKHAPOS = b"Ana PROPN\nmet VERB\nLima PROPN\n\n"
 WNUT = b"Ana\tB-person\nmet\tO\n%sLima\tB-location\n%s"
 
+CONLLU = "".join(f"{i}\t{word}\t_\t{tag}{6 * (chr(9) + '_')}\n" for i, word, tag in (
+    (1, "Ana", "PROPN"), (2, "met", "VERB"), (3, "Lima", "PROPN"), (4, ".", "PUNCT")))  # fmt: skip
+WITHHELD = "1\t_\t_\tNOUN\t_\t_\t_\t_\t_\t_\n2\t_\t_\tVERB\t_\t_\t_\t_\t_\t_\n"
+TREEBANKS = {
+    # A folder per treebank, files by the language's code [V] xtreme.py; others' names hold those of languages [V].
+    "UD_Greek-GDT/el_gdt": CONLLU, "UD_Ancient_Greek-PROIEL/grc_proiel": "1\tFALSE" + CONLLU[5:],
+    "UD_English-EWT/en_ewt": CONLLU, "UD_English-ESL/en_esl": WITHHELD, "UD_Chinese-GSD/zh_gsd": CONLLU,
+    "UD_Classical_Chinese-Kyoto/lzh_kyoto": "1\tFALSE" + CONLLU[5:], "UD_Kazakh-KTB/kk_ktb": CONLLU,
+    "UD_Thai-PUD/th_pud": CONLLU, "UD_Wolof-WTB/wo_wtb": CONLLU,
+}  # fmt: skip
+
+
+def release(version):
+    """A release of Universal Dependencies."""
+    return tar("gz", **{f"ud-treebanks-{version}/{stem}-ud-{split}.conllu": f"{text}\n".encode()
+                        for stem, text in TREEBANKS.items() for split in ("train", "dev", "test")})  # fmt: skip
+
+
+def table(*rows, delimiter="\t"):
+    return "".join(delimiter.join(row) + "\n" for row in rows).encode()
+
+
 SITE = {
     # Layouts [V] the published files themselves (xquad, xquad-r, masakhane-ner, masakhane-pos, afriqa, UNER, WNUT 2017,
     # LASER at those commits; xquad.zh.json begins contexts with white space), GitHub's top folder of archives [R].
@@ -289,6 +317,40 @@ SITE = {
     **{f"/leondz/emerging_entities_17/e52a2d2a71ac1a051ca2d532eef28653c5c02603/{name}": WNUT % (end, end)
        for name, end in (("wnut17train.conll", b"\t\n"), ("emerging.dev.conll", b"\n"),
                          ("emerging.test.annotated", b"\n"))},
+    # Layouts [V] the published files at those commits (SIB-200, MasakhaNEWS, AfriSenti, NusaX, Taxi1500, UD).
+    "/dadelani/sib-200/archive/593cea88519930f776c1a4a1980b6a35b39dca57.tar.gz": tar("gz", **{
+        f"sib-200-593cea8/data/annotated/{code}/{split}.tsv":
+        table(("index_id", "category", "text"), ("548", "sports", 'A "run".'), ("824", "travel", "By sea."))
+        for code in ("eng_Latn", "kas_Deva", "zho_Hant") for split in ("train", "dev", "test")}),
+    "/masakhane-io/masakhane-news/archive/819be052e79e0a600e0ed4a7356594681cb5c4f3.tar.gz": tar("gz", **{
+        f"masakhane-news-819be05/data/tir/{split}.tsv":
+        table(("category", "headline", "text", "url"), ("health", '"Rain\tfalls"', "It rains.", "https://x.org"))
+        for split in ("train", "dev", "test")}),
+    "/afrisenti-semeval/afrisent-semeval-2023/archive/5aec3cfcf87b59f885e98641f72e52182776429d.tar.gz": tar("gz", **{
+        f"afrisent-semeval-2023-5aec3cf/data/{code}/{split}.tsv": table(*rows)
+        for code, rows in (("twi", [("tweet", "label"), ("Yoo", "positive")]),
+                           ("orm", [("ID", "tweet", "label"), ("or_1", "Yoo", "positive")]))
+        for split in ("train", "dev", "test")}),
+    "/IndoNLP/nusax/archive/75b0be5d982348332509f296e10d9bf9cb66d60f.tar.gz": tar("gz", **{
+        f"nusax-75b0be5/datasets/sentiment/toba_batak/{split}.csv":
+        table(("id", "text", "label"), ("219", '"Nyaman, ""tung"""', "neutral"), delimiter=",")
+        for split in ("train", "valid", "test")}),
+    "/cisnlp/Taxi1500/archive/af199419f908f435efcb1521bf60dd035c79ef92.tar.gz": tar("gz", **{
+        f"Taxi1500-af19941/corpus_obtain/transfered/{code}.tsv":
+        table(("62003016", "Faith", "Yabow"), ("66018007", "Sin", '"Mwinkeni'), ("55002024", "Grace", "Mndima"))
+        for code in ("eng", "aii")}),
+    "/nllb/flores200_dataset.tar.gz": tar("gz", **{
+        f"flores200_dataset/{split}/{code}.{split}": text for split in ("dev", "devtest")
+        for code, text in (("kas_Deva", b"A.\nB.\n"), ("eng_Latn", b"Hello.\nYes.\n"), ("yor_Latn", b"C.\nD.\n"))}),
+    **{f"/repository/xmlui/bitstream/handle/11234/{handle}/ud-treebanks-{version}.tgz": release(version)
+       for handle, version in (("1-3105", "v2.5"), ("1-3424", "v2.7"))},
+    **{f"/UniversalDependencies/{stem}-ud-{split}.conllu": f"{CONLLU}\n".encode() for split in ("train", "dev", "test")
+       for stem in ("UD_Erzya-JR/c8038472dea7/myv_jr", "UD_English-EWT/15d613d8447b/en_ewt",
+                    "UD_Irish-IDT/ecefd4dfddc5/ga_idt")},
+    **{f"/UniversalNER/{stem}-ud-{split}.iob2": IOB2.replace(b"w-1", stem.encode())
+       for split in ("train", "dev", "test") for stem in (
+        "UNER_Serbian-SET/main/sr_set", "UNER_Tagalog-TRG/master/tl_trg", "UNER_Tagalog-Ugnayan/master/tl_ugnayan",
+        "UNER_Cebuano-GJA/master/ceb_gja")},
     # SQuAD JSON [V] the same; its address [V] dataset_infos.json of squad.
     "/SQuAD-explorer/dataset/train-v1.1.json": squad(("5733", "Ana", 2)),
     # Members [V] xtreme.py.
@@ -379,7 +441,34 @@ CASES = {
     "mlm": {"sw train": {"id": ["12"], "text": ["Lima.\n\nLima is a city."], "text_pair": [None]}},
     "xnli": {"sw dev": REVERSED, "fr test": REVERSED},
     "pawsx": {name: texts(2, label=["different", "same"]) for name in ("en train", "ko dev", "de test")},
-    "udpos": {name: TAGS for name in ("en train", "zh dev", "kk test", "th test", "wo test")},
+    "udpos": {name: TAGS for name in ("en train", "el dev", "zh dev", "kk test", "th test", "wo test")},
+    "ud": {name: TAGS for name in ("en train", "myv test", "en test", "ga dev")},
+    "sib200": {
+        name: {"id": ["548", "824"], "text": ['A "run".', "By sea."], "text_pair": [None] * 2,
+               "label": ["sports", "travel"]}
+        for name in ("en train", "kas_Deva dev", "zho_Hant test")
+    },
+    "belebele": {
+        f"{code} test": {"context": ["It rained."] * 2, "question": ["Why?"] * 2, "label": [3, 0],
+                         "choices": [["1.", "2.", "3.", "4."]] * 2}
+        for code in ("en", "npi_Latn", "zho_Hant")
+    },
+    "flores200": {f"kas_Deva {split}": {"text": ["A.", "B."], "text_pair": ["Hello.", "Yes."]}
+                  for split in ("dev", "test")},
+    "taxi1500": {
+        "en train": {"id": ["62003016"], "text": ["Yabow"], "label": ["Faith"]},
+        "aii dev": {"id": ["66018007"], "text": ['"Mwinkeni'], "label": ["Sin"]},
+        "aii test": {"id": ["55002024"], "text": ["Mndima"], "label": ["Grace"]},
+    },
+    "masakhanews": {
+        f"ti {split}": {"text": ["Rain\tfalls"], "text_pair": ["It rains."], "label": ["health"]}
+        for split in ("train", "dev", "test")
+    },
+    "afrisenti": {name: {"text": ["Yoo"], "text_pair": [None], "label": ["positive"]}
+                  for name in ("tw train", "om dev", "om test")},
+    "nusax": {f"bbc {split}": {"id": ["219"], "text": ['Nyaman, "tung"'], "label": ["neutral"]}
+              for split in ("train", "dev", "test")},
+    "indicxnli": {"or train": REVERSED, "as dev": REVERSED, "bn test": REVERSED},
     "panx": {
         name: {"tokens": WORDS, "tags": [["B-PER", "O", "B-LOC", "O"]]} for name in ("en train", "yo dev", "qu test")
     },
@@ -424,7 +513,9 @@ CASES = {
         for split in ("train", "dev", "test")
     },
     "afriqa": {name: GOLD_PASSAGE for name in ("ha train", "ha dev", "sw test", "fon test")},
-    "uner": {name: PEOPLE | {"id": ["w-1"]} for name in ("en train", "zh dev", "de test")},
+    "uner": {name: PEOPLE | {"id": ["w-1"]} for name in ("en train", "zh dev", "de test")}
+    | {name: PEOPLE for name in ("srp_Latn train", "ceb test")}
+    | {"tl test": {"tokens": PEOPLE["tokens"] * 2}},
     "wnut17": {
         f"en {split}": {"tokens": [["Ana", "met"], ["Lima"]], "tags": [["B-person", "O"], ["B-location"]]}
         for split in ("train", "dev", "test")
@@ -473,6 +564,8 @@ def read(hub, site, tmp_path, monkeypatch):
 
     def local(part, keep):
         part = {key: value for key, value in part.items() if key in keep or key not in ("rows", "unverified_rows")}
+        if "repository" in part:
+            part["revision"] = branch(part)
         if "url" in part:
             part["url"] = (site / urlsplit(part["url"]).path.lstrip("/")).as_uri()
             part["sha256"] = part["sha256"] if "sha256" in keep else None
@@ -496,6 +589,13 @@ def read(hub, site, tmp_path, monkeypatch):
         return formats.table(rows, task.format, task.labels)
 
     return read
+
+
+def branch(part):
+    """The branch of the stand-in: the part's own, or, where it names a commit of the original, the one there is."""
+    if re.fullmatch("[0-9a-f]{40}", part.get("revision", "")):
+        return next(branch for repository, branch in TREES if repository == part["repository"])
+    return part.get("revision", "main")
 
 
 def parts(name):
@@ -529,7 +629,7 @@ def test_every_language_and_split_names_files_that_are_there():
     for name in CASES:
         for code, split, part in parts(name):
             if "repository" in part:
-                tree = TREES[part["repository"], part.get("revision", "main")]
+                tree = TREES[part["repository"], branch(part)]
                 found = matching(tree, part["files"])
                 assert found, (name, code, split, part["files"])
                 assert all(PurePosixPath(path).suffix in (".parquet", ".jsonl") for path in found)

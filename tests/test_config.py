@@ -188,7 +188,7 @@ def test_all_problems_come_at_once():
     found = problems(
         {
             "thread": 1,
-            "encoders": {"world": {"model": {"layers": "2"}}},
+            "encoders": {"world": {"model": {"layers": "two"}}},
             "grid": {"targets": ["nil"], "seeds": [0, -1]},
             "languages": {"evaluation": ["xx"]},
         }

@@ -329,7 +329,7 @@ def test_a_loss_that_is_no_number_is_one_message(data, encoder, tmp_path):
     ("number", "message"),
     [
         (errno.ENOLCK, "its file system has no locks .*; make .* a link to a folder on a disk that has them"),
-        (errno.ENOSPC, "state cannot be kept there: no space left on the disk.*; make room and run again"),
+        (errno.ENOSPC, "state cannot be kept there: no space left on the disk.*; make room, and run again"),
         (errno.EIO, "state cannot be kept there: .*Input/output error"),
     ],
 )

@@ -13,6 +13,7 @@ from transformers import AutoModel, AutoTokenizer, BertConfig, BertModel
 
 from intermezzo.core.artifacts import sha256
 from intermezzo.core.errors import UserError
+from intermezzo.modeling.folder import write_manifest
 from intermezzo.report.export import export
 
 RUN = "small/nli/en+sw/seed0"
@@ -51,12 +52,10 @@ def model(folder: Path, seed: int, origin: str = "3" * 64) -> str:
     data = {"nli/en": "4" * 64} | ({"nli/sw": "5" * 64, "mine/en": "6" * 64} if kind == "intermediate" else {})
     allocation = "nli\ten\t75\t100\nnli\tsw\t25\t30\n" if kind == "intermediate" else "nli\ten\t64\t64\n"
     (folder / "allocation.tsv").write_text("task\tlanguage\texamples\tsupply\n" + allocation)
-    manifest = {"kind": kind, "code": "c0de"}
-    manifest |= {"weights_sha256": sha256(folder / "model.safetensors"), "heads_sha256": "2" * 64, "steps": 12}
-    manifest |= {"from_sha256": origin, "data_sha256": data}
+    manifest = {"kind": kind, "code": "c0de", "steps": 12, "from_sha256": origin, "data_sha256": data}
     manifest |= {"spec": {"training": {"learning_rate": 0.001}}, "made_with": {"torch": "2.6"}}
-    (folder / "manifest.json").write_text(json.dumps(manifest))
-    return manifest["weights_sha256"]
+    write_manifest(folder, manifest)
+    return sha256(folder / "model.safetensors")
 
 
 def score(path: Path, language: str, points: float, sha: str) -> None:
@@ -118,9 +117,12 @@ def test_equal_models_give_equal_bytes(results, tmp_path):
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
-        (lambda model: (model / "tokenizer.json").unlink(), "no tokenizer.json"),
+        (lambda model: (model / "tokenizer.json").unlink(), r"tokenizer\.json: damaged \(no such file"),
+        (lambda model: (model / "heads.safetensors").write_bytes(b"x"), r"heads\.safetensors: damaged"),
+        (lambda model: (model / "allocation.tsv").write_text("task\n"), r"allocation\.tsv: damaged"),
         (lambda model: (model / "model.safetensors").write_bytes(b"x"), "manifest.json says"),
         (lambda model: (model / "manifest.json").write_text("{"), "not valid JSON"),
+        (lambda model: (model / "manifest.json").write_text("[]"), r"manifest\.json: damaged"),
     ],
 )
 def test_a_broken_model_is_refused(results, tmp_path, spoil, message):

@@ -21,6 +21,8 @@ PARTS = [
 ]
 LICENSED = {"ccg"}
 """Tasks whose files nobody may pass on: their users bring them."""
+REPEATED = {("afrisenti", "om"), ("afrisenti", "pcm"), ("masakhanews", "am"), ("masakhanews", "ig")}
+"""Data that were published with a few training rows in the test set, as their task files say."""
 
 
 def test_task_files_name_readers_and_row_counts():
@@ -56,7 +58,8 @@ def test_published_data_of_every_task_and_language(root, task, language):
             assert len(sources.read(spec.replace(rows=100))) == size
     test = seen.pop("test", set())
     shared = sum(len(test & other) for other in seen.values())
-    assert shared <= 0.01 * max(len(test), 1), "training rows in the test set"
+    most = 0.1 if (task, language) in REPEATED else 0.01
+    assert shared <= most * max(len(test), 1), "training rows in the test set"
 
 
 def test_row_counts_are_those_of_the_datasets_own_tables(root):

@@ -1,18 +1,22 @@
 """The fork server runs jobs as if they ran where they were started, and dies with those who use it."""
 
 import os
+import shutil
 import signal
+import socket
 import subprocess
 import sys
+import tempfile
 import time
 import venv
 from pathlib import Path
 from types import SimpleNamespace
 
+import psutil
 import pytest
 
 from checkout import ROOT, Checkout
-from intermezzo.execution import forkserver, startup
+from intermezzo.execution import forkserver, orphans, startup
 
 SERVER = """
 import sys, time, os
@@ -30,6 +34,10 @@ def job(arguments):
         raise RuntimeError("boom")
     if arguments[1] == "die":
         os._exit(9)
+    if arguments[1] == "wait":
+        Path(arguments[2]).write_text(str(os.getpid()))
+        while Path(arguments[2]).exists():
+            time.sleep(0.02)
     return 7
 
 forkserver._preload = lambda: None
@@ -50,7 +58,7 @@ def server(tmp_path, monkeypatch):
     folder = tmp_path / "server"
     folder.mkdir()
     command = f"[{sys.executable!r}, '-c', {SERVER!r}, {str(folder)!r}]"
-    start = f"from subprocess import PIPE, Popen; Popen({command}, stdin=PIPE).wait()"
+    start = f"import time; from subprocess import PIPE, Popen; server = Popen({command}, stdin=PIPE); time.sleep(600)"
     owner = subprocess.Popen([sys.executable, "-c", start])
     assert until((folder / "socket").exists)
     monkeypatch.setenv(forkserver.VARIABLE, str(folder / "socket"))
@@ -104,6 +112,144 @@ def test_a_killed_run_takes_its_server_and_its_jobs_with_it(server, tmp_path):
     assert client.wait(20) == 1
     assert until(lambda: ended(fork))
     assert until(lambda: not (tmp_path / "server").exists())
+
+
+# -- parts of a job, or the server, are killed ----------------------------------------------------------------------
+
+
+def shell(command: str, note: Path, **environment: str) -> psutil.Process:
+    """A job as Snakemake starts it, once it has written its process number to `note`."""
+    command = f"set -euo pipefail; {command} 2>&1 | tee {note}.log"
+    process = subprocess.Popen(["bash", "-c", command], env=os.environ | {orphans.RUN: str(os.getpid())} | environment)
+    assert until(lambda: note.exists() and note.read_text())
+    return psutil.Process(process.pid)
+
+
+def part(job: psutil.Process, name: str) -> psutil.Process:
+    """The shell itself, or one of the processes that it started."""
+    return job if name == "bash" else next(child for child in job.children() if child.name().startswith(name))
+
+
+@pytest.mark.parametrize("name", ["bash", "tee", "python"])
+def test_a_fork_ends_with_its_job_whichever_part_is_killed(server, tmp_path, name):
+    note = tmp_path / "pid"
+    job = shell(f"{sys.executable} -m intermezzo finetune sleep {note}", note)
+    fork = Path(f"/proc/{note.read_text()}")
+    part(job, name).kill()
+    assert job.wait(20) != 0
+    assert until(lambda: ended(fork)), f"the fork outlives {name}"
+
+
+ALONE = """
+import os, sys, time
+from pathlib import Path
+from intermezzo.execution import orphans
+orphans.end_with_job()
+Path(sys.argv[1]).write_text(str(os.getpid()))
+time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize("name", ["bash", "tee"])
+def test_a_job_without_a_server_ends_with_its_shell_too(tmp_path, name):
+    note, script = tmp_path / "pid", tmp_path / "alone.py"
+    script.write_text(ALONE)
+    job = shell(f"{sys.executable} {script} {note}", note)
+    process = Path(f"/proc/{note.read_text()}")
+    part(job, name).kill()
+    assert until(lambda: ended(process)), f"the job outlives {name}"
+
+
+def test_a_job_without_a_server_ends_with_its_run(tmp_path):
+    note, script = tmp_path / "pid", tmp_path / "alone.py"
+    script.write_text(ALONE)
+    program = f"import os, subprocess; os.environ[{orphans.RUN!r}] = str(os.getpid()); "
+    program += f"subprocess.run(['bash', '-c', '{sys.executable} {script} {note}; true'])"
+    run = subprocess.Popen([sys.executable, "-c", program])
+    assert until(lambda: note.exists() and note.read_text())
+    process = Path(f"/proc/{note.read_text()}")
+    run.kill()
+    run.wait()
+    assert until(lambda: ended(process)), "the job outlives the run"
+
+
+def test_a_job_whose_shell_ended_before_it_looked_ends(tmp_path):
+    (tmp_path / "alone.py").write_text(ALONE)
+    ended_before = subprocess.Popen(["true"])
+    ended_before.wait()
+    environment = os.environ | {orphans.RUN: str(ended_before.pid)}
+    command = [sys.executable, str(tmp_path / "alone.py"), str(tmp_path / "pid")]
+    assert subprocess.run(command, env=environment, timeout=60).returncode == 1
+    assert not (tmp_path / "pid").exists()
+
+
+def test_a_job_by_hand_may_outlive_its_shell(tmp_path):
+    note, script = tmp_path / "pid", tmp_path / "alone.py"
+    script.write_text(ALONE)
+    subprocess.run(["bash", "-c", f"{sys.executable} {script} {note} & disown"], check=True)
+    assert until(lambda: note.exists() and note.read_text())
+    process = psutil.Process(int(note.read_text()))
+    assert process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    process.kill()
+
+
+def test_a_killed_server_takes_no_job_with_it(server, tmp_path):
+    note = tmp_path / "pid"
+    client = subprocess.Popen([sys.executable, "-m", "intermezzo", "finetune", "wait", str(note)])
+    assert until(lambda: note.exists() and note.read_text())
+    (process,) = psutil.Process(server.pid).children()
+    process.kill()
+    assert until(lambda: process.status() == psutil.STATUS_ZOMBIE if process.is_running() else True)
+    later = run("plain")
+    assert later.returncode == 2 and "usage" in later.stderr, "the next job does not run by itself"
+    note.unlink()
+    assert client.wait(20) == 7
+    shutil.rmtree(tmp_path / "server")  # as the process that started the server does at its end
+
+
+def test_a_job_that_no_fork_has_begun_runs_by_itself(tmp_path, monkeypatch):
+    """The server is killed while it still imports: its clients wait in the queue of the socket."""
+    (tmp_path / "server").mkdir()
+    script = SERVER.replace("lambda: None", "lambda: time.sleep(60)")
+    process = subprocess.Popen([sys.executable, "-c", script, str(tmp_path / "server")], stdin=subprocess.PIPE)
+    assert until((tmp_path / "server" / "socket").exists)
+    environment = os.environ | {forkserver.VARIABLE: f"{tmp_path}/server/socket", forkserver.PREFIX: sys.prefix}
+    command = [sys.executable, "-m", "intermezzo", "finetune", "plain"]
+    client = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
+    assert until(lambda: psutil.Process(client.pid).net_connections("unix")), "it has not connected"
+    process.kill()
+    process.wait()
+    errors = client.communicate(timeout=60)[1]
+    assert client.returncode == 2 and "usage" in errors and "was killed" not in errors
+
+
+def test_a_server_that_is_asked_to_end_removes_its_folder(server, tmp_path):
+    (process,) = psutil.Process(server.pid).children()
+    process.terminate()
+    assert until(lambda: not (tmp_path / "server").exists())
+
+
+@pytest.mark.parametrize("length", [30, 79, 80, 200])
+def test_a_socket_fits_into_its_folder_whatever_the_length_of_tmpdir(length, monkeypatch):
+    with tempfile.TemporaryDirectory(dir="/tmp") as base:
+        parent = Path(base, "x" * (length - len(base) - 1))
+        parent.mkdir()
+        monkeypatch.setattr(tempfile, "tempdir", str(parent))
+        folder = forkserver._folder()
+        try:
+            with socket.socket(socket.AF_UNIX) as listener:
+                listener.bind(str(folder / "binding"))
+            assert folder.stat().st_mode & 0o777 == 0o700, "no other user reaches it"
+            assert folder.is_relative_to(parent) == (length <= 79)
+        finally:
+            shutil.rmtree(folder)
+
+
+def test_without_any_folder_for_a_socket_there_is_no_server(monkeypatch, caplog):
+    monkeypatch.delenv(forkserver.VARIABLE, raising=False)
+    monkeypatch.setattr(tempfile, "mkdtemp", lambda **_: os.mkdir("/nowhere/x"))
+    forkserver.start()
+    assert forkserver.VARIABLE not in os.environ and "no folder for a socket" in caplog.text
 
 
 def test_without_a_server_jobs_run_where_they_are(monkeypatch, tmp_path):

@@ -26,7 +26,8 @@ def grid_of(*overlays) -> Grid:
 
 
 def wildcards(**values) -> SimpleNamespace:
-    given = {"encoder": "world", "intermediate": "nli", "mix": "en+rare", "seed": "0", "target": "pos"}
+    given = {"encoder": "world", "intermediate": "nli", "mix": "en+rare", "seed": "0"}
+    given |= {"target": "pos", "training": "pos"}
     return SimpleNamespace(**(given | values))
 
 
@@ -162,7 +163,7 @@ def all_specs(*overlays) -> dict[str, str]:
         "intermediate/nli": specs.spec_intermediate(wildcards()),
         "intermediate/qa": specs.spec_intermediate(wildcards(intermediate="qa")),
         "target/pos": specs.spec_target(wildcards()),
-        "target/qa": specs.spec_target(wildcards(target="qa")),
+        "target/qa": specs.spec_target(wildcards(training="qa")),
         "evaluate/pos": specs.spec_evaluate(wildcards()),
         "evaluate/retrieval": specs.spec_evaluate(wildcards(target="retrieval")),
         "summary": specs.spec_summary(),

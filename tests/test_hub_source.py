@@ -350,6 +350,19 @@ def test_an_error_of_the_program_is_no_problem_of_the_network(hub, read, monkeyp
         read([XNLI])
 
 
+@pytest.mark.parametrize(
+    "error", [OSError(28, "No space left on device"), MemoryError(), FileNotFoundError(2, "x"), RecursionError()]
+)
+def test_neither_is_an_error_of_the_machine(error, hub, read, monkeypatch):
+    def download(*_, **__):
+        raise error
+
+    hub.commit("facebook/xnli", {"sw/test-0.parquet": xnli([0, 1])})
+    monkeypatch.setattr("huggingface_hub.hf_hub_download", download)
+    with pytest.raises(type(error)):
+        read([XNLI])
+
+
 @pytest.mark.parametrize("endpoint", ["hub.example.org", "https://hub.example.org:port"])
 def test_an_endpoint_that_is_no_address(endpoint, hub, read, monkeypatch):
     monkeypatch.setenv("HF_ENDPOINT", endpoint)

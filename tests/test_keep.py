@@ -171,15 +171,17 @@ def test_other_bits_are_refused(model, monkeypatch):
     from intermezzo.modeling.encoder import environment
 
     start = Path("results/encoders/e")
+    files = {weight_leases.FILE: "0" * 64}
     manifest = {"spec": {}, "code": "", "made_with": environment(), "weights_sha256": "0" * 64, "data_sha256": {},
-                "made_from": {"model": str(start), "data": {}}}  # fmt: skip
+                "files": files, "made_from": {"model": str(start), "data": {}}}  # fmt: skip
     (model / "manifest.json").write_text(json.dumps(manifest))
     (model / weight_leases.FILE).unlink()
 
     def train(spec, start, data, out, state, code):
         out.mkdir(parents=True)
         (out / weight_leases.FILE).write_text("others")
-        (out / "manifest.json").write_text(json.dumps({"weights_sha256": "1" * 64}))
+        hashes = {"weights_sha256": "1" * 64, "files": {weight_leases.FILE: "1" * 64}}
+        (out / "manifest.json").write_text(json.dumps(hashes))
 
     with pytest.raises(UserError, match=r"cannot be made again as they were: sha256 1+\.\.\., the manifest says 0+"):
         weight_leases.ensure_weights(model, Path("results/target/a"), Path("results/.state"), train)

@@ -265,3 +265,25 @@ def test_one_thread_is_one_in_numpys_products_too(threads_variable):
     environment |= {"OPENBLAS_NUM_THREADS": threads_variable} if threads_variable else {}
     said = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True)
     assert said.stdout.strip() == "{1}"
+
+
+@pytest.mark.parametrize("window", [1, 2, 6])
+@pytest.mark.parametrize("block", [attention.BLOCK, 1, 60])
+def test_attention_with_a_window_is_that_of_a_band(monkeypatch, window, block):
+    """Queries in groups of two or more, which share keys; sequences that a window covers are whole."""
+    monkeypatch.setattr(attention, "BLOCK", block)
+    monkeypatch.setattr(attention, "LEAST_QUERIES", 2)
+    torch.manual_seed(0)
+    states = [torch.randn(TOKENS, HEADS, 4, dtype=torch.float64).transpose(0, 1).requires_grad_() for _ in range(3)]
+    weights = torch.randn(TOKENS, HEADS, 4, dtype=torch.float64)
+    out, parts, start = Attention.apply(*states, RUNS, 0.5, 0.0, window), [], 0
+    for count, length in RUNS:
+        for _ in range(count):
+            q, k, v = (part[:, start : start + length] for part in states)
+            band = packing.near(length, window, torch.device("cpu"))
+            parts.append(scaled_dot_product_attention(q, k, v, band, scale=0.5).transpose(0, 1))
+            start += length
+    expected = torch.cat(parts)
+    torch.testing.assert_close(out, expected, rtol=0, atol=1e-12)
+    ours, theirs = (torch.autograd.grad((result * weights).sum(), states) for result in (out, expected))
+    torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-12)

@@ -321,6 +321,7 @@ def _every_division(total, limits):
     ]
 
 
+@pytest.mark.slow
 def test_no_worse_than_brute_force_over_several_tasks(monkeypatch):
     solved, minimise = set(), ilp.minimise
     monkeypatch.setattr(ilp, "minimise", lambda *programme: solved.add(seed) or minimise(*programme))
@@ -346,6 +347,7 @@ def test_no_worse_than_brute_force_over_several_tasks(monkeypatch):
     assert len(solved) > 30
 
 
+@pytest.mark.slow
 def test_every_solver_gives_the_same_numbers(monkeypatch):
     """The programme of several tasks has one solution, so it does not matter which solver runs."""
     pytest.importorskip("highspy")

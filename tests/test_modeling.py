@@ -1,10 +1,11 @@
 """Packed computation equals padded computation; formats encode and decode what they should."""
 
+import io
 import unicodedata
 
 import pytest
 import torch
-from tokenizers import Tokenizer
+from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, processors
 from transformers import BertConfig, BertModel, XLMRobertaConfig, XLMRobertaModel
 
 from intermezzo.modeling.encoder import Encoder
@@ -229,7 +230,6 @@ def characters(tmp_path_factory) -> Tokenizer:
 def test_gold_positions_give_back_the_answer_in_every_script(characters, language, max_length):
     """Every run of 1 to 8 characters that does not part a character from its marks, in one window and in several."""
     context = SENTENCES[language]
-    module, head = format_module("span"), format_module("span").Head(4, head_spec({}, SETTINGS))
     ends = [i for i in range(len(context) + 1) if whole(context, i)]
     rows = [
         {"id": "q", "context": context, "question": "a?", "answers": [context[a:b]], "answer_starts": [a]}
@@ -237,14 +237,21 @@ def test_gold_positions_give_back_the_answer_in_every_script(characters, languag
         for b in ends
         if a < b <= a + 8 and context[a:b].strip() == context[a:b]
     ]
-    features = module.encode(rows, characters, encoding({}, SETTINGS | {"max_length": max_length, "stride": 20}))
+    answers = perfect_answers(characters, rows, max_length)
+    assert answers == [row["answers"][0] for row in rows]
+
+
+def perfect_answers(tokenizer: Tokenizer, rows: list[dict], max_length: int) -> list[str]:
+    """The answers of a head that is right about every token."""
+    module, head = format_module("span"), format_module("span").Head(4, head_spec({}, SETTINGS))
+    features = module.encode(rows, tokenizer, encoding({}, SETTINGS | {"max_length": max_length, "stride": 20}))
     pieces = []
     for feature in features:
         scores = torch.zeros(1, feature.tokens, 2)
         if feature.target != (0, 0):
             scores[0, feature.target[0], 0] = scores[0, feature.target[1], 1] = 5.0
         pieces += zip([feature], module.decode(head, scores, [feature]), strict=True)
-    assert module.join(pieces, rows) == [row["answers"][0] for row in rows]
+    return module.join(pieces, rows)
 
 
 def whole(text: str, at: int) -> bool:
@@ -252,6 +259,52 @@ def whole(text: str, at: int) -> bool:
     return unicodedata.normalize("NFKC", text[:at]) + unicodedata.normalize("NFKC", text[at:]) == (
         unicodedata.normalize("NFKC", text)
     )
+
+
+DECOMPOSED = "jẹ́ oúnjẹ ní ọjà lẹ́sẹ̀kẹsẹ̀ pẹ̀lú ọ̀rẹ́ bọ́ọ̀lù kẹ́kọ̀ọ́ ọ̀kụ́kọ̀ ńnụ̀ người Việt phố nước ǫ́ café 한국 사람"
+"""Yoruba, Igbo, Vietnamese, Navajo, French, Korean."""
+MARKED = "น้ำ ที่ हिन्दी दिल्ली की தமிழ் မြန်မာ ភាសា שָׁלוֹם מֹשֶׁה كِتَابٌ 👩\u200d👩\u200d👧 ❤️ 👍🏽"
+"""Thai, Hindi, Tamil, Burmese, Khmer, Hebrew, Arabic, emoji."""
+NORMALIZERS = {
+    "XLM-R": lambda: normalizers.Precompiled(sentencepiece_rules()),
+    "ours": lambda: normalizers.Sequence([normalizers.NFKC(), normalizers.Replace(Regex(r"\s+"), " ")]),
+    "uncased BERT": normalizers.BertNormalizer,
+    "composed": normalizers.NFC,
+}
+
+
+def sentencepiece_rules() -> bytes:
+    """The table of normalisation that XLM-R has, cut out of a model of sentencepiece (its length has 7 bits a byte)."""
+    import sentencepiece
+
+    model = io.BytesIO()
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter(TEXTS), model_writer=model, vocab_size=65, minloglevel=2, num_threads=1,
+        normalization_rule_name="nmt_nfkc",
+    )  # fmt: skip
+    table = model.getvalue().partition(b"\x0a\x08nmt_nfkc\x12")[2]
+    bits = next(n for n in range(1, 6) if table[n - 1] < 128)
+    return table[bits:][: sum((table[i] & 127) << 7 * i for i in range(bits))]
+
+
+@pytest.mark.parametrize("name", NORMALIZERS)
+def test_a_right_answer_keeps_the_marks_of_its_last_character(name):
+    """33 words with each kind of tokenizer, amid their text, before a full stop, and at its end."""
+    normalizer = NORMALIZERS[name]()
+    words = [*unicodedata.normalize("NFD", DECOMPOSED).split(), *MARKED.split()]
+    contexts = [f"a {word}{tail}" for word in words for tail in (" a", ".", "")]
+    alphabet = sorted({letter for text in contexts for letter in normalizer.normalize_str(text)} | set("▁a?."))
+    pieces = [("<s>", 0.0), ("</s>", 0.0), ("<unk>", 0.0), *((letter, -1.0) for letter in alphabet if letter != " ")]
+    tokenizer = Tokenizer(models.Unigram(pieces, 2))
+    tokenizer.normalizer, tokenizer.pre_tokenizer = normalizer, pre_tokenizers.Metaspace()
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="<s> $A </s>", pair="<s> $A </s> </s> $B </s>", special_tokens=[("<s>", 0), ("</s>", 1)]
+    )
+    rows = [
+        {"id": "q", "context": context, "question": "a?", "answers": [words[i // 3]], "answer_starts": [2]}
+        for i, context in enumerate(contexts)
+    ]
+    assert perfect_answers(tokenizer, rows, 60) == [row["answers"][0] for row in rows]
 
 
 def test_an_answer_is_empty_where_the_first_tokens_least_score_beats_every_span(tokenizer):

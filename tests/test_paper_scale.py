@@ -21,8 +21,9 @@ from checkout import ROOT
 from intermezzo import sources
 from intermezzo.cli.main import main
 from intermezzo.config import Config, load
+from intermezzo.core.artifacts import write_json
 from intermezzo.dag.experiment import Grid
-from intermezzo.dag.inputs import Inputs
+from intermezzo.dag.jobs import Tracked
 from intermezzo.dag.specs import Specs
 from intermezzo.planning.choice import Candidates, choose
 from intermezzo.planning.jobs import jobs_of
@@ -118,9 +119,14 @@ def test_a_dry_run_over_stand_in_data_plans_the_jobs_of_the_grid(experiment, fol
     one = {"grid": {"seeds": [0], "encoders": config_of(experiment).grid.encoders[:1]}}
     Path("one.yaml").write_text(yaml.safe_dump(one))
     grid = Grid(config_of(experiment, one))
-    for path in Inputs(grid).data_paths():
-        Path(path).parent.mkdir(parents=True, exist_ok=True)
-        Path(path).touch()
+    tracked = Tracked(grid)
+    for job in jobs_of(grid).values():
+        if job.stage == "data":  # with what says how it was made
+            (path,) = map(Path, job.outputs)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.touch()
+            values = tracked.of(job)
+            write_json(path.with_suffix(".json"), values | {"spec": json.loads(values["spec"]), "files": {}})
     command = [sys.executable, "-m", "snakemake", "-n", "-q", "rules", "-s", str(ROOT / "Snakefile"), "--configfile"]
     command += [str(file_of(experiment)), "one.yaml"]
     done = subprocess.run(command, cwd=folder, env=os.environ, capture_output=True, text=True)

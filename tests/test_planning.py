@@ -234,7 +234,7 @@ def cost(seconds: float, device: str = "cpu") -> Cost:
 
 def test_past_jobs_correct_their_kind_and_no_other_encoder():
     def target(encoder: str, name: str) -> Job:
-        return job("target", encoder=encoder, intermediate="none", target=name)
+        return job("target", encoder=encoder, intermediate="none", training=name)
 
     past = Correction()
     past.add(target("a", "nli"), cost(10), Duration(60, 0, cpu_seconds=20, peak_mb=300), threads=1)
@@ -488,9 +488,10 @@ def test_a_choice_is_an_experiment():
 
 def asked(requests: Requests, stage: str, attempt: int = 1, **keys) -> tuple[int, int]:
     """(MB, minutes)"""
-    return requests.memory(stage)(SimpleNamespace(**keys), attempt), requests.time(stage)(
-        SimpleNamespace(**keys), attempt
-    )
+    if stage == "target":
+        keys["training"] = requests.grid.training_of(keys["target"])
+    wildcards = SimpleNamespace(**keys)
+    return requests.memory(stage)(wildcards, attempt), requests.time(stage)(wildcards, attempt)
 
 
 def asking(encoder: str, processes: int = 1) -> Requests:

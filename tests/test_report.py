@@ -11,6 +11,7 @@ import shutil
 import subprocess
 from html.parser import HTMLParser
 from pathlib import Path
+from types import SimpleNamespace
 from xml.etree import ElementTree
 
 import pandas as pd
@@ -23,11 +24,12 @@ from intermezzo.analysis import answer as answers
 from intermezzo.analysis import scores
 from intermezzo.analysis.design import Design
 from intermezzo.analysis.pairing import Comparisons
+from intermezzo.core.artifacts import sha256
 from intermezzo.core.errors import UserError
 from intermezzo.core.numerals import duration, interval, short_number, signed
 from intermezzo.report import build, palette, plots
 from intermezzo.report.captions import CAPTIONS, MOST_LANGUAGES
-from intermezzo.report.page import answer
+from intermezzo.report.page import answer, facts
 from intermezzo.report.plots.heatmap import cell_colours, relative_luminance
 from intermezzo.report.plots.intervals import difference_limits
 from intermezzo.report.results import ExperimentResults
@@ -108,8 +110,16 @@ def make(folder: Path, spec=None, points=value) -> Path:
 def model(folder: Path, sha: str, origin: str | None, mix: str | None = None) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     data = {f"nli/{code}": code.encode().hex() * 16 for code in ("en", "sw", "yo")[: 3 if mix == "en+rare" else 1]}
+    files = {"model.safetensors": sha}
+    if mix:
+        examples = {"en": (75, 75), "sw": (15, 15), "yo": (10, 5)} if mix == "en+rare" else {"en": (100, 100)}
+        lines = [f"nli\t{code}\t0.5\t{n}\t{n}\t{rows}\t1000" for code, (n, rows) in examples.items()]
+        header = "task\tlanguage\tweight\tasked\texamples\trows\tsupply"
+        (folder / "allocation.tsv").write_text("\n".join([header, *lines]) + "\n")
+        files["allocation.tsv"] = sha256(folder / "allocation.tsv")
     manifest = {
         "kind": "x",
+        "files": files,
         "weights_sha256": sha,
         "from_sha256": origin,
         "steps": 100,
@@ -119,11 +129,6 @@ def model(folder: Path, sha: str, origin: str | None, mix: str | None = None) ->
     (folder / "manifest.json").write_text(json.dumps(manifest))
     log = [{"run": "x", "step": n, "loss": 9 / n, "tokens": 100 * n, "seconds": n / 10} for n in (10, 50, 100)]
     (folder / "log.jsonl").write_text("".join(json.dumps(record) + "\n" for record in log))
-    if mix:
-        examples = {"en": (75, 75), "sw": (15, 15), "yo": (10, 5)} if mix == "en+rare" else {"en": (100, 100)}
-        lines = [f"nli\t{code}\t0.5\t{n}\t{n}\t{rows}\t1000" for code, (n, rows) in examples.items()]
-        header = "task\tlanguage\tweight\tasked\texamples\trows\tsupply"
-        (folder / "allocation.tsv").write_text("\n".join([header, *lines]) + "\n")
 
 
 def report(results: Path, out: Path, spec=None) -> Path:
@@ -302,6 +307,7 @@ def test_hundreds_of_languages_stay_readable(tmp_path):
     assert (output / "report.html").stat().st_size < 1_000_000
 
 
+@pytest.mark.slow
 def test_experiment_without_a_mix_says_what_it_lacks(tmp_path):
     intermediates = {"none": {"tasks": [], "mixes": {"none": []}}}
     spec = design(intermediates=intermediates, english_mix=None)
@@ -311,6 +317,19 @@ def test_experiment_without_a_mix_says_what_it_lacks(tmp_path):
     assert "No mix to set against" in (output / "report.html").read_text()
     assert contents(output).keys() >= {f"figures/{name}.svg" for name in FIGURES}
     assert rows(output, "rare") == []
+
+
+def test_the_page_counts_what_there_is():
+    spec = design(intermediates={"nli": {"tasks": ["nli"], "mixes": {"en": ["en"]}}}, seeds=[0])  # without a baseline
+    assert facts(SimpleNamespace(design=Design.read(spec))) == [
+        ("1", "encoder"),
+        ("1", "intermediate"),
+        ("1", "mix"),
+        ("3", "targets"),
+        ("5", "languages"),
+        ("3", "of them rare"),
+        ("1", "seed"),
+    ]
 
 
 def test_names_and_answers_cannot_break_the_page(tmp_path):
@@ -397,6 +416,7 @@ def _cut(path: Path, drop: int = 0, spoil: bool = False) -> None:
 def test_numbers_and_scales():
     assert (signed(-0.04), signed(2.25), signed(-3.0)) == ("0.0", "+2.2", "−3.0")  # noqa: RUF001
     assert (short_number(870), short_number(4510), short_number(2_650_000)) == ("870", "4.51k", "2.65M")
+    assert (short_number(999_499), short_number(999_600), short_number(999.7)) == ("999k", "1M", "1k")
     assert (duration(45), duration(192), duration(7300)) == ("45 s", "3.2 min", "2.0 h")
     assert interval(2.05, -0.04, 4.5, minus="-") == "+2.0 [0.0, 4.5]" and interval(-1, math.nan, math.nan) == "−1.0"  # noqa: RUF001
     low, high = difference_limits(pd.DataFrame({"value": [2.0, -1.0], "low": [-80.0, -1.5], "high": [80.0, 0.0]}))

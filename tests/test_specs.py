@@ -11,7 +11,6 @@ import pytest
 
 from intermezzo.cli.main import main
 from intermezzo.config import load
-from intermezzo.core.errors import UserError, describe_os_error
 from intermezzo.dag.experiment import Grid
 from intermezzo.dag.fingerprint import closure
 from intermezzo.dag.specs import Specs
@@ -229,21 +228,3 @@ def test_reading_a_specification_imports_nothing_heavy():
     command = [sys.executable, "-c", code]
     done = subprocess.run(command, env={"PYTHONPATH": source}, capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
-
-
-# -- errors of the operating system ------------------------------------------------------------------------------------
-
-
-def test_missing_files_are_the_users_to_mend_only_where_they_are_the_jobs():
-    def message(path: str, *files: str) -> str | None:
-        try:
-            open(path).close()
-        except FileNotFoundError as error:
-            return describe_os_error(error, files)
-        return None
-
-    assert message("results/data/x.parquet").startswith("results/data/x.parquet: no such file, though it was there")
-    assert message("elsewhere/x.parquet", "elsewhere").startswith("elsewhere/x.parquet: no such file")
-    assert message("elsewhere/x.parquet") is None, "a mistake of the program must show"
-    with pytest.raises(UserError, match="the specification has 1 problem"):
-        FinetuneSpec.read("{")

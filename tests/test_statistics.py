@@ -22,6 +22,7 @@ from intermezzo.analysis.items import item_error
 from intermezzo.analysis.pairing import Comparisons
 from intermezzo.analysis.power import seeds_needed, visible, visible_effects
 from intermezzo.analysis.significance import flip_p, holm, look_factor, smallest_p
+from intermezzo.tasks.formats import load_format
 
 SCRIPT = Path(__file__).parents[1] / "benchmarks" / "calibration.py"
 LANGUAGES = ["en", "deu", "nor", "fri", "tul", "mor"]
@@ -92,6 +93,7 @@ def test_item_errors_by_hand():
     assert floor.high - floor.mean == pytest.approx(1.96 * 0.5**0.5, abs=0.01)  # one language: an honest floor
 
 
+@pytest.mark.slow
 def test_calibration_is_one_command(tmp_path):
     command = [sys.executable, str(SCRIPT), "--json", str(tmp_path / "out.json"), "--experiments", "20"]
     shown = subprocess.run(command, check=True, capture_output=True, text=True).stdout
@@ -219,12 +221,13 @@ def design(**changes) -> Design:
         },
         "targets": targets,
         "attributes": {
-            "deu": {"family": "west", "script": "Latin", "joshi": 5, "xlmr": True},
-            "nor": {"family": "west", "script": "Runes", "joshi": 1, "xlmr": True},
-            "fri": {"family": "west", "script": "Latin", "joshi": 1, "xlmr": False},
+            "deu": {"family": "west", "script": "Latin", "joshi": 5},
+            "nor": {"family": "west", "script": "Runes", "joshi": 1},
+            "fri": {"family": "west", "script": "Latin", "joshi": 1},
             "tul": {"family": "south", "script": "Tulu", "joshi": 0},
             "mor": {"family": "far"},
         },
+        "pretrained": {"small": {"deu": True, "nor": True, "fri": False}},
     }
     return Design.read(spec | changes)
 
@@ -281,6 +284,35 @@ def test_summary_corrects_over_main_metrics_without_controls():
     assert (family["p_holm"] >= family["p"]).all()
 
 
+def test_distance_from_the_mix_is_not_guessed():
+    languages = {
+        "deu": {"family": "west", "script": "Latin"}, "nor": {"family": "west", "incomplete": True},
+        "fri": {"family": "isolate", "script": "Latin"}, "tul": {"family": "isolate", "script": "Tulu"},
+        "mor": {"incomplete": True},
+    }  # fmt: skip
+    plan = design(attributes=languages)  # in the mix: fri, tul
+
+    def nearest(plan):
+        table = breakdown.by_attribute(Comparisons(frame(plan, lambda c: 0), plan))
+        lines = table[table["attribute"] == "distance"]
+        return {
+            code: value
+            for codes, value in zip(lines["languages"], lines["value"], strict=True)
+            for code in codes.split()
+        }
+
+    assert nearest(plan) == {"fri": "0 in the mix", "tul": "0 in the mix", "deu": "3 same script"}
+    plan = design(attributes=languages | {"fri": {"family": "west", "incomplete": True}})
+    assert nearest(plan) == {"fri": "0 in the mix", "tul": "0 in the mix"}
+
+
+@pytest.mark.parametrize("read", [{}, {"small": {"deu": True, "fri": True}}, {"other": {"deu": True, "fri": False}}])
+def test_pretraining_groups_languages_only_where_this_encoder_has_read_some_of_them(read):
+    plan = design(pretrained=read)
+    table = breakdown.by_attribute(Comparisons(frame(plan, lambda c: 0), plan))
+    assert "pretrained" not in set(table["attribute"])
+
+
 def test_languages_are_grouped_by_what_is_known_of_them():
     plan = design()
     table = breakdown.by_attribute(families(plan, lambda c: 8 if c.language in ("fri", "nor") else 0))
@@ -288,7 +320,7 @@ def test_languages_are_grouped_by_what_is_known_of_them():
     west = lines["family", "west"]
     assert (set(west["languages"].split()), west["n_seen"]) == ({"deu", "nor", "fri"}, 1)
     assert lines["joshi", 1]["mean"] == pytest.approx(8, abs=1.5)
-    assert set(lines["xlmr", True]["languages"].split()) == {"deu", "nor"}  # tul and mor: not known
+    assert set(lines["pretrained", True]["languages"].split()) == {"deu", "nor"}  # tul and mor: not known
     nearest = {row["languages"]: row["value"] for row in table.to_dict("records") if row["attribute"] == "distance"}
     assert nearest == {
         "fri tul": "0 in the mix",
@@ -299,6 +331,22 @@ def test_languages_are_grouped_by_what_is_known_of_them():
     assert not (table["languages"].str.contains("en")).any()
     text = answer.text(families(plan, lambda c: 0))
     assert "## Beyond the mean" in text and "| resource class (Joshi et al. 2020) | 1 |" in text
+
+
+def test_targets_that_nothing_is_trained_for_are_no_other_task():
+    formats = {"nli": "classification", "pos": "tagging", "bucc": "mining", "tatoeba": "retrieval", "lareqa": "ranking"}
+    metrics = {name: [load_format(form).metrics[0].name] for name, form in formats.items()}
+    targets = {
+        name: {"task": name, "format": form, "metrics": metrics[name], "languages": LANGUAGES[1:]}
+        for name, form in formats.items()
+    }
+    plan = design(targets=targets)
+    kinds = {
+        pair.target: pair.kind for pair in effects.pairs(Comparisons(frame(plan, lambda c: 0), plan), "small", "mix")
+    }
+    assert kinds == {"nli": "same task"} | dict.fromkeys(("pos", "lareqa"), "other task") | dict.fromkeys(
+        ("bucc", "tatoeba"), "retrieval"
+    )
 
 
 def test_fertility_is_compared_where_results_tell_it():
@@ -315,6 +363,8 @@ def test_fertility_is_compared_where_results_tell_it():
     silent = families(plan, gain)
     assert breakdown.with_fertility(silent).empty
     assert "fertility" not in set(breakdown.by_attribute(silent)["attribute"])
+    same = Comparisons(frame(plan, gain, lambda language: 2.0), plan)  # nothing correlates with a constant
+    assert breakdown.with_fertility(same).empty and "nan" not in answer.text(same)
 
 
 def test_the_transfer_gap_is_paired():
@@ -336,6 +386,15 @@ def test_the_best_intermediate_is_chosen_on_development_data():
     assert table["dev"].tolist() == pytest.approx([59, 59], abs=1.5)
     assert table["test"].tolist() == pytest.approx([50, 50], abs=1.5)
     assert "chosen on development data alone" in answer.text(Families(test), development)
+
+
+def test_without_a_baseline_or_a_rival_the_answer_says_none():
+    mixes = {"en": ["en"], "mix": ["en", "fri", "tul"]}
+    plan = design(intermediates={"nli": {"tasks": ["nli"], "mixes": mixes}})
+    development = frame(plan, lambda c: 9).assign(split="dev")
+    said = answer.text(Comparisons(frame(plan, lambda c: 0), plan), development[development["mix"] == "mix"])
+    row = next(line for line in said.split("chosen on development data alone")[1].splitlines() if "| nli |" in line)
+    assert "| none | none → " in row and "nan" not in said
 
 
 @pytest.mark.parametrize("split", ["test", None, "mixed"])

@@ -12,8 +12,9 @@ import pytest
 
 from intermezzo.core.artifacts import sha256, write_json
 from intermezzo.core.errors import UserError
+from intermezzo.core.provenance import PREDICTIONS
 from intermezzo.evaluation.benchmark import load_benchmark, score_benchmark
-from intermezzo.evaluation.evaluate import PREDICTIONS, gold_of, write_predictions
+from intermezzo.evaluation.evaluate import gold_of, write_predictions
 from intermezzo.evaluation.metrics import score
 from intermezzo.evaluation.submission import write_labels, write_submission
 from intermezzo.tasks import formats

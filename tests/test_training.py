@@ -155,12 +155,43 @@ def test_masked_text_is_an_intermediate_task_that_starts_from_the_pretrained_hea
     assert torch.allclose(heads["text.dense.weight"], pretrained["lm_head.dense.weight"], atol=0.05)
 
 
-def test_a_truncated_state_starts_from_the_beginning(data, encoder, tmp_path):
-    finetune(spec("colour"), encoder, inputs(data, "colour"), tmp_path / "whole", tmp_path / "s")
-    (tmp_path / "t").mkdir()
-    (tmp_path / "t" / "state0.pt").write_bytes(b"PK\x03\x04 cut")
-    finetune(spec("colour"), encoder, inputs(data, "colour"), tmp_path / "again", tmp_path / "t")
+def flipped(content: bytes) -> bytes:
+    """One bit of the weights is another one: torch does not see it."""
+    place = len(content) // 2
+    return content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :]
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [lambda content: content[:2000], lambda content: b"", flipped, lambda content: content[: -states.sealed.SEAL]],
+    ids=["cut", "empty", "one bit", "older version"],
+)
+def test_a_damaged_state_starts_from_the_beginning_and_says_so(data, encoder, tmp_path, die, damage, caplog):
+    job, paths = spec("colour"), inputs(data, "colour")
+    finetune(job, encoder, paths, tmp_path / "whole", tmp_path / "s")
+    die("state0.pt", 2)
+    with pytest.raises(KeyboardInterrupt):
+        finetune(job, encoder, paths, tmp_path / "again", tmp_path / "s")
+    state = tmp_path / "s" / "state0.pt"
+    state.write_bytes(damage(state.read_bytes()))
+    die("none", 0)
+    finetune(job, encoder, paths, tmp_path / "again", tmp_path / "s")
     assert weights(tmp_path / "again") == weights(tmp_path / "whole")
+    assert f"{state}: damaged, or not written for this key" in caplog.text
+
+
+def test_the_state_of_another_training_is_not_taken(data, encoder, tmp_path, die, caplog):
+    """Of the same shapes, under this one's name."""
+    job, paths = spec("colour"), inputs(data, "colour")
+    finetune(job, encoder, paths, tmp_path / "whole", tmp_path / "s")
+    die("state0.pt", 2)
+    with pytest.raises(KeyboardInterrupt):
+        finetune(job.replace(seed=job.seed + 1), encoder, paths, tmp_path / "m", tmp_path / "other")
+    (tmp_path / "other").rename(tmp_path / "s")
+    die("none", 0)
+    finetune(job, encoder, paths, tmp_path / "m", tmp_path / "s")
+    assert weights(tmp_path / "m") == weights(tmp_path / "whole")
+    assert "not written for this key" in caplog.text
 
 
 def test_a_diverging_loss_is_one_message(data, encoder, tmp_path):

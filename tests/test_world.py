@@ -199,6 +199,7 @@ def test_premises_have_one_length_under_all_labels(world):
     assert max(means) - min(means) < 0.3
 
 
+@pytest.mark.slow
 def test_choices_without_their_context_say_nothing(world):
     def flat(rows):
         return [

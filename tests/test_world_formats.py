@@ -99,6 +99,7 @@ def test_a_third_of_the_questions_has_no_answer_whatever_is_asked_for(world):
         assert 0.26 < found[False] / found.total() < 0.41, asked
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("language", ["en", "kar"])
 def test_neither_context_nor_question_tells_whether_there_is_an_answer(world, language):
     train, test = (world.rows("qa_unanswerable", language, split, n) for split, n in (("train", 3000), ("test", 900)))
@@ -172,6 +173,7 @@ def test_no_two_sentences_of_a_side_are_the_same_where_words_have_become_alike()
         assert len(set(texts)) == 200
 
 
+@pytest.mark.slow
 def test_mining_is_parallel_and_its_order_tells_nothing(world):
     files = {code: world.rows("mining", code, "dev", 400) for code in LANGUAGES if code != "en"}
     assert len({tuple(row["pair"] for row in rows) for rows in files.values()}) == 1
@@ -398,6 +400,7 @@ def test_supertags_of_sentences(language, meaning, expected):
     assert tags(language, meaning) == expected
 
 
+@pytest.mark.slow
 def test_supertags_are_dozens_shared_by_the_languages_and_cannot_be_looked_up(world):
     train = world.rows("supertag", "en", "train", 3000)
     seen = defaultdict(Counter)

@@ -35,7 +35,8 @@ rule summarize_scores:
     message:
         "Summarize all scores"
     shell:
-        "python -m intermezzo summarize --spec {params.spec:q} --code {params.code:q} --results {params.results:q} "
+        "python -m intermezzo summarize --spec {params.spec:q} --code {params.code:q} "
+        "--inputs {params.inputs:q} --results {params.results:q} "
         "--scores {output.scores:q} --summary {output.summary:q} --answer {output.answer:q} 2>&1 | tee {log:q}"
 
 
@@ -87,10 +88,12 @@ rule write_report:
     params:
         spec=specs.spec_summary,
         code=specs.code_report,
+        inputs=lineage.of_report,
         out=subpath(output[0], parent=True),
     message:
         "Write the report"
     shell:
-        "python -m intermezzo report --spec {params.spec:q} --code {params.code:q} --scores {input.scores:q} "
+        "python -m intermezzo report --spec {params.spec:q} --code {params.code:q} "
+        "--inputs {params.inputs:q} --scores {input.scores:q} "
         "--results {params.out:q} --page {output.page:q} --figures {params.out:q}/figures --tables {params.out:q}/tables "
         "2>&1 | tee {log:q}"

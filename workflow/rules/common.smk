@@ -6,8 +6,9 @@ gc.disable()  # planning makes millions of objects that all stay: a quarter of i
 
 sys.path.insert(0, f"{workflow.basedir}/src")
 
-from intermezzo.execution import adoption, snakemake_internals, startup, verdicts
-from intermezzo.dag.experiment import Grid
+from intermezzo.execution import adoption, snakemake_internals, startup, verification
+from intermezzo.config.remarks import remarks
+from intermezzo.dag import preflight
 from intermezzo.dag.inputs import Inputs
 from intermezzo.dag.lineage import Lineage
 from intermezzo.dag.paths import MODEL, TRAINED_MODEL, one_of
@@ -15,7 +16,15 @@ from intermezzo.dag.requests import Requests
 from intermezzo.dag.scheduling import Scheduling
 from intermezzo.dag.specs import Specs
 
-grid = Grid.of_workflow(config, staged=snakemake_internals.is_staged(workflow))
+grid = preflight.grid_of_workflow(
+    config,
+    snakemake_internals.overlays(workflow),
+    staged=snakemake_internals.is_staged(workflow),
+    plans=snakemake_internals.plans(workflow),
+)
+if snakemake_internals.plans(workflow):
+    for remark in remarks(grid.config):
+        logger.warning(f"warning: {remark}")
 inputs = Inputs(grid)
 scheduling = Scheduling(grid)
 specs = Specs(grid)
@@ -23,6 +32,8 @@ lineage = Lineage(specs)
 requests = Requests(grid)  # memory and time that jobs ask a cluster for
 snakemake_internals.register(workflow)
 snakemake_internals.install_patches()  # planning in half the time
+if not snakemake_internals.install_verification() and workflow.is_main_process and not grid.staged:
+    verification.refuse(grid)  # results of other settings, which are planned again otherwise
 snakemake_internals.install_lock()  # one run at a time in a folder; one that was killed needs no --unlock
 
 

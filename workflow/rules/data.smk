@@ -102,4 +102,5 @@ rule translate_data:
         "Translate {wildcards.task} into {wildcards.language}"
     shell:
         "{params.alone} python -m intermezzo translate --spec {params.spec:q} --code {params.code:q} "
+        "--inputs {params.inputs:q} "
         "--data {params.data:q} --out {output:q} 2>&1 | tee {log:q}"

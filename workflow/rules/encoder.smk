@@ -36,7 +36,8 @@ rule pretrain_encoder:
     message:
         "Pretrain encoder {wildcards.encoder}"
     shell:
-        "python -m intermezzo pretrain --spec {params.spec:q} --code {params.code:q} --text {params.text:q} "
+        "python -m intermezzo pretrain --spec {params.spec:q} --code {params.code:q} "
+        "--inputs {params.inputs:q} --text {params.text:q} "
         "--parallel {params.parallel:q} --out {params.out:q} --states results/.state 2>&1 | tee {log:q}"
 
 
@@ -67,6 +68,8 @@ rule import_encoder:
         mem_mb=8000,
         runtime=120,
         gpu=0,
+        # a resource, as a change of it must not import the encoder again: what is imported stays the same
+        max_length=specs.longest_input,
     params:
         spec=specs.spec_import,
         code=specs.code_import,
@@ -75,4 +78,4 @@ rule import_encoder:
         "Import encoder {wildcards.encoder}"
     shell:
         "INTERMEZZO_FORK_SERVER= python -m intermezzo import-encoder --spec {params.spec:q} --code {params.code:q} "
-        "--out {params.out:q} 2>&1 | tee {log:q}"
+        "--out {params.out:q} --max-length {resources.max_length} 2>&1 | tee {log:q}"

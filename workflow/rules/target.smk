@@ -2,7 +2,7 @@
 
 
 rule train_target:
-    """Fine-tune on a target task in English, with a fresh head.
+    """Fine-tune on a target task in English, with a fresh head. Targets that are trained alike share the model.
 
     Input: the manifest of the model to start from, the task's English training data.
     Output: a model folder.
@@ -13,13 +13,13 @@ rule train_target:
         data=inputs.target_data,
     output:
         expand(
-            "results/target/{{encoder}}/{{intermediate}}/{{mix}}/seed{{seed}}/{{target}}/{file}",
+            "results/target/{{encoder}}/{{intermediate}}/{{mix}}/seed{{seed}}/{{training}}/{file}",
             file=TRAINED_MODEL,
         ),
     log:
-        "logs/target/{encoder}/{intermediate}/{mix}/seed{seed}/{target}.log",
+        "logs/target/{encoder}/{intermediate}/{mix}/seed{seed}/{training}.log",
     benchmark:
-        "benchmarks/jobs/target/{encoder}/{intermediate}/{mix}/seed{seed}/{target}.tsv"
+        "benchmarks/jobs/target/{encoder}/{intermediate}/{mix}/seed{seed}/{training}.tsv"
     priority: scheduling.target_priority
     conda:
         "../envs/train.yaml"
@@ -35,7 +35,8 @@ rule train_target:
         data=inputs.target_arguments,
         out=subpath(output[0], parent=True),
     message:
-        "Train target {wildcards.target} from {wildcards.encoder}/{wildcards.intermediate}/{wildcards.mix}, seed {wildcards.seed}"
+        "Train target {wildcards.training} from {wildcards.encoder}/{wildcards.intermediate}/{wildcards.mix}, seed {wildcards.seed}"
     shell:
-        "python -m intermezzo finetune --spec {params.spec:q} --code {params.code:q} --model {input.model:q} "
+        "python -m intermezzo finetune --spec {params.spec:q} --code {params.code:q} "
+        "--inputs {params.inputs:q} --model {input.model:q} "
         "--data {params.data:q} --out {params.out:q} --states results/.state 2>&1 | tee {log:q}"

@@ -88,10 +88,11 @@ def _short_answer(families: Families, past: History, shortfalls: Sequence[str]) 
         blocks.append("**What the mixes really had:**\n\n" + "\n".join(f"- {line}" for line in shortfalls))
     if notes := _not_in_the_verdict(families):
         blocks.append("Not part of the verdict:\n\n" + "\n".join(f"- {note}" for note in notes))
+    cost = power_text.next_look(past.looks) if families.decidable else ""
     blocks.append(
         "Points are 0 to 100 of a target's main metric. Differences are paired by seed and language; 95 % intervals in "
         "brackets allow for other seeds and other languages, related ones taken together. Terms, methods and how well "
-        f"they are calibrated: docs/statistics.md. {power_text.next_look(past.looks) if families.decidable else ''}".strip()
+        f"they are calibrated: docs/statistics.md. {cost}".strip()
     )
     return "\n\n".join(blocks)
 

@@ -15,7 +15,8 @@ def best_intermediate(development: pd.DataFrame, comparisons: Comparisons) -> pd
     mean is over seeds and over the languages that every candidate has, of the target's main metric. comparisons: the
     test results. Columns: encoder, target, metric, languages (those selected on), intermediate, mix, dev (points),
     runner_up (dev points of the next best; NaN without one), test and test_baseline (points, mean over all languages
-    of the target but English). Of equal candidates the first by name is taken. Controls are left out.
+    of the target but English; NaN without a baseline or such a language). Of equal candidates the first by name is
+    taken. Controls are left out.
 
     Raises AssertionError for scores that are not of development data: choosing on test data is never right.
     """
@@ -40,7 +41,7 @@ def best_intermediate(development: pd.DataFrame, comparisons: Comparisons) -> pd
         test = {
             name: comparisons.values((encoder, *training, target, metric))[languages].to_numpy().mean()
             for name, training in (("test", (intermediate, mix)), ("test_baseline", _baseline(comparisons)))
-            if training
+            if training and languages
         }
         names = {"encoder": encoder, "target": target, "metric": metric, "languages": " ".join(table.columns)}
         names |= {"intermediate": intermediate, "mix": mix, "dev": means.iloc[0]}

@@ -1,7 +1,8 @@
 """For which languages a mix helps (by family, script, resources, fertility), and how it changes the gap to English.
 
 The attributes of a language (family, script, resource class, whether the encoder was pretrained on it) come with the
-design, its subword fertility with the results; an unknown value gives no line. English is in none of the groups. All
+design, its subword fertility with the results; an unknown value gives no line, and neither does the pretraining of an
+encoder that has read all of the languages, or none. English is in none of the groups. All
 frames are descriptive: languages of a family differ in more than their family, and groups of one or two languages say
 little.
 """
@@ -23,7 +24,7 @@ ATTRIBUTES = {
     "family": "family",
     "script": "script",
     "joshi": "resource class (Joshi et al. 2020)",
-    "xlmr": "in the pretraining of XLM-R",
+    "pretrained": "in the encoder's pretraining",
     "distance": "nearest to the mix's languages other than English",
     "fertility": "subwords per word",
 }
@@ -58,7 +59,8 @@ def by_attribute(families: Families) -> pd.DataFrame:
 def with_fertility(families: Families) -> pd.DataFrame:
     """Spearman's correlation, over languages, of subword fertility and of the gain from a mix.
 
-    Columns: encoder, mix, n_languages, correlation, p. No line where fewer than four languages have a fertility.
+    Columns: encoder, mix, n_languages, correlation, p. No line where fewer than four languages have a fertility, or
+    where all values are equal.
     """
     comparisons, design, rows = families.comparisons, families.design, []
     for encoder, mix in product(design.encoders, design.asked):
@@ -66,7 +68,7 @@ def with_fertility(families: Families) -> pd.DataFrame:
         if compared := pairs(comparisons, encoder, mix, design.question.pairs):
             gain = _delta(compared).mean()
             common = [code for code in gain.index if code in fertility.index]
-            if len(common) >= 4:
+            if len(common) >= 4 and fertility[common].nunique() > 1 and gain[common].nunique() > 1:
                 result = spearmanr(fertility[common], gain[common])
                 names = {"encoder": encoder, "mix": mix, "n_languages": len(common)}
                 rows.append(names | {"correlation": float(result.statistic), "p": float(result.pvalue)})
@@ -124,19 +126,27 @@ def _values(
         return {code: f"above {median:.2f}" if n > median else f"up to {median:.2f}" for code, n in fertility.items()}
     if attribute == "distance":
         described = [code for code in languages if code in attributes and seen]
-        return {code: _nearest(comparisons.design, code, seen) for code in described}
+        nearest = {code: _nearest(comparisons.design, code, seen) for code in described}
+        return {code: value for code, value in nearest.items() if value is not None}
+    if attribute == "pretrained":
+        read = comparisons.design.pretrained.get(encoder, {})
+        known = {code: read[code] for code in languages if code in read}
+        return known if len(set(known.values())) > 1 else {}
     values = {code: getattr(attributes[code], attribute) for code in languages if code in attributes}
     return {code: value for code, value in values.items() if value is not None}
 
 
-def _nearest(design: Design, code: str, seen: set[str]) -> str:
-    """How near a language is to the nearest language of the mix, by family and script."""
+def _nearest(design: Design, code: str, seen: set[str]) -> str | None:
+    """How near a language is to the nearest language of the mix, by family and script; None where that is not known."""
     if code in seen:
         return "0 in the mix"
     language = design.attributes[code]
     mixed = [design.attributes[name] for name in seen if name in design.attributes]
-    family = [language.family is not None and language.family == entry.family for entry in mixed]
+    has_family = language.family not in (None, "isolate")
+    family = [has_family and language.family == entry.family for entry in mixed]
     script = [language.script is not None and language.script == entry.script for entry in mixed]
     if any(both and same for both, same in zip(family, script, strict=True)):
         return "1 same family and script"
+    if any(entry.incomplete for entry in (language, *mixed)):
+        return None
     return "2 same family" if any(family) else "3 same script" if any(script) else "4 neither"

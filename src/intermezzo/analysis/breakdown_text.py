@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pandas as pd
 
 from intermezzo.analysis import breakdown
@@ -50,6 +52,11 @@ def _attributes(families: Families) -> list[str]:
     ]
 
 
+def _points(value: float) -> str:
+    """One decimal; `none` where there is no such candidate, baseline or language."""
+    return "none" if math.isnan(value) else f"{value:.1f}"
+
+
 def _value(value: object) -> str:
     return ("yes" if value else "no") if isinstance(value, bool) else str(value)
 
@@ -90,8 +97,8 @@ def _best_intermediate(comparisons: Comparisons, development: pd.DataFrame) -> l
             line["languages"].replace(" ", ", "),
             f"{line['intermediate']}, `{line['mix']}`",
             f"{line['dev']:.1f}",
-            f"{line['runner_up']:.1f}",
-            f"{line['test_baseline']:.1f} → {line['test']:.1f}",
+            _points(line["runner_up"]),
+            f"{_points(line['test_baseline'])} → {_points(line['test'])}",
         ]
         for line in frame.to_dict("records")
     ]

@@ -13,7 +13,7 @@ from pathlib import Path
 import pandas as pd
 import pyarrow.parquet as pq
 
-from intermezzo.core import markdown
+from intermezzo.core import markdown, provenance
 from intermezzo.core.errors import UserError
 
 LABELS = ("encoder", "intermediate", "mix")
@@ -25,12 +25,13 @@ def tables(
     """Markdown for every target of `scores` (files scores.parquet, concatenated).
 
     main: target -> the metric to show. controls: control target -> the target that it belongs to (nli_hypothesis ->
-    nli); it gets no table of its own.
-    order: languages in the order of the columns; others follow alphabetically. Raises UserError for a missing file.
+    nli); it gets no table of its own. order: languages in the order of the columns; others follow alphabetically.
+    Raises UserError for a file that is missing or was changed.
     """
     for path in map(Path, scores):
         if not path.is_file():
             raise UserError(f"{path}: no such file; run the workflow first (snakemake --cores 8 results/summary.tsv)")
+        provenance.check(path, path.with_name(provenance.SUMMARY))
     frame = pd.concat([pq.read_table(path).to_pandas() for path in scores], ignore_index=True)
     targets = [target for target in main if target not in controls]
     return "\n".join(_table(frame, target, main[target], controls, order) for target in targets)

@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 from pydantic import BaseModel, FiniteFloat, ValidationError
 
 from intermezzo.analysis.design import Cell, Design
+from intermezzo.core import provenance
 from intermezzo.core.artifacts import atomic, digest, read_json, sha256
 from intermezzo.core.errors import UserError
 from intermezzo.tasks.formats import Format, load_format
@@ -83,10 +84,10 @@ def verify(paths: Iterable[str | Path]) -> None:
     """
     recorded: dict[Path, dict[str, str]] = {}
     for path in map(Path, paths):
-        manifest = path.with_name("manifest.json")
+        manifest = path.with_name(provenance.MANIFEST)
         if manifest not in recorded:
-            recorded[manifest] = read_json(manifest)["results"]
-        if not path.is_file() or sha256(path) != recorded[manifest].get(path.stem):
+            recorded[manifest] = provenance.read(manifest).get("files") or {}
+        if not path.is_file() or sha256(path) != recorded[manifest].get(path.name):
             what = "is missing" if not path.is_file() else "was changed after its evaluation"
             raise UserError(f"{path} {what}; delete {manifest} and run again: its predictions are kept")
 

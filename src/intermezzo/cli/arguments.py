@@ -11,7 +11,8 @@ from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Any
 
-from intermezzo.core.errors import UserError, suggestion
+from intermezzo.core import provenance
+from intermezzo.core.errors import UserError, machine_fault, suggestion
 from intermezzo.specs.base import read
 
 
@@ -66,7 +67,7 @@ def named_files(
 
 
 def check_columns(files: Iterable[Path], fmt: str) -> None:
-    """See that data files are whole and have their format's columns, before anything is trained or written.
+    """See that data files are what their jobs wrote and have their format's columns, before anything is made of them.
 
     Raises UserError that names the file.
     """
@@ -82,9 +83,12 @@ def check_columns(files: Iterable[Path], fmt: str) -> None:
         try:
             columns = pq.read_schema(path).names
         except (OSError, pa.ArrowException) as error:
+            if machine_fault(error):
+                raise
             raise UserError(f"{path}: not a readable Parquet file ({error}); delete it and run again") from None
         if columns != expected:
             raise UserError(f"{path}: columns {columns}, {fmt} data has {expected}; delete it and run again")
+        provenance.check(path)
 
 
 def by_language(task: str, files: dict[str, Path]) -> dict[str, Path]:

@@ -19,7 +19,7 @@ from typing import Any, TextIO
 from intermezzo import __version__
 from intermezzo.cli.arguments import read_option
 from intermezzo.core.environment import QUIET, settle
-from intermezzo.core.errors import UserError, describe_os_error
+from intermezzo.core.errors import UserError, machine_fault
 from intermezzo.core.logs import configure
 from intermezzo.execution.usage import recorded
 
@@ -42,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.close()
         return 1
     except Exception as error:
-        if (message := describe_os_error(error, _files(options))) is None:
+        if (message := machine_fault(error, _inputs(options))) is None:
             raise
         print(f"error: {message}", file=sys.stderr)
         return 2
@@ -55,11 +55,13 @@ def _spec(options: argparse.Namespace) -> Any:
     return read_option(f"--spec of {options.stage}", getattr(import_module(module), name), options.spec)
 
 
-def _files(options: argparse.Namespace) -> list[str | Path]:
-    """The files that a command line names."""
-    values = [part for value in vars(options).values() for part in (value if isinstance(value, list) else [value])]
+def _inputs(options: argparse.Namespace) -> list[Path]:
+    """The files and folders that a command line gives to be read; of a model's manifest its whole folder."""
+    given = {name: value for name, value in vars(options).items() if name not in ("out", "states", "cache")}
+    values = [part for value in given.values() for part in (value if isinstance(value, list) else [value])]
     named = [value.partition("=")[2] for value in values if isinstance(value, str) and "=" in value]
-    return [*(value for value in values if isinstance(value, Path)), *filter(None, named)]
+    paths = [*(value for value in values if isinstance(value, Path)), *map(Path, filter(None, named))]
+    return [path.parent if path.name == "manifest.json" else path for path in paths]
 
 
 @contextmanager
@@ -109,6 +111,8 @@ def _parser() -> argparse.ArgumentParser:
     does = "take a pretrained encoder from a folder, a Python package or the hub"
     stage = _stage(stages, "import-encoder", does, "importing:ImportSpec")
     stage.add_argument("--out", type=Path, required=True, help="model folder to write")
+    what = "tokens of the longest input that it will have to read; an encoder that cannot is refused"
+    stage.add_argument("--max-length", type=int, default=0, metavar="N", help=what)
 
     stage = _stage(
         stages, "finetune", "train on the tasks of an intermediate or of a target", "finetuning:FinetuneSpec"
@@ -147,6 +151,13 @@ def _parser() -> argparse.ArgumentParser:
     export.add_argument("folder", type=Path, metavar="DIR", help="new folder to write")
     export.set_defaults(run=_lazily("cli.commands.export", "export"))
 
+    does = "write an encoder that has pickled weights (*.bin) as a folder with safetensors and tokenizer.json"
+    convert = stages.add_parser("convert", help=does, description=does)
+    convert.add_argument("source", metavar="FOLDER-OR-NAME", help="model folder, or the name of a model on the hub")
+    convert.add_argument("folder", type=Path, metavar="DIR", help="new folder to write")
+    convert.add_argument("--revision", metavar="COMMIT", help="commit of the hub's repository (default: main)")
+    convert.set_defaults(run=_lazily("cli.commands.convert", "convert"))
+
     _configuration(stages)
     _plan(stages)
     _catalogue(stages)
@@ -159,6 +170,7 @@ def _stage(stages: Any, name: str, does: str, model: str) -> argparse.ArgumentPa
     stage = stages.add_parser(name, help=does, description=does, allow_abbrev=False)
     stage.add_argument("--spec", required=True, metavar="JSON", help="settings as JSON, or a file of it")
     stage.add_argument("--code", default="", help="fingerprint of the code, recorded in the results")
+    stage.add_argument("--inputs", default="", help="digest of what the inputs were made with, recorded in the results")
     model = model if "." in model else f"intermezzo.specs.{model}"
     stage.set_defaults(run=_lazily("cli.stages", name.replace("-", "_")), stage=name, model_of_spec=model)
     return stage

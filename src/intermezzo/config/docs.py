@@ -19,6 +19,7 @@ from pydantic.fields import FieldInfo
 
 from intermezzo.config.models import Config
 from intermezzo.config.sections.base import Section
+from intermezzo.config.sections.data import AddedLanguage, RareConfig
 from intermezzo.config.sections.encoders import ImportedEncoder, ScratchEncoder
 from intermezzo.config.sections.intermediates import IntermediateConfig, MixConfig
 from intermezzo.config.sections.targets import TargetConfig
@@ -42,6 +43,8 @@ _ENTRIES: dict[str, tuple[type[Section], ...]] = {
     "targets": (TargetConfig,),
 }
 """Sections that are dictionaries of definitions -> the models of an entry."""
+_INNER: dict[str, dict[str, type[Section]]] = {"languages": {"rare": RareConfig, "add.<code>": AddedLanguage}}
+"""Section -> its keys that hold a section of their own -> that section's model."""
 _PARTIAL = frozenset({"Overrides", "TaskRows", "TaskTraining"})
 """Sections in which all keys are optional and only the keys that are present count."""
 
@@ -175,6 +178,8 @@ def tables() -> str:
                 parts.append(f"\n`{name}.<name>`: {' '.join((model.__doc__ or '').split())}\n\n{_table(model)}")
         elif _is_section(field.annotation):
             parts.append(f"\n{_table(field.annotation)}")
+            for key, model in _INNER.get(name, {}).items():
+                parts.append(f"\n`{name}.{key}`: {' '.join((model.__doc__ or '').split())}\n\n{_table(model)}")
         else:
             parts.append(f"\nType: {_type(field)}. Default: `{_yaml(field.default)}`.\n")
     return "".join(parts) + "\n"
@@ -231,7 +236,7 @@ def _type_words(kind: Any) -> str:
         return " or ".join(map(_type_words, arguments))
     if origin is typing.Annotated:
         return _type_words(arguments[0])
-    if origin is list:
+    if origin in (list, tuple):
         return f"list of {_type_words(arguments[0])}"
     if origin is dict:
         return "dictionary by name"

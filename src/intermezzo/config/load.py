@@ -8,31 +8,52 @@ intermediates, mixes and their weights, targets, tasks), `null` removes an entry
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import ValidationError
 
 from intermezzo.config import checks
 from intermezzo.config.models import Config
+from intermezzo.config.sections.base import is_null
 from intermezzo.core.errors import UserError
+from intermezzo.core.excerpt import one_line
+from intermezzo.core.plain_data import plain_data
 from intermezzo.core.validation import describe, keys_of
+from intermezzo.core.yaml_files import read_yaml
 
 DEFAULT = Path(__file__).resolve().parents[3] / "config" / "config.yaml"
 _DEFINITIONS = ("encoders", "intermediates", "mixes", "targets")
+_SHOWN = 100
+"""Problems that are told at once."""
 
 
-def load(*overlays: str | Path | Mapping[str, Any]) -> Config:
+def load(*overlays: str | Path | Mapping[str, Any], whole: bool = True) -> Config:
     """Read `config/config.yaml`, merge `overlays` (files or dictionaries) over it in order, and check the result.
 
-    Raises UserError with every problem, each with its key path.
+    whole: see `parse`. Raises UserError with every problem, each with its key path.
     """
-    merged = _read(DEFAULT)
+    merged = read(DEFAULT)
     for overlay in overlays:
-        merged = merge(merged, overlay if isinstance(overlay, Mapping) else _read(Path(overlay)))
-    return parse(merged)
+        merged = merge(merged, overlay if isinstance(overlay, Mapping) else read(overlay))
+    return parse(merged, whole=whole)
+
+
+def read(path: str | Path) -> dict[str, Any]:
+    """The keys of a configuration file.
+
+    Raises UserError for a file that cannot be read (`core.yaml_files`), that gives a key twice, or that holds no
+    dictionary. Snakemake refuses a file without keys, and so does this.
+    """
+    content = read_yaml(path, "configuration file")
+    if content is None:
+        raise UserError(f"{path}: holds no keys; write some, or leave the file out ({{}} is an empty configuration)")
+    if not isinstance(content, dict):
+        raise UserError(f"{path}: a configuration is a dictionary of keys, found {type(content).__name__}")
+    if "__use_yte__" in content:
+        raise UserError(f"{path}: __use_yte__: templates are not supported; write the values out")
+    return content
 
 
 def merge(below: Any, above: Mapping[str, Any]) -> dict[str, Any]:
@@ -43,49 +64,48 @@ def merge(below: Any, above: Mapping[str, Any]) -> dict[str, Any]:
     return merged
 
 
-def parse(raw: Mapping[str, Any]) -> Config:
+def parse(raw: Mapping[str, Any], *, whole: bool = True) -> Config:
     """Validate a merged configuration: first types and keys, then the relations between keys (`checks`).
 
-    Raises UserError with every problem, each with its key path.
+    whole: whether the experiment is checked, or its names and the sources of its data alone. Raises UserError with
+    every problem, each with its key path.
     """
-    values = _without_removed(raw)
-    problems: list[str] = []
-    config = None
+    values, problems = plain_data(raw)
+    refused = {line.partition(": ")[0] for line in problems}
+    if not isinstance(values, dict):
+        raise UserError(listed(problems))
+    values, config = _without_removed(values), None
     for _ in range(3):  # remove bad values and validate the rest again, so that one run reports all problems
         try:
             config = Config.model_validate(values)
             break
         except ValidationError as error:
             details = error.errors()
-            problems += [line for line in describe(details, Config) if line not in problems]
+            lines = [line for line in describe(details, Config) if line.partition(": ")[0] not in refused]
+            problems += [line for line in lines if line not in problems]
             for detail in details:
                 _remove(values, keys_of(detail["loc"], Config))
     if config is not None:
-        problems += checks.problems(config)
+        problems += checks.problems(config, whole=whole)
     if problems or config is None:
-        number = f"{len(problems)} problem{'s' if len(problems) > 1 else ''}"
-        raise UserError(f"the configuration has {number}:\n" + "\n".join(f"  {line}" for line in problems))
+        raise UserError(listed(problems))
     return config
 
 
-def _read(path: Path) -> dict[str, Any]:
-    """The content of a YAML file. Raises UserError if it cannot be read or holds no dictionary."""
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: cannot read the configuration file ({error})") from None
-    except yaml.YAMLError as error:
-        raise UserError(f"{path}: not valid YAML: {error}") from None
-    if content is not None and not isinstance(content, dict):
-        raise UserError(f"{path}: a configuration is a dictionary of keys, found {type(content).__name__}")
-    return content or {}
+def listed(problems: Sequence[str]) -> str:
+    """All problems of a configuration as one message."""
+    number = f"{len(problems)} problem{'s' if len(problems) > 1 else ''}"
+    lines = [f"  {one_line(line)}" for line in problems[:_SHOWN]]
+    if len(problems) > _SHOWN:
+        lines.append(f"  ... and {len(problems) - _SHOWN} more")
+    return "\n".join([f"the configuration has {number}:", *lines])
 
 
-def _without_removed(raw: Mapping[str, Any]) -> dict[str, Any]:
-    """A copy of `raw` without the entries that an overlay has set to null."""
-    values = copy.deepcopy(dict(raw))
+def _without_removed(values: dict[str, Any]) -> dict[str, Any]:
+    """`values` without the entries that an overlay has set to null, which are deleted."""
     dictionaries = [values.get(key) for key in _DEFINITIONS]
-    dictionaries += [mix.get("weights") for mix in (values.get("mixes") or {}).values() if isinstance(mix, dict)]
+    if isinstance(mixes := values.get("mixes"), dict):
+        dictionaries += [mix.get("weights") for mix in mixes.values() if isinstance(mix, dict)]
     for path in (("training", "tasks"), ("data", "rows", "tasks"), ("data", "sources")):
         value: Any = values
         for key in path:
@@ -93,7 +113,7 @@ def _without_removed(raw: Mapping[str, Any]) -> dict[str, Any]:
         dictionaries.append(value)
     for dictionary in dictionaries:
         if isinstance(dictionary, dict):
-            for name in [name for name, value in dictionary.items() if value is None]:
+            for name in [name for name, value in dictionary.items() if is_null(value)]:
                 del dictionary[name]
     return values
 

@@ -7,11 +7,11 @@ This module defines the root and the grid; `sections/` defines the remaining sec
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
-from intermezzo.config.sections.base import Count, Name, Section, Seed
+from intermezzo.config.sections.base import MOST, Name, Section, Seed, Truth, Workers
 from intermezzo.config.sections.data import DataConfig, LanguagesConfig, WorldConfig
 from intermezzo.config.sections.encoders import Encoder, ScratchEncoder
 from intermezzo.config.sections.intermediates import IntermediateConfig, MixConfig, TranslationConfig
@@ -26,18 +26,18 @@ _TARGETS = "nli qa pos retrieval".split()  # noqa: SIM905
 class GridConfig(Section):
     """What runs: the product of these lists. The baseline (no intermediate training) always runs."""
 
-    encoders: list[Name] = Field(["world"], description="Names of `encoders`.")
-    intermediates: list[Name] = Field(
+    encoders: Annotated[list[Name], MOST] = Field(["world"], description="Names of `encoders`.")
+    intermediates: Annotated[list[Name], MOST] = Field(
         ["nli", "qa", "multi"], description="Names of `intermediates`, or of tasks (each then alone)."
     )
-    mixes: list[Name] = Field(
+    mixes: Annotated[list[Name], MOST] = Field(
         ["en", "en+rare"],
         description="Names of `mixes`. Each intermediate is trained in every mix, or in those that it names itself.",
     )
-    targets: list[Name] = Field(
+    targets: Annotated[list[Name], MOST] = Field(
         _TARGETS, description="Names of `targets`, or of tasks (then with the default settings)."
     )
-    seeds: list[Seed] = Field([0, 1], description="Seeds of intermediate and target training.")
+    seeds: Annotated[list[Seed], MOST] = Field([0, 1], description="Seeds of intermediate and target training.")
 
 
 Retention = Literal["all", "final", "none"]
@@ -86,15 +86,15 @@ class Config(Section):
     )
     training: TrainingConfig = Field(TrainingConfig(), description=TrainingConfig.__doc__)
     keep: KeepConfig = Field(KeepConfig(), description=KeepConfig.__doc__)
-    track_versions: bool = Field(
+    track_versions: Truth = Field(
         False,
         description="Rerun jobs when a library they import changes version. The manifests of models always record the "
         "versions.",
     )
-    threads: Count = Field(
+    threads: Workers = Field(
         1, description="Threads per training job. Results depend on it: the order of summation changes the rounding."
     )
-    processes: Count = Field(
+    processes: Workers = Field(
         1,
         description="Processes per training job, on one machine. They share each batch; each uses one GPU, or "
         "`threads` CPU threads. Results equal those of one process up to rounding, so they depend on this number.",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -36,22 +37,43 @@ def sha256(path: str | Path) -> str:
 
 @contextmanager
 def atomic(path: str | Path) -> Iterator[Path]:
-    """Yield a temporary sibling of `path`, renamed onto `path` on success and removed on failure.
+    """Yield a temporary sibling of `path` (a file or a folder), renamed onto `path` on success, removed on failure.
 
-    Its name holds machine, process and a random number: pods on one volume may have equal process numbers. One that
-    a kill leaves behind is in nobody's way.
+    What was written is flushed to the disk before it gets its name, and then the name: a lost power supply leaves no
+    empty file behind. Its name holds machine, process and a random number: pods on one volume may have equal process
+    numbers. One that a kill leaves behind is in nobody's way.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{_host()}-{os.getpid()}-{os.urandom(4).hex()}.part")
     try:
         yield temporary
+        flush(temporary)
         os.replace(temporary, path)
+        _flush(path.parent)
     finally:
         if temporary.is_dir():
             shutil.rmtree(temporary)
         else:
             temporary.unlink(missing_ok=True)
+
+
+def flush(path: Path) -> None:
+    """Wait until a file, or a folder with all that is in it, is on the disk."""
+    for written in [*(path.rglob("*") if path.is_dir() else ()), path]:
+        _flush(written)
+
+
+def _flush(path: Path) -> None:
+    """Wait until a file, or the names in a folder, are on the disk. Some file systems cannot do that with folders."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if not path.is_dir() or error.errno not in (errno.EINVAL, errno.ENOTSUP, errno.EBADF):
+            raise
+    finally:
+        os.close(descriptor)
 
 
 def abandoned(temporary: Path) -> bool:

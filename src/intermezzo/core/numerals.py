@@ -31,7 +31,7 @@ def count(number: int, noun: str) -> str:
 def short_number(value: float) -> str:
     """870, 4.5k, 1.3M: three significant digits at most."""
     for size, unit in ((1e9, "B"), (1e6, "M"), (1e3, "k")):
-        if abs(value) >= size:
+        if abs(value) >= 0.9995 * size:  # what rounds up to 1,000 of a unit is 1 of the next
             return f"{value / size:.3g}{unit}"
     return f"{value:.3g}"
 

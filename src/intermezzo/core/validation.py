@@ -16,6 +16,8 @@ from pydantic import BaseModel, Tag
 from pydantic_core import ErrorDetails
 
 from intermezzo.core.errors import suggestion
+from intermezzo.core.excerpt import excerpt
+from intermezzo.core.plain_data import quoting
 
 _WORDS = {
     "int_type": "must be a whole number",
@@ -58,13 +60,15 @@ def keys_of(location: Sequence[Any], kind: Any) -> list[str]:
 
 def _line(detail: ErrorDetails, keys: Sequence[str], kind: Any) -> str:
     value, code = detail.get("input"), detail["type"]
-    actual = f"found {value!r} ({type(value).__name__})"
+    actual = f"found {excerpt(value)} ({type(value).__name__})"
     if code == "extra_forbidden":
         models = filter(_is_model, _place(detail["loc"][:-1], [kind])[1])
         allowed = [field.alias or name for model in models for name, field in model.model_fields.items()]
         return f"unknown key; {suggestion(keys[-1], allowed)}"
     if code in ("missing", "missing_argument"):
         return _WORDS[code]
+    if detail["loc"] and detail["loc"][-1] == "[key]" and code == "string_type":
+        return f"a key must be text; {actual}{quoting(value)}"
     if detail["loc"] and detail["loc"][-1] == "[key]":
         return f"not a usable name: letters, digits and _ . + - only, starting with a letter or digit; {actual}"
     if code == "json_invalid":
@@ -75,9 +79,14 @@ def _line(detail: ErrorDetails, keys: Sequence[str], kind: Any) -> str:
         key = detail["ctx"]["discriminator"].strip("'")
         if code == "union_tag_not_found":
             return f"{key}: missing; this key has no default"
-        return f"{key}: allowed: {detail['ctx']['expected_tags']}; found '{detail['ctx']['tag']}' (str)"
+        return f"{key}: allowed: {detail['ctx']['expected_tags']}; found {excerpt(detail['ctx']['tag'])} (str)"
+    if code == "value_error":
+        return detail["msg"].removeprefix("Value error, ")
     message = detail["msg"].replace("Input should be", "must be").replace("List should", "must")
-    return f"{_WORDS.get(code, message[:1].lower() + message[1:])}; {actual}"
+    if code == "string_too_long":
+        message = message.replace("String should", "must")
+    hint = quoting(value) if code == "string_type" else ""
+    return f"{_WORDS.get(code, message[:1].lower() + message[1:])}; {actual}{hint}"
 
 
 def _is_shadowed(path: str, lines: Mapping[str, str]) -> bool:

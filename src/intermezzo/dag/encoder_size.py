@@ -7,15 +7,25 @@ import importlib.util
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from intermezzo.config.models import Config
 from intermezzo.config.sections.encoders import ScratchEncoder
 from intermezzo.core.errors import UserError
+from intermezzo.core.places import local
 from intermezzo.tasks import RESOURCES
 
 RATES = RESOURCES / "rates.tsv"
 """The table of encoders and how fast they are; here its sizes alone are read."""
+_KEYS = {
+    "hidden_size": ("hidden_size", "dim", "emb_dim"),
+    "layers": ("num_hidden_layers", "n_layers"),
+    "intermediate_size": ("intermediate_size", "hidden_dim"),
+    "vocab_size": ("vocab_size", "n_words"),
+}
+"""A size -> its names in config.json: most types', DistilBERT's, XLM's and FlauBERT's."""
+_GATED = frozenset({"eurobert", "gte", "modernbert", "nomic_bert"})
+"""Types whose feed-forward layers have three matrices: half as many weights and operations again."""
 
 
 class Shape(NamedTuple):
@@ -60,7 +70,7 @@ def shape_of(config: Config, name: str, known: Mapping[str, Shape]) -> tuple[Sha
         sizes = (model.hidden_size, model.layers, model.intermediate_size, encoder.tokenizer.vocab_size)
         return Shape(*sizes), "the configuration"
     source = encoder.from_
-    places = [Path(f"results/encoders/{name}"), Path(source).expanduser()]
+    places = [Path(f"results/encoders/{name}"), Path(local(source))]
     if source.startswith("package:"):
         module, _, inside = source.removeprefix("package:").partition("/")
         package = importlib.util.find_spec(module)
@@ -68,13 +78,31 @@ def shape_of(config: Config, name: str, known: Mapping[str, Shape]) -> tuple[Sha
     for place in places:
         try:
             content = json.loads((place / "config.json").read_text(encoding="utf-8"))
-            keys = ("hidden_size", "num_hidden_layers", "intermediate_size", "vocab_size")
-            return Shape(*(int(content[key]) for key in keys)), str(place / "config.json")
-        except (OSError, ValueError, KeyError, TypeError):
+            return _shape(content), str(place / "config.json")
+        except (OSError, ValueError, TypeError):
             continue
+        except KeyError as error:
+            path, keys = place / "config.json", error.args[0]
+            raise UserError(f"{path}: no {keys}, which the encoder's size follows from") from None
     if source in known:
         return known[source], "resources/rates.tsv"
     raise UserError(
         f"encoders.{name}.from: the size of '{source}' is not known before it is there, and resources/rates.tsv has no "
         f"line for it; run `snakemake encoders` first, or add a line (there are: {', '.join(sorted(known))})"
     )
+
+
+def _shape(content: Mapping[str, Any]) -> Shape:
+    """The shape that a config.json gives. Raises KeyError with the names of a size that it lacks."""
+    sizes: dict[str, int] = {}
+    for size, names in _KEYS.items():
+        present = [content[name] for name in names if content.get(name) is not None]
+        if present:
+            sizes[size] = int(present[0])
+        elif size == "intermediate_size" and "emb_dim" in content:
+            sizes[size] = 4 * int(content["emb_dim"])  # XLM's and FlauBERT's, which have no key for it
+        else:
+            raise KeyError(" or ".join(names))
+    if content.get("model_type") in _GATED:
+        sizes["intermediate_size"] = sizes["intermediate_size"] * 3 // 2
+    return Shape(**sizes)

@@ -11,22 +11,16 @@ in every cluster job.
 
 from __future__ import annotations
 
-import os
-import sys
-from collections.abc import Mapping
 from functools import cached_property
 from itertools import product
-from pathlib import Path
-from typing import Any
 
-from intermezzo.config import catalogue, parse
+from intermezzo.config import catalogue
 from intermezzo.config.models import Config
 from intermezzo.config.sections.encoders import ImportedEncoder, ScratchEncoder
 from intermezzo.config.settings import training_tasks
-from intermezzo.core.environment import settle
-from intermezzo.core.errors import UserError
 from intermezzo.core.memoize import memoize
 from intermezzo.dag.paths import BASELINE, Run, one_of
+from intermezzo.dag.trainings import group_targets
 from intermezzo.tasks import Task, load_task
 
 
@@ -48,21 +42,6 @@ class Grid:
         """Encoders that are taken from elsewhere."""
         self.threads, self.processes = config.threads, config.processes
 
-    @classmethod
-    def of_workflow(cls, raw: Mapping[str, Any], *, staged: bool = False) -> Grid:
-        """The grid of a Snakefile's `config`; a bad one ends the program with its message alone.
-
-        Jobs inherit this process's interpreter, package and settings, so that what runs is what was fingerprinted.
-        """
-        settle(threads=1)
-        for variable, folder in (("PATH", Path(sys.executable).parent), ("PYTHONPATH", Path(__file__).parents[2])):
-            os.environ[variable] = os.pathsep.join(filter(None, [str(folder), os.environ.get(variable)]))
-        try:
-            return cls(parse(raw), staged=staged)
-        except UserError as error:
-            print(f"error: {error}", file=sys.stderr)
-            raise SystemExit(2) from None
-
     # -- targets -------------------------------------------------------------------------------------------------
 
     @memoize
@@ -83,6 +62,16 @@ class Grid:
     def trained_targets(self) -> list[str]:
         """The targets that are fine-tuned."""
         return [target for target in self.targets if self.is_trained(target)]
+
+    @cached_property
+    def trainings(self) -> dict[str, list[str]]:
+        """Name of a target training -> the targets that share its model."""
+        return group_targets(self)
+
+    @memoize
+    def training_of(self, target: str) -> str:
+        """The name of the training that makes a target's model."""
+        return next(name for name, targets in self.trainings.items() if target in targets)
 
     @memoize
     def languages(self, target: str) -> tuple[str, ...]:
@@ -132,6 +121,12 @@ class Grid:
         baseline = [Run(encoder, BASELINE, BASELINE, seed) for encoder in self.encoders for seed in seeds]
         return baseline if self.config.target(target).baseline_only else baseline + self.intermediate_runs
 
+    @memoize
+    def runs_of_training(self, training: str) -> list[Run]:
+        """Runs that a target training is made from: those of any target that needs it."""
+        needed = {run for target in self.trainings[training] for run in self.runs_of(target)}
+        return [run for run in self.runs if run in needed]
+
     # -- names ---------------------------------------------------------------------------------------------------
 
     def constraints(self) -> dict[str, str]:
@@ -146,5 +141,6 @@ class Grid:
             "intermediate": one_of([BASELINE, *grid.intermediates]),
             "mix": one_of([BASELINE, *grid.mixes]),
             "seed": one_of(["none", *map(str, self.seeds)]),
+            "training": one_of(self.trainings),
             "target": one_of(self.targets),
         }

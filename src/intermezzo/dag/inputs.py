@@ -17,6 +17,7 @@ from typing import Any
 from intermezzo.config import catalogue
 from intermezzo.config.checks import data_root
 from intermezzo.core.memoize import memoize
+from intermezzo.core.places import local
 from intermezzo.dag.experiment import Grid
 from intermezzo.dag.paths import (
     ENCODERS,
@@ -52,7 +53,7 @@ class Inputs:
         if root is None:
             return []
         patterns = [part["path"] for part in self.parts(wildcards) if "path" in part]
-        return list(dict.fromkeys(str(path) for name in patterns for path in _matching(root, name)))
+        return list(dict.fromkeys(str(path) for name in patterns for path in matching(root, name)))
 
     def translated_from(self, wildcards: Any) -> str:
         """The English training data that a translation is made of."""
@@ -80,7 +81,7 @@ class Inputs:
 
     def encoder_files(self, wildcards: Any) -> list[str]:
         """Files of a local encoder folder, so that a change of them is seen."""
-        folder = Path(self.grid.imported[wildcards.encoder].from_).expanduser()
+        folder = Path(local(self.grid.imported[wildcards.encoder].from_))
         return sorted(str(path) for path in folder.iterdir() if path.is_file()) if folder.is_dir() else []
 
     def intermediate_data(self, wildcards: Any) -> list[str]:
@@ -92,12 +93,12 @@ class Inputs:
         return _arguments(self.intermediate_files(wildcards.intermediate, wildcards.mix), input.data)
 
     def target_data(self, wildcards: Any) -> list[str]:
-        """The English training data of a target."""
-        return list(self.target_files(wildcards.target).values())
+        """The English data of a target training."""
+        return list(self.training_files(wildcards.training).values())
 
     def target_arguments(self, wildcards: Any, input: Any) -> list[str]:
         """The same with names."""
-        return _arguments(self.target_files(wildcards.target), input.data)
+        return _arguments(self.training_files(wildcards.training), input.data)
 
     def evaluation_data(self, wildcards: Any) -> list[str]:
         """The data that a target is evaluated on, test data first."""
@@ -126,7 +127,7 @@ class Inputs:
     def evaluated(self, wildcards: Any) -> str:
         """The model that an evaluation reads."""
         run, target = run_of(wildcards), wildcards.target
-        return target_path(run, target) if self.grid.is_trained(target) else start_path(run)
+        return target_path(run, self.grid.training_of(target)) if self.grid.is_trained(target) else start_path(run)
 
     def staged_model_files(self, manifest: Callable[[Any], str]) -> Callable[[Any], list[str]]:
         """The other files of the model whose manifest a job depends on, where they must be brought to the job."""
@@ -154,7 +155,7 @@ class Inputs:
 
     def target_paths(self, wildcards: Any = None) -> list[str]:
         """The manifests of all fine-tuned target models."""
-        return [target_path(run, name) for name in self.grid.trained_targets for run in self.grid.runs_of(name)]
+        return [target_path(run, name) for name in self.grid.trainings for run in self.grid.runs_of_training(name)]
 
     def evaluation_paths(self, wildcards: Any = None) -> list[str]:
         """The scores of every target on every run in every language."""
@@ -187,8 +188,8 @@ class Inputs:
             *(part for encoder in self.grid.scratch for part in (self.text(encoder), self.parallel(encoder))),
             *(self.intermediate_files(intermediate, mix) for intermediate, mix in self.grid.trained),
         ]
+        files += map(self.training_files, self.grid.trainings)
         for target in self.grid.targets:
-            files += [self.target_files(target)] if self.grid.is_trained(target) else []
             files += [self.evaluation_files(target), self.support_files(target)]
         return list(dict.fromkeys(path for part in files for path in part.values()))
 
@@ -210,9 +211,7 @@ class Inputs:
     @memoize
     def text(self, encoder: str) -> Files:
         """Language -> text that an encoder is pretrained on."""
-        chosen = self.grid.scratch[encoder].languages
-        languages = catalogue.languages_with(self.config, load_task(catalogue.TEXT), "train")
-        used = languages if chosen == "all" else [code for code in languages if code in chosen]
+        used = catalogue.text_languages(self.config, self.grid.scratch[encoder])
         return {code: self.data_path(catalogue.TEXT, code, "train") for code in used}
 
     @memoize
@@ -254,10 +253,10 @@ class Inputs:
         return files | {f"{entry.mlm.task}/{language}": path for language, path in text.items()}
 
     @memoize
-    def target_files(self, target: str) -> Files:
-        """TASK/LANGUAGE -> English training data of a target."""
-        english = catalogue.ENGLISH
-        return {f"{task}/{english}": self.data_path(task, english, "train") for task in self.grid.trained_on(target)}
+    def training_files(self, training: str) -> Files:
+        """TASK/LANGUAGE -> English data of a target training."""
+        english, tasks = catalogue.ENGLISH, self.grid.trained_on(self.grid.trainings[training][0])
+        return {f"{task}/{english}": self.data_path(task, english, "train") for task in tasks}
 
     @memoize
     def evaluation_files(self, target: str) -> Files:
@@ -286,7 +285,7 @@ def _arguments(names: Iterable[str], paths: Iterable[str]) -> list[str]:
     return [f"{name}={path}" for name, path in zip(names, paths, strict=True)]
 
 
-def _matching(root: Path, name: str) -> list[Path]:
+def matching(root: Path, name: str) -> list[Path]:
     """The files that a path or a pattern of a task file means."""
     paths = sorted(root.glob(name)) if any(sign in name for sign in "*?[") else [root / name]
     return [path for path in paths if path.is_file()]

@@ -43,8 +43,8 @@ class Lineage:
 
     def of_evaluation(self, wildcards: Any) -> str:
         """Of the model that is evaluated, and of all data that it reads."""
-        run, target = run_of(wildcards), wildcards.target
-        model = self._target(run, target) if self.grid.is_trained(target) else self._started_from(run)
+        run, target, grid = run_of(wildcards), wildcards.target, self.grid
+        model = self._target(run, grid.training_of(target)) if grid.is_trained(target) else self._started_from(run)
         data = (*self.inputs.evaluation_data(wildcards), *self.inputs.support_data(wildcards))
         return digest([model, self._data(data)])
 
@@ -53,6 +53,10 @@ class Lineage:
         return digest(
             [self._evaluation(run, target) for target in self.grid.targets for run in self.grid.runs_of(target)]
         )
+
+    def of_report(self, wildcards: Any = None) -> str:
+        """Of the scores and the answer."""
+        return digest([self.specs.code_summary(), self.of_summary()])
 
     # -- what each artefact was made with ------------------------------------------------------------------------
 
@@ -89,10 +93,10 @@ class Lineage:
             lambda: [specs.spec_intermediate(keys), specs.code_intermediate(keys), self.of_intermediate(keys)],
         )
 
-    def _target(self, run: Run, target: str) -> str:
-        specs, keys = self.specs, SimpleNamespace(**run._asdict(), target=target)
+    def _target(self, run: Run, training: str) -> str:
+        specs, keys = self.specs, SimpleNamespace(**run._asdict(), training=training)
         return self._digest(
-            ("target", *run, target),
+            ("target", *run, training),
             lambda: [specs.spec_target(keys), specs.code_target(keys), self.of_target(keys)],
         )
 

@@ -4,9 +4,10 @@
     results/data/translated/{task}/{language}/train.parquet
     results/encoders/{encoder}/
     results/intermediate/{encoder}/{intermediate}/{mix}/seed{seed}/
-    results/target/{encoder}/{intermediate}/{mix}/seed{seed}/{target}/
+    results/target/{encoder}/{intermediate}/{mix}/seed{seed}/{training}/
     results/eval/{encoder}/{intermediate}/{mix}/seed{seed}/{target}/{language}.json
 
+Targets that are trained alike share a model: `training` names what it is trained on (`trainings`).
 The baseline is the intermediate `none` with the mix `none`. Retrieval is read off an encoder or an intermediate
 model directly; on an untouched encoder no seed plays a part, so its path says `seednone`.
 """
@@ -65,9 +66,9 @@ def start_path(run: Run) -> str:
     return encoder_path(run.encoder) if run.intermediate == BASELINE else intermediate_path(run)
 
 
-def target_path(run: Run, target: str) -> str:
-    """The manifest of the model that is fine-tuned on a target from a run's model."""
-    return f"results/target/{run.path}/{target}/manifest.json"
+def target_path(run: Run, training: str) -> str:
+    """The manifest of the model that is fine-tuned for one target or several, from a run's model."""
+    return f"results/target/{run.path}/{training}/manifest.json"
 
 
 def evaluation_path(run: Run, target: str, language: str, root: str = "results/eval") -> str:

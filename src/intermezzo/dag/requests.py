@@ -14,6 +14,7 @@ import math
 from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, NamedTuple
 
 from intermezzo.config import catalogue
@@ -73,7 +74,7 @@ DEPENDS = {
     "data": ("source", "task", "language", "split"),
     "encoder": ("encoder",),
     "intermediate": ("encoder", "intermediate", "mix"),
-    "target": ("encoder", "target"),
+    "target": ("encoder", "training"),
     "evaluation": ("encoder", "target"),
 }
 """Stage -> the wildcards that its cost depends on."""
@@ -118,19 +119,20 @@ class Requests:
     def _parts(self, stage: str, keys: Any) -> list[Request]:
         """What the job asks for itself, and for training models again whose weights were not kept (`keep`)."""
         parts = [self._request(stage, keys)]
-        for above, model in self._starts(stage, keys) if self.unkept else ():
+        for above, model, keys_above in self._starts(stage, keys) if self.unkept else ():
             if above not in self.unkept or not _is_away(model):
                 break
-            parts.append(self._request(above, keys))
+            parts.append(self._request(above, keys_above))
         return parts
 
-    def _starts(self, stage: str, keys: Any) -> list[tuple[str, Path]]:
-        """(stage, folder) of the trained models that a job goes back to, the nearest first."""
-        models = []
+    def _starts(self, stage: str, keys: Any) -> list[tuple[str, Path, Any]]:
+        """(stage, folder, wildcards) of the trained models that a job goes back to, the nearest first."""
+        models: list[tuple[str, Path, Any]] = []
         if stage == "evaluation" and self.grid.is_trained(keys.target):
-            models.append(("target", Path(self.inputs.evaluated(keys)).parent))
+            trained = SimpleNamespace(encoder=keys.encoder, training=self.grid.training_of(keys.target))
+            models.append(("target", Path(self.inputs.evaluated(keys)).parent, trained))
         if stage in ("evaluation", "target") and keys.intermediate != BASELINE:
-            models.append(("intermediate", Path(self.inputs.started_from(keys)).parent))
+            models.append(("intermediate", Path(self.inputs.started_from(keys)).parent, keys))
         return models
 
     # -- estimates -----------------------------------------------------------------------------------------------
@@ -170,8 +172,9 @@ class Requests:
         share = self.config.intermediate(name).mlm.share
         return self._training("intermediate", encoder, name, tasks, rows, 1 / (1 - share))
 
-    def _target(self, encoder: str, name: str) -> tuple[float, float]:
+    def _target(self, encoder: str, training: str) -> tuple[float, float]:
         """(MB, seconds) of a target training."""
+        name = self.grid.trainings[training][0]
         task = self.grid.task(name).name
         rows = math.fsum(self._examples("target", encoder, name, data, None) for data in self.grid.trained_on(name))
         return self._training("target", encoder, name, [task], rows, 1.0)

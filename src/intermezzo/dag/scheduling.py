@@ -68,11 +68,12 @@ class Scheduling:
         work = {name: self._work("intermediate", wildcards.encoder, name) for name in self.config.grid.intermediates}
         return self._base("intermediate") + _rank(work[wildcards.intermediate], work.values())
 
-    @memoize_by("encoder", "target")
+    @memoize_by("encoder", "training")
     def target_priority(self, wildcards: Any) -> int:
         """The stage's hundred, and by the examples that a training sees."""
-        work = {name: self._work("target", wildcards.encoder, name) for name in self.grid.trained_targets}
-        return self._base("target") + _rank(work[wildcards.target], work.values())
+        trainings = self.grid.trainings.items()
+        work = {name: self._work("target", wildcards.encoder, targets[0]) for name, targets in trainings}
+        return self._base("target") + _rank(work[wildcards.training], work.values())
 
     def evaluation_priority(self, wildcards: Any) -> int:
         """The stage's hundred."""

@@ -7,22 +7,26 @@ Snakemake records them and reruns a job exactly when they change.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from intermezzo import languages
 from intermezzo.config import catalogue
-from intermezzo.config.checks import data_root, is_english
+from intermezzo.config.checks import data_root
 from intermezzo.config.sections.training import Finetuning
 from intermezzo.config.settings import examples_of, resolve, retrieval_of
 from intermezzo.core.memoize import memoize_by
+from intermezzo.core.places import local
+from intermezzo.core.secrets import masked_parts
 from intermezzo.dag.experiment import Grid
 from intermezzo.dag.fingerprint import fingerprint
 from intermezzo.dag.inputs import Inputs
 from intermezzo.dag.paths import BASELINE
+from intermezzo.dag.trainings import head_of, target_spec, task_fields, training_settings
 from intermezzo.specs.data import FilesData, HubData, WorldData
 from intermezzo.specs.evaluation import CodeStamps, EvaluateSpec, RunNames
-from intermezzo.specs.finetuning import FinetuneSpec, TrainedTask, TrainingSettings
+from intermezzo.specs.finetuning import FinetuneSpec, TrainedTask
 from intermezzo.specs.importing import ImportSpec
 from intermezzo.specs.mixes import MixSettings, Portion
 from intermezzo.specs.prediction import PredictionSpec
@@ -31,7 +35,7 @@ from intermezzo.specs.summary import Attributes, Intermediate, Question, Summary
 from intermezzo.specs.tasks import TaskSpec
 from intermezzo.specs.translation import FilesTranslation, HubTranslation, WorldTranslation
 from intermezzo.specs.world import WorldSettings
-from intermezzo.tasks import RESOURCES, Task, load_task
+from intermezzo.tasks import RESOURCES, load_task
 from intermezzo.tasks.formats import MASKED_TEXT
 
 LOCK = "config/data.lock.yaml"
@@ -62,7 +66,7 @@ class Specs:
             generator, labels = (world.generator, world.map) if world else (None, {})
             return WorldData(**common, world=self._world(), generator=generator, labels=labels).canonical()
         whole = self.inputs.is_whole(task.name, split)
-        common |= {"parts": tuple(self.inputs.parts(wildcards)), "rows": None if whole else rows}
+        common |= {"parts": masked_parts(self.inputs.parts(wildcards)), "rows": None if whole else rows}
         if source == "files":
             return FilesData(**common, root=self._root()).canonical()
         return HubData(**common, lock=LOCK, downloads=data.downloads).canonical()
@@ -78,7 +82,7 @@ class Specs:
                 **common,
                 backend="files",
                 format=task.format,
-                parts=tuple(task.sources.parts("translated").get(language, {}).get("train", [])),
+                parts=masked_parts(task.sources.parts("translated").get(language, {}).get("train", [])),
                 root=self._root(),
                 lock=LOCK,
                 downloads=self.config.data.downloads,
@@ -86,7 +90,7 @@ class Specs:
         return HubTranslation(
             **common,
             backend="hub",
-            model=how.model or "",
+            model=local(how.model or ""),
             revision=how.revision,
             code=how.languages.get(language),
             english=how.english,
@@ -116,7 +120,18 @@ class Specs:
     def spec_import(self, wildcards: Any) -> str:
         """Of an encoder from elsewhere: `specs.importing`."""
         encoder = self.grid.imported[wildcards.encoder]
-        return ImportSpec(source=encoder.from_, revision=encoder.revision).canonical()
+        return ImportSpec(source=local(encoder.from_), revision=encoder.revision).canonical()
+
+    @memoize_by("encoder")
+    def longest_input(self, wildcards: Any) -> int:
+        """Tokens of the longest input that an encoder has to read in any of its trainings and evaluations."""
+        encoder, grid = wildcards.encoder, self.grid
+        names = () if encoder in grid.baseline_only else self.config.grid.intermediates
+        phases: list[Finetuning] = [
+            *(resolve(self.config, encoder, "intermediate", name, grid.intermediate_tasks(name)) for name in names),
+            *(resolve(self.config, encoder, "target", name, [grid.task(name).name]) for name in grid.targets),
+        ]
+        return max(settings.max_length for settings in phases)
 
     @memoize_by("encoder", "intermediate", "mix", "seed")
     def spec_intermediate(self, wildcards: Any) -> str:
@@ -125,7 +140,7 @@ class Specs:
         entry, mix = self.config.intermediate(name), self.config.mixes[wildcards.mix]
         tasks = [
             TrainedTask(
-                **_task(task),
+                **task_fields(task),
                 head=task.name,
                 partial_input=None,
                 shuffle_labels=entry.shuffle_labels,
@@ -135,11 +150,12 @@ class Specs:
             )
             for task in map(load_task, self.grid.intermediate_tasks(name))
         ]
+        settings = resolve(self.config, encoder, "intermediate", name, self.grid.intermediate_tasks(name))
         text = tuple(self.inputs.continued_mlm_text(name, wildcards.mix))
         if text:
             tasks.append(
                 TrainedTask(
-                    **_task(load_task(entry.mlm.task)),
+                    **task_fields(load_task(entry.mlm.task)),
                     head=entry.mlm.task,
                     partial_input=None,
                     shuffle_labels=False,
@@ -156,51 +172,33 @@ class Specs:
             temperature=entry.temperature,
             mix=MixSettings(budget=mix.budget, repeats=mix.repeats, temperature=mix.temperature),
             continued_mlm={entry.mlm.task: entry.mlm.share} if text else {},
-            training=_training(resolve(self.config, encoder, "intermediate", name, self.grid.intermediate_tasks(name))),
+            training=training_settings(settings),
             **self._workers(),
         ).canonical()
 
-    @memoize_by("encoder", "seed", "target")
+    @memoize_by("encoder", "seed", "training")
     def spec_target(self, wildcards: Any) -> str:
         """Of a target training in English: `specs.finetuning`."""
-        name, entry, task = wildcards.target, self.config.target(wildcards.target), self.grid.task(wildcards.target)
-        tasks = tuple(
-            TrainedTask(
-                **_task(task) | {"name": data},
-                head=task.name,
-                partial_input=task.partial_input if entry.partial_input else None,
-                shuffle_labels=entry.shuffle_labels,
-                examples=examples_of(self.config, wildcards.encoder, "target", name, task.name),
-                portions=(Portion(catalogue.ENGLISH, 1.0, (catalogue.ENGLISH,)),),
-            )
-            for data in self.grid.trained_on(name)
-        )
-        return FinetuneSpec(
-            phase="target",
-            seed=int(wildcards.seed),
-            tasks=tasks,
-            sampling="in_turn",
-            training=_training(resolve(self.config, wildcards.encoder, "target", name, [task.name])),
-            **self._workers(),
-        ).canonical()
+        target = self.grid.trainings[wildcards.training][0]
+        return target_spec(self.grid, wildcards.encoder, target, int(wildcards.seed)).canonical()
 
     @memoize_by("encoder", "target")
     def spec_evaluate(self, wildcards: Any) -> str:
         """Of an evaluation: `specs.evaluation`."""
         name, entry, task = wildcards.target, self.config.target(wildcards.target), self.grid.task(wildcards.target)
         settings = resolve(self.config, wildcards.encoder, "target", name, [task.name])
-        vectors: dict[str, Any] = {"pooling": settings.pooling}
+        reads: dict[str, Any] = {"pooling": settings.pooling, "head": head_of(self.grid.trained_on(name))}
         if not task.form.trained:
             retrieval = retrieval_of(self.config, name, task)
-            vectors = {"layer": retrieval.layer, "pooling": retrieval.pooling, "center": retrieval.center}
+            reads = {"layer": retrieval.layer, "pooling": retrieval.pooling, "center": retrieval.center}
         return EvaluateSpec(
             prediction=PredictionSpec(
-                task=TaskSpec(**_task(task), partial_input=task.partial_input if entry.partial_input else None),
+                task=TaskSpec(**task_fields(task), partial_input=task.partial_input if entry.partial_input else None),
                 max_length=settings.max_length,
                 stride=settings.stride,
                 precision=settings.precision,
                 threads=self.grid.threads,
-                **vectors,
+                **reads,
             ),
             metrics=task.metrics,
             languages=self.grid.languages(name),
@@ -220,10 +218,11 @@ class Specs:
         return SummarySpec(
             english=catalogue.ENGLISH,
             mixes=tuple(mixes),
-            english_mix=next((mix for mix in mixes if is_english(self.config.mixes[mix])), None),
+            english_mix=next((mix for mix in mixes if catalogue.is_english(self.config, mix)), None),
             translated=frozenset(mix for mix in mixes if self.config.mixes[mix].translated),
             rare=frozenset(catalogue.rare_languages(self.config)),
             attributes=self._attributes(),
+            pretrained=self._pretrained(),
             seeds=tuple(grid.seeds),
             encoders=tuple(grid.encoders),
             baseline_only=frozenset(grid.baseline_only),
@@ -267,10 +266,10 @@ class Specs:
         tasks = map(load_task, self.grid.intermediate_tasks(wildcards.intermediate))
         return self._finetuning_code({task.format for task in tasks} | masked)
 
-    @memoize_by("target")
+    @memoize_by("training")
     def code_target(self, wildcards: Any) -> str:
         """Of fine-tuning with the head of a target."""
-        return self._finetuning_code({self.grid.task(wildcards.target).format})
+        return self._finetuning_code({self.grid.task(self.grid.trainings[wildcards.training][0]).format})
 
     @memoize_by("target")
     def code_evaluate(self, wildcards: Any) -> str:
@@ -331,6 +330,7 @@ class Specs:
         trained_on = self.grid.trained_on(name) if task.form.trained else []
         return Target(
             task=task.name,
+            training=self.grid.training_of(name) if self.grid.is_trained(name) else None,
             format=task.format,
             metrics=task.metrics,
             languages=self.grid.languages(name),
@@ -342,18 +342,29 @@ class Specs:
 
     def _attributes(self) -> dict[str, Attributes]:
         """What the analysis breaks results down by, for every language that is evaluated."""
-        table = languages.table(self.config.data.source)
-        evaluated = dict.fromkeys(code for target in self.grid.targets for code in self.grid.languages(target))
+        shipped = languages.table(self.config.data.source)
         return {
             code: Attributes(
                 family=entry.family,
-                branch=getattr(entry, "branch", None),
+                branch=entry.branch if isinstance(getattr(entry, "branch", None), str) else None,
                 script=entry.script,
                 joshi=entry.joshi,
-                xlmr=entry.xlmr,
+                incomplete=self.config.data.source != "world" and None in (entry.family, entry.script),
+                name=None if code in shipped and shipped[code].name == entry.name else entry.name,
             )
-            for code, entry in ((code, table[code]) for code in evaluated)
+            for code, entry in self._evaluated().items()
         }
+
+    def _evaluated(self) -> Mapping[str, languages.Language]:
+        """Code -> language of all languages of evaluation."""
+        codes = dict.fromkeys(code for target in self.grid.targets for code in self.grid.languages(target))
+        return catalogue.described(self.config, codes)
+
+    def _pretrained(self) -> dict[str, dict[str, bool]]:
+        """Encoder -> evaluated language -> whether the encoder's pretraining text has it, as far as known."""
+        evaluated = self._evaluated()
+        answers = {name: catalogue.pretraining(self.config, name, evaluated) for name in self.grid.encoders}
+        return {name: by_language for name, by_language in answers.items() if by_language}
 
     def _seen(self, intermediate: str, mix: str) -> tuple[str, ...]:
         """Languages that an intermediate is really trained on, over all its tasks."""
@@ -370,13 +381,3 @@ class Specs:
         for name in self.grid.targets:
             names |= {self.grid.task(name).name, *(self.grid.trained_on(name) if self.grid.is_trained(name) else ())}
         return {name: load_task(name).skill for name in sorted(names)}
-
-
-def _task(task: Task) -> dict[str, Any]:
-    """The fields of a `TaskSpec` that the task's file says."""
-    return {"name": task.name, "format": task.format, "labels": task.labels, "unanswerable": task.unanswerable}
-
-
-def _training(settings: Finetuning) -> TrainingSettings:
-    """The settings of a training; each task has its own number of examples."""
-    return TrainingSettings(**{name: value for name, value in settings if name != "examples"})

@@ -49,6 +49,8 @@ class BenchmarkTask(BaseModel):
     """Span: how answers are normalised."""
     labels: dict[str, str] = {}
     """Classification: our label -> the benchmark's."""
+    first_only: bool = False
+    """Ranking: of the labels' ids the first alone is right, without the white space around it."""
     official: bool = True
     """Whether the official program scores it."""
 
@@ -131,6 +133,8 @@ def _score_task(
         if language not in absent:
             files = [file_of(folder, name, task.format, language) for folder in (predictions, labels)]
             ours, gold = load_format(task.format).read_submission(*files, note)
+            if task.first_only:
+                gold = [[right[0].strip()] for right in gold]
             for metric, value in _score(name, task, ours, gold, language, seqeval).items():
                 scores.setdefault(metric, {})[language] = 100 * value
     return scores, "; ".join(missing)

@@ -6,6 +6,7 @@ therefore predicts that language alone, and other metrics predict nothing.
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from collections.abc import Callable
 from pathlib import Path
@@ -14,14 +15,15 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from intermezzo.core.artifacts import atomic, digest, read_json, sha256, write_json
+from intermezzo.core import provenance, sealed
+from intermezzo.core.artifacts import atomic, digest, sha256, write_json
 from intermezzo.evaluation.metrics import item_scores, majority, score
+from intermezzo.modeling.folder import CONFIG, TOKENIZER, read_manifest
 from intermezzo.modeling.tokenizer import subwords_per_word
 from intermezzo.specs.evaluation import CodeStamps, EvaluateSpec
 from intermezzo.specs.prediction import PredictionSpec
 from intermezzo.tasks.formats import Format, load_format
 
-PREDICTIONS = "predictions.parquet"
 log = logging.getLogger(__name__)
 
 
@@ -35,6 +37,7 @@ def evaluate(
     support: dict[str, Path],
     cache: Path,
     code: CodeStamps,
+    inputs: str = "",
     fetch: Callable[[], None] = lambda: None,
 ) -> None:
     """Score `model` (a model folder) on `data` (name -> Parquet) and write `outputs` (name -> JSON).
@@ -42,13 +45,13 @@ def evaluate(
     A name is a language, or {language}.dev for its development data, which only serves to choose intermediates.
     support: language -> Parquet of what predictions need besides (mining: data to tune its threshold on; ranking: the
     candidates). Beside the JSONs are predictions.parquet (name, id, prediction, and of test data the score of each row,
-    where a row can be scored) and, written last, manifest.json, which
-    has the SHA-256 of each JSON: what changes a result afterwards does not go unseen. names: keys that name the run,
-    copied into each JSON. fetch: called before the model's weights are read, which is only when there is something to
-    predict.
+    where a row can be scored) and, written last, manifest.json, which has the SHA-256 of each of these files: what
+    changes one afterwards does not go unseen. names: keys that name the run, copied into each JSON. inputs: digest of
+    what the model and the data were made with, for the manifest. fetch: called before the model's weights are read,
+    which is only when there is something to predict.
     """
     prediction, task, form = spec.prediction, spec.prediction.task, load_format(spec.prediction.task.format)
-    manifest = read_json(model / "manifest.json")
+    manifest = read_manifest(model)
     predictor = _Predictor(prediction, model, support, cache / "tokens", fetch)
     support_sha256 = {language: sha256(path) for language, path in support.items()}
     predicted, tables = [], {}
@@ -57,6 +60,8 @@ def evaluate(
         made_from = {
             "weights_sha256": manifest["weights_sha256"],
             "heads_sha256": manifest.get("heads_sha256"),
+            "config_sha256": manifest["files"].get(CONFIG),
+            "tokenizer_sha256": manifest["files"].get(TOKENIZER),
             "data_sha256": sha256(path),
             "code": code.predict,
             "spec": prediction.as_json(),
@@ -67,17 +72,17 @@ def evaluate(
         table = pq.read_table(path)
         rows = table.to_pylist()
         stored = cache / f"{digest(made_from, 32)}.parquet"
-        if not stored.is_file():
+        content = sealed.read(stored)
+        if content is None:
             predicted.append(name)
-            with atomic(stored) as part:
-                predictions = predictor(rows, language)
-                pq.write_table(pa.table({"id": table["id"], "prediction": predictions}), part, compression="zstd")
-        tables[name] = pq.read_table(stored)
+            content = _parquet(pa.table({"id": table["id"], "prediction": predictor(rows, language)}))
+            with sealed.write(stored) as part:
+                part.write_bytes(content)
+        tables[name] = pq.read_table(pa.BufferReader(content))
         predictions, gold = tables[name]["prediction"].to_pylist(), gold_of(rows, form)
         if form.scored_by_item and name == language:
-            tables[name] = tables[name].append_column(
-                "score", [item_scores(task, predictions, gold, language, spec.metrics)]
-            )
+            scores = item_scores(task, predictions, gold, language, spec.metrics)
+            tables[name] = tables[name].append_column("score", [scores])
         result = {
             "metrics": score(task, predictions, gold, language, spec.metrics),
             "majority": majority(task, rows, language, spec.metrics),
@@ -85,18 +90,23 @@ def evaluate(
             "language": language,
             "split": "dev" if name != language else path.stem,
             "fertility": subwords_per_word(model, rows),
-            "predictions_sha256": sha256(stored),
+            "predictions_sha256": hashlib.sha256(content).hexdigest(),
             "scorer": code.score,
         }
         write_json(outputs[name], names | made_from | result)
-    results = {name: sha256(path) for name, path in outputs.items()}
     folder = next(iter(outputs.values())).parent
-    write_predictions(tables, folder / PREDICTIONS)
-    write_json(
-        folder / "manifest.json", names | {"spec": spec.as_json(), "code": code.model_dump(), "results": results}
-    )
+    write_predictions(tables, folder / provenance.PREDICTIONS)
+    files = {path.name: sha256(path) for path in (*outputs.values(), folder / provenance.PREDICTIONS)}
+    made_with = {"spec": spec.as_json(), "code": code.as_json(), "inputs": inputs}
+    write_json(folder / "manifest.json", names | made_with | {"files": files})
     cached = [name for name in data if name not in predicted]
     log.info("predicted: %s; from the cache: %s", ", ".join(predicted) or "none", ", ".join(cached) or "none")
+
+
+def _parquet(table: pa.Table) -> bytes:
+    out = pa.BufferOutputStream()
+    pq.write_table(table, out, compression="zstd")
+    return out.getvalue().to_pybytes()
 
 
 def write_predictions(tables: dict[str, pa.Table], path: Path) -> None:
@@ -108,8 +118,13 @@ def write_predictions(tables: dict[str, pa.Table], path: Path) -> None:
 
 
 def read_predictions(result: Path) -> list[dict[str, Any]]:
-    """Rows {id, prediction} that a result JSON was scored from, in the order of its data."""
-    table = pq.read_table(result.with_name(PREDICTIONS), filters=[("name", "=", result.stem)])
+    """Rows {id, prediction} that a result JSON was scored from, in the order of its data.
+
+    Raises UserError where they are not those that were scored.
+    """
+    path = result.with_name(provenance.PREDICTIONS)
+    provenance.check(path, path.with_name(provenance.MANIFEST))
+    table = pq.read_table(path, filters=[("name", "=", result.stem)])
     return table.select(["id", "prediction"]).to_pylist()
 
 

@@ -12,10 +12,10 @@ from typing import Any
 import torch
 from safetensors.torch import load_file
 
-from intermezzo.core.artifacts import read_json
 from intermezzo.core.errors import UserError
 from intermezzo.evaluation.prediction_batches import PredictionBatches, on_host
 from intermezzo.modeling.encoder import Encoder, load_encoder
+from intermezzo.modeling.folder import HEADS, MANIFEST, check, damaged, read_manifest
 from intermezzo.modeling.heads import (
     Feature,
     Predict,
@@ -56,20 +56,22 @@ class _Headed:
     """Predictions by a task's trained head."""
 
     def __init__(self, spec: PredictionSpec, model: Path, cache: Path | None = None) -> None:
-        self.spec = spec.replace(task=_with_labels(spec.task, model))
+        self.spec, self.model = spec.replace(task=_with_labels(spec, model)), model
         self.task, self.module = self.spec.task, format_module(spec.task.format)
         self.encoder, self.tokens = _load(spec, model), Tokens(model, cache)
         self.batches = PredictionBatches()
         self.head = self.module.Head(self.encoder.hidden_size, self.task.head_spec(spec.pooling))
-        prefix, weights = f"{self.task.name}.", load_file(model / "heads.safetensors")
+        prefix, weights = f"{spec.head}.", _heads(model)
         state = {key.removeprefix(prefix): value for key, value in weights.items() if key.startswith(prefix)}
         if not state:
-            raise UserError(f"{model}: no head for task '{self.task.name}' in heads.safetensors")
+            raise UserError(
+                f"{model}: no head '{spec.head}' for task '{self.task.name}'; evaluate a model that was trained on it"
+            )
         try:
             self.head.load_state_dict(state)
         except RuntimeError:
             raise UserError(
-                f"{model}: its head for task '{self.task.name}' has another shape than the task or the settings ask "
+                f"{model}: its head '{spec.head}' has another shape than task '{self.task.name}' or the settings ask "
                 "for (labels, pooling); train it with these, or evaluate with those of its manifest.json"
             ) from None
         self.head.to(device()).eval()
@@ -81,9 +83,12 @@ class _Headed:
         shown = remove_input(rows, self.task.format, removed) if removed else rows
         features = self.tokens.encode(self.module, shown, self.spec.encoding)
         pieces: list[tuple[Feature, Any]] = []
+        largest: list[torch.Tensor] = []
         outputs = self.batches.outputs(features, self._apply)
         for batch, output in outputs if getattr(self.head, "decodes_on_device", False) else on_host(outputs):
+            largest.append((output[0] if isinstance(output, tuple) else output).amax())
             pieces += zip(batch, self.module.decode(self.head, output, batch), strict=True)
+        _check_numbers(self.model, self.task, largest)
         return self.module.join(pieces, shown)
 
     def _apply(self, packed: Packed, features: list[Feature]) -> Any:
@@ -99,13 +104,34 @@ def _load(spec: PredictionSpec, model: Path) -> Encoder:
     return load_encoder(model, max_length=spec.max_length).to(device()).eval()
 
 
-def _with_labels(task: TaskSpec, model: Path) -> TaskSpec:
+def _check_numbers(model: Path, task: TaskSpec, largest: list[torch.Tensor]) -> None:
+    """Raise UserError where outputs of the model are not finite. largest: of each batch; it is NaN where one is.
+
+    Looked at once, at the end: no batch waits for it. An output of minus infinity is a place that is masked.
+    """
+    if largest and not torch.stack(largest).isfinite().all():
+        raise UserError(
+            f"{model}: its outputs for task '{task.name}' are not finite numbers: its weights are too large; "
+            "lower the learning_rate of its training"
+        )
+
+
+def _heads(model: Path) -> dict[str, torch.Tensor]:
+    """The weights of all heads of a model folder, if they are those of its manifest; none of an encoder."""
+    if HEADS not in read_manifest(model)["files"]:
+        return {}
+    check(model, HEADS)
+    return load_file(model / HEADS)
+
+
+def _with_labels(spec: PredictionSpec, model: Path) -> TaskSpec:
     """The task with the labels that the model was trained with, where those come from its training data."""
+    task = spec.task
     if task.labels != FROM_DATA:
         return task
-    labels = read_json(model / "manifest.json").get("labels", {}).get(task.name)
+    labels = read_manifest(model).get("labels", {}).get(spec.head)
     if not labels:
-        raise UserError(f"{model}/manifest.json: no labels of task '{task.name}'; delete the folder and train again")
+        raise damaged(model / MANIFEST, f"no labels of head '{spec.head}'")
     return task.replace(labels=tuple(labels))
 
 
@@ -113,7 +139,7 @@ class _Sentences:
     """Sentence vectors read off an encoder: `layer` and `pooling` of the specification."""
 
     def __init__(self, spec: PredictionSpec, model: Path, cache: Path | None = None) -> None:
-        self.spec, self.module = spec, format_module(spec.task.format)
+        self.spec, self.model, self.module = spec, model, format_module(spec.task.format)
         self.encoder, self.tokens = _load(spec, model), Tokens(model, cache)
         self.batches = PredictionBatches()
         layers = self.encoder.config.num_hidden_layers
@@ -134,6 +160,7 @@ class _Sentences:
             vectors[to_device(pooled.device, [feature.row for feature in batch])] = pooled
         if vectors is None:
             raise ValueError("no texts to embed")
+        _check_numbers(self.model, self.spec.task, [vectors.amax()])
         return vectors
 
     def _pooled(self, packed: Packed, features: list[Feature]) -> torch.Tensor:

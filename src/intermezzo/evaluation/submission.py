@@ -19,9 +19,10 @@ import pyarrow.parquet as pq
 
 from intermezzo.core.artifacts import atomic, read_json, sha256
 from intermezzo.core.errors import UserError, suggestion
+from intermezzo.core.provenance import PREDICTIONS
 from intermezzo.evaluation.benchmark import BenchmarkTask, load_benchmark
 from intermezzo.evaluation.benchmark_files import file_of
-from intermezzo.evaluation.evaluate import PREDICTIONS, read_predictions
+from intermezzo.evaluation.evaluate import read_predictions
 from intermezzo.tasks.formats import Format, load_format
 
 Row = dict[str, Any]

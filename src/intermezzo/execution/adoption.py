@@ -17,17 +17,16 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from intermezzo.core.artifacts import atomic, digest, read_json, sha256, write_json
+from intermezzo.core.artifacts import digest, read_json, sha256, write_json
 from intermezzo.core.errors import UserError
+from intermezzo.core.folders import whole_folder
 from intermezzo.execution import locks
+from intermezzo.modeling.folder import MANIFEST
 
 log = logging.getLogger(__name__)
 
 STATES = Path("results/.state")
 RECORD = "finished.json"
-MANIFEST = "manifest.json"
-HASHED = {"model.safetensors": "weights_sha256", "heads.safetensors": "heads_sha256"}
-"""Files whose hashes the manifest has."""
 
 
 @contextmanager
@@ -82,13 +81,13 @@ def _adopt(out: Path, store: Path, key: str) -> Path | None:
             continue
         with suppress(OSError, UserError):  # discarded in this moment, or no hard links here: train
             content = read_json(record / RECORD)
-            for name in sorted(content["sha256"], key=lambda name: name == MANIFEST):  # the manifest last
-                with atomic(out / name) as part:
+            with whole_folder(out) as part:
+                for name in content["sha256"]:
                     if record == own_record:
-                        os.link(record / name, part)
-                        os.utime(part)
+                        os.link(record / name, part / name)
+                        os.utime(part / name)
                     else:  # files of two models are never one: each has times of its own, and may be deleted
-                        shutil.copyfile(record / name, part)
+                        shutil.copy(record / name, part / name)
             if record == own_record:
                 log.info("%s: taken over from a job of a run that was killed", out)
             else:
@@ -98,18 +97,21 @@ def _adopt(out: Path, store: Path, key: str) -> Path | None:
 
 
 def _is_whole(record: Path) -> bool:
-    """Whether a record is complete and all its files have the hashes that it names."""
+    """Whether a record is complete, is of this name, and all its files have the hashes that it names."""
     try:
-        return all(sha256(record / name) == value for name, value in read_json(record / RECORD)["sha256"].items())
+        content = read_json(record / RECORD)
+        return record.name == _record_name(Path(content["out"]), content["key"]) and all(
+            sha256(record / name) == value for name, value in content["sha256"].items()
+        )
     except (UserError, OSError, KeyError, TypeError, AttributeError):
         return False
 
 
 def _record(out: Path, store: Path, key: str) -> None:
     """Link the files of a finished model; RECORD is written last. Without hard links nothing is recorded."""
-    manifest, record = read_json(out / MANIFEST), store / _record_name(out, key)
+    record, hashed = store / _record_name(out, key), read_json(out / MANIFEST).get("files", {})
     files = [path for path in sorted(out.iterdir()) if path.is_file() and not path.name.startswith(".")]
-    hashes = {path.name: manifest.get(HASHED.get(path.name, "")) or sha256(path) for path in files}
+    hashes = {path.name: hashed.get(path.name) or sha256(path) for path in files}
     with suppress(OSError):
         record.mkdir(parents=True)
         for path in files:

@@ -6,17 +6,24 @@ it and waits for the exit status of the fork that runs them. A fork computes the
 cluster, by hand, outside Linux) the job runs where it was started, and so does one whose interpreter is another than
 the server's: the packages of its own environment are the ones that it is to use.
 
-A job that is killed takes its fork with it: the fork watches the connection. Server and forks end with the process that
-started the server, however that ended: they see the other end of a pipe close, which it alone holds. So a killed
-Snakemake leaves no training behind that a new run would have to wait for; the training resumes from its last state.
+A job that is killed takes its fork with it, whichever of its processes was killed: the client ends with them
+(`execution.orphans`), and the fork watches the connection. Server and forks end with the process that started the
+server, however that ended: they see the other end of a pipe close, which it alone holds. So a killed Snakemake leaves
+no training behind that a new run would have to wait for; the training resumes from its last state.
+
+A server that is killed takes no job with it. Forks go on to their ends; a client whose job no fork has begun, and all
+that come later, run their jobs themselves.
 """
 
 from __future__ import annotations
 
+import atexit
 import json
+import logging
 import os
 import select
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -25,9 +32,11 @@ import threading
 import time
 import traceback
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from intermezzo.core.environment import QUIET, bulk_import
+from intermezzo.execution.orphans import RUN
 
 VARIABLE = "INTERMEZZO_FORK_SERVER"
 """Environment variable: the server's socket."""
@@ -36,6 +45,11 @@ PREFIX = "INTERMEZZO_FORK_SERVER_PREFIX"
 STAGES = frozenset({"prepare", "pretrain", "import-encoder", "finetune", "evaluate", "summarize"})
 """Stages that import enough to gain from a fork."""
 _LENGTH = 8
+_BEGUN = b"\x00begun"
+"""What a fork sends when it has its job, before it runs it."""
+_LONGEST_PARENT = 79
+"""Bytes of the path of the folder in which the socket's folder is made."""
+log = logging.getLogger(__name__)
 _server: subprocess.Popen[bytes] | None = None
 """The server that this process has started: its standard input is the pipe that tells it that this process lives."""
 
@@ -43,7 +57,8 @@ _server: subprocess.Popen[bytes] | None = None
 def start() -> None:
     """Start a server for the jobs of this process; environment variables tell them where it is."""
     global _server
-    folder = Path(tempfile.mkdtemp(prefix="intermezzo-"))
+    if (folder := _folder()) is None:
+        return
     command = [sys.executable, "-m", "intermezzo.execution.forkserver", str(folder)]
     # BLAS threads would not survive the forks
     single = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
@@ -53,10 +68,28 @@ def start() -> None:
     while not (folder / "socket").exists() and server.poll() is None:
         time.sleep(0.01)
     os.environ[VARIABLE], os.environ[PREFIX] = str(folder / "socket"), sys.prefix
+    os.environ[RUN] = str(os.getpid())
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)  # if the server was killed
+
+
+def _folder() -> Path | None:
+    """A new folder of this user alone whose path is short enough for a socket; None (and a warning) if there is none.
+
+    Not always in TMPDIR: on clusters its path is often longer than the 107 bytes that the path of a socket may have.
+    """
+    for parent in (tempfile.gettempdir(), "/tmp", "/var/tmp", "/dev/shm"):
+        if len(os.fsencode(parent)) <= _LONGEST_PARENT:
+            with suppress(OSError):
+                return Path(tempfile.mkdtemp(prefix="intermezzo-", dir=parent))
+    log.warning("no folder for a socket (TMPDIR, /tmp): jobs start without the fork server, five CPU seconds each")
+    return None
 
 
 def submit(arguments: Sequence[str]) -> int | None:
-    """Let the server run a command line; returns its exit status, or None when there is no server that fits."""
+    """Let the server run a command line; returns its exit status, or None when no fork has begun it.
+
+    None is for this process to run it: there is no server, none that fits, or it was killed before it forked.
+    """
     path = os.environ.get(VARIABLE)
     if not path or os.environ.get(PREFIX) != sys.prefix or not arguments or arguments[0] not in STAGES:
         return None
@@ -64,11 +97,14 @@ def submit(arguments: Sequence[str]) -> int | None:
     with socket.socket(socket.AF_UNIX) as connection:
         try:
             connection.connect(path)
-        except OSError:
-            return None
-        try:  # from here on a fork may run the job: a lost connection must not start it a second time
             socket.send_fds(connection, [len(job).to_bytes(_LENGTH, "big")], [0, 1, 2])
             connection.sendall(job)
+            begun = _receive(connection, len(_BEGUN)) == _BEGUN
+        except OSError:
+            begun = False
+        if not begun:
+            return None
+        try:  # from here on a fork runs the job: a lost connection must not start it a second time
             status = connection.recv(1)
         except OSError:
             status = b""
@@ -86,6 +122,7 @@ def serve(folder: Path, owner: int = 0) -> None:
         listener.listen(512)
         (folder / "binding").rename(folder / "socket")
         try:
+            signal.signal(signal.SIGTERM, signal.default_int_handler)
             _preload()
             while True:
                 while _reap():
@@ -129,6 +166,7 @@ def _moved(descriptor: int) -> int:
 def _run(connection: socket.socket, owner: int) -> None:
     """In a fork: become the job of `connection`, run it, send its exit status and end."""
     status = 1
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     try:
         head, streams, _, _ = socket.recv_fds(connection, _LENGTH, 3)
         job = json.loads(_receive(connection, int.from_bytes(head, "big")))
@@ -141,6 +179,7 @@ def _run(connection: socket.socket, owner: int) -> None:
         os.environ.clear()
         os.environ.update(job["environment"])
         threading.Thread(target=_watch, args=(connection, owner), daemon=True).start()
+        connection.sendall(_BEGUN)
         from intermezzo.cli.main import main
 
         status = main(job["arguments"])
@@ -151,8 +190,9 @@ def _run(connection: socket.socket, owner: int) -> None:
     except BaseException:
         traceback.print_exc()
     finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
+        for stream in (sys.stdout, sys.stderr):
+            with suppress(OSError, ValueError):  # nobody reads it
+                stream.flush()
         try:
             connection.sendall(bytes([status]))
         finally:

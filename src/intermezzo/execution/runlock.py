@@ -17,6 +17,7 @@ from typing import Any
 
 from intermezzo.core.artifacts import abandoned, write_text
 from intermezzo.core.errors import UserError
+from intermezzo.core.folders import remove
 from intermezzo.dag.fingerprint import COMPONENTS
 from intermezzo.execution import locks
 
@@ -64,7 +65,7 @@ def exclusive(folder: Path, *, local: bool = True) -> Iterator[dict[str, Any] | 
 
 
 def clean(results: Path, killed: dict[str, Any]) -> None:
-    """Remove the temporary files (`artifacts.atomic`) that processes of a killed run were writing, if these are gone.
+    """Remove the temporary files and folders that processes of a killed run were writing, if these are gone.
 
     killed: its record. Nothing is removed where its processes cannot be seen: they ran elsewhere.
     """
@@ -72,7 +73,7 @@ def clean(results: Path, killed: dict[str, Any]) -> None:
         return
     for part in results.rglob(".*.part"):
         if abandoned(part):
-            part.unlink(missing_ok=True)
+            remove(part)
 
 
 def record_components(folder: Path) -> None:
@@ -86,7 +87,7 @@ def recorded_components(folder: Path) -> dict[str, dict[str, str]]:
     """Fingerprint -> hash of each module behind it, of all runs in this folder."""
     try:
         return dict(json.loads((folder / CODE).read_text(encoding="utf-8")))
-    except (OSError, ValueError):
+    except (OSError, ValueError, TypeError):
         return {}
 
 
@@ -104,7 +105,7 @@ def check_writable() -> None:
 def _read(folder: Path) -> dict[str, Any]:
     try:
         return dict(json.loads((folder / RECORD).read_text(encoding="utf-8")))
-    except (OSError, ValueError):
+    except (OSError, ValueError, TypeError):
         return {}
 
 

@@ -1,9 +1,10 @@
-"""What a run does before its first job: fork server for local jobs, a check of Slurm's partitions, leases, clean-up."""
+"""What a run does before its first job: fork server, check of Slurm's partitions, leases, clean-up. And if it fails."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from collections.abc import Collection
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,10 @@ from typing import Any
 import yaml
 
 from intermezzo.core.errors import UserError
-from intermezzo.execution import adoption, forkserver, snakemake_internals, weight_leases
+from intermezzo.execution import adoption, forkserver, locks, outcome, runlock, snakemake_internals, weight_leases
+
+_run: dict[str, Any] = {}
+"""Of the run that goes on: `began` (seconds since the epoch), and `answers`, whether it makes the answer."""
 
 
 def begin(workflow: Any, unkept: Collection[str]) -> None:
@@ -29,8 +33,28 @@ def begin(workflow: Any, unkept: Collection[str]) -> None:
         print(f"error: {error}", file=sys.stderr)
         raise SystemExit(2) from None
     jobs = snakemake_internals.planned_jobs(workflow)
+    _run.update(began=time.time(), answers=any(outcome.ANSWER in job.output for job in jobs or ()))
     weight_leases.lease(jobs, unkept)
     adoption.clean(jobs)
+
+
+def tidy() -> None:
+    """Called by the Snakefile's `onerror`: remove temporary files of jobs that were killed."""
+    runlock.clean(Path("results"), locks.identity() | {"local": True})
+
+
+def show_answer() -> None:
+    """Called by the Snakefile's `onsuccess`: the verdicts of the answer and where it is, if this run has made it."""
+    if _run.get("answers"):
+        lines = [*outcome.verdicts(Path(outcome.ANSWER)), f"The answer of this experiment is in {outcome.ANSWER}"]
+        print("", *lines, sep="\n", file=sys.stderr)
+
+
+def show_failures(workflow: Any) -> None:
+    """Called by the Snakefile's `onerror`: repeat the messages of all jobs that failed."""
+    jobs = [outcome.FailedJob(*job) for job in snakemake_internals.failed_jobs(workflow)]
+    if text := outcome.failures(jobs, _run.get("began", 0.0)):
+        print(text, file=sys.stderr)
 
 
 def use_forkserver(workflow: Any) -> bool:

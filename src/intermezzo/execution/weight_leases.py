@@ -18,12 +18,13 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, unquote
 
-from intermezzo.core.artifacts import digest, read_json, sha256
+from intermezzo.core.artifacts import digest, sha256
 from intermezzo.core.errors import UserError
 from intermezzo.execution import locks
+from intermezzo.modeling.folder import MANIFEST, WEIGHTS, read_manifest
 
 LEASES = Path("results/.leases")
-FILE = "model.safetensors"
+FILE = WEIGHTS
 Train = Callable[[dict[str, Any], Path, dict[str, Path], Path, Path, str], None]
 """`intermezzo.training.finetune.finetune`."""
 
@@ -68,9 +69,9 @@ def ensure_weights(model: Path, reader: Path, states: Path, train: Train) -> Non
     states: folder for what a killed training resumes. train: trains a model from its specification. Raises UserError
     when they cannot be rebuilt as they were: other libraries or another device, changed data, other bits.
     """
-    if (not _folder(model).is_dir() and (model / FILE).is_file()) or not (model / "manifest.json").is_file():
+    if (not _folder(model).is_dir() and (model / FILE).is_file()) or not (model / MANIFEST).is_file():
         return  # all are kept; or whoever reads the model says what is wrong
-    manifest = read_json(model / "manifest.json")
+    manifest = read_manifest(model)
     if "made_from" not in manifest:
         return
     with _lock(model):
@@ -97,7 +98,7 @@ def _rebuild(model: Path, manifest: dict[str, Any], states: Path, train: Train) 
     name = digest([str(model), manifest["spec"], manifest["code"]], 32)
     rebuilt = states / f"{name}.model"
     train(manifest["spec"], start, data, rebuilt, states / name, manifest["code"])
-    digests = (read_json(rebuilt / "manifest.json")["weights_sha256"], manifest["weights_sha256"])
+    digests = (read_manifest(rebuilt)["weights_sha256"], manifest["weights_sha256"])
     if digests[0] != digests[1]:
         shutil.rmtree(rebuilt)
         raise UserError(f"{problem}sha256 {digests[0][:12]}..., the manifest says {digests[1][:12]}...{mend}")

@@ -7,10 +7,11 @@ through a padded batch elsewhere, with equal results.
 from __future__ import annotations
 
 import importlib.util
+import logging
 import platform
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,26 +19,31 @@ from typing import TYPE_CHECKING, Any
 import torch
 from safetensors import SafetensorError
 from torch import nn
-from transformers import AutoConfig, AutoModel, AutoModelForMaskedLM, AutoTokenizer, PreTrainedModel
-from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
-from transformers.models.auto.modeling_auto import (
-    MODEL_FOR_CAUSAL_LM_MAPPING_NAMES,
-    MODEL_FOR_MASKED_LM_MAPPING_NAMES,
+from transformers import (
+    AutoConfig,
+    AutoModel,
+    AutoModelForMaskedLM,
+    AutoTokenizer,
+    PreTrainedModel,
+    PreTrainedTokenizerBase,
 )
 from transformers.utils import logging as transformers_logging
 
-from intermezzo.core.artifacts import read_json, sha256, write_json
 from intermezzo.core.errors import UserError
+from intermezzo.core.folders import whole_folder
+from intermezzo.core.model_folders import missing_tokenizer, missing_weights
+from intermezzo.modeling import architectures
+from intermezzo.modeling.checks import UnfitError, check_length, check_states, check_tokenizer, check_type
+from intermezzo.modeling.finite import not_finite
+from intermezzo.modeling.folder import ENCODER, TOKENIZER, TOKENIZER_SETTINGS, check, write_manifest
 from intermezzo.modeling.kernels import accelerate
-from intermezzo.modeling.packing import GatherRows, Packed, ScatterRows, packed_attention
+from intermezzo.modeling.packing import Packed, ScatterRows
 
 if TYPE_CHECKING:  # a change of it is none of those who load encoders
     from intermezzo.specs.importing import ImportSpec
 
-ALL_ATTENTION_FUNCTIONS.register("packed", packed_attention)
+log = logging.getLogger(__name__)
 
-FIRST_POSITION = {"bert": lambda config: 0, "xlm-roberta": lambda config: config.pad_token_id + 1}
-"""Model types that take packed batches -> the position id of a sequence's first token."""
 MAX_SPARSE_SHARE = 0.75
 """Up to this share of the tokens the last layer is computed for these alone; above it, that would save too little."""
 
@@ -53,16 +59,22 @@ class Encoder(nn.Module):
         super().__init__()
         self.model = model
         self.config = model.config
-        self.packs = model.config.model_type in FIRST_POSITION
+        packed = architectures.PACKED.get(model.config.model_type)
+        self.packs = packed is not None and packed.packs(model)
         self.typed = getattr(model.config, "type_vocab_size", 0) > 1
         if self.packs:
-            model.set_attn_implementation("packed")
+            packed.prepare(model)
         accelerate(model)
 
     @property
     def hidden_size(self) -> int:
         """Width of the hidden states."""
         return self.config.hidden_size
+
+    @property
+    def padding(self) -> int:
+        """Id of the token that fills padded batches."""
+        return getattr(self.config, "pad_token_id", None) or 0
 
     def forward(self, batch: Packed, layer: int | None = None, rows: torch.Tensor | None = None) -> torch.Tensor:
         """Hidden states (T, hidden size) after `layer` (0 = embeddings; None = the last one).
@@ -72,82 +84,77 @@ class Encoder(nn.Module):
         last one does token by token at other tokens. States that are read, and gradients, are the same either way.
         """
         if self.packs:
-            inputs = {
-                "input_ids": batch.tokens[None],
-                "position_ids": batch.positions[None] + FIRST_POSITION[self.config.model_type](self.config),
-                "runs": batch.runs,
-            }
-            if batch.tokens.is_cuda:
-                inputs["places"] = batch.places
-            if self.typed:
-                inputs["token_type_ids"] = batch.types[None]
             total = len(batch.tokens)
             if rows is not None and (layer == 0 or not 0 < len(rows) <= MAX_SPARSE_SHARE * total):
                 rows = None
-            with _truncated(self.model.encoder, layer, rows):
-                states = self.model(**inputs).last_hidden_state[0]
+            states = architectures.PACKED[self.config.model_type].states(self.model, batch, layer, rows)
             return states if rows is None else ScatterRows.apply(states, rows, total)
-        inputs = {"input_ids": batch.padded(batch.tokens) * batch.mask, "attention_mask": batch.mask.long()}
+        if self.config.model_type in architectures.UNPADDED:
+            return self._by_length(batch, layer)
+        return self._padded(batch, layer)
+
+    def _padded(self, batch: Packed, layer: int | None) -> torch.Tensor:
+        """States (T, H) of a type that does not pack, computed with padding."""
+        inputs = {
+            "input_ids": batch.padded(batch.tokens).masked_fill(~batch.mask, self.padding),
+            "attention_mask": batch.mask.long(),
+        }
         if self.typed:
             inputs["token_type_ids"] = batch.padded(batch.types) * batch.mask
-        flat = torch.empty(len(batch.tokens), self.hidden_size, dtype=torch.float32, device=batch.tokens.device)
-        if layer is None:
-            states = self.model(**inputs).last_hidden_state
-        else:
-            states = self.model(**inputs, output_hidden_states=True).hidden_states[layer]
-        return flat.to(states.dtype).index_copy(0, batch.cells[batch.mask], states[batch.mask])
+        states = self._transformers(inputs, layer)
+        flat = torch.empty(len(batch.tokens), self.hidden_size, dtype=states.dtype, device=batch.tokens.device)
+        return flat.index_copy(0, batch.cells[batch.mask], states[batch.mask])
 
+    def _by_length(self, batch: Packed, layer: int | None) -> torch.Tensor:
+        """States (T, H) of a type that must see no padding: sequences of equal length are neighbours in the layout."""
+        sizes = [count * length for count, length in batch.runs]
+        parts = []
+        for run, tokens, types in zip(batch.runs, batch.tokens.split(sizes), batch.types.split(sizes), strict=True):
+            inputs = {"input_ids": tokens.view(run), "attention_mask": torch.ones_like(tokens.view(run))}
+            if self.typed:
+                inputs["token_type_ids"] = types.view(run)
+            parts.append(self._transformers(inputs, layer).flatten(0, 1))
+        return torch.cat(parts)
 
-@contextmanager
-def _truncated(stack: Any, layer: int | None, rows: torch.Tensor | None) -> Iterator[None]:
-    """Truncate BERT's `stack` of layers to the first `layer` ones, the last of which computes just `rows` (R,).
-
-    Keys and values are needed of every token; all that follows attention is computed token by token. The stack is
-    whole again afterwards. Not re-entrant: one forward pass at a time.
-    """
-    layers, hooks = stack.layer, []
-    try:
-        if layer is not None:
-            stack.layer = layers[:layer]
-        if rows is not None:
-            output = stack.layer[-1].attention.output  # its inputs: what attention gives, and the states before
-            hooks.append(output.register_forward_pre_hook(lambda _, inputs: tuple(_rows(x, rows) for x in inputs)))
-        yield
-    finally:
-        stack.layer = layers
-        for hook in hooks:
-            hook.remove()
-
-
-def _rows(states: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
-    """(1, T, H) -> (1, R, H)"""
-    return GatherRows.apply(states[0], rows)[None]
+    def _transformers(self, inputs: dict[str, torch.Tensor], layer: int | None) -> torch.Tensor:
+        """States (N, S, H) by the model's own code."""
+        device = inputs["input_ids"].device.type
+        full = self.config.model_type in architectures.FULL_PRECISION
+        with torch.autocast(device, enabled=False) if full else nullcontext():
+            if layer is None:
+                return self.model(**inputs).last_hidden_state
+            return self.model(**inputs, output_hidden_states=True).hidden_states[layer]
 
 
 def load_encoder(folder: Path, *, dropout: float | None = None, max_length: int = 0) -> Encoder:
-    """Read an encoder from a model folder, checking its weights against the folder's manifest.
+    """Read an encoder from a model folder, checking its files against the folder's manifest.
 
-    `dropout` replaces the hidden and attention dropout of the configuration. Raises UserError when the folder
-    lacks weights or holds others than its manifest says, when they are of another architecture than config.json
-    says, and when the encoder cannot read inputs of `max_length` tokens.
+    `dropout` replaces the hidden and attention dropout of the configuration. Raises UserError when weights,
+    configuration or tokenizer are missing or not as the manifest says, when the weights are of another architecture
+    than config.json says, and when the encoder cannot read inputs of `max_length` tokens.
     """
-    weights = folder / "model.safetensors"
-    if not weights.is_file():
-        raise UserError(f"{folder}: no weights (model.safetensors); delete the folder and run again")
-    expected = read_json(folder / "manifest.json")["weights_sha256"]
-    if (actual := sha256(weights)) != expected:
-        raise UserError(f"{weights}: sha256 {actual}, manifest.json says {expected}; delete the folder and run again")
-    changes = {} if dropout is None else {"hidden_dropout_prob": dropout, "attention_probs_dropout_prob": dropout}
+    check(folder, *ENCODER)
     config = AutoConfig.from_pretrained(folder)
-    if config.model_type in FIRST_POSITION:
-        longest = config.max_position_embeddings - FIRST_POSITION[config.model_type](config)
-        if max_length > longest:
-            raise UserError(
-                f"max_length {max_length}: the encoder in {folder} reads at most {longest} tokens; "
-                f"set training's max_length (or that of the encoder's finetuning) to {longest} or less"
-            )
-        changes["add_pooling_layer"] = False
-    return Encoder(_read(AutoModel, folder, {"local_files_only": True, **changes}))
+    changes = architectures.settings(config, AutoModel._model_mapping[type(config)], dropout)
+    model = _read(AutoModel, folder, {"local_files_only": True, **changes})
+    check_length(model, max_length, folder)
+    if config.model_type in architectures.UNPADDED:
+        log.info(
+            "the states of an encoder of type '%s' depend on padding: sentences of one length are computed together, "
+            "without any, which is slower", config.model_type,
+        )  # fmt: skip
+    return Encoder(model)
+
+
+@contextmanager
+def quietly() -> Iterator[None]:
+    """Keep transformers from reporting what is missing in a checkpoint."""
+    verbosity = transformers_logging.get_verbosity()
+    transformers_logging.set_verbosity_error()
+    try:
+        yield
+    finally:
+        transformers_logging.set_verbosity(verbosity)
 
 
 def _read(kind: Any, place: str | Path, options: dict) -> PreTrainedModel:
@@ -155,12 +162,8 @@ def _read(kind: Any, place: str | Path, options: dict) -> PreTrainedModel:
 
     Raises UserError when weights are missing (but those of a pooler, which nothing here uses) or of another shape.
     """
-    verbosity = transformers_logging.get_verbosity()
-    transformers_logging.set_verbosity_error()  # no report of what is missing: that is checked below
-    try:
+    with quietly():  # no report of what is missing: that is checked below
         model, info = kind.from_pretrained(place, output_loading_info=True, ignore_mismatched_sizes=True, **options)
-    finally:
-        transformers_logging.set_verbosity(verbosity)
     missing = sorted(name for name in info["missing_keys"] if "pooler" not in name)
     if missing or info["mismatched_keys"]:
         problem = f"{len(missing)} weights are missing" if missing else "weights have other shapes"
@@ -172,14 +175,13 @@ def _read(kind: Any, place: str | Path, options: dict) -> PreTrainedModel:
     return model
 
 
-def save_encoder(model: PreTrainedModel, tokenizer_from: Path, folder: Path) -> str:
-    """Write weights, configuration and tokenizer in Hugging Face format; return the weights' sha256."""
+def save_encoder(model: PreTrainedModel, tokenizer_from: Path, folder: Path) -> None:
+    """Write weights, configuration and tokenizer in Hugging Face format."""
     folder.mkdir(parents=True, exist_ok=True)
     model.save_pretrained(folder)
-    for name in ("tokenizer.json", "tokenizer_config.json"):
+    for name in (TOKENIZER, TOKENIZER_SETTINGS):
         if tokenizer_from != folder:
             shutil.copyfile(tokenizer_from / name, folder / name)
-    return sha256(folder / "model.safetensors")
 
 
 def environment() -> dict[str, str]:
@@ -189,46 +191,75 @@ def environment() -> dict[str, str]:
     return libraries | {"python": platform.python_version(), "device": device}
 
 
-def import_encoder(spec: ImportSpec, out: Path, code: str = "") -> None:
-    """Copy a pretrained encoder into `out`.
+def import_encoder(spec: ImportSpec, out: Path, code: str = "", *, max_length: int = 0) -> None:
+    """Copy a pretrained encoder into `out`, and check that it works. max_length: tokens of the longest input to come.
 
     `spec.source` is a folder, package:MODULE/PATH (a model that an installed package carries) or the name of a model on
     the Hugging Face hub. Only safetensors weights are read, and no code of the model's repository is run. Raises
-    UserError when there is no such model or no weights in it.
+    UserError when there is no such model or no weights in it, when it is no encoder, when its tokenizer is missing or
+    another model's, and when it cannot read inputs of `max_length` tokens.
     """
-    source = spec.source
+    place, hub = locate(spec.source, spec.revision)
+    if isinstance(place, Path) and (missing := missing_weights(place)):
+        raise UserError(f"encoder from '{spec.source}': {place} has {missing}")
+    model, tokenizer = read_checkpoint(
+        spec.source, place, hub | {"use_safetensors": True, "dtype": torch.float32}, max_length
+    )
+    with whole_folder(out) as part:
+        tokenizer.save_pretrained(part)
+        save_encoder(model, part, part)
+        write_manifest(part, {"kind": "encoder", "spec": spec.as_json(), "code": code, "made_with": environment()})
+
+
+def locate(source: str, revision: str | None) -> tuple[str | Path, dict[str, Any]]:
+    """Where a model is: a folder, or its name on the hub; and the options with which transformers opens it.
+
+    Raises UserError for a package that is not installed and a folder that is no model folder.
+    """
     place: str | Path = source
-    hub: dict = {"trust_remote_code": False, "revision": spec.revision or "main"}
     if source.startswith("package:"):
         module, _, inside = source.removeprefix("package:").partition("/")
         package = importlib.util.find_spec(module)
         if package is None or not package.submodule_search_locations:
             raise UserError(f"encoder from '{source}': package '{module}' is not installed (pip install {module})")
         place = Path(package.submodule_search_locations[0]) / inside
-    if Path(place).is_dir() or isinstance(place, Path) or source.startswith((".", "/")):
-        place, hub = Path(place), {"trust_remote_code": False, "local_files_only": True}
-        if not (place / "config.json").is_file():
-            raise UserError(f"encoder from '{source}': {place} has no config.json; is it a Hugging Face model folder?")
-        if not any(place.glob("*.safetensors")):
-            raise UserError(f"encoder from '{source}': {place} has no weights (*.safetensors)")
+    if not Path(place).is_dir() and not isinstance(place, Path) and not source.startswith((".", "/")):
+        return source, {"trust_remote_code": False, "revision": revision or "main"}
+    if not (Path(place) / "config.json").is_file():
+        raise UserError(f"encoder from '{source}': {place} has no config.json; is it a Hugging Face model folder?")
+    return Path(place), {"trust_remote_code": False, "local_files_only": True}
+
+
+def read_checkpoint(
+    source: str, place: str | Path, options: dict[str, Any], max_length: int = 0
+) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """The model and the tokenizer at a `place`, checked. source: what a message calls it.
+
+    With a masked-language-modelling head, if the checkpoint has one: it serves masked text later. Raises UserError.
+    """
+    own = {"use_safetensors", "dtype", "weights_only"}  # of weights alone
+    common = {key: value for key, value in options.items() if key not in own}
     try:
-        config = AutoConfig.from_pretrained(place, **hub)
-        causal, masked = MODEL_FOR_CAUSAL_LM_MAPPING_NAMES, MODEL_FOR_MASKED_LM_MAPPING_NAMES
-        if config.is_encoder_decoder or (config.model_type in causal and config.model_type not in masked):
-            raise ValueError(f"a model of type '{config.model_type}' is no encoder (BERT, XLM-R and their like are)")
-        architectures = config.architectures or ()
-        masked = any(name.endswith("ForMaskedLM") for name in architectures)  # its head serves continued pretraining
-        kind = AutoModelForMaskedLM if masked else AutoModel
-        model = _read(kind, place, {"use_safetensors": True, "dtype": torch.float32, **hub})
-        tokenizer = AutoTokenizer.from_pretrained(place, use_fast=True, **hub)
+        config = AutoConfig.from_pretrained(place, **common)
+        check_type(config)
+        masked = any(name.endswith("ForMaskedLM") for name in config.architectures or ())
+        model = _read(AutoModelForMaskedLM if masked else AutoModel, place, options)
+        if culprit := not_finite(model.state_dict()):
+            raise UnfitError(f"its weights are not finite numbers ({culprit}); take another model")
+        if isinstance(place, Path) and (missing := missing_tokenizer(place)):
+            raise UnfitError(f"{place} has {missing}")
+        tokenizer = AutoTokenizer.from_pretrained(place, use_fast=True, **common)
+        if not tokenizer.is_fast:
+            raise UnfitError(f"a model of type '{config.model_type}' has no fast tokenizer (tokenizer.json)")
+        check_tokenizer(tokenizer.backend_tokenizer, model.get_input_embeddings().weight.shape[0])
+        check_length(model.base_model, max_length, f"'{source}'")
+        check_states(Encoder(model.base_model), tokenizer.backend_tokenizer)
+    except UnfitError as error:
+        raise UserError(f"encoder from '{source}': {error}") from None
     except (OSError, ValueError, SafetensorError) as error:
         first = str(error).strip().splitlines()[0]
         raise UserError(
             f"encoder from '{source}' cannot be read: {first}\n  allowed: a Hugging Face model folder, "
             "package:MODULE/PATH, or a hub name (which needs the network once)"
         ) from None
-    out.mkdir(parents=True, exist_ok=True)
-    tokenizer.save_pretrained(out)
-    weights = save_encoder(model, out, out)
-    manifest = {"kind": "encoder", "spec": spec.as_json(), "code": code, "weights_sha256": weights}
-    write_json(out / "manifest.json", manifest | {"made_with": environment()})
+    return model, tokenizer

@@ -72,7 +72,9 @@ class _Linear(torch.autograd.Function):
     def forward(ctx: Any, values: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
         ctx.save_for_backward(values, weight)
         ctx.has_bias = bias is not None
-        return _onednn_linear(values, weight, bias)
+        out = _onednn_linear(values, weight, bias)
+        # not as a view, which models that go on in place (RoCBert) may not write to
+        return torch.ops.aten._unsafe_view(out, out.shape) if out._is_view() else out
 
     @staticmethod
     def backward(ctx: Any, grad_out: torch.Tensor) -> tuple[torch.Tensor | None, ...]:

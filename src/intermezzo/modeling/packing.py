@@ -120,6 +120,7 @@ def packed_attention(
     scaling: float | None = None,
     runs: tuple[tuple[int, int], ...] = (),
     places: tuple[torch.Tensor, torch.Tensor] | None = None,
+    window: int | None = None,
     **_: object,
 ) -> tuple[torch.Tensor, None]:
     """Attention within each sequence of a packed batch; plugs into transformers' attention interface.
@@ -127,24 +128,34 @@ def packed_attention(
     query, key, value: (1, heads, T, head size). Returns (1, T, heads, head size) and no weights. With `places`
     (`Packed.places`) it is one call over a padded view of the states: on a GPU the number of calls counts, not their
     size. In training on a CPU it is `intermezzo.modeling.attention`; everything else is PyTorch's own operation, called
-    once per run.
+    once per run. window: the distance up to which tokens see each other, None = any.
     """
     if places is not None:
         cells, mask = places
         states = (ScatterRows.apply(part[0].transpose(0, 1), cells, mask.numel()) for part in (query, key, value))
         q, k, v = (part.unflatten(0, mask.shape).transpose(1, 2) for part in states)
-        out = scaled_dot_product_attention(q, k, v, mask[:, None, None], dropout_p=dropout, scale=scaling)
+        visible = mask[:, None, None]
+        if window is not None and mask.shape[1] > window + 1:
+            visible = visible & near(mask.shape[1], window, mask.device)
+        out = scaled_dot_product_attention(q, k, v, visible, dropout_p=dropout, scale=scaling)
         return GatherRows.apply(out.transpose(1, 2).flatten(0, 1), cells).unsqueeze(0), None
     if (dropout or torch.is_grad_enabled()) and scaling is not None and use_kernels(query):
-        return Attention.apply(query[0], key[0], value[0], runs, scaling, dropout).unsqueeze(0), None
+        return Attention.apply(query[0], key[0], value[0], runs, scaling, dropout, window).unsqueeze(0), None
     sizes = [count * length for count, length in runs]
     outputs = []
     # split, not slices: its backward is one concatenation, that of a slice writes a tensor of zeros per run
     parts = zip(runs, *(states[0].split(sizes, dim=1) for states in (query, key, value)), strict=True)
     for (count, length), q, k, v in parts:
         q, k, v = (states.unflatten(1, (count, length)) for states in (q, k, v))
-        outputs.append(scaled_dot_product_attention(q, k, v, dropout_p=dropout, scale=scaling).flatten(1, 2))
+        visible = None if window is None or length <= window + 1 else near(length, window, query.device)
+        outputs.append(scaled_dot_product_attention(q, k, v, visible, dropout_p=dropout, scale=scaling).flatten(1, 2))
     return torch.cat(outputs, dim=1).transpose(0, 1).unsqueeze(0), None
+
+
+def near(length: int, window: int, device: torch.device) -> torch.Tensor:
+    """bool (length, length): which tokens of a sequence are at most `window` tokens apart."""
+    positions = torch.arange(length, device=device)
+    return (positions[:, None] - positions).abs() <= window
 
 
 class ScatterRows(torch.autograd.Function):

@@ -1,15 +1,13 @@
 """Features as flat arrays: those of many rows in one Arrow file, read through a memory map.
 
 A file has one record per row: `digest` (of the row's content) and, as lists over the row's features, `sequences`,
-`types` (empty where all are 0) and the format's `COLUMNS`. Its last 64 bytes are the SHA-256 of what is before them,
-in hexadecimal digits: a file that is not whole is noticed before anything of it is used.
+`types` (empty where all are 0) and the format's `COLUMNS`. It is sealed (`core.sealed`): a file that is not whole is
+noticed before anything of it is used.
 """
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
 from itertools import chain, pairwise
 from pathlib import Path
 from typing import Any
@@ -17,12 +15,11 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from intermezzo.core.artifacts import atomic
+from intermezzo.core import sealed
 from intermezzo.modeling.heads import NUMBERS, Feature
 
 DIGEST = 16
 """Bytes of a row's digest."""
-_SEAL = 64
 _HEAD = {"digest": pa.binary(DIGEST), "sequences": pa.list_(pa.list_(NUMBERS)), "types": pa.list_(pa.list_(pa.int8()))}
 
 
@@ -132,28 +129,14 @@ def _types(feature: Feature) -> list[int]:
 
 def write(path: Path, batch: pa.RecordBatch) -> None:
     """Write a segment's file, whole or not at all."""
-    with atomic(path) as part:
-        with pa.OSFile(str(part), "wb") as out, pa.ipc.new_file(out, batch.schema) as writer:
-            writer.write_batch(batch)
-        with part.open("rb+") as handle:
-            seal = hashlib.file_digest(handle, "sha256").hexdigest()
-            handle.seek(0, 2)
-            handle.write(seal.encode())
+    with sealed.write(path) as part, pa.OSFile(str(part), "wb") as out, pa.ipc.new_file(out, batch.schema) as writer:
+        writer.write_batch(batch)
 
 
 def read(path: Path) -> Segment | None:
     """The segment in a file; None when there is no such file, or one that is not whole, which is removed."""
-    try:
-        with pa.memory_map(str(path)) as file:
-            content = file.read_buffer()
-        body = content[:-_SEAL]
-        if hashlib.sha256(body).hexdigest().encode() == content[-_SEAL:].to_pybytes():
-            return Segment(pa.ipc.open_file(body).get_batch(0))
-    except (OSError, pa.ArrowException):
-        pass
-    with suppress(OSError):
-        path.unlink(missing_ok=True)
-    return None
+    content = sealed.read(path)
+    return Segment(pa.ipc.open_file(pa.py_buffer(content)).get_batch(0)) if content is not None else None
 
 
 def _list(array: pa.ListArray) -> tuple[np.ndarray, pa.Array]:

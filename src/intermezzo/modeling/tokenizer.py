@@ -15,32 +15,95 @@ from pathlib import Path
 from typing import Any
 
 import sentencepiece
-from tokenizers import Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
+from tokenizers import Encoding, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 
-from intermezzo.core.artifacts import write_json
-from intermezzo.core.errors import UserError
+from intermezzo.core.artifacts import read_json, write_json
+from intermezzo.core.errors import UserError, machine_fault
+from intermezzo.modeling.folder import MANIFEST, TOKENIZER, TOKENIZER_SETTINGS, check, damaged
 
 SPECIAL = ("<s>", "<pad>", "</s>", "<unk>")
 MASK = "<mask>"
 
 
 def load_tokenizer(folder: Path) -> Tokenizer:
-    """The tokenizer of a model folder, without padding or truncation."""
-    path = folder / "tokenizer.json"
-    if not path.is_file():
-        raise UserError(f"{folder}: no tokenizer.json; delete the folder and run again")
+    """The tokenizer of a model folder, without padding or truncation; `mask_token` and `encode_words` take it too.
+
+    Raises UserError where it is missing, or is not the one that the folder's manifest names; a folder that is still
+    being made has no manifest.
+    """
+    path = folder / TOKENIZER
+    if (folder / MANIFEST).is_file():
+        check(folder, TOKENIZER)
+    elif not path.is_file():
+        raise damaged(path, "no such file")
     tokenizer = Tokenizer.from_file(str(path))
     tokenizer.no_padding()
     tokenizer.no_truncation()
+    # tokenizers' own class keeps no names of special tokens
+    tokenizer.mask, tokenizer.unknown = _named(folder, "mask_token"), _named(folder, "unk_token")
     return tokenizer
 
 
+def _named(folder: Path, key: str) -> str | None:
+    """A special token that the folder's files name; None = they do not."""
+    for name in ("tokenizer_config.json", "special_tokens_map.json"):
+        token = read_json(folder / name).get(key) if (folder / name).is_file() else None
+        if token is not None:
+            return token["content"] if isinstance(token, dict) else token
+    return None
+
+
 def mask_token(tokenizer: Tokenizer) -> str:
-    """The token that masks others: XLM-R's or BERT's. Raises UserError for a tokenizer that has neither."""
-    tokens = [token for token in (MASK, "[MASK]") if tokenizer.token_to_id(token) is not None]
+    """The token that masks others: the one that the tokenizer's files name, else XLM-R's or BERT's.
+
+    Raises UserError for a tokenizer that has none.
+    """
+    names = (getattr(tokenizer, "mask", None), MASK, "[MASK]")
+    tokens = [token for token in names if token is not None and tokenizer.token_to_id(token) is not None]
     if not tokens:
-        raise UserError(f"the encoder's tokenizer has no mask token ({MASK} or [MASK]), which masked text needs")
+        raise UserError(
+            "the encoder's tokenizer has no mask token, which masked text needs; name it as mask_token in the "
+            "encoder's tokenizer_config.json, or leave masked text (mlm, as_text) out"
+        )
     return tokens[0]
+
+
+def encode_words(tokenizer: Tokenizer, sentences: Sequence[Sequence[str]]) -> list[Encoding]:
+    """Encode sentences of given words, each word as it stands in running text.
+
+    A tokenizer that keeps spaces inside its pieces (byte-level BPE, Gemma's) knows a word without the space before it
+    only as the inside of another word. There each word gets its space, the first one too (add_prefix_space).
+    """
+    return tokenizer.encode_batch([_spaced(tokenizer, words) for words in sentences], is_pretokenized=True)
+
+
+def _spaced(tokenizer: Tokenizer, words: Sequence[str]) -> list[str]:
+    """The words, with the space before them where the tokenizer keeps it."""
+    return [f" {word}" for word in words] if _keeps_spaces(tokenizer) else list(words)
+
+
+def _keeps_spaces(tokenizer: Tokenizer) -> bool:
+    """Whether two given words are read as in running text only if the second one brings its space."""
+    if not hasattr(tokenizer, "keeps_spaces"):
+        inputs = (("a b", False), (["a", "b"], True), (["a", " b"], True))
+        whole, bare, spaced = (
+            tokenizer.encode(text, is_pretokenized=given, add_special_tokens=False).ids for text, given in inputs
+        )
+        tokenizer.keeps_spaces = whole != bare and whole == spaced
+    return tokenizer.keeps_spaces
+
+
+def unknown_pieces(tokenizer: Tokenizer, rows: Iterable[dict[str, Any]]) -> tuple[int, int]:
+    """How many pieces of the rows' words are the unknown token, and how many there are in all.
+
+    A word of which the tokenizer leaves nothing counts as one unknown piece.
+    """
+    columns = ("tokens", "text", "text_pair", "context", "question", "choices")
+    words = [word for row in rows for column in columns if row.get(column) for word in _words(row[column])]
+    name = getattr(tokenizer.model, "unk_token", None) or getattr(tokenizer, "unknown", None)
+    unknown = tokenizer.token_to_id(name) if name else None
+    ids = [encoding.ids for encoding in tokenizer.encode_batch(_spaced(tokenizer, words), add_special_tokens=False)]
+    return sum(part.count(unknown) or not part for part in ids), sum(len(part) or 1 for part in ids)
 
 
 def subwords_per_word(folder: Path, rows: Sequence[dict[str, Any]], sample: int = 200) -> float | None:
@@ -51,7 +114,8 @@ def subwords_per_word(folder: Path, rows: Sequence[dict[str, Any]], sample: int 
     """
     columns = ("tokens", "text", "context", "question")
     words = [word for row in rows[:sample] for column in columns if row.get(column) for word in _words(row[column])]
-    encodings = load_tokenizer(folder).encode_batch(words, add_special_tokens=False)
+    tokenizer = load_tokenizer(folder)
+    encodings = tokenizer.encode_batch(_spaced(tokenizer, words), add_special_tokens=False)
     return sum(len(encoding.ids) for encoding in encodings) / len(words) if words else None
 
 
@@ -86,6 +150,8 @@ def train_tokenizer(texts: Iterable[str], folder: Path, *, vocab_size: int, requ
             num_threads=1, minloglevel=2,
         )  # fmt: skip
     except (RuntimeError, OSError) as error:
+        if machine_fault(error):
+            raise
         first = str(error).strip().splitlines()[-1]
         raise UserError(
             f"tokenizer: vocab_size {vocab_size} does not fit the text ({first}); "
@@ -95,10 +161,10 @@ def train_tokenizer(texts: Iterable[str], folder: Path, *, vocab_size: int, requ
     pieces = [model.id_to_piece(i) for i in range(model.vocab_size())]
     tokenizer = _as_tokenizer(pieces, [model.get_score(i) for i in range(len(pieces))])
     folder.mkdir(parents=True, exist_ok=True)
-    tokenizer.save(str(folder / "tokenizer.json"))
+    tokenizer.save(str(folder / TOKENIZER))
     names = dict(zip(("bos_token", "pad_token", "eos_token", "unk_token"), SPECIAL, strict=True))
     write_json(
-        folder / "tokenizer_config.json",
+        folder / TOKENIZER_SETTINGS,
         {"tokenizer_class": "PreTrainedTokenizerFast", "mask_token": MASK, "cls_token": "<s>", "sep_token": "</s>"}
         | names,
     )

@@ -27,6 +27,7 @@ import tokenizers
 
 from intermezzo.core.artifacts import digest, sha256
 from intermezzo.modeling import stored
+from intermezzo.modeling.folder import TOKENIZER
 from intermezzo.modeling.heads import Feature
 from intermezzo.modeling.tokenizer import load_tokenizer
 from intermezzo.specs.encoding import EncodingSpec
@@ -57,7 +58,7 @@ class Tokens:
         heads = (Feature.__module__, module.encode.__module__)
         files = [*sorted(Path(__file__).parent.glob("*.py")), *(Path(sys.modules[name].__file__) for name in heads)]
         code = [sha256(path) for path in files]  # all that `encode` is made of
-        tokenizer = sha256(self.model / "tokenizer.json")
+        tokenizer = sha256(self.model / TOKENIZER)
         return digest([tokenizer, tokenizers.__version__, module.encode.__module__, code, spec.as_json()], 32)
 
 

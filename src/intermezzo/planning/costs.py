@@ -86,7 +86,7 @@ class Costs:
         if job.stage == "intermediate":
             return self._training("intermediate", keys.encoder, keys.intermediate, keys.mix)
         if job.stage == "target":
-            return self._training("target", keys.encoder, keys.target, None)
+            return self._training("target", keys.encoder, self.grid.trainings[keys.training][0], None)
         if job.stage == "evaluation":
             return self._prediction(keys.encoder, keys.target)
         results = len(self.inputs.evaluation_paths())

@@ -19,7 +19,7 @@ _KINDS = {
     "target": "An encoder fine-tuned on a target task in English, after intermediate training or without it.",
 }
 _PHASES = {"encoder": "Pretraining", "intermediate": "Intermediate training", "target": "Target training"}
-_NAMES = ("encoder", "intermediate", "mix", "seed", "target")
+_NAMES = ("encoder", "intermediate", "mix", "seed", "training")
 
 
 @dataclass(frozen=True)

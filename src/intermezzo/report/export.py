@@ -9,26 +9,24 @@ scores come from the result files that name the same weights.
 
 from __future__ import annotations
 
-import csv
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from intermezzo.core.artifacts import atomic, read_json, sha256
+from intermezzo.core.artifacts import atomic, read_json
 from intermezzo.core.errors import UserError
+from intermezzo.modeling.folder import ENCODER, MANIFEST, WEIGHTS, check, read_allocation, read_manifest
 from intermezzo.report.card import TrainingRecord, card
 
-_REQUIRED = ("manifest.json", "config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json")
-_OPTIONAL = ("heads.safetensors", "allocation.tsv", "special_tokens_map.json")
 _DEPTH = {"encoders": 1, "intermediate": 4, "target": 5}
-"""Kind of model -> names below its folder of results: encoder, intermediate, mix, seed, target."""
+"""Kind of model -> names below its folder of results: encoder, intermediate, mix, seed, training."""
 
 
 @dataclass(frozen=True)
 class ModelLocation:
-    """Where a model lies in the results. names: encoder, intermediate, mix, seed, target, as many as its kind has."""
+    """Where a model lies in the results. names: encoder, intermediate, mix, seed, training, as many as its kind has."""
 
     results: Path
     kind: str
@@ -38,26 +36,25 @@ class ModelLocation:
 def export(model: Path, out: Path) -> None:
     """Write the model folder `model` to the new folder `out`, with a model card README.md.
 
-    Raises UserError, and writes nothing, for a folder that is no model of ours, weights that are not those of its
+    Raises UserError, and writes nothing, for a folder that is no model of ours, files that are not those of its
     manifest, result files that are broken, and an `out` that holds something already.
     """
-    missing = [name for name in _REQUIRED if not (model / name).is_file()]
-    if missing:
-        raise UserError(f"{model}: no {', '.join(missing)}; give a model folder such as results/encoders/NAME")
+    if not (model / MANIFEST).is_file():
+        raise UserError(f"{model}: no {MANIFEST}; give a model folder such as results/encoders/NAME")
+    if not (model / WEIGHTS).is_file():
+        raise UserError(f"{model}: no {WEIGHTS}; if `keep` gives it up, keep it; else delete the folder and run again")
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise UserError(f"{out}: is there already; name a folder that is new or empty")
-    manifest = read_json(model / "manifest.json")
-    actual, expected = sha256(model / "model.safetensors"), manifest.get("weights_sha256")
-    if actual != expected:
-        raise UserError(f"{model}/model.safetensors: sha256 {actual}, manifest.json says {expected}; train it again")
+    manifest = read_manifest(model)
+    files = sorted({*ENCODER, *manifest["files"]})
+    check(model, *files)
     location = location_of(model)
     names = location.names if location else (model.resolve().name,)
     text = card(names, list(_trainings(model, manifest, location)), list(_scores(location, manifest)))
     with atomic(out) as part:
         part.mkdir()
-        for name in (*_REQUIRED, *_OPTIONAL):
-            if (model / name).is_file():
-                shutil.copyfile(model / name, part / name)
+        for name in (MANIFEST, *files):
+            shutil.copyfile(model / name, part / name)
         (part / "README.md").write_text(text, encoding="utf-8")
 
 
@@ -72,31 +69,22 @@ def location_of(model: Path) -> ModelLocation | None:
 
 def _trainings(model: Path, manifest: dict[str, Any], location: ModelLocation | None) -> Iterator[TrainingRecord]:
     """The model's training, and those that it started from: the folders that hold the very weights it names."""
-    yield TrainingRecord(manifest, _allocation(model))
+    yield TrainingRecord(manifest, read_allocation(model))
     if location is None:
         return
     for kind, depth in (("intermediate", 4), ("encoders", 1)):
         folder = (location.results / kind).joinpath(*location.names[:depth])
-        path = folder / "manifest.json"
-        earlier = read_json(path) if len(location.names) > depth and path.is_file() else {}
+        earlier = read_manifest(folder) if len(location.names) > depth and (folder / MANIFEST).is_file() else {}
         if earlier and earlier.get("weights_sha256") == manifest.get("from_sha256"):
-            yield TrainingRecord(earlier, _allocation(folder))
+            yield TrainingRecord(earlier, read_allocation(folder))
             manifest = earlier
-
-
-def _allocation(model: Path) -> list[dict[str, str]]:
-    path = model / "allocation.tsv"
-    if not path.is_file():
-        return []
-    with open(path, encoding="utf-8", newline="") as lines:
-        return list(csv.DictReader(lines, delimiter="\t"))
 
 
 def _scores(location: ModelLocation | None, manifest: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """Result files, but on development data, whose predictions these very weights made, in order of their paths."""
     if location is None:
         return
-    names = location.names if location.kind != "encoders" else (*location.names, "none", "none", "seednone")
+    names = location.names[:4] if location.kind != "encoders" else (*location.names, "none", "none", "seednone")
     for path in sorted((location.results / "eval").joinpath(*names).rglob("*.json")):
         result = read_json(path) if "." not in path.stem else {}
         if result.get("weights_sha256") == manifest["weights_sha256"]:

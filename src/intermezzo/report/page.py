@@ -13,7 +13,8 @@ from markdown_it import MarkdownIt
 from markupsafe import Markup
 
 from intermezzo import __version__
-from intermezzo.core.numerals import duration, short_number, signed
+from intermezzo.analysis.design import BASELINE
+from intermezzo.core.numerals import count, duration, short_number, signed
 from intermezzo.report import accounts, differences
 from intermezzo.report.figures import PanelGroup, ReportFigure, overview
 from intermezzo.report.frames import Frames
@@ -57,6 +58,7 @@ def render(results: ExperimentResults, frames: Frames, figures: list[ReportFigur
         "signed": signed,
         "number": _number,
         "duration": _duration,
+        "count": count,
         "short": lambda sha: sha[:16],
     }
     style = Markup((TEMPLATES / "page.css").read_text(encoding="utf-8"))
@@ -68,7 +70,7 @@ def render(results: ExperimentResults, frames: Frames, figures: list[ReportFigur
         version=__version__,
         lead=lead,
         sections=sections,
-        facts=_facts(results),
+        facts=facts(results),
         overview=_overview(overview(results, frames.groups)),
         figures=[_with_panels(figure) for figure in figures],
         heatmaps=_heatmaps(frames.baseline),
@@ -119,19 +121,22 @@ def _inline(text: str) -> Markup:
     return Markup(MarkdownIt("commonmark", {"html": False}).renderInline(text.strip()))
 
 
-def _facts(results: ExperimentResults) -> list[tuple[str, str]]:
+def facts(results: ExperimentResults) -> list[tuple[str, str]]:
+    """(number, noun) of what the experiment has, controls apart."""
     design = results.design.without_controls()
     languages = {code for target in design.targets.values() for code in target.languages}
-    mixes = dict.fromkeys(mix for name, mix in design.trained() if name != "none")
-    return [
-        (str(len(design.encoders)), "encoder" + "s" * (len(design.encoders) != 1)),
-        (str(len(design.intermediates) - 1), "intermediates"),
-        (str(len(mixes)), "mixes"),
-        (str(len(design.targets)), "targets"),
-        (str(len(languages)), "languages"),
-        (str(len(languages & design.rare)), "of them rare"),
-        (str(len(design.seeds)), "seed" + "s" * (len(design.seeds) != 1)),
+    trained = [pair for pair in design.trained() if pair[0] != BASELINE]
+    intermediates, mixes = ({pair[part] for pair in trained} for part in (0, 1))
+    counts = [
+        (len(design.encoders), "encoder", "encoders"),
+        (len(intermediates), "intermediate", "intermediates"),
+        (len(mixes), "mix", "mixes"),
+        (len(design.targets), "target", "targets"),
+        (len(languages), "language", "languages"),
+        (len(languages & design.rare), "of them rare", "of them rare"),
+        (len(design.seeds), "seed", "seeds"),
     ]
+    return [(str(number), noun if number == 1 else plural) for number, noun, plural in counts]
 
 
 def _overview(groups: list[PanelGroup]) -> list[dict[str, Any]]:

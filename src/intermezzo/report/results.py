@@ -6,7 +6,6 @@ missing model folder costs its own lines (curves, costs, its hashes) and nothing
 
 from __future__ import annotations
 
-import csv
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -26,27 +25,31 @@ from intermezzo.analysis.families import Families
 from intermezzo.analysis.items import Items
 from intermezzo.analysis.pairing import Comparisons
 from intermezzo.analysis.scores import SCHEMA
-from intermezzo.core.artifacts import read_json
-from intermezzo.core.errors import UserError
+from intermezzo.core import provenance
+from intermezzo.core.errors import UserError, machine_fault
+from intermezzo.modeling.folder import LOG, MANIFEST, read_allocation, read_manifest
 
 
 @dataclass(frozen=True)
 class TrainedModel:
-    """One model of the experiment. phase: pretraining, intermediate or target; what does not apply is empty."""
+    """One model of the experiment. phase: pretraining, intermediate or target; what does not apply is empty.
+
+    training: of a target model, which several targets may share.
+    """
 
     phase: str
     encoder: str
     intermediate: str
     mix: str
     seed: int | None
-    target: str
+    training: str
     folder: Path
     manifest: dict[str, Any]
 
     @property
     def name(self) -> str:
-        """The name of its last training: the encoder, the intermediate or the target."""
-        return self.target or self.intermediate or self.encoder
+        """The name of its last training: the encoder, the intermediate or the target training."""
+        return self.training or self.intermediate or self.encoder
 
     @cached_property
     def log(self) -> list[list[dict[str, Any]]]:
@@ -55,7 +58,7 @@ class TrainedModel:
         A training that was killed and resumed repeats some steps; the later record of a step counts. Raises
         UserError for a broken log.
         """
-        path = self.folder / "log.jsonl"
+        path = self.folder / LOG
         stages: dict[str, list[dict[str, Any]]] = {}
         try:
             for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else ():
@@ -97,11 +100,7 @@ class TrainedModel:
     @property
     def allocation(self) -> list[dict[str, str]]:
         """Lines of allocation.tsv: examples per task and language."""
-        path = self.folder / "allocation.tsv"
-        if not path.is_file():
-            return []
-        with open(path, encoding="utf-8", newline="") as lines:
-            return list(csv.DictReader(lines, delimiter="\t"))
+        return read_allocation(self.folder)
 
     @property
     def examples(self) -> int | None:
@@ -126,6 +125,7 @@ class ExperimentResults:
         answer = results / "answer.md"
         if not answer.is_file():
             raise UserError(f"{answer}: no such file; it is made with the scores (snakemake --cores 8 {answer})")
+        provenance.check(answer, answer.with_name(provenance.SUMMARY))
         self.answer = answer.read_text(encoding="utf-8")
 
     @cached_property
@@ -154,16 +154,21 @@ class ExperimentResults:
         return world if codes <= world.keys() else languages.table("files")
 
     def language_name(self, code: str) -> str:
-        """A language's name, or its code where the table has none."""
-        return self._languages[code].name if code in self._languages else code
+        """A language's name, or its code where neither the experiment nor the table has one."""
+        added = self.design.attributes[code].name if code in self.design.attributes else None
+        return added or (self._languages[code].name if code in self._languages else code)
 
 
 def _scores(path: Path, design: Design) -> pd.DataFrame:
+    if path.is_file():
+        provenance.check(path, path.with_name(provenance.SUMMARY))
     try:
         frame = pq.read_table(path, schema=SCHEMA).to_pandas().astype({"seed": "Int64"})
     except FileNotFoundError:
         raise UserError(f"{path}: no such file; run the workflow first (snakemake --cores 8 {path})") from None
     except (OSError, pa.ArrowException, KeyError, ValueError) as error:
+        if machine_fault(error):
+            raise
         raise UserError(f"{path}: not a table of scores ({error}); delete it and run again") from None
     columns = frame[list(Cell._fields)].astype(object).where(frame[list(Cell._fields)].notna(), None)
     present, expected = set(columns.itertuples(index=False, name=None)), set(map(tuple, design.cells()))
@@ -186,14 +191,16 @@ def _models(design: Design, results: Path) -> Iterator[TrainedModel]:
                 folder = results / "intermediate" / encoder / name / mix / f"seed{seed}"
                 yield from _model("intermediate", (encoder, name, mix, seed, ""), folder)
     for encoder in design.encoders:
-        for target in design.targets:
-            for name, mix in design.trained(encoder, target):
-                for seed in design.seeds:
-                    folder = results / "target" / encoder / name / mix / f"seed{seed}" / target
-                    yield from _model("target", (encoder, name, mix, seed, target), folder)
+        trainings: dict[tuple[str, str, str], None] = {}  # several targets may share one
+        for target, entry in design.targets.items():
+            if entry.training:
+                trainings |= dict.fromkeys((*run, entry.training) for run in design.trained(encoder, target))
+        for name, mix, training in trainings:
+            for seed in design.seeds:
+                folder = results / "target" / encoder / name / mix / f"seed{seed}" / training
+                yield from _model("target", (encoder, name, mix, seed, training), folder)
 
 
 def _model(phase: str, names: tuple[str, str, str, int | None, str], folder: Path) -> Iterable[TrainedModel]:
-    """The model of a folder, if there is one: retrieval has no target models."""
-    path = folder / "manifest.json"
-    return [TrainedModel(phase, *names, folder, read_json(path))] if path.is_file() else []
+    """The model of a folder, if there is one: a failed run lacks some."""
+    return [TrainedModel(phase, *names, folder, read_manifest(folder))] if (folder / MANIFEST).is_file() else []

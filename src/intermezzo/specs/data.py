@@ -66,6 +66,7 @@ class HubData(_Data):
 
     @property
     def online(self) -> bool:
+        """Always: what the cache lacks is downloaded."""
         return True
 
 

@@ -17,4 +17,5 @@ class ImportSpec(Spec):
 
     @property
     def online(self) -> bool:
+        """Whether the encoder comes from the hub: a revision is of a repository."""
         return self.revision is not None

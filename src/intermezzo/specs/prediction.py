@@ -16,6 +16,8 @@ class PredictionSpec(Spec):
     stride: Count
     pooling: Pooling
     """What a head reads; of sentence vectors, how tokens become one."""
+    head: str | None = None
+    """The trained head that predicts; None where sentence vectors are read off the encoder."""
     precision: Precision = "auto"
     threads: Count
     layer: Natural | None = None

@@ -33,6 +33,8 @@ class Target(Spec):
     """
 
     task: str
+    training: str | None = None
+    """The training that makes its model; None where none is trained."""
     format: str
     metrics: tuple[str, ...]
     languages: tuple[str, ...]
@@ -53,8 +55,10 @@ class Attributes(Spec):
     script: str | None = None
     joshi: int | None = None
     """Resource class 0-5 of Joshi et al. (2020)."""
-    xlmr: bool | None = None
-    """In the pretraining of XLM-R."""
+    incomplete: bool = False
+    """Whether family or script are not known. (An artificial language without a script is in Latin.)"""
+    name: str | None = None
+    """Of a language that the experiment adds to the table."""
 
 
 class Question(Spec):
@@ -90,3 +94,5 @@ class SummarySpec(Spec):
     """Task -> what it asks for (`tasks.SKILLS`); of a task that is missing here, its own name."""
     attributes: dict[str, Attributes] = Field({})
     question: Question = Question()
+    pretrained: dict[str, dict[str, bool]] = Field({})
+    """Encoder -> evaluated language -> whether its pretraining text has it; what is not known is not there."""

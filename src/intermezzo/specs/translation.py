@@ -48,6 +48,7 @@ class HubTranslation(_Translation):
 
     @property
     def online(self) -> bool:
+        """Whether the model comes from the hub: a revision is of a repository."""
         return self.revision is not None
 
 
@@ -63,6 +64,7 @@ class FilesTranslation(_Translation):
 
     @property
     def online(self) -> bool:
+        """Always: what the cache lacks is downloaded."""
         return True
 
 

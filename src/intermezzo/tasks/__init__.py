@@ -9,7 +9,7 @@ examples come from is said per source:
 | files | `files`: published files below `data.root` |
 | hub | `hub`: files of a Hugging Face dataset repository; `url`: files that are published elsewhere alone |
 
-Tasks of one's own go into `config/tasks/` of the working directory, in the same form.
+Tasks of one's own go into `config/tasks/`, in the same form: that of the working directory, and that of the project.
 """
 
 from __future__ import annotations
@@ -20,17 +20,21 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError, field_validator, model_validator
 
 from intermezzo.core.errors import UserError, suggestion
+from intermezzo.core.excerpt import one_line
+from intermezzo.core.places import PROJECT
+from intermezzo.core.plain_data import plain_data
+from intermezzo.core.validation import describe
+from intermezzo.core.yaml_files import read_yaml
 from intermezzo.tasks.formats import FROM_DATA, Format, format_names, load_format
 from intermezzo.tasks.layout import Data, expand
 
-RESOURCES = Path(__file__).resolve().parents[3] / "resources"
+RESOURCES = PROJECT / "resources"
 CATALOGUE = RESOURCES / "tasks"
-FOLDERS = (CATALOGUE, Path("config/tasks"))
-"""Where task files lie: the catalogue, and the working directory's own."""
+OWN = Path("config/tasks")
+"""Where tasks of one's own lie: below the working directory, and below the project."""
 SKILLS = (
     *("nli", "qa", "commonsense", "paraphrase", "similarity", "pos", "ner", "supertagging", "topic", "sentiment"),
     *("emotion", "hate", "intent", "coreference", "acceptability", "retrieval", "entity_linking", "text"),
@@ -38,7 +42,6 @@ SKILLS = (
 """What a task can ask for; `own:NAME` is another skill. A result is zero-shot in a language if no earlier training had
 rows of that skill in it."""
 _OWN_SKILL = re.compile(r"own:[a-z][a-z0-9_]*")
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 class _Strict(BaseModel):
@@ -106,6 +109,10 @@ class Protocol(_Strict):
     )
     direction: str = Field(default="", description="What searches in what (retrieval, mining, ranking).")
     notes: str = Field(default="", description="What else one has to know to compare with published numbers.")
+
+    def names(self) -> list[str]:
+        """The names of its published protocols, sorted."""
+        return sorted({*self.settings, *self.retrieval})
 
 
 class Task(_Strict):
@@ -175,15 +182,19 @@ def load_task(name: str) -> Task:
     if name not in _files():
         raise UserError(f"unknown task '{name}'; {suggestion(name, _files())}")
     path = task_file(name)
-    try:
-        task = Task(name=name, **yaml.load(path.read_text(encoding="utf-8"), _LOADER))
-        problems = [*_misfits(task)]
-    except ValidationError as error:
-        problems = [_problem(detail) for detail in error.errors()]
-    except (TypeError, ValueError, yaml.YAMLError) as error:
-        raise UserError(f"{path}: not a valid task file: {error}") from None
+    content, problems = plain_data(read_yaml(path, "task file"), text_keys=False)
+    if not problems and not isinstance(content, dict):
+        problems = [f"must be a dictionary of keys; found {'an empty file' if content is None else 'none'}"]
+    elif not problems and "name" in content:
+        problems = ["name: unknown key; the name of a task is that of its file"]
+    if not problems:
+        try:
+            task = Task.model_validate({"name": name, **content})
+            problems = [*_misfits(task)]
+        except ValidationError as error:
+            problems = [*map(_hinted, describe(error.errors(), Task))]
     if problems:
-        raise UserError("\n  ".join([f"{path}: not a valid task file:", *problems]))
+        raise UserError("\n  ".join([f"{path}: not a valid task file:", *map(one_line, problems)]))
     return task
 
 
@@ -234,19 +245,17 @@ def _labels(task: Task) -> Iterator[str]:
             yield f"sources.world.map.{source}: '{label}' is no label of the task; {suggestion(label, task.labels)}"
 
 
-def _problem(error: Any) -> str:
-    key = ".".join(str(part) for part in error["loc"])
-    hint = "; name the licence of the data, as its source states it" if key == "licence" else ""
-    message = error["msg"].removeprefix("Value error, ")
-    return f"{key}: {message[0].lower()}{message[1:]}{hint}"
+def _hinted(problem: str) -> str:
+    """A problem with how to mend it, where it does not say so."""
+    hint = "; name the licence of the data, as its source states it" if problem.startswith("licence:") else ""
+    return f"{problem}{hint}"
 
 
 @cache
 def _files() -> dict[str, Path]:
-    files: dict[str, Path] = {}
-    for folder in FOLDERS:
-        for path in sorted(folder.glob("*.yaml")):
-            if path.stem in files:
-                raise UserError(f"{path}: there is a task of that name already ({files[path.stem]}); choose another")
-            files[path.stem] = path
-    return files
+    files = {path.stem: path for path in sorted(CATALOGUE.glob("*.yaml"))}
+    own = {path.stem: path for folder in (PROJECT / OWN, OWN) for path in sorted(folder.glob("[!.]*.yaml"))}
+    for name, path in own.items():
+        if name in files:
+            raise UserError(f"{path}: there is a task of that name already ({files[name]}); choose another")
+    return files | own

@@ -14,12 +14,33 @@ reported and nothing more.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from intermezzo.core.validation import describe
 
 Part = dict[str, Any]
 Data = dict[str, dict[str, list[Part]]]
 """language -> split -> parts, in the order in which they are read."""
-_KEYS = {"languages", "splits", "part", "rows", "unverified_rows"}
+_Rows = dict[str, Annotated[int, Field(ge=0)] | dict[str, Annotated[int, Field(ge=0)]]]
+
+
+class Block(BaseModel):
+    """Many alike parts: one per language and split."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    languages: dict[str, str] | list[str] = Field(description="Our code -> the source's name; a list: the same names.")
+    splits: dict[str, str] = Field(description="Our name of a split -> the source's.")
+    part: Part
+    rows: _Rows = Field(default={}, description="Split -> verified number of rows, or language -> number.")
+    unverified_rows: _Rows = Field(default={}, description="The same for numbers that nobody has seen in a source.")
+
+
+class _Section(BaseModel):
+    each: list[Block]
+    data: Data = {}
 
 
 def expand(section: dict[str, Any]) -> dict[str, Any]:
@@ -28,23 +49,23 @@ def expand(section: dict[str, Any]) -> dict[str, Any]:
     Raises ValueError for a block with unknown or missing keys, numbers of rows for a language or split that it does
     not have, and data that is given twice.
     """
-    data: Data = {language: dict(splits) for language, splits in section.get("data", {}).items()}
-    for number, block in enumerate(section["each"]):
+    try:
+        blocks = _Section.model_validate(section)
+    except ValidationError as error:
+        raise ValueError("; ".join(describe(error.errors(), _Section))) from None
+    data: Data = {language: dict(splits) for language, splits in blocks.data.items()}
+    for number, block in enumerate(blocks.each):
         where = f"each[{number}]"
-        if unknown := sorted(set(block) - _KEYS):
-            raise ValueError(f"{where}: unknown key '{unknown[0]}'; allowed: {', '.join(sorted(_KEYS))}")
-        if missing := sorted({"languages", "splits", "part"} - set(block)):
-            raise ValueError(f"{where}: no {', '.join(missing)}")
-        languages, splits = block["languages"], block["splits"]
+        languages, splits = block.languages, block.splits
         names = languages if isinstance(languages, dict) else {code: code for code in languages}
         _check_rows(where, block, names, splits)
         for language, code in names.items():
             for split, theirs in splits.items():
                 if split in data.setdefault(language, {}):
                     raise ValueError(f"{where}: {language}.{split} is there already")
-                part = _fill(block["part"], {"{code}": str(code), "{split}": str(theirs), "{language}": language})
+                part = _fill(block.part, {"{code}": code, "{split}": theirs, "{language}": language})
                 for key in ("rows", "unverified_rows"):
-                    count = block.get(key, {}).get(split)
+                    count = getattr(block, key).get(split)
                     count = count.get(language) if isinstance(count, dict) else count
                     if count is not None:
                         part[key] = count
@@ -52,9 +73,9 @@ def expand(section: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in section.items() if key not in ("each", "data")} | {"data": data}
 
 
-def _check_rows(where: str, block: dict[str, Any], names: dict[str, str], splits: dict[str, str]) -> None:
+def _check_rows(where: str, block: Block, names: dict[str, str], splits: dict[str, str]) -> None:
     for key in ("rows", "unverified_rows"):
-        for split, count in block.get(key, {}).items():
+        for split, count in getattr(block, key).items():
             languages = set(count) if isinstance(count, dict) else set()
             if split not in splits or not languages <= set(names):
                 strange = split if split not in splits else sorted(languages - set(names))[0]

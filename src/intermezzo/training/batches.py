@@ -35,30 +35,37 @@ class TaskBatches:
         self.device = next(system.parameters()).device
 
     def items(self, step: int) -> list[Feature]:
+        """The features of a step's batch; where the head masks some of their tokens, anew for each step."""
         name, indices = self.batches[step]
         items, head = [self.features[name][i] for i in indices], self._head(step)
         return head.corrupt(items) if hasattr(head, "corrupt") else items
 
     def size(self, item: Feature) -> int:
+        """Tokens of a feature, those of all its sequences."""
         return item.tokens
 
     def weight(self, step: int, items: Sequence[Feature]) -> int:
+        """Masked tokens or words where the head counts them, else features."""
         count: int = getattr(self._head(step), "count", len)(items)
         return count
 
     def outputs(self, step: int, items: list[Feature]) -> Any:
+        """What the task's head makes of the encoder's states, of which it may read a part."""
         packed = pack([s for f in items for s in f.sequences], [t for f in items for t in f.types]).to(self.device)
         head = self._head(step)
         return head(self.system["encoder"](packed, rows=positions_needed(head, items, packed)), packed)
 
     def loss(self, step: int, outputs: Any, items: Sequence[Feature]) -> torch.Tensor:
+        """The mean loss of the task's head."""
         loss: torch.Tensor = self._head(step).loss(outputs, items)
         return loss
 
     def joint(self, step: int) -> bool:
+        """Whether the task's head compares the features of a batch, as ranking does."""
         return bool(getattr(self._head(step), "joint", False))
 
     def names(self, step: int) -> str:
+        """The task and the ids of the rows that the features come from."""
         name, indices = self.batches[step]
         return f"of {name}: {', '.join(self.ids[name][self.features[name][i].row] for i in indices)}"
 

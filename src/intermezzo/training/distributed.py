@@ -27,7 +27,7 @@ from typing import Any, TypeVar
 import torch
 import torch.distributed as dist
 
-from intermezzo.core.errors import UserError, describe_os_error
+from intermezzo.core.errors import UserError, machine_fault
 from intermezzo.core.logs import configure
 
 INIT_TIMEOUT = timedelta(days=1)
@@ -126,7 +126,7 @@ def _process(work: tuple[Callable[..., None], tuple[Any, ...], int]) -> None:
         job(*arguments)
         dist.destroy_process_group()
     except Exception as error:
-        if (message := describe_os_error(error)) is None:
+        if (message := machine_fault(error)) is None:
             raise
         raise UserError(message) from None
 

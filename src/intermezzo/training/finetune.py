@@ -7,6 +7,7 @@ the other, each with a schedule of its own; tasks of one head share it (XCOPA: S
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -15,9 +16,13 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from intermezzo.core.artifacts import read_json, sha256, write_json, write_text
+from intermezzo.core.artifacts import sha256, write_text
 from intermezzo.core.errors import UserError
+from intermezzo.core.folders import whole_folder
+from intermezzo.modeling.checks import check_text
 from intermezzo.modeling.encoder import Encoder, environment, load_encoder, save_encoder
+from intermezzo.modeling.finite import check_finite
+from intermezzo.modeling.folder import ALLOCATION, HEADS, LOG, TOKENIZER, TOKENIZER_SETTINGS, check, write_manifest
 from intermezzo.modeling.heads import Feature, format_module
 from intermezzo.modeling.stored import occurring
 from intermezzo.modeling.tokens import Tokens
@@ -40,13 +45,15 @@ def finetune(
     state: Path,
     code: str = "",
     tokens: Path | None = None,
+    inputs: str = "",
 ) -> None:
     """Train `model` (a model folder) on the tasks of `spec` and write a model folder to `out`.
 
     data: "task/language" -> Parquet of the task's format. state: folder for what a killed training resumes. code:
-    fingerprint of the code, for the manifest. tokens: folder of tokenised rows, None = tokenise them anew.
+    fingerprint of the code, for the manifest. tokens: folder of tokenised rows, None = tokenise them anew. inputs:
+    digest of what the model and the data were made with, for the manifest.
     """
-    launch(_finetune, spec.processes, spec, model, data, out, state, code, tokens)
+    launch(_finetune, spec.processes, spec, model, data, out, state, code, tokens, inputs)
 
 
 def _finetune(
@@ -57,14 +64,14 @@ def _finetune(
     state: Path,
     code: str,
     tokens: Path | None,
+    inputs: str,
 ) -> None:
     use_threads(spec.threads)
     settings = spec.training
     with state_folder(state) as work:
-        out.mkdir(parents=True, exist_ok=True)
-        log = out / "log.jsonl"
+        log = work / LOG
         encoder = load_encoder(model, dropout=settings.dropout, max_length=settings.max_length)
-        tokenizer = Tokens(model, tokens)
+        tokenizer, unknown = Tokens(model, tokens), check_text(model, data)
         torch.manual_seed(spec.seed)
         heads, features, ids, observed = nn.ModuleDict(), {}, {}, {}
         selected, allocation = selection.select(spec, data)
@@ -104,27 +111,28 @@ def _finetune(
         restore(remaining)
         if not is_main_process():
             return
+        check_finite(system.state_dict(), spec.phase, settings.learning_rate)  # with the rows that `restore` put back
         log.touch()
-        weights = save_encoder(encoder.model.cpu(), model, out)
-        save_file({k: v.cpu().contiguous() for k, v in heads.state_dict().items()}, out / "heads.safetensors")
-        write_text(out / "allocation.tsv", selection.table(allocation))
-        write_json(
-            out / "manifest.json",
-            {
-                "kind": spec.phase,
-                "spec": spec.as_json(),
-                "code": code,
-                "weights_sha256": weights,
-                "heads_sha256": sha256(out / "heads.safetensors"),
-                "from_sha256": read_json(model / "manifest.json")["weights_sha256"],
-                "data_sha256": {key: sha256(path) for key, path in sorted(data.items())},
-                "made_from": {"model": str(model), "data": {key: str(path) for key, path in sorted(data.items())}},
-                "labels": observed,
-                "steps": steps,
-                "loss": loss,
-                "made_with": environment(),
-            },
-        )
+        manifest = {
+            "kind": spec.phase,
+            "spec": spec.as_json(),
+            "code": code,
+            "inputs": inputs,
+            "from_sha256": check(model, TOKENIZER, TOKENIZER_SETTINGS)["weights_sha256"],  # these are copied now
+            "data_sha256": {key: sha256(path) for key, path in sorted(data.items())},
+            "made_from": {"model": str(model), "data": {key: str(path) for key, path in sorted(data.items())}},
+            "labels": observed,
+            "unknown_pieces": unknown,
+            "steps": steps,
+            "loss": loss,
+            "made_with": environment(),
+        }
+        with whole_folder(out) as part:
+            shutil.copyfile(log, part / LOG)
+            save_encoder(encoder.model.cpu(), model, part)
+            save_file({k: v.cpu().contiguous() for k, v in heads.state_dict().items()}, part / HEADS)
+            write_text(part / ALLOCATION, selection.table(allocation))
+            write_manifest(part, manifest)
 
 
 def _restrict(
@@ -133,7 +141,7 @@ def _restrict(
     """Train only the word embeddings that occur, unless a head's softmax runs over all of them or they are frozen."""
     if not settings.restrict_vocabulary or any(hasattr(head, "attach") for head in heads.values()):
         return lambda decay: None
-    used = {0}  # what fills a padded batch, of encoders that do not pack
+    used = {0, encoder.padding}  # what fills a padded batch, of encoders that do not pack
     return restrict(encoder, used.union(*map(occurring, features.values())))
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from intermezzo.modeling.finite import check_finite
 from intermezzo.specs.optimisation import Optimisation
 from intermezzo.training.distributed import broadcast_weights, is_main_process, weights_in_sync
 from intermezzo.training.gradient import Gradient, TrainingBatches
@@ -42,7 +43,8 @@ def train(
     state: file for resuming, written whole or not at all, removed by the caller once the model is saved. log: JSONL
     file. name: of the run, in messages and the log. keep: write the state at the end too, so that a run that is killed
     in a later stage does not train this one again.
-    Raises UserError when the loss is not a number or diverges, naming step and batch; the last state is then good.
+    Raises UserError when the loss is not a number or diverges, naming step and batch, and when weights are not finite
+    in the end, or before a state of them is written; the last state is then good.
     """
     optimizer = _optimizer(modules, settings)
     parameters = [p for group in optimizer.param_groups for p in group["params"]]
@@ -56,6 +58,11 @@ def train(
         gradient.budget = before.get("budget", gradient.budget)
         resumed = f", from step {first}" if first else ""
         logger.info("%s: %d steps, %.2f M trained parameters%s", name, steps, size / 1e6, resumed)
+
+        def save(step: int) -> None:
+            check_finite(modules.state_dict(), name, settings.learning_rate)
+            checkpoint.save(step, progress.state() | {"budget": gradient.budget})
+
         progress: Progress | NullProgress = NullProgress()
         if is_main_process():
             progress = Progress(name, first, steps, log, batches.names, before)
@@ -70,11 +77,12 @@ def train(
                 progress.add(step, loss, norm, tokens)
                 if checkpoint.due():
                     progress.fetch_losses()
-                    checkpoint.save(step + 1, progress.state() | {"budget": gradient.budget})
+                    save(step + 1)
             if keep and first < steps:
-                checkpoint.save(steps, progress.state() | {"budget": gradient.budget})
+                save(steps)
         finally:
             progress.close()
+    check_finite(modules.state_dict(), name, settings.learning_rate)
     if not weights_in_sync(parameters):
         raise RuntimeError(f"{name}: the processes have trained to different weights; they need GPUs of one kind")
     return progress.loss()

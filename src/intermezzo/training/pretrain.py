@@ -6,6 +6,7 @@ masking; logits are computed at masked positions only.
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,8 +18,10 @@ import torch
 from torch.nn.functional import cross_entropy
 from transformers import XLMRobertaConfig, XLMRobertaForMaskedLM
 
-from intermezzo.core.artifacts import sha256, write_json
+from intermezzo.core.artifacts import sha256
+from intermezzo.core.folders import whole_folder
 from intermezzo.modeling.encoder import Encoder, environment, save_encoder
+from intermezzo.modeling.folder import LOG, write_manifest
 from intermezzo.modeling.heads import to_device, to_float32
 from intermezzo.modeling.masking import mask_tokens
 from intermezzo.modeling.packing import Packed, pack
@@ -30,57 +33,69 @@ from intermezzo.training.loop import device, state_folder, train, use_threads
 
 
 def pretrain(
-    spec: PretrainSpec, text: dict[str, Path], parallel: dict[str, Path], out: Path, state: Path, code: str = ""
+    spec: PretrainSpec,
+    text: dict[str, Path],
+    parallel: dict[str, Path],
+    out: Path,
+    state: Path,
+    code: str = "",
+    inputs: str = "",
 ) -> None:
     """Train a tokenizer and an encoder on `text` (language -> Parquet of format mlm) and write the model folder.
 
     `training.steps` 0 gives the untrained encoder: the control without pretraining. `initialisation: cooccurrence`
     starts the embeddings from `parallel` (language -> Parquet of aligned sentences). state: folder for what a killed
-    training resumes. code: fingerprint of the code, for the manifest.
+    training resumes. For the manifest: code, the fingerprint of the code, and inputs, a digest of what the data were
+    made with.
     """
-    launch(_pretrain, spec.processes, spec, text, parallel, out, state, code)
+    launch(_pretrain, spec.processes, spec, text, parallel, out, state, code, inputs)
 
 
 def _pretrain(
-    spec: PretrainSpec, text: dict[str, Path], parallel: dict[str, Path], out: Path, state: Path, code: str
+    spec: PretrainSpec,
+    text: dict[str, Path],
+    parallel: dict[str, Path],
+    out: Path,
+    state: Path,
+    code: str,
+    inputs: str,
 ) -> None:
     use_threads(spec.threads)
     with state_folder(state) as work:
-        out.mkdir(parents=True, exist_ok=True)
-        log = out / "log.jsonl"
+        log = work / LOG
         rows = {language: pq.read_table(path).to_pylist() for language, path in sorted(text.items())}
         segments = (s for part in rows.values() for row in part for s in (row["text"], row["text_pair"]) if s)
-        vocabulary = broadcast_from_main(lambda: train_tokenizer(segments, out, **spec.tokenizer.model_dump()))
+        vocabulary = broadcast_from_main(lambda: train_tokenizer(segments, work, **spec.tokenizer.model_dump()))
         model = _model(spec, vocabulary)
         if spec.initialisation == "cooccurrence" and is_main_process():
-            vectors = cooccurrence_embeddings(parallel, load_tokenizer(out), spec.model.hidden_size, spec.seed)
+            vectors = cooccurrence_embeddings(parallel, load_tokenizer(work), spec.model.hidden_size, spec.seed)
             with torch.no_grad():
                 model.roberta.embeddings.word_embeddings.weight.copy_(vectors)
         loss = None
         if steps := spec.training.steps:
             model.to(device())
-            batches, state_file = _MaskedText(model, spec, rows, out), work / "state.pt"
+            batches, state_file = _MaskedText(model, spec, rows, work), work / "state.pt"
             loss = train(model, batches, steps, spec.training, state=state_file, log=log, name="pretrain")
         if not is_main_process():
             return
         log.touch()
-        weights = save_encoder(model.cpu(), out, out)
         data = {
             f"{kind}/{lang}": sha256(p) for kind, d in (("text", text), ("parallel", parallel)) for lang, p in d.items()
         }
-        write_json(
-            out / "manifest.json",
-            {
-                "kind": "encoder",
-                "spec": spec.as_json(),
-                "code": code,
-                "weights_sha256": weights,
-                "data_sha256": data,
-                "parameters": sum(p.numel() for p in model.parameters()),
-                "loss": loss,
-                "made_with": environment(),
-            },
-        )
+        manifest = {
+            "kind": "encoder",
+            "spec": spec.as_json(),
+            "code": code,
+            "inputs": inputs,
+            "data_sha256": data,
+            "parameters": sum(p.numel() for p in model.parameters()),
+            "loss": loss,
+            "made_with": environment(),
+        }
+        with whole_folder(out) as part:
+            shutil.copyfile(log, part / LOG)
+            save_encoder(model.cpu(), work, part)
+            write_manifest(part, manifest)
 
 
 def _model(spec: PretrainSpec, vocabulary: int) -> XLMRobertaForMaskedLM:

@@ -17,9 +17,10 @@ from typing import Any
 import torch
 from torch import nn
 
-from intermezzo.core.artifacts import atomic
-from intermezzo.core.errors import UserError, describe_os_error
+from intermezzo.core import sealed
+from intermezzo.core.errors import UserError, machine_fault
 from intermezzo.execution import locks
+from intermezzo.modeling.finite import not_finite
 from intermezzo.training.distributed import all_gather, all_reduce_max, barrier, is_main_process, rank, world_size
 from intermezzo.training.randomness import random_state, set_random_state
 
@@ -53,7 +54,7 @@ class State:
         content = {"step": step, "progress": progress, "rng": all_gather(random_state())}
         if is_main_process():
             content |= {"modules": self.modules.state_dict(), "optimizer": self.optimizer.state_dict()}
-            with atomic(self.path) as part:
+            with sealed.write(self.path) as part:
                 torch.save(content, part)
         self.saved = time.monotonic()
         self.cost = self.saved - began
@@ -70,12 +71,14 @@ class State:
         return content["step"], content["progress"]
 
     def _read(self) -> dict[str, Any] | None:
-        if not self.path.is_file():
+        if sealed.read(self.path) is None:
             return None
         try:
             content = torch.load(self.path, weights_only=True)
             if _shapes(content["modules"]) != _shapes(self.modules.state_dict()):
                 raise ValueError("it is of another model")
+            if culprit := not_finite(content["modules"]):
+                raise ValueError(f"its weights are not finite numbers: {culprit}")
             if (processes := len(content["rng"])) != world_size():
                 raise ValueError(f"it is of a training by {processes} process(es), this one has {world_size()}")
             return {key: content[key] for key in ("step", "progress", "rng", "modules", "optimizer")}
@@ -122,4 +125,4 @@ def _lock_problem(folder: Path, error: OSError) -> str:
             f"{folder}: its file system has no locks ({error.strerror}), which keep two trainings off one state; "
             f"make {folder.parent} a link to a folder on a disk that has them"
         )
-    return f"{folder}: the training's state cannot be kept there: {describe_os_error(error) or error}"
+    return f"{folder}: the training's state cannot be kept there: {machine_fault(error) or error}"

@@ -67,7 +67,7 @@ def _row(row: Row, form: Format, translations: dict[str, str]) -> Row | None:
 def _translated(texts: list[str], spec: HubTranslation) -> dict[str, str]:
     """Text -> translation, with what an earlier run has finished."""
     settings = spec.model_dump(include={"model", "revision", "code", "english", "beams", "max_length"})
-    store = _Store(Path(spec.cache) / f"{digest(settings, 32)}.jsonl")
+    store = _Store(Path(spec.cache), digest(settings, 32))
     batches = list(_batches(texts, spec.batch_size))
     missing = [batch for batch in batches if digest(batch, 32) not in store.finished]
     generate = _generator(spec) if missing else None
@@ -92,21 +92,33 @@ def _batches(texts: list[str], size: int) -> Iterator[list[str]]:
 
 
 class _Store:
-    """Finished batches in a file of JSON lines; a line that a kill cut off counts as missing."""
+    """Finished batches in a file of JSON lines, each with a digest of itself and of the settings (`key`).
 
-    def __init__(self, path: Path) -> None:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self.path = path
+    A line that a kill cut off, that was changed or that is of other settings counts as missing; the log says so.
+    """
+
+    def __init__(self, folder: Path, key: str) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.path, self.key = folder / f"{key}.jsonl", key
         self.finished: dict[str, list[str]] = {}
-        for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else ():
+        unusable = 0
+        for line in filter(None, self.path.read_bytes().splitlines() if self.path.is_file() else ()):
             try:
                 entry = json.loads(line)
+                if entry["seal"] != self._seal(entry["batch"], entry["translations"]):
+                    raise ValueError("another seal")
                 self.finished[entry["batch"]] = entry["translations"]
-            except (ValueError, KeyError):
-                continue
+            except (ValueError, KeyError, TypeError):
+                unusable += 1
+        if unusable:
+            log.warning("%s: %d batches are damaged or not of these settings; made again", self.path, unusable)
+
+    def _seal(self, batch: str, translations: list[str]) -> str:
+        return digest([self.key, batch, translations], 32)
 
     def add(self, batch: str, translations: list[str]) -> None:
-        line = "\n" + json.dumps({"batch": batch, "translations": translations}, ensure_ascii=False) + "\n"
+        entry = {"batch": batch, "translations": translations, "seal": self._seal(batch, translations)}
+        line = "\n" + json.dumps(entry, ensure_ascii=False) + "\n"
         with open(self.path, "ab") as file:  # one write: lines of two jobs do not mix
             file.write(line.encode())
             file.flush()
@@ -117,7 +129,8 @@ class _Store:
 def _generator(spec: HubTranslation) -> Any:
     """A function from a batch of texts to their translations.
 
-    Translators of many languages are published as pickles (NLLB); torch reads tensors alone from such a file.
+    Translators of many languages are published as pickles (NLLB). Of such a file torch reads tensors alone and runs
+    nothing (`weights_only`); where there are safetensors, these are read.
     """
     import torch
     from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
@@ -128,13 +141,15 @@ def _generator(spec: HubTranslation) -> Any:
     where = {"revision": spec.revision or "main", "trust_remote_code": False}
     try:
         tokenizer = AutoTokenizer.from_pretrained(spec.model, **where)
-        model = AutoModelForSeq2SeqLM.from_pretrained(spec.model, **where)
+        model = AutoModelForSeq2SeqLM.from_pretrained(spec.model, weights_only=True, **where)
     except (OSError, ValueError, UnpicklingError) as error:
         first = str(error).strip().splitlines()[0]
         raise UserError(
             f"translation.model '{spec.model}' (revision {spec.revision}) cannot be read: {first}\n"
             "  allowed: a sequence-to-sequence model, a folder or a name on the hub"
         ) from None
+    if not _has_safetensors(spec.model, where["revision"]):
+        log.warning("translation.model '%s' has no safetensors: tensors alone were read of its pickle", spec.model)
     model = model.to(device()).eval()
     forced = _target(tokenizer, spec)
 
@@ -146,6 +161,16 @@ def _generator(spec: HubTranslation) -> Any:
         return [text.strip() for text in tokenizer.batch_decode(tokens, skip_special_tokens=True)]
 
     return generate
+
+
+def _has_safetensors(model: str, revision: str) -> bool:
+    """Whether a model that was read, of a folder or from the cache of the hub, has its weights as safetensors."""
+    from huggingface_hub import try_to_load_from_cache
+
+    if Path(model).is_dir():
+        return any(Path(model).glob("*.safetensors"))
+    names = ("model.safetensors", "model.safetensors.index.json")
+    return any(isinstance(try_to_load_from_cache(model, name, revision=revision), str) for name in names)
 
 
 def _target(tokenizer: Any, spec: HubTranslation) -> dict[str, int]:

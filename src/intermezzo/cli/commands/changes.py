@@ -3,38 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 from intermezzo.config.sections.base import Section
 from intermezzo.config.settings import protocol_of
+from intermezzo.core.differences import Change, sentence
 from intermezzo.dag.experiment import Grid
 from intermezzo.execution.snakemake_internals import PlannedJob
 from intermezzo.tasks import load_task
 
-MISSING = object()
-"""Of a key that only one of the two has."""
 TOLD = 4
 """Differences that are told of one job."""
-
-Change = tuple[str, Any, Any]
-"""Key path, value before, value now."""
-
-
-def differences(before: Any, now: Any, path: str = "") -> list[Change]:
-    """Where two JSON values differ. Dictionaries are compared by key, lists of named things by name."""
-    before, now = _by_name(before), _by_name(now)
-    if isinstance(before, dict) and isinstance(now, dict):
-        keys = [*now, *(key for key in before if key not in now)]
-        parts = [
-            differences(before.get(key, MISSING), now.get(key, MISSING), f"{path}.{key}".strip(".")) for key in keys
-        ]
-        return [change for part in parts for change in part]
-    return [] if before == now else [(path, before, now)]
-
-
-def _by_name(value: Any) -> Any:
-    named = isinstance(value, list) and value and all(isinstance(entry, dict) and "name" in entry for entry in value)
-    return {entry["name"]: entry for entry in value} if named else value
 
 
 class Naming:
@@ -58,7 +36,9 @@ class Naming:
     def key(self, job: PlannedJob, path: str) -> str:
         """The key, or file, that a difference at `path` of a job's specification comes from."""
         path = path.removeprefix("prediction.")  # of an evaluation
-        names, (first, *rest) = job.wildcards, path.split(".")
+        names, (first, *rest) = dict(job.wildcards), path.split(".")
+        if "training" in names:  # any of the targets that share it
+            names["target"] = self.grid.trainings[names["training"]][0]
         last = rest[-1] if rest else first
         if job.rule in ("pretrain_encoder", "import_encoder"):
             return "threads" if first == "threads" else f"encoders.{names['encoder']}.{path}"
@@ -110,27 +90,3 @@ class Naming:
         if protocol and key in load_task(tasks[0]).protocol.settings.get(protocol, {}):
             return f"{key} of the protocol {protocol}"
         return f"training.{phase}.{key}"
-
-
-def sentence(before: Any, now: Any) -> str:
-    """What has become of a value."""
-    if before is MISSING:
-        return f"is new ({short(now)})"
-    if now is MISSING:
-        return f"is gone (was {short(before)})"
-    if _names(before) and _names(now):
-        gained, lost = [name for name in now if name not in before], [name for name in before if name not in now]
-        words = [f"{word} {short(names)}" for word, names in (("gained", gained), ("lost", lost)) if names]
-        return f"has {' and '.join(words)}" if words else f"has another order: {short(now)}"
-    return f"is {short(now)}, was {short(before)}"
-
-
-def _names(value: Any) -> bool:
-    return isinstance(value, list) and all(isinstance(entry, str) for entry in value)
-
-
-def short(value: Any) -> str:
-    text = (
-        ", ".join(value) if _names(value) and value else str(value).lower() if isinstance(value, bool) else str(value)
-    )
-    return text if len(text) <= 80 else f"{text[:77]}..."

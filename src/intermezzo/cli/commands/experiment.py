@@ -13,10 +13,12 @@ if TYPE_CHECKING:
 
 
 def check_config(options: Namespace) -> None:
-    from intermezzo.config import load
+    """Say that a configuration is valid, with remarks on what is most likely not meant."""
+    from intermezzo.dag.preflight import load_experiment, print_remarks
 
-    load(*options.overlays)
+    config = load_experiment(options.overlays)
     print("the configuration is valid")
+    print_remarks(config)
 
 
 def document_config(options: Namespace) -> None:
@@ -30,11 +32,11 @@ def document_config(options: Namespace) -> None:
 
 def show_grid(options: Namespace) -> None:
     """Print what an experiment consists of and how many jobs of each kind it has."""
-    from intermezzo.config import load
     from intermezzo.dag.experiment import Grid
     from intermezzo.dag.inputs import Inputs
+    from intermezzo.dag.preflight import load_experiment, print_remarks
 
-    grid = Grid(load(*options.overlays))
+    grid = Grid(load_experiment(options.overlays))
     inputs, chosen = Inputs(grid), grid.config.grid
     evaluations = sum(len(grid.runs_of(target)) for target in grid.targets)
     rows = [
@@ -54,6 +56,7 @@ def show_grid(options: Namespace) -> None:
         unused = sorted(set(getattr(grid.config, section)) - set(getattr(chosen, section)))
         if unused:
             print(f"defined but not in grid.{section}: {_list(unused)}")
+    print_remarks(grid.config)
 
 
 def _trained(config: Config) -> str:

@@ -13,17 +13,19 @@ def plan(options: Namespace) -> None:
     """Print the price list of an experiment and how good the last one was; with a budget, the part to run instead."""
     from intermezzo.config import load
     from intermezzo.core.artifacts import write_json
+    from intermezzo.dag.preflight import missing_files, print_remarks
     from intermezzo.planning.estimate import make
     from intermezzo.planning.review import remember, review
     from intermezzo.planning.show import as_json, render, render_review
 
+    if options.workers is not None and options.workers < 1:
+        raise UserError(f"--workers: {options.workers}; at least 1")
+    config = load(*options.overlays)
     if options.measure:
         from intermezzo.planning.measure import measure
 
-        measure(load(*options.overlays))
-    if options.workers is not None and options.workers < 1:
-        raise UserError(f"--workers: {options.workers}; at least 1")
-    made = make(load(*options.overlays), workers=options.workers, device=options.device)
+        measure(config)
+    made = make(config, workers=options.workers, device=options.device)
     last = review(made)
     print(render(made))
     if last is not None:
@@ -33,6 +35,7 @@ def plan(options: Namespace) -> None:
     remember(made)
     if options.budget is not None:
         _choose(made, options)
+    print_remarks(config, missing_files(made.grid))
 
 
 def _choose(made: object, options: Namespace) -> None:

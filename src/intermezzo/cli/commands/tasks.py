@@ -65,7 +65,10 @@ def check_tasks(options: Namespace) -> None:
     from intermezzo.dag.experiment import Grid
     from intermezzo.dag.specs import Specs
 
-    config = load(*options.overlays, {"data": {"source": options.source}} if options.source else {})
+    if options.source:
+        config = load(*options.overlays, {"data": {"source": options.source}}, whole=False)
+    else:
+        config = load(*options.overlays)
     specs = Specs(Grid(config))
     for name in options.names:
         load_task(name)

@@ -19,10 +19,11 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from intermezzo.cli.commands.changes import Naming, differences
-from intermezzo.config import load
+from intermezzo.cli.commands.changes import Naming
+from intermezzo.core.differences import differences
 from intermezzo.core.errors import UserError
 from intermezzo.dag.fingerprint import COMPONENTS, PACKAGE
+from intermezzo.dag.preflight import load_experiment
 from intermezzo.execution.runlock import recorded_components
 from intermezzo.execution.snakemake_internals import PlannedJob, dry_run, unsupported
 from intermezzo.execution.snakemake_internals.plan import Plan, Record
@@ -37,7 +38,7 @@ def why(options: Namespace) -> None:
     beside = Path("src/intermezzo")
     if Path("Snakefile").is_file() and beside.is_dir() and beside.resolve() != PACKAGE:
         raise SystemExit(_by_the_code_beside(beside.resolve().parent))
-    load(*options.overlays)  # what is wrong with them is better said here
+    load_experiment(options.overlays)  # what is wrong with them is better said here
     for line in report(planned(options.targets, options.overlays), options.targets):
         print(line)
 
@@ -107,6 +108,8 @@ class Causes:
 
     def of(self, job: PlannedJob) -> list[str]:
         """The causes of one job, in words that follow "because"."""
+        if job.altered:
+            return [job.altered]
         if job.record is None:
             new = all(not Path(path).exists() for path in job.outputs)
             return ["it has not been made yet" if new else "nothing is recorded of how it was made"]

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field
 
-from intermezzo.config.sections.base import Positive, Rows, Section, Seed, Share
+from intermezzo.config.sections.base import Number, Place, Rows, Section, Seed, Share, Truth, Whole
+from intermezzo.languages import Added, Facts
 
 
 class TaskRows(Section):
@@ -49,13 +50,13 @@ class DataConfig(Section):
     sources: dict[str, Literal["files", "hub"]] = Field(
         {}, description="Sources of single tasks, in place of `source` (not if `source` is `world`)."
     )
-    root: str | None = Field(
+    root: Place | None = Field(
         None,
         description="Folder of the published files (source `files`); null = the value of the environment variable "
         "INTERMEZZO_REAL_DATA.",
     )
     rows: RowsConfig = Field(RowsConfig(), description="Numbers of rows to use.")
-    downloads: str = Field(
+    downloads: Place = Field(
         "results/.downloads", description="Folder for downloads from sites other than the hub (source `hub`)."
     )
     evaluation_split: Literal["test", "dev"] = Field(
@@ -72,26 +73,56 @@ class WorldConfig(Section):
 
     seed: Seed = Field(13, description="Seed of the world: each seed makes different words, facts and examples.")
     loanwords: Share = Field(0.2, description="Anchor: share of content words that are identical in all languages.")
-    names_shared: bool = Field(True, description="Anchor: names of persons and places are identical in all languages.")
+    names_shared: Truth = Field(True, description="Anchor: names of persons and places are identical in all languages.")
     code_mixed_documents: Share = Field(0.9, description="Anchor: share of documents that mix in foreign words.")
     code_mixed_words: Share = Field(0.4, description="Anchor: share of the words of such a document that are foreign.")
-    documents_scale: Positive = Field(1.0, description="Multiplies the number of monolingual documents.")
+    documents_scale: Annotated[Number, Field(ge=0.01, le=100)] = Field(
+        1.0, description="Multiplies the number of monolingual documents."
+    )
     translation_noise: Share = Field(
         0.0, description="Share of wrong words in non-English training data, as if it were translated."
     )
 
 
+class AddedLanguage(Facts, Section):
+    """A language that the table lacks, or facts that it has wrong. `not known` can be written everywhere."""
+
+
+class RareConfig(Section):
+    """What makes a language rare: one of these keys."""
+
+    joshi: Annotated[Whole, Field(ge=0, le=5)] | None = Field(
+        None, description="Joshi class (0-5) up to which languages are rare; those without a class are."
+    )
+    wikipedia: Annotated[Whole, Field(ge=1, le=10**9)] | None = Field(
+        None, description="Languages with fewer Wikipedia articles are rare, and those of which nothing is known."
+    )
+    unread_by: str | None = Field(
+        None, description="Name of `encoders`: languages that its pretraining text lacks are rare."
+    )
+
+
 class LanguagesConfig(Section):
-    """The languages of the evaluation, and the languages that count as rare."""
+    """The languages of the evaluation, the languages that count as rare, and languages that the table lacks."""
 
     evaluation: Literal["all"] | list[str] = Field(
         "all", description="Languages to evaluate: `all` = every language with data of the target, or a list of codes."
     )
-    rare: Literal["auto"] | list[str] = Field(
-        "auto", description="The rare languages: `auto` = as in the language table, or a list of codes."
+    rare: Literal["auto"] | list[str] | RareConfig = Field(
+        "auto",
+        description="The rare languages: `auto` = Joshi classes 0-2; a list of codes; or one of `{joshi: 1}`, "
+        "`{wikipedia: 50000}`, `{unread_by: NAME}` (docs/languages.md).",
     )
     selection: list[str] = Field(
         ["en"],
         description="Languages whose development data are also scored, only to choose the best intermediate of each "
         "target; [] = none.",
     )
+    add: dict[str, AddedLanguage] = Field(
+        {}, description="Languages that the table lacks, by code, with what is known of them (docs/languages.md)."
+    )
+
+    @property
+    def added(self) -> Added:
+        """The languages of `add`, as `intermezzo.languages.table` takes them."""
+        return tuple(self.add.items())

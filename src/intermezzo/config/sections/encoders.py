@@ -6,14 +6,28 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Discriminator, Field, Tag
 
-from intermezzo.config.sections.base import Count, Number, Positive, Section, Seed, Share
+from intermezzo.config.sections.base import (
+    BatchSize,
+    Clip,
+    LearningRate,
+    Length,
+    Number,
+    Place,
+    Section,
+    Seed,
+    Share,
+    Tokens,
+    Truth,
+    WeightDecay,
+    Whole,
+)
 from intermezzo.config.sections.training import EncoderTraining
 
 
 class TokenizerConfig(Section):
     """The tokenizer (sentencepiece, BPE), trained on the encoder's text."""
 
-    vocab_size: Annotated[int, Field(ge=100)] = Field(2000, description="Vocabulary size, in pieces.")
+    vocab_size: Annotated[Whole, Field(ge=100, le=10_000_000)] = Field(2000, description="Vocabulary size, in pieces.")
     required_chars: str = Field(
         "", description="Characters that must be in the vocabulary even if the text lacks them."
     )
@@ -22,30 +36,34 @@ class TokenizerConfig(Section):
 class ArchitectureConfig(Section):
     """The Transformer (XLM-RoBERTa's architecture)."""
 
-    hidden_size: Count = Field(64, description="Hidden size.")
-    layers: Count = Field(2, description="Number of layers.")
-    heads: Count = Field(4, description="Number of attention heads; must divide hidden_size.")
-    intermediate_size: Count = Field(256, description="Inner size of the feed-forward layers.")
-    max_length: Annotated[int, Field(ge=8)] = Field(128, description="Maximum input length, in tokens.")
+    hidden_size: Annotated[Whole, Field(ge=1, le=65_536)] = Field(64, description="Hidden size.")
+    layers: Annotated[Whole, Field(ge=1, le=1000)] = Field(2, description="Number of layers.")
+    heads: Annotated[Whole, Field(ge=1, le=1024)] = Field(
+        4, description="Number of attention heads; must divide hidden_size."
+    )
+    intermediate_size: Annotated[Whole, Field(ge=1, le=1_000_000)] = Field(
+        256, description="Inner size of the feed-forward layers."
+    )
+    max_length: Length = Field(128, description="Maximum input length, in tokens.")
 
 
 class PretrainingConfig(Section):
     """Optimisation of masked language modelling."""
 
-    steps: Annotated[int, Field(ge=0)] = Field(
+    steps: Annotated[Whole, Field(ge=0, le=100_000_000)] = Field(
         5500, description="Number of steps; 0 = an untrained encoder (a control)."
     )
-    batch_size: Count = Field(32, description="Documents per step.")
-    learning_rate: Positive = Field(3.0e-3, description="Peak learning rate of AdamW, with linear decay to 0.")
-    weight_decay: Annotated[Number, Field(ge=0)] = Field(0.01, description="Decoupled weight decay.")
+    batch_size: BatchSize = Field(32, description="Documents per step.")
+    learning_rate: LearningRate = Field(3.0e-3, description="Peak learning rate of AdamW, with linear decay to 0.")
+    weight_decay: WeightDecay = Field(0.01, description="Decoupled weight decay.")
     warmup: Share = Field(0.06, description="Share of the steps with a rising learning rate.")
-    clip: Positive = Field(1.0, description="Maximum gradient norm.")
+    clip: Clip = Field(1.0, description="Maximum gradient norm.")
     precision: Literal["auto", "float32", "bfloat16"] = Field(
         "auto",
         description="Precision of the computation (weights are float32): `auto` = bfloat16 on GPUs that support it.",
     )
-    micro_tokens: Count | None = Field(None, description="Tokens that are computed at once; null = no limit.")
-    betas: Annotated[list[Share], Field(min_length=2, max_length=2)] = Field(
+    micro_tokens: Tokens | None = Field(None, description="Tokens that are computed at once; null = no limit.")
+    betas: Annotated[list[Annotated[Number, Field(ge=0, lt=1)]], Field(min_length=2, max_length=2)] = Field(
         [0.9, 0.98], description="Decay rates of AdamW's two moments."
     )
 
@@ -65,12 +83,12 @@ class ScratchEncoder(Section):
     language_alpha: Share = Field(
         0.5, description="Languages are sampled in proportion to (number of documents)^alpha; 0 = uniformly."
     )
-    mask_rate: Annotated[Number, Field(gt=0, lt=1)] = Field(0.3, description="Share of the tokens to predict.")
+    mask_rate: Annotated[Number, Field(ge=0.01, le=0.99)] = Field(0.3, description="Share of the tokens to predict.")
     training: PretrainingConfig = Field(PretrainingConfig(), description="Masked language modelling.")
     finetuning: EncoderTraining = Field(
         EncoderTraining(), description="Fine-tuning settings of this encoder, in place of `training`."
     )
-    baseline_only: bool = Field(
+    baseline_only: Truth = Field(
         False,
         description="Run the baseline only, without intermediate training: for controls such as an untrained encoder.",
     )
@@ -81,7 +99,7 @@ class ImportedEncoder(Section):
 
     model_config = ConfigDict(populate_by_name=True)
 
-    from_: str = Field(
+    from_: Place = Field(
         alias="from",
         min_length=1,
         description="A folder, `package:<python package>/<folder in it>`, or a repository on the Hugging Face hub.",
@@ -89,10 +107,15 @@ class ImportedEncoder(Section):
     revision: str | None = Field(
         None, description="Commit of the hub repository; required for a repository on the hub."
     )
+    pretrained_on: str | list[str] | None = Field(
+        None,
+        description="Languages of its pretraining text: codes, or the name of a known encoder with the same "
+        "(`xlm-r`); null = as `resources/encoders.yaml` says of `from`, else not known.",
+    )
     finetuning: EncoderTraining = Field(
         EncoderTraining(), description="Fine-tuning settings of this encoder, in place of `training`."
     )
-    baseline_only: bool = Field(
+    baseline_only: Truth = Field(
         False,
         description="Run the baseline only, without intermediate training: for controls such as an untrained encoder.",
     )

@@ -6,14 +6,29 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from intermezzo.config.sections.base import Count, Name, Number, Positive, Rows, Section, Share
+from intermezzo.config.sections.base import (
+    BatchSize,
+    Length,
+    Name,
+    Number,
+    Place,
+    Rows,
+    Section,
+    Share,
+    Temperature,
+    Truth,
+    Whole,
+)
 from intermezzo.config.sections.training import Overrides
+
+Weight = Annotated[Number, Field(le=1e6)]
+"""A weight of a mix. That none is negative is said with the mix; shares below a billionth count as nothing."""
 
 
 class ContinuedMlm(Section):
     """Masked language modelling that continues during an intermediate training."""
 
-    share: Annotated[Number, Field(ge=0, lt=1)] = Field(
+    share: Annotated[Number, Field(ge=0, le=0.99)] = Field(
         0.0,
         description="Share of masked-text batches; they are added to the tasks' batches, whose number stays. 0 = none.",
     )
@@ -39,17 +54,17 @@ class IntermediateConfig(Section):
     cap: Rows = Field(
         None, description="Maximum size of a task in `sampling`; larger tasks count as this size. null = no cap."
     )
-    temperature: Positive = Field(1.0, description="Temperature, if `sampling` is `temperature`.")
+    temperature: Temperature = Field(1.0, description="Temperature, if `sampling` is `temperature`.")
     mlm: ContinuedMlm = Field(ContinuedMlm(), description="Masked language modelling beside the tasks.")
-    shuffle_labels: bool = Field(False, description="Control: train with shuffled labels.")
-    as_text: bool = Field(False, description="Control: masked language modelling on the inputs, without the labels.")
+    shuffle_labels: Truth = Field(False, description="Control: train with shuffled labels.")
+    as_text: Truth = Field(False, description="Control: masked language modelling on the inputs, without the labels.")
     training: Overrides = Field(Overrides(), description="Settings of this intermediate; they override all others.")
 
 
 class MixConfig(Section):
     """A distribution over languages, and the number of examples that it divides."""
 
-    weights: dict[str, Number] = Field(
+    weights: dict[str, Weight] = Field(
         description="language or group -> weight, normalised to sum to 1. The languages of a group that have training "
         "data in the task share the group's weight. Groups: `@rare`, `@other` (neither rare nor English), `@all`, "
         "`@family:NAME`, `@script:NAME`, `rest` (every language not covered by another entry)."
@@ -60,16 +75,16 @@ class MixConfig(Section):
         "those of the mix's other languages; `english_repeated` = the control for an additive mix of the same weights: "
         "English only, repeated to the size of that mix.",
     )
-    repeats: Count = Field(
+    repeats: Annotated[Whole, Field(ge=1, le=1000)] = Field(
         1, description="Maximum number of times that rows of a language are used if it has too few rows."
     )
-    temperature: Positive | None = Field(
+    temperature: Temperature | None = Field(
         None, description="A group's weight is divided in proportion to rows^(1/temperature); null = evenly."
     )
     leave_out: list[str] = Field(
         [], description="Languages and groups excluded from the mix, so that they stay unseen."
     )
-    translated: bool = Field(
+    translated: Truth = Field(
         False, description="Use translations of English rows as the rows of all other languages (see `translation`)."
     )
 
@@ -86,7 +101,7 @@ class TranslationConfig(Section):
         None, description="Number of English rows to translate per task and language (a sample); null = all."
     )
     noise: Share = Field(0.1, description="world: share of wrongly translated content words.")
-    model: str | None = Field(
+    model: Place | None = Field(
         None, description="hub: a folder, or a repository on the Hugging Face hub (NLLB, MADLAD, ...)."
     )
     revision: str | None = Field(
@@ -94,6 +109,6 @@ class TranslationConfig(Section):
     )
     languages: dict[str, str] = Field({}, description="hub: language -> the model's code for it (sw: swh_Latn).")
     english: str = Field("eng_Latn", description="hub: the model's code for English.")
-    batch_size: Count = Field(16, description="hub: texts per batch.")
-    beams: Count = Field(1, description="hub: beam size; 1 = greedy search.")
-    max_length: Count = Field(256, description="hub: maximum text length in tokens; longer texts are truncated.")
+    batch_size: BatchSize = Field(16, description="hub: texts per batch.")
+    beams: Annotated[Whole, Field(ge=1, le=100)] = Field(1, description="hub: beam size; 1 = greedy search.")
+    max_length: Length = Field(256, description="hub: maximum text length in tokens; longer texts are truncated.")

@@ -6,16 +6,16 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from intermezzo.config.sections.base import Section
+from intermezzo.config.sections.base import Section, Truth, Whole
 from intermezzo.config.sections.training import Overrides
 
 
 class RetrievalConfig(Section):
     """Extraction of sentence vectors from an encoder (retrieval tasks)."""
 
-    layer: Annotated[int, Field(ge=0)] = Field(0, description="Layer; 0 = the embeddings.")
+    layer: Annotated[Whole, Field(ge=0, le=1000)] = Field(0, description="Layer; 0 = the embeddings.")
     pooling: Literal["mean", "cls"] = Field("mean", description="`mean` over the tokens, or the first token (`cls`).")
-    center: bool = Field(True, description="Subtract each language's mean vector.")
+    center: Truth = Field(True, description="Subtract each language's mean vector.")
 
 
 class TargetConfig(Section):
@@ -28,11 +28,11 @@ class TargetConfig(Section):
         "file's `protocol.train`, or the task itself if the file has none.",
     )
     protocol: str | None = Field(None, description="Name of a published protocol; null = `training.protocol`.")
-    partial_input: bool = Field(
+    partial_input: Truth = Field(
         False, description="Control: train and evaluate without one input field (hypothesis only, context only)."
     )
-    shuffle_labels: bool = Field(False, description="Control: train with shuffled labels.")
-    baseline_only: bool = Field(
+    shuffle_labels: Truth = Field(False, description="Control: train with shuffled labels.")
+    baseline_only: Truth = Field(
         False,
         description="Train from the baseline only, not after intermediate training: sufficient for some controls.",
     )

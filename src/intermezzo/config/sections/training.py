@@ -6,7 +6,20 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field, create_model
 
-from intermezzo.config.sections.base import Count, Number, Positive, Rows, Section, Share
+from intermezzo.config.sections.base import (
+    BatchSize,
+    Clip,
+    LearningRate,
+    Length,
+    Number,
+    Rows,
+    Section,
+    Share,
+    Tokens,
+    Truth,
+    WeightDecay,
+    Whole,
+)
 
 
 class Finetuning(Section):
@@ -15,30 +28,32 @@ class Finetuning(Section):
     examples: Rows = Field(
         500, description="Training examples per task, the same for every mix; null = all examples (targets only)."
     )
-    epochs: Count = Field(6, description="Number of passes over the examples.")
-    batch_size: Count = Field(32, description="Examples per step.")
-    learning_rate: Positive = Field(1.0e-3, description="Peak learning rate of AdamW, with linear decay to 0.")
-    weight_decay: Annotated[Number, Field(ge=0)] = Field(0.01, description="Decoupled weight decay.")
+    epochs: Annotated[Whole, Field(ge=1, le=10_000)] = Field(6, description="Number of passes over the examples.")
+    batch_size: BatchSize = Field(32, description="Examples per step.")
+    learning_rate: LearningRate = Field(1.0e-3, description="Peak learning rate of AdamW, with linear decay to 0.")
+    weight_decay: WeightDecay = Field(0.01, description="Decoupled weight decay.")
     warmup: Share = Field(0.1, description="Share of the steps with a rising learning rate.")
-    clip: Positive = Field(1.0, description="Maximum gradient norm.")
-    max_length: Count = Field(
+    clip: Clip = Field(1.0, description="Maximum gradient norm.")
+    max_length: Length = Field(
         128, description="Maximum tokens per input; longer inputs are truncated (span: split into windows)."
     )
-    stride: Count = Field(64, description="Overlap of two windows of a long context, in tokens (span).")
-    dropout: Share = Field(0.0, description="Dropout rate of encoder and head.")
+    stride: Annotated[Whole, Field(ge=1, le=131_072)] = Field(
+        64, description="Overlap of two windows of a long context, in tokens (span)."
+    )
+    dropout: Annotated[Number, Field(ge=0, lt=1)] = Field(0.0, description="Dropout rate of encoder and head.")
     pooling: Literal["cls", "cls_mean_max"] = Field(
         "cls_mean_max",
         description="Input of sequence-level heads: the first token, or the first token, mean and maximum.",
     )
-    freeze_embeddings: bool = Field(False, description="Keep the word embeddings fixed.")
-    restrict_vocabulary: bool = Field(
+    freeze_embeddings: Truth = Field(False, description="Keep the word embeddings fixed.")
+    restrict_vocabulary: Truth = Field(
         True, description="Train only the word embeddings that occur: same result, less time and memory."
     )
     precision: Literal["auto", "float32", "bfloat16"] = Field(
         "auto",
         description="Precision of the computation (weights are float32): `auto` = bfloat16 on GPUs that support it.",
     )
-    micro_tokens: Count | None = Field(
+    micro_tokens: Tokens | None = Field(
         None,
         description="Maximum tokens per forward pass; gradients of larger batches are accumulated. null = no limit.",
     )

@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from intermezzo.core import provenance
 from intermezzo.execution.snakemake_internals.support import feature
+from intermezzo.execution.snakemake_internals.verification import job_difference
 
 _workflow: Any = None
 """Snakemake's workflow object of the Snakefile that was read last."""
@@ -38,9 +40,11 @@ class PlannedJob:
     inputs: list[str]
     outputs: list[str]
     record: Record | None
-    """Of the first output that has one."""
+    """Of the first output that has one; what the files say themselves where Snakemake's is missing or in doubt."""
     missing: list[str]
     """Outputs that have a record and are not there."""
+    altered: str
+    """The output that is not what was made, and why, in words; empty if there is none."""
     interrupted: bool
     """Whether it was running when a run was killed."""
     changed_inputs: list[str]
@@ -91,7 +95,10 @@ def _jobs(dag: Any, persistence: Any) -> Iterator[PlannedJob]:
             continue
         reason = dag.reason(job)
         records = {str(path): persistence.metadata(path) for path in job.output}
-        record = next(filter(None, records.values()), None)
+        record = next((_record(record) for record in records.values() if record), None)
+        problem = job_difference(persistence, job)
+        if problem is None or problem.before is not None:
+            record = own_record(job) if record is None or problem else record
         yield PlannedJob(
             rule=job.rule.name,
             message=str(job.message),
@@ -100,10 +107,22 @@ def _jobs(dag: Any, persistence: Any) -> Iterator[PlannedJob]:
             parameters=dict(job.params.items()),
             inputs=list(map(str, job.input)),
             outputs=list(records),
-            record=record and Record(record.params or [], record.input or [], record.endtime or 0.0),
+            record=record,
             missing=[path for path, value in records.items() if value and not Path(path).exists()],
+            altered=f"{problem.path} {problem.words}" if problem and problem.before is None else "",
             interrupted=not dag.forcefiles.isdisjoint(job.output),
             changed_inputs=sorted(map(str, reason.updated_input - reason.updated_input_run)),
             command_changed=bool(reason.code_changed),
             environment_changed=bool(reason.software_stack_changed),
         )
+
+
+def _record(record: Any) -> Record:
+    return Record(record.params or [], record.input or [], record.endtime or 0.0)
+
+
+def own_record(job: Any) -> Record | None:
+    """What a job's files say themselves of how they were made; None if they do not."""
+    path = provenance.record_path(job.output[0])
+    own = provenance.parameters(provenance.read(path))
+    return Record(list(map(repr, own.values())), list(map(str, job.input)), path.stat().st_mtime) if own else None

@@ -30,6 +30,13 @@ def planned_jobs(workflow: Any) -> list[Any] | None:
     return list(workflow.dag.needrun_jobs())
 
 
+@feature("the messages of failed jobs stand amid the run's output, and not again at its end", fallback=())
+def failed_jobs(workflow: Any) -> list[tuple[str, tuple[str, ...]]]:
+    """The jobs that failed for good, in words, with their log files; of a group its jobs."""
+    single = [job for failed in workflow.scheduler.failed for job in getattr(failed, "jobs", [failed])]
+    return [(str(job.message or job.name), tuple(map(str, job.log))) for job in single]
+
+
 @feature("jobs start without the fork server, which costs each five CPU seconds", documented=True)
 def runs_in_own_environment(workflow: Any) -> bool:
     """Whether all jobs run on this machine and in the software environment of this process.
@@ -44,6 +51,16 @@ def runs_in_own_environment(workflow: Any) -> bool:
 def partition_file(workflow: Any) -> str | None:
     """The file of partitions that a Slurm profile names; None for other executors."""
     return getattr(workflow.executor_settings, "partition_config", None)
+
+
+def overlays(workflow: Any) -> list[str]:
+    """The configuration files of the command line."""
+    return [str(path) for path in getattr(getattr(workflow, "config_settings", None), "configfiles", ())]
+
+
+def plans(workflow: Any) -> bool:
+    """Whether this process plans a run, and is none of its jobs."""
+    return bool(getattr(workflow, "is_main_process", True))
 
 
 def is_staged(workflow: Any) -> bool:

@@ -47,6 +47,7 @@ class Head(nn.Module):
         self.out = nn.Linear(hidden_size, len(self.labels))
 
     def positions_needed(self, features: list[Feature], batch: Packed) -> torch.Tensor | None:
+        """The tokens that pooling reads; None = all."""
         return pooled_tokens(batch, self.pooling)
 
     def forward(self, states: torch.Tensor, batch: Packed) -> torch.Tensor:
@@ -55,10 +56,12 @@ class Head(nn.Module):
         return self.out(self.dropout(torch.tanh(self.dense(pooled))))
 
     def loss(self, logits: torch.Tensor, features: list[Feature]) -> torch.Tensor:
+        """Mean cross-entropy over the features."""
         return cross_entropy(to_float32(logits), to_device(logits.device, [f.target for f in features]))
 
 
 def decode(head: Head, logits: torch.Tensor, features: list[Feature]) -> list[Any]:
+    """The most probable label of each feature."""
     return [head.labels[i] for i in logits.argmax(-1).tolist()]
 
 

@@ -1,8 +1,9 @@
 """Masked language modelling as an intermediate task: continued pretraining on text (Phang et al. 2020).
 
-The head is the one that the encoder was pretrained with, where its folder has it; its output matrix is the encoder's
-word embeddings. Which tokens are masked is drawn anew each time a text is seen, from torch's random state, which
-training states hold: a resumed run masks what an undisturbed one would.
+The head is the one that the encoder was pretrained with, where its folder has it. For BERT and XLM-R it is written
+here, with the encoder's word embeddings as its output matrix; for other types it is transformers' own. Which tokens are
+masked is drawn anew each time a text is seen, from torch's random state, which training states hold: a resumed run
+masks what an undisturbed one would.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from torch.nn.functional import cross_entropy, gelu, linear
 
 from intermezzo.modeling.encoder import Encoder
 from intermezzo.modeling.heads import NUMBER, NUMBERS, PAIRS, Feature, targets, to_device, to_float32
+from intermezzo.modeling.masked_lm import PretrainedHead, has_head
 from intermezzo.modeling.masking import mask_tokens
 from intermezzo.modeling.packing import Packed
 from intermezzo.modeling.tokenizer import mask_token
@@ -28,6 +30,7 @@ from intermezzo.specs.encoding import EncodingSpec, HeadSpec
 COLUMNS = {"target": PAIRS, "inside": NUMBERS, "mask": NUMBER, "vocabulary": NUMBER}
 MASK_RATE = 0.15
 """Share of the tokens to be predicted (BERT, XLM-R)."""
+_TYPES = ("bert", "xlm-roberta")
 _PRETRAINED = {
     "dense": ("lm_head.dense", "cls.predictions.transform.dense"),
     "norm": ("lm_head.layer_norm", "cls.predictions.transform.LayerNorm"),
@@ -52,23 +55,35 @@ def encode(rows: list[dict], tokenizer: Tokenizer, spec: EncodingSpec) -> list[F
 
 
 class Head(nn.Module):
-    """dense, GELU, layer norm, then the word embeddings as output matrix; `attach` it before use."""
+    """dense, GELU, layer norm, then the word embeddings as output matrix; `attach` it before use.
+
+    Of a type with another head, `pretrained` is that head; dense and norm are then not there.
+    """
 
     def __init__(self, hidden_size: int, spec: HeadSpec) -> None:
         super().__init__()
         self.dense = nn.Linear(hidden_size, hidden_size)
         self.norm = nn.LayerNorm(hidden_size)
+        self.pretrained: PretrainedHead | None = None
         self.special: list[int] = []  # ids that stand in the place of no word
         self.replacements: np.ndarray | None = None  # all other ids, from the first batch on
 
     def attach(self, encoder: Encoder, folder: Path) -> None:
         """Tie the output to the encoder's word embeddings, and take over the pretrained head that `folder` has."""
+        config = encoder.config
+        special = (getattr(config, f"{name}_token_id", None) for name in ("pad", "bos", "eos"))
+        self.special = [token for token in special if token is not None]
+        if config.model_type not in _TYPES and has_head(encoder):
+            del self.dense, self.norm
+            self.pretrained = PretrainedHead(encoder, folder)
+            return
         embeddings = encoder.model.get_input_embeddings().weight
         self._embeddings = [embeddings]  # in a list: no parameter of the head
         self.bias = nn.Parameter(torch.zeros(len(embeddings)))
-        self.norm.eps = encoder.config.layer_norm_eps
-        special = (getattr(encoder.config, f"{name}_token_id", None) for name in ("pad", "bos", "eos"))
-        self.special = [token for token in special if token is not None]
+        if embeddings.shape[1] != encoder.hidden_size:
+            self.dense = nn.Linear(encoder.hidden_size, embeddings.shape[1])
+            self.norm = nn.LayerNorm(embeddings.shape[1])
+        self.norm.eps = getattr(config, "layer_norm_eps", self.norm.eps)
         with safe_open(folder / "model.safetensors", "pt") as weights, torch.no_grad():
             stored = set(weights.keys())
             for part, names in _PRETRAINED.items():
@@ -88,6 +103,7 @@ class Head(nn.Module):
         return [_masked(feature, self.replacements, rng) for feature in features]
 
     def positions_needed(self, features: list[Feature], batch: Packed) -> torch.Tensor:
+        """The masked tokens."""
         return targets(features, batch)
 
     def forward(self, states: torch.Tensor, batch: Packed) -> tuple[torch.Tensor, Sequence[int]]:
@@ -107,8 +123,12 @@ class Head(nn.Module):
             for position, token in feature.target
         ]
         positions, gold = to_device(states.device, targets_).T
-        hidden = self.norm(gelu(self.dense(states[positions])))
-        return cross_entropy(to_float32(linear(hidden, self._embeddings[0], self.bias)), gold)
+        masked = states[positions]
+        if self.pretrained is None:
+            logits = linear(self.norm(gelu(self.dense(masked))), self._embeddings[0], self.bias)
+        else:
+            logits = self.pretrained(masked)
+        return cross_entropy(to_float32(logits), gold)
 
 
 def _masked(feature: Feature, replacements: np.ndarray, rng: np.random.Generator) -> Feature:

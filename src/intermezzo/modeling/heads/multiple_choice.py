@@ -40,6 +40,7 @@ class Head(nn.Module):
         self.out = nn.Linear(hidden_size, 1)
 
     def positions_needed(self, features: list[Feature], batch: Packed) -> torch.Tensor | None:
+        """The tokens that pooling reads; None = all."""
         return pooled_tokens(batch, self.pooling)
 
     def forward(self, states: torch.Tensor, batch: Packed) -> torch.Tensor:
@@ -48,6 +49,7 @@ class Head(nn.Module):
         return self.out(self.dropout(torch.tanh(self.dense(pooled))))[:, 0]
 
     def loss(self, scores: torch.Tensor, features: list[Feature]) -> torch.Tensor:
+        """Mean cross-entropy over the rows, each among its own choices."""
         return cross_entropy(
             to_float32(_by_row(scores, features)), to_device(scores.device, [f.target for f in features])
         )
@@ -60,6 +62,7 @@ def _by_row(scores: torch.Tensor, features: list[Feature]) -> torch.Tensor:
 
 
 def decode(head: Head, scores: torch.Tensor, features: list[Feature]) -> list[Any]:
+    """The index of each row's best choice."""
     return _by_row(scores, features).argmax(-1).tolist()
 
 

@@ -65,6 +65,7 @@ class Head(nn.Module):
         self.scale = nn.Parameter(torch.tensor([SCALE]))
 
     def positions_needed(self, features: list[Feature], batch: Packed) -> torch.Tensor | None:
+        """The tokens that pooling reads; None = all."""
         return pooled_tokens(batch, self.pooling)
 
     def forward(self, states: torch.Tensor, batch: Packed) -> torch.Tensor:

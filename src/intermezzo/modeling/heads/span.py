@@ -50,13 +50,33 @@ def encode(rows: list[dict], tokenizer: Tokenizer, spec: EncodingSpec) -> list[F
                 len(row["context"]) if window is windows[-1] or not inside else offsets[-1][1],
             )
             target = _target(row, every, inside, reach)
-            features.append(Feature(i, [window.ids], [window.type_ids], target, {"inside": inside, "offsets": offsets}))
+            places = _with_marks(row["context"], offsets, reach[1])
+            features.append(Feature(i, [window.ids], [window.type_ids], target, {"inside": inside, "offsets": places}))
     return features
 
 
 def _shown(offsets: tuple[int, int]) -> bool:
     """A token that stands for no character of the context (a bare word mark) begins and ends no answer."""
     return offsets[1] > offsets[0]
+
+
+def _with_marks(text: str, offsets: list[tuple[int, int]], end_of_window: int) -> list[tuple[int, int]]:
+    """Tokens' places in the text with the marks (tones, vowel signs, points) that the tokenizer drops after them.
+
+    So does XLM-R's with the tone of e + U+0323 + U+0301, and BERT's with all accents where it ignores case. Marks that
+    are tokens of their own stay apart.
+    """
+    begins = [*(begin for begin, _ in offsets[1:]), end_of_window]
+    return [
+        (begin, _past_marks(text, end, following) if end < following else end)
+        for (begin, end), following in zip(offsets, begins, strict=True)
+    ]
+
+
+def _past_marks(text: str, end: int, limit: int) -> int:
+    while end < limit and unicodedata.category(text[end]).startswith("M"):
+        end += 1
+    return end
 
 
 def _target(row: dict, offsets: list[tuple[int, int]], inside: list[int], reach: tuple[int, int]) -> tuple[int, int]:
@@ -87,6 +107,7 @@ class Head(nn.Module):
         return batch.padded(to_float32(self.out(self.dropout(states)))).masked_fill(~batch.mask[..., None], -torch.inf)
 
     def loss(self, scores: torch.Tensor, features: list[Feature]) -> torch.Tensor:
+        """Mean of the cross-entropies of start and end."""
         start, end = to_device(scores.device, [f.target for f in features]).T
         return (cross_entropy(scores[..., 0], start) + cross_entropy(scores[..., 1], end)) / 2
 

@@ -18,6 +18,7 @@ from torch.nn.functional import cross_entropy
 
 from intermezzo.modeling.heads import NUMBER, PAIRS, Feature, targets, to_device, to_float32
 from intermezzo.modeling.packing import Packed
+from intermezzo.modeling.tokenizer import encode_words
 from intermezzo.specs.encoding import EncodingSpec, HeadSpec
 
 COLUMNS = {"target": PAIRS, "start": NUMBER}
@@ -36,11 +37,11 @@ def encode(rows: list[dict], tokenizer: Tokenizer, spec: EncodingSpec) -> list[F
     budget = spec.max_length - tokenizer.num_special_tokens_to_add(is_pair=False)
     sentences = _visible([row["tokens"] for row in rows], tokenizer)
     windows: list[tuple[int, int, int]] = []  # row, first word, one past the last
-    for i, encoding in enumerate(tokenizer.encode_batch(sentences, is_pretokenized=True)):
+    for i, encoding in enumerate(encode_words(tokenizer, sentences)):
         sizes = _sizes(encoding, len(sentences[i]))
         windows += [(i, a, b) for a, b in _cuts(sizes, 1 if spec.alone else budget, budget)]
     tokenizer.enable_truncation(spec.max_length)  # a single word may still be longer than the model
-    encodings = tokenizer.encode_batch([sentences[i][a:b] for i, a, b in windows], is_pretokenized=True)
+    encodings = encode_words(tokenizer, [sentences[i][a:b] for i, a, b in windows])
     features = []
     for (i, a, b), encoding in zip(windows, encodings, strict=True):
         words = encoding.word_ids  # each look at it makes the whole list anew
@@ -54,7 +55,7 @@ def encode(rows: list[dict], tokenizer: Tokenizer, spec: EncodingSpec) -> list[F
 def _visible(sentences: list[list[str]], tokenizer: Tokenizer) -> list[list[str]]:
     """The sentences with the unknown token for words of which a tokenizer leaves nothing (a lone zero-width space)."""
     unknown = getattr(tokenizer.model, "unk_token", None) or "<unk>"
-    encodings = tokenizer.encode_batch(sentences, is_pretokenized=True)
+    encodings = encode_words(tokenizer, sentences)
     return [
         [word if size else unknown for word, size in zip(words, _sizes(encoding, len(words)), strict=True)]
         for words, encoding in zip(sentences, encodings, strict=True)
@@ -88,6 +89,7 @@ class Head(nn.Module):
         self.out = nn.Linear(hidden_size, len(self.labels))
 
     def positions_needed(self, features: list[Feature], batch: Packed) -> torch.Tensor:
+        """The first subword of each word."""
         return targets(features, batch)
 
     def forward(self, states: torch.Tensor, batch: Packed) -> tuple[torch.Tensor, Sequence[int]]:

@@ -14,10 +14,14 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
+from functools import cache, partial
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
+
+from pydantic import TypeAdapter, ValidationError
 
 from intermezzo.core.errors import UserError, suggestion
+from intermezzo.core.excerpt import excerpt
 from intermezzo.sources.files import (
     answers,
     documents,
@@ -87,7 +91,7 @@ def read_part(task: Task, part: dict[str, Any], files: list[File], where: str) -
     rows = _apply(steps.BEFORE_TYPES, read_rows, step_options, origin, where)
     rows = steps.numbers(rows, task.format)
     steps.check_types(rows, task.format, origin, nulls=True)
-    rows = _apply(steps.AFTER_TYPES, rows, step_options, origin, where)
+    rows = _apply(steps.AFTER_TYPES | {"drop": partial(steps.drop, form=task.form)}, rows, step_options, origin, where)
     steps.check_types(rows, task.format, origin, nulls=False)
     if problem := task.form.refused(rows, unanswerable=task.unanswerable):
         raise origin.fault(problem)
@@ -109,6 +113,11 @@ def _read_file(
         elif "replace" not in step_options:
             rows = parquet.name_labels(rows, column, file, path)
     return rows
+
+
+@cache
+def _types_of_options(reader: Callable[..., list[Row]]) -> dict[str, TypeAdapter[Any]]:
+    return {name: TypeAdapter(kind) for name, kind in get_type_hints(reader).items() if name not in ("file", "files")}
 
 
 def _parts(task: Task, language: str, split: str, section: str) -> list[dict[str, Any]]:
@@ -136,7 +145,10 @@ def _matching_files(root: Path, path: str) -> list[File]:
     """The file at `path`, or all that match it as a pattern, sorted by name; one that is missing complains later."""
     if not any(sign in path for sign in "*?["):
         return [File(root, path)]
-    names = sorted(str(file.relative_to(root)) for file in root.glob(path) if file.is_file())
+    try:
+        names = sorted(str(file.relative_to(root)) for file in root.glob(path) if file.is_file())
+    except (NotImplementedError, ValueError) as error:
+        raise File(root, path).fault(f"not a pattern of files below data.root, {root} ({error})") from None
     return [File(root, name) for name in names or [path]]
 
 
@@ -150,8 +162,9 @@ def _apply(
     for key in (key for key in functions if key in step_options):
         try:
             rows = functions[key](rows, step_options[key], file)
-        except (AttributeError, KeyError, TypeError) as error:
-            raise UserError(f"{where}: step {key}: {step_options[key]} does not fit these rows ({error})") from None
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            option = excerpt(step_options[key])
+            raise UserError(f"{where}: step {key}: {option} does not fit these rows ({error})") from None
     return rows
 
 
@@ -161,6 +174,12 @@ def _check_options(reader: Callable[..., list[Row]], options: dict[str, Any], wh
     for name in options:
         if name not in {p.name for p in parameters}:
             raise UserError(f"{where}: reader {reader.__name__} has no option '{name}'; {suggestion(name, allowed)}")
+    for name, value in options.items():
+        try:
+            _types_of_options(reader)[name].validate_python(value, strict=True)
+        except ValidationError as error:
+            problem = error.errors()[0]["msg"]
+            raise UserError(f"{where}: option {name} is {excerpt(value)}: {problem[0].lower()}{problem[1:]}") from None
     missing = [p.name for p in parameters if p.default is p.empty and p.name not in options]
     if missing:
         raise UserError(f"{where}: reader {reader.__name__} needs the option {', '.join(missing)}")

@@ -15,7 +15,8 @@ from pathlib import PurePath
 from typing import Any
 
 from intermezzo.core.errors import suggestion
-from intermezzo.sources.files.reading import File
+from intermezzo.core.excerpt import excerpt
+from intermezzo.sources.files.reading import File, repeated, text_id
 
 Row = dict[str, Any]
 KINDS = ("queries", "candidates", "pairs")
@@ -43,7 +44,10 @@ def xquad_r_json(files: list[File], kind: str, language: str = "en", pool: list[
         return [_row(q["id"], q["question"], p.candidate(p.answering(q)[0])) for p in paragraphs for q in p.questions]
     right: dict[str, list[str]] = {}
     for code, file in ((code, _of_language(files, code)) for code in pool or [_stem(file) for file in files]):
-        for p in paragraphs if file is ours else _paragraphs(file):
+        theirs = paragraphs if file is ours else list(_paragraphs(file))
+        if name := repeated(q["id"] for p in theirs for q in p.questions):
+            raise file.fault(f"question {excerpt(name)} occurs more than once")
+        for p in theirs:
             for q in p.questions:
                 right.setdefault(q["id"], []).extend(p.name(code, i) for i in p.answering(q))
     return [_row(q["id"], q["question"], relevant=right[q["id"]]) for p in paragraphs for q in p.questions]
@@ -68,7 +72,10 @@ class _Paragraph:
 
     def answering(self, question: dict[str, Any]) -> list[int]:
         """Numbers of the sentence that the (first) answer starts in, and of those of the same text."""
-        position = question["answers"][0]["answer_start"]
+        position, answer = question["answers"][0]["answer_start"], question["answers"][0]["text"]
+        if not answer or position < 0 or not self.context.startswith(answer, position):
+            problem = f"its answer {excerpt(answer)} is not at character {excerpt(position)} of its context"
+            raise self.file.fault(f"question {question['id']}: {problem}; was it taken out of a test set?")
         for start, end in self.spans:
             if start <= position < end:
                 text = self.context[start:end]
@@ -86,15 +93,27 @@ def _paragraphs(file: File, *, split: bool = False) -> Iterator[_Paragraph]:
                 context, breaks = paragraph["context"], paragraph.get("sentence_breaks")
                 if breaks is None and not split:
                     raise KeyError("sentence_breaks")
-                spans = sentence_spans(context) if breaks is None else [(start, end) for start, end in breaks]
-                questions = [
-                    {"id": q["id"], "question": q["question"], "answers": [{**q["answers"][0]}]}
-                    for q in paragraph["qas"]
-                ]
-                yield _Paragraph(file, number, context, spans, questions)
-    except (KeyError, TypeError, ValueError, IndexError) as error:
+                spans = sentence_spans(context) if breaks is None else [_span(pair, context) for pair in breaks]
+                yield _Paragraph(file, number, context, spans, [_question(q) for q in paragraph["qas"]])
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError) as error:
         expected = "SQuAD JSON with an answer per question" + ("" if split else " and sentence_breaks")
         raise file.fault(f"paragraph {number} is not as expected ({error!r}); expected {expected}") from None
+
+
+def _span(pair: list[int], context: str) -> tuple[int, int]:
+    """A sentence's first character and the one after its last; ValueError for what is not in the context."""
+    start, end = pair
+    if type(start) is not int or type(end) is not int or not 0 <= start < end <= len(context):
+        raise ValueError(f"sentence_breaks {excerpt(pair)} in {len(context)} characters")
+    return start, end
+
+
+def _question(item: dict[str, Any]) -> dict[str, Any]:
+    """The question with its first answer; TypeError for values of other types."""
+    answer = {"text": item["answers"][0]["text"], "answer_start": item["answers"][0]["answer_start"]}
+    if type(answer["text"]) is not str or type(answer["answer_start"]) is not int:
+        raise TypeError(f"answer {excerpt(answer)}")
+    return {"id": text_id(item["id"]), "question": item["question"], "answers": [answer]}
 
 
 def sentence_spans(text: str) -> list[tuple[int, int]]:

@@ -6,8 +6,12 @@ path) text_pair is the aligned English, without it it is null.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from pathlib import PurePosixPath
 from typing import Any
 
+from intermezzo.core.errors import suggestion
+from intermezzo.core.excerpt import excerpt
 from intermezzo.sources.files.reading import File
 
 Row = dict[str, Any]
@@ -42,11 +46,14 @@ def lines(file: File) -> list[Row]:
     return [_plain(f"{file.name}:{line}", text) for line, text in enumerate(file.lines(), start=1)]
 
 
-def parallel_lines(files: list[File], english: str | None = None) -> list[Row]:
+def parallel_lines(files: list[File], english: str | None = None, language: str | None = None) -> list[Row]:
     """Line i of the file is the translation of line i of `english`.
 
-    Without `english` there are two files, and the English one ends in .eng or .en.
+    Without `english` there are two files, and the English one ends in .eng or .en. With `language` there are files of
+    many languages, which their names tell apart up to the first dot: `language` and `english` are two of these names.
     """
+    if language is not None:
+        files, english = [_named(files, language), _named(files, english)], None
     file = next((file for file in files if not file.name.endswith((".eng", ".en"))), files[0])
     rest = [candidate for candidate in files if candidate != file]
     english_file = file.sibling(english) if english else (rest or files)[0]
@@ -60,6 +67,14 @@ def parallel_lines(files: list[File], english: str | None = None) -> list[Row]:
         {"id": f"{file.name}:{line}", "text": text.strip(), "text_pair": pair.strip()}
         for line, (text, pair) in enumerate(zip(ours, theirs, strict=True), start=1)
     ]
+
+
+def _named(files: list[File], name: str | None) -> File:
+    """The one of the files that has this name up to its first dot."""
+    names = {PurePosixPath(file.name).name.partition(".")[0]: file for file in files}
+    if name is None or name not in names:
+        raise files[0].fault(f"no file '{name}.*' beside it; {suggestion(str(name), names)}")
+    return names[name]
 
 
 def udhr_xml(file: File, english: str | None = None, preamble: bool = True) -> list[Row]:
@@ -85,10 +100,13 @@ def _articles(file: File, preamble: bool) -> dict[str, list[str]]:
     root = file.xml()
     articles: dict[str, list[str]] = {}
     for part in root:
-        name = part.tag.removeprefix(UDHR)
-        if name == "article" or (name == "preamble" and preamble):
+        kind = str(part.tag).removeprefix(UDHR)
+        if kind == "article" or (kind == "preamble" and preamble):
+            name = f"{kind}{part.get('number', '')}"
+            if name in articles:
+                raise file.fault(f"{excerpt(name)} occurs more than once")
             texts = [" ".join("".join(para.itertext()).split()) for para in part.iter(f"{UDHR}para")]
-            articles[f"{name}{part.get('number', '')}"] = [text for text in texts if text]
+            articles[name] = [text for text in texts if text]
     if not articles:
         raise file.fault(f"no <preamble> or <article> in namespace {UDHR.strip('{}')}; the root is <{root.tag}>")
     return articles
@@ -116,15 +134,25 @@ def _verses_xml(file: File) -> dict[str, str]:
     segments = [seg for seg in file.xml().iter("seg") if seg.get("type") == "verse"]
     if not segments or not all(seg.get("id", "").startswith("b.") for seg in segments):
         raise file.fault('expected verses as <seg type="verse" id="b.BOOK.CHAPTER.VERSE">')
-    return {seg.get("id", "")[2:]: " ".join("".join(seg.itertext()).split()) for seg in segments}
+    return _verses(file, ((seg.get("id", "")[2:], "".join(seg.itertext())) for seg in segments))
 
 
 def _verses_csv(file: File) -> dict[str, str]:
     table = file.delimited(("Book", "Chapter", "Verse", "Text"))
-    return {
-        f"{BOOKS.get(row['Book'], row['Book'])}.{row['Chapter']}.{row['Verse']}": " ".join(row["Text"].split())
-        for _, row in table
-    }
+    return _verses(
+        file,
+        ((f"{BOOKS.get(row['Book'], row['Book'])}.{row['Chapter']}.{row['Verse']}", row["Text"]) for _, row in table),
+    )
+
+
+def _verses(file: File, named: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """Id -> text of the verses, each of which is there once."""
+    verses: dict[str, str] = {}
+    for name, text in named:
+        if name in verses:
+            raise file.fault(f"verse {excerpt(name)} occurs more than once")
+        verses[name] = " ".join(text.split())
+    return verses
 
 
 def _plain(name: str, text: str) -> Row:

@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from intermezzo.core.errors import suggestion
-from intermezzo.sources.files.reading import File
+from intermezzo.sources.files.reading import File, text_id
+from intermezzo.tasks.formats.base import stands_at
 
 Row = dict[str, Any]
 
@@ -30,7 +31,7 @@ def mewslix_jsonl(file: File, kind: str, language: str | None = None) -> list[Ro
             if kind == "queries" and language not in (None, record["context"]["language"]):
                 continue
             rows += KINDS[kind](record)
-        except (KeyError, TypeError, IndexError, ValueError) as error:
+        except (KeyError, TypeError, IndexError, ValueError, AttributeError) as error:
             raise file.fault(f"not a line of Mewsli-X's {kind} ({error})", line) from None
     return rows
 
@@ -38,17 +39,18 @@ def mewslix_jsonl(file: File, kind: str, language: str | None = None) -> list[Ro
 def _queries(record: dict[str, Any]) -> Iterator[Row]:
     for mention in record["mentions"]:
         text = _query(record["context"], mention)
-        yield {"id": mention["example_id"], "text": text, "text_pair": None, "relevant": [mention["entity_id"]]}
+        relevant = [text_id(mention["entity_id"])]
+        yield {"id": text_id(mention["example_id"]), "text": text, "text_pair": None, "relevant": relevant}
 
 
 def _candidates(record: dict[str, Any]) -> Iterator[Row]:
-    yield {"id": record["entity_id"], "text": _description(record), "text_pair": None, "relevant": []}
+    yield {"id": text_id(record["entity_id"]), "text": _description(record), "text_pair": None, "relevant": []}
 
 
 def _pairs(record: dict[str, Any]) -> Iterator[Row]:
     context, mention = record["contextual_mention"]["context"], record["contextual_mention"]["mention"]
     pair = _description(record["entity"])
-    yield {"id": mention["example_id"], "text": _query(context, mention), "text_pair": pair, "relevant": []}
+    yield {"id": text_id(mention["example_id"]), "text": _query(context, mention), "text_pair": pair, "relevant": []}
 
 
 KINDS: dict[str, Callable[[dict[str, Any]], Iterator[Row]]] = {
@@ -63,7 +65,7 @@ def _query(context: dict[str, Any], mention: dict[str, Any]) -> str:
     if not text:
         raise ValueError("no article text: the archive leaves it out, Mewsli-X's own get-mewsli-x.sh puts it in")
     start, end, name = span["start"], span["end"], span["text"]
-    if text[start:end] != name:
+    if not stands_at(name, text, start) or end != start + len(name):
         raise ValueError(f"mention {mention['example_id']}: '{name}' is not at character {start} of its text")
     for sentence in context["sentence_spans"]:
         if sentence["start"] <= start and end <= sentence["end"]:
@@ -74,7 +76,10 @@ def _query(context: dict[str, Any], mention: dict[str, Any]) -> str:
 
 def _description(entity: dict[str, Any]) -> str:
     text = entity["description"]
-    return _one_line(" ".join(text[span["start"] : span["end"]] for span in entity["sentence_spans"]))
+    spans = [(span["start"], span["end"]) for span in entity["sentence_spans"]]
+    if outside := [span for span in spans if not 0 <= span[0] <= span[1] <= len(text)]:
+        raise ValueError(f"sentence_spans {outside[0]} in a description of {len(text)} characters")
+    return _one_line(" ".join(text[start:end] for start, end in spans))
 
 
 def _unbraced(text: str) -> str:

@@ -18,7 +18,8 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from intermezzo.sources.files.reading import File
+from intermezzo.core.excerpt import excerpt
+from intermezzo.sources.files.reading import File, repeated
 
 Row = dict[str, Any]
 BATCH_ROWS = 4096
@@ -28,21 +29,38 @@ BATCH_ROWS = 4096
 def records(file: File, columns: Collection[str]) -> Iterator[tuple[int, Row]]:
     """(number, record) of each row, from 0, with the given columns alone; with all where the file lacks one of them.
 
-    Raises UserError for a file that is not Parquet or is cut off.
+    Raises UserError for a file that is not Parquet, is cut off, or has a text that is not UTF-8.
     """
     path = file.path()
     try:
-        with pq.ParquetFile(path, memory_map=True) as content:
+        with pq.ParquetFile(path, memory_map=True, page_checksum_verification=True) as content:
             names = [name for name in content.schema_arrow.names if name in columns]
+            if name := repeated(names):
+                raise file.fault(f"two columns are called {excerpt(name)}; rename or remove one of them")
             batches = content.iter_batches(BATCH_ROWS, columns=names if len(names) == len({*columns}) else None)
             number = 0
             for batch in batches:
-                for record in batch.to_pylist():
+                for record in _objects(batch, number, file):
                     yield number, record
                     number += 1
     except (pa.ArrowException, OSError) as error:
-        reason = str(error).splitlines()[0]
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise file.fault(f"not a readable Parquet file ({reason}); is it cut off?") from None
+
+
+def _objects(batch: pa.RecordBatch, number: int, file: File) -> list[Row]:
+    """The records of a batch, the first of which is row `number` of the file."""
+    try:
+        return batch.to_pylist()
+    except (ValueError, OverflowError) as error:
+        for row in range(batch.num_rows):
+            try:
+                batch.slice(row, 1).to_pylist()
+            except UnicodeDecodeError:
+                raise file.fault(f"row {number + row}: a text is not UTF-8; write the file anew as UTF-8") from None
+            except (ValueError, OverflowError) as fault:
+                raise file.fault(f"row {number + row}: not readable ({fault})") from None
+        raise file.fault(f"rows {number} to {number + batch.num_rows - 1}: not readable ({error})") from None
 
 
 def name_labels(rows: list[Row], column: str, file: File, path: str) -> list[Row]:
@@ -81,7 +99,7 @@ def class_names(file: File, path: str) -> list[str]:
     try:
         metadata = pq.read_schema(file.path(), memory_map=True).metadata or {}
         description = json.loads(metadata.get(b"huggingface", b"{}"))["info"]["features"][column]
-    except (pa.ArrowException, OSError, ValueError, KeyError, TypeError):
+    except (pa.ArrowException, OSError, ValueError, KeyError, TypeError, RecursionError):
         return []  # not of the hub, or broken: of that the reader complains
     import datasets  # half a second, which files without names need not pay
 
@@ -89,7 +107,7 @@ def class_names(file: File, path: str) -> list[str]:
         feature = datasets.Features.from_dict({column: description})[column]
         for name in inner:
             feature = _item(feature)[name]
-    except (ValueError, KeyError, TypeError):  # a kind of feature that this version does not know
+    except (ValueError, KeyError, TypeError, AttributeError):  # a kind of feature that this version does not know
         return []
     feature = _item(feature)
     return list(feature.names) if isinstance(feature, datasets.ClassLabel) else []

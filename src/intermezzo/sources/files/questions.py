@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
-from intermezzo.sources.files.reading import File
+from intermezzo.core.excerpt import excerpt
+from intermezzo.sources.files.reading import File, regular_expression, repeated, text_id
 
 Row = dict[str, Any]
 QUESTIONS = {"cause": "What was the cause?", "effect": "What was the effect?"}
@@ -20,26 +20,30 @@ def squad_json(file: File, only: str | None = None) -> list[Row]:
     language).
     """
     rows = []
-    pattern = re.compile(only or "")
+    pattern = regular_expression(file, "only", only or "")
     number = 0
     try:
         for article in file.json()["data"]:
             for paragraph in article["paragraphs"]:
                 for item in paragraph["qas"]:
                     number += 1
-                    if not pattern.search(item["id"]):
+                    name = text_id(item["id"])
+                    if not pattern.search(name):
                         continue
-                    answers = [] if item.get("is_impossible") else item["answers"]
+                    impossible = item.get("is_impossible", False)
+                    if type(impossible) is not bool:
+                        raise TypeError(f"is_impossible is {excerpt(impossible)}, not true or false")
+                    answers = [] if impossible else item["answers"]
                     rows.append(
                         {
-                            "id": item["id"],
+                            "id": name,
                             "context": paragraph["context"],
                             "question": item["question"],
                             "answers": [answer["text"] for answer in answers],
                             "answer_starts": [answer["answer_start"] for answer in answers],
                         }
                     )
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, AttributeError) as error:
         place = f"after question {number}" if number else "at its start"
         expected = "data[].paragraphs[].{context, qas[].{id, question, answers[].{text, answer_start}}}"
         raise file.fault(f"not SQuAD JSON {place} (missing or misplaced: {error}); expected {expected}") from None
@@ -69,13 +73,13 @@ def xcopa_jsonl(file: File, questions: str | None = None) -> list[Row]:
     `questions` names the file of another language to take the cause/effect field from, by `idx`: that field is
     wrong in some languages of the published data, and the items are the same in all.
     """
-    kinds = {str(row["idx"]): row["question"] for _, row in _xcopa(file.sibling(questions))} if questions else {}
+    kinds = _kinds(file.sibling(questions)) if questions else {}
     rows = []
     for line, row in _xcopa(file):
-        name = str(row["idx"])
-        if questions and name not in kinds:
-            raise file.fault(f"idx {name} is not in {questions}, where its question should come from", line)
-        kind = kinds.get(name, row["question"])
+        name = text_id(row["idx"])
+        if questions and str(name) not in kinds:
+            raise file.fault(f"idx {excerpt(name)} is not in {questions}, where its question should come from", line)
+        kind = kinds.get(str(name), row["question"])
         rows.append(
             {
                 "id": name,
@@ -86,6 +90,14 @@ def xcopa_jsonl(file: File, questions: str | None = None) -> list[Row]:
             }
         )
     return rows
+
+
+def _kinds(file: File) -> dict[str, Any]:
+    """idx -> what the item asks for."""
+    items = [(str(row["idx"]), row["question"]) for _, row in _xcopa(file)]
+    if name := repeated(idx for idx, _ in items):
+        raise file.fault(f"idx {excerpt(name)} occurs more than once")
+    return dict(items)
 
 
 def _xcopa(file: File) -> list[tuple[int, dict[str, Any]]]:
@@ -100,5 +112,5 @@ def _xcopa(file: File) -> list[tuple[int, dict[str, Any]]]:
 
 def _question(file: File, kind: Any, where: str, line: int | None = None) -> str:
     if not isinstance(kind, str) or kind not in QUESTIONS:
-        raise file.fault(f"{where} is '{kind}', expected {' or '.join(QUESTIONS)}", line)
+        raise file.fault(f"{where} is {excerpt(kind)}, expected {' or '.join(QUESTIONS)}", line)
     return QUESTIONS[kind]

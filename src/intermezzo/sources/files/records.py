@@ -14,18 +14,18 @@ keeps the records whose field the regular expression is found in, for files that
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from typing import Any
 
 from intermezzo.sources.files.parquet import records
-from intermezzo.sources.files.reading import File
+from intermezzo.sources.files.reading import File, regular_expression, text_id
 
 Row = dict[str, Any]
 Fields = dict[str, str | list[str] | None]
+Only = dict[str, str | int]
 
 
-def jsonl(file: File, fields: Fields, only: dict[str, str] | None = None) -> list[Row]:
+def jsonl(file: File, fields: Fields, only: Only | None = None) -> list[Row]:
     """One JSON object per line."""
     return _rows(file, file.json_lines(), fields, only, "line")
 
@@ -33,7 +33,7 @@ def jsonl(file: File, fields: Fields, only: dict[str, str] | None = None) -> lis
 def delimited(
     file: File,
     fields: Fields,
-    only: dict[str, str] | None = None,
+    only: Only | None = None,
     delimiter: str = ",",
     quoted: bool = True,
     header: list[str] | None = None,
@@ -43,7 +43,7 @@ def delimited(
     return _rows(file, table, fields, only, "line")
 
 
-def parquet(file: File, fields: Fields, only: dict[str, str] | None = None) -> list[Row]:
+def parquet(file: File, fields: Fields, only: Only | None = None) -> list[Row]:
     """A Parquet file; rows are counted from 0."""
     columns = {path.split(".")[0] for path in [*_paths(fields), *(only or {})]}
     return _rows(file, records(file, columns), fields, only, "row")
@@ -57,10 +57,10 @@ def _rows(
     file: File,
     numbered: Iterable[tuple[int, dict[str, Any]]],
     fields: Fields,
-    only: dict[str, str] | None,
+    only: Only | None,
     unit: str,
 ) -> list[Row]:
-    patterns = {path: re.compile(str(pattern)) for path, pattern in (only or {}).items()}
+    patterns = {path: regular_expression(file, "only", pattern) for path, pattern in (only or {}).items()}
     rows = []
     for number, record in numbered:
         place = f"{unit} {number}"
@@ -70,7 +70,7 @@ def _rows(
                 paths = path if isinstance(path, list) else [path]
                 values = [_value(file, place, record, source_path, column) for source_path in paths]
                 row[column] = values if isinstance(path, list) else values[0]
-            rows.append(row | {"id": str(row["id"]) if row["id"] is not None else None})
+            rows.append(row | {"id": str(row["id"]) if isinstance(row["id"], float) else text_id(row["id"])})
     return rows
 
 

@@ -1,26 +1,34 @@
 """Readers of tagged sentences: one token per line, an empty line after each sentence.
 
-They return {id, tokens, tags}; the id is the file's own sentence id, else `path:line` of the first token.
+They return {id, tokens, tags}; the id is the file's own sentence id, else `path:line` of the first token. Lines
+`-DOCSTART-` (CoNLL 2003) say where a document begins and are no sentences.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+from intermezzo.core.excerpt import excerpt
 from intermezzo.sources.files.reading import File
 
 Row = dict[str, Any]
+Block = tuple[list[str], list[tuple[int, str]]]
+"""The comments of a sentence, and its lines with their numbers."""
+_DOCUMENT = re.compile(r"(\w+:)?-DOCSTART-(\s|$)")
+_SENTENCE_ID = re.compile(r"#\s*sent_id\b\s*(?:=\s*(.*\S)|.*)")
 
 
 def conllu(file: File) -> list[Row]:
     """CoNLL-U treebanks (10 columns): the syntactic words (FORM, UPOS).
 
     Surface tokens of several words (ids like 1-2) and empty nodes (1.1) are passed over. The format ends every
-    sentence with an empty line, so a file that does not was cut off.
+    sentence with an empty line, so a file that does not was cut off. Comments are lines before a sentence that begin
+    with "#", whatever comes after it.
     """
     rows = []
-    for comments, block in _blocks(file, comments=True, closed=True):
+    for comments, block in _blocks(file, comment=lambda line: line.startswith("#"), closed=True):
         words = []
         for line, text in block:
             cells = text.split("\t")
@@ -38,7 +46,7 @@ def conllu(file: File) -> list[Row]:
 def two_column(file: File) -> list[Row]:
     """Token and tag separated by one space or tab, no comments."""
     rows = []
-    for comments, block in _blocks(file, comments=False):
+    for comments, block in _blocks(file):
         rows.append(_row(file, comments, block, [_columns(file, line, text, 2) for line, text in block]))
     return rows
 
@@ -57,7 +65,8 @@ def iob2(
     `en:token`, as in PAN-X; what is before the first colon goes.
     """
     rows = []
-    for heads, block in _blocks(file, comments=comments):
+    comment = (lambda line: line == "#" or line.startswith("# ")) if comments else None
+    for heads, block in _blocks(file, comment):
         words, previous = [], "O"
         for line, text in block:
             cells = _columns(file, line, text, max(columns) + 1, more=True)
@@ -65,11 +74,11 @@ def iob2(
             if language_prefix:
                 prefix, colon, token = token.partition(":")
                 if not colon:
-                    raise file.fault(f"token '{prefix}' has no language before a colon", line)
+                    raise file.fault(f"token {excerpt(prefix)} has no language before a colon", line)
             if tag.startswith("I-") and previous[2:] != tag[2:]:
                 if not repair:
-                    mend = f"`repair: true` in the task file makes it B{tag[1:]}"
-                    raise file.fault(f"tag {tag} after {previous} is not IOB2; {mend}", line)
+                    mend = f"`repair: true` in the task file makes it B{tag[1:]:.60}"
+                    raise file.fault(f"tag {tag:.60} after {previous:.60} is not IOB2; {mend}", line)
                 tag = f"B{tag[1:]}"
             words.append((token, tag))
             previous = tag
@@ -77,14 +86,15 @@ def iob2(
     return rows
 
 
-def _blocks(file: File, *, comments: bool, closed: bool = False) -> Iterator[tuple[list[str], list[tuple[int, str]]]]:
-    """(comment lines, [(line number, line)]) of each sentence; `closed`: the last must be ended by an empty line."""
+def _blocks(file: File, comment: Callable[[str], bool] | None = None, *, closed: bool = False) -> Iterator[Block]:
+    """The sentences. comment: whether a line before one is a comment. closed: the last must end in an empty line."""
     heads: list[str] = []
     block: list[tuple[int, str]] = []
     for number, line in enumerate(file.lines(), start=1):
-        if comments and not block and (line == "#" or line.startswith("# ")):
+        separator = _DOCUMENT.match(line)
+        if comment and not block and comment(line):
             heads.append(line)
-        elif line.strip():
+        elif line.strip() and not separator:
             block.append((number, line))
         elif block:
             yield heads, block
@@ -98,14 +108,15 @@ def _blocks(file: File, *, comments: bool, closed: bool = False) -> Iterator[tup
 def _columns(file: File, line: int, text: str, count: int, *, more: bool = False) -> list[str]:
     cells = text.split("\t") if "\t" in text else text.split(" ")
     if len(cells) != count and not (more and len(cells) > count):
-        raise file.fault(f"{len(cells)} columns in '{text}', expected {count}{' or more' if more else ''}", line)
+        expected = f"expected {count}{' or more' if more else ''}"
+        raise file.fault(f"{len(cells)} columns in {excerpt(text)}, {expected}", line)
     return cells
 
 
 def _row(file: File, comments: list[str], block: list[tuple[int, str]], words: list[Sequence[str]]) -> Row:
-    sentence_ids = [c.partition("=")[2].strip() for c in comments if c.startswith("# sent_id")]
+    names = [match[1] for match in map(_SENTENCE_ID.match, comments) if match]
     return {
-        "id": sentence_ids[0] if sentence_ids and sentence_ids[0] else f"{file.name}:{block[0][0]}",
+        "id": names[0] if names and names[0] else f"{file.name}:{block[0][0]}",
         "tokens": [word[0] for word in words],
         "tags": [word[1] for word in words],
     }

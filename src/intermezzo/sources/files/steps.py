@@ -7,7 +7,7 @@
 | map: {B-DATE: O, 0: neutral} | rename labels or tags |
 | strip: [text, text_pair] | take white space off the ends of these columns' texts |
 | replace: {question: {cause: What was the cause?}} | replace whole values of a column; null may be replaced too |
-| drop: [empty, unlocated, cut] | leave out rows with these faults, with the number logged |
+| drop: [empty, ...] | leave out rows with these faults, with the number logged: see `FAULTS` |
 | ids: {path: splits.json, key: train} | keep the rows whose id is in that list of a JSON file |
 | without: {field: context, paths: [...]} | leave out rows whose field occurs in these JSON-lines files |
 | hash: {field: text, from: 0, to: 90} | keep rows by a hash of the field in percent: disjoint, repeatable splits |
@@ -20,21 +20,19 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import re
 import unicodedata
 from collections.abc import Callable
 from typing import Any
 
 from intermezzo.core.artifacts import canonical
 from intermezzo.core.errors import suggestion
-from intermezzo.sources.files.reading import File
-from intermezzo.tasks.formats import load_format
-from intermezzo.tasks.formats.base import NUMBER
+from intermezzo.core.excerpt import excerpt
+from intermezzo.sources.files.reading import File, regular_expression
+from intermezzo.tasks.formats import Format, load_format
+from intermezzo.tasks.formats.base import NUMBER, is_withheld, stands_at
 
 Row = dict[str, Any]
 log = logging.getLogger(__name__)
-NULLABLE = ("text_pair", "pair")
-"""Columns that may be null in every format that has them."""
 _WORDS = {str: "text", int: "whole numbers", float: "a number"}
 
 
@@ -59,16 +57,20 @@ def rename(rows: list[Row], names: dict[Any, Any], file: File) -> list[Row]:
 
 
 def replace(rows: list[Row], columns: dict[str, dict[Any, Any]], file: File) -> list[Row]:
-    """`columns`: column -> {old value: new value}; in a list column each item is such a value."""
+    """`columns`: column -> {old value: new value}; in a list column each item is such a value.
 
-    def replaced(value: Any, names: dict[Any, Any]) -> Any:
-        if isinstance(value, list):
-            return [replaced(item, names) for item in value]
-        return names.get(value, value) if value is None or isinstance(value, (str, int)) else value
+    Values of different types differ: `true` is not 1.
+    """
+    values = {column: {(type(old), old): new for old, new in names.items()} for column, names in columns.items()}
 
-    return [
-        {key: replaced(value, columns[key]) if key in columns else value for key, value in row.items()} for row in rows
-    ]
+    def new(value: Any, names: dict[Any, Any]) -> Any:
+        simple = value is None or isinstance(value, (str, int))
+        return names.get((type(value), value), value) if simple else value
+
+    def column(value: Any, names: dict[Any, Any]) -> Any:
+        return [new(item, names) for item in value] if isinstance(value, list) else new(value, names)
+
+    return [{key: column(value, values[key]) if key in values else value for key, value in row.items()} for row in rows]
 
 
 def strip(rows: list[Row], columns: list[str], file: File) -> list[Row]:
@@ -76,39 +78,57 @@ def strip(rows: list[Row], columns: list[str], file: File) -> list[Row]:
     return [row | {name: row[name].strip() for name in columns if row[name] is not None} for row in rows]
 
 
-def drop(rows: list[Row], faults: list[str], file: File) -> list[Row]:
-    """The rows without those that have one of `faults`, which are names in `FAULTS`."""
-    for fault in faults:
+def drop(rows: list[Row], faults: list[str], file: File, form: Format) -> list[Row]:
+    """The rows of a format without those that have one of `faults`, which are names in `FAULTS`."""
+    for fault in [faults] if isinstance(faults, str) else faults:
         if fault not in FAULTS:
-            raise file.fault(f"drop: unknown fault '{fault}' in the task file; {suggestion(fault, FAULTS)}")
-        remaining = [row for row in rows if not FAULTS[fault](row)]
+            raise file.fault(f"drop: unknown fault '{fault}' in the task file; {suggestion(str(fault), FAULTS)}")
+        has_fault = FAULTS[fault](form, rows)
+        remaining = [row for row in rows if not has_fault(row)]
         if len(remaining) < len(rows):
             log.warning("%s: %d of %d rows left out (%s)", file, len(rows) - len(remaining), len(rows), fault)
         rows = remaining
     return rows
 
 
-def _empty(row: Row) -> bool:
-    """A text of the row is blank or missing; those of NULLABLE may be missing."""
-    texts = {key: value for key, value in row.items() if not isinstance(value, (list, int, float))}
-    return any(not value.strip() if value is not None else key not in NULLABLE for key, value in texts.items())
+def _empty(form: Format, rows: list[Row]) -> Callable[[Row], bool]:
+    omitted = form.omitted(rows)
+    return lambda row: bool(form.empty(row, omitted))
 
 
-def _unlocated(row: Row) -> bool:
-    """No answer, an empty one, or one that does not stand at its offset."""
-    spans = list(zip(row["answers"] or (), row["answer_starts"] or (), strict=False))
-    context = row["context"] or ""
-    return not spans or any(
-        not text.strip() or start < 0 or context[start : start + len(text)] != text for text, start in spans
-    )
+def _unlocated(form: Format, rows: list[Row]) -> Callable[[Row], bool]:
+    return lambda row: not _answers(row) or not all(stands_at(*answer) for answer in _answers(row))
 
 
-def _cut(row: Row) -> bool:
-    """The text stops without any punctuation mark: verses of the Estonian Bible break off inside a word."""
-    return not row["text"] or not unicodedata.category(row["text"][-1]).startswith("P")
+def _answers(row: Row) -> list[tuple[str, str, int]]:
+    """(answer, context, start) of each answer; none where they and their starts differ in number."""
+    answers, starts = row["answers"] or [], row["answer_starts"] or []
+    return [(answer, row["context"] or "", start) for answer, start in zip(answers, starts, strict=False)]
 
 
-FAULTS: dict[str, Callable[[Row], bool]] = {"empty": _empty, "unlocated": _unlocated, "cut": _cut}
+def _cut(form: Format, rows: list[Row]) -> Callable[[Row], bool]:
+    return lambda row: not row["text"] or not unicodedata.category(row["text"][-1]).startswith("P")
+
+
+def _withheld(form: Format, rows: list[Row]) -> Callable[[Row], bool]:
+    return lambda row: is_withheld(row["tokens"] or ())
+
+
+FAULTS: dict[str, Callable[[Format, list[Row]], Callable[[Row], bool]]] = {
+    "empty": _empty,
+    "unlocated": _unlocated,
+    "cut": _cut,
+    "withheld": _withheld,
+}
+"""What `drop` takes out: a function of the format and all rows, which gives one that tells whether a row has the fault.
+
+| fault | a row has it when |
+|---|---|
+| empty | a text of it is blank or missing, in any column (but those that may be null) |
+| unlocated | it has no answer, a blank one, or one that does not stand at its offset |
+| cut | its text stops without any punctuation mark: verses of the Estonian Bible break off inside a word |
+| withheld | most words of the sentence are `_`: treebanks whose words may not be published |
+"""
 
 
 def keep_listed(rows: list[Row], option: dict[str, str], file: File) -> list[Row]:
@@ -137,12 +157,14 @@ def drop_shared(rows: list[Row], option: dict[str, Any], file: File) -> list[Row
 def keep_hashed(rows: list[Row], option: dict[str, Any], file: File) -> list[Row]:
     """Rows whose hash is in [from, to) percent; with `pattern` only its first group counts (a document in an id)."""
 
+    pattern = regular_expression(file, "hash.pattern", option["pattern"]) if "pattern" in option else None
+
     def percent(row: Row) -> int:
         key = row[option["field"]]
         if isinstance(key, list):
             key = canonical(sorted(key))  # the two orders of the same choices belong together
-        elif "pattern" in option:
-            match = re.match(option["pattern"], key)
+        elif pattern:
+            match = pattern.match(key)
             key = match.group(1) if match else key
         return int(hashlib.sha256(key.encode()).hexdigest()[:12], 16) % 100
 
@@ -202,9 +224,11 @@ def numbers(rows: list[Row], fmt: str) -> list[Row]:
     columns = [name for name, column in load_format(fmt).columns.items() if column == NUMBER]
 
     def number(value: Any) -> Any:
+        if value is None or isinstance(value, bool) or (isinstance(value, str) and "_" in value):
+            return value  # Python reads 1_000 as a number
         try:
-            return value if value is None or isinstance(value, bool) else float(value)
-        except (TypeError, ValueError):
+            return float(value)
+        except (TypeError, ValueError, OverflowError):
             return value  # `check_types` says what is wrong with it
 
     return [row | {name: number(row.get(name)) for name in columns} for row in rows] if columns else rows
@@ -213,15 +237,20 @@ def numbers(rows: list[Row], fmt: str) -> list[Row]:
 def check_types(rows: list[Row], fmt: str, file: File, *, nulls: bool) -> None:
     """Raise UserError for the first value that has not the type of its column.
 
-    With `nulls` a missing value passes (a step may yet drop its row); those of NULLABLE always may.
+    With `nulls` a missing value passes (a step may yet drop its row); those of `Format.nullable` always may.
     """
-    columns = load_format(fmt).columns.items()
+    form = load_format(fmt)
+    columns = form.columns.items()
     for number, row in enumerate(rows):
         for name, (kind, many) in columns:
             value = row.get(name)
-            if value is None and (nulls or name in NULLABLE):
+            if value is None and (nulls or name in form.nullable):
                 continue
             fits = type(value) is list and all(type(item) is kind for item in value) if many else type(value) is kind
             if not fits:
                 expected = f"{'a list of ' if many else ''}{_WORDS[kind]}"
-                raise file.fault(f"row {number} (id {row.get('id')!r}): {name} is {value!r:.80}, not {expected}")
+                mend = f"; {form.mend(name)}" if value is None else ""
+                if name == form.label_column and value == -1:
+                    mend = "; -1 stands for a label that was withheld"
+                problem = f"{name} is {excerpt(value)}, not {expected}{mend}"
+                raise file.fault(f"row {number} (id {excerpt(row.get('id'))}): {problem}")

@@ -24,6 +24,8 @@ from pathlib import Path
 from typing import Any
 
 from intermezzo.core.errors import UserError, suggestion
+from intermezzo.core.excerpt import excerpt
+from intermezzo.core.secrets import masked
 from intermezzo.sources.files import read_part
 from intermezzo.sources.hub import address, repository
 from intermezzo.sources.hub.lock import Lock, nested
@@ -33,8 +35,9 @@ from intermezzo.tasks import Task, load_task, task_file
 Row = dict[str, Any]
 Part = dict[str, Any]
 Key = tuple[str, ...]
-HUB_KEYS, URL_KEYS = ("repository", "revision", "files"), ("url", "sha256", "member")
+HUB_KEYS, URL_KEYS = ("repository", "revision", "files"), ("url", "sha256", "member", "unpacked_limit")
 """The keys of a part that say where its files lie."""
+_OPTIONAL = ("revision", "sha256", "member")
 
 
 def read(spec: HubData) -> list[Row]:
@@ -64,11 +67,19 @@ def read(spec: HubData) -> list[Row]:
             old_keys = [(*key[:2], name) for name in lock.entry(key[:2]) if (key[1], name) not in revisions]
             lock.check_commit(key, entry["commit"], old_keys, (task.name, language, split), where)
         else:
-            key = ("urls", part["url"])
+            key = ("urls", masked(part["url"]))
             files, entry = address.fetch(part, lock.entry(key), _members(task, part["url"]), downloads, where)
         entries = lock.check(nested(key, entry), entries, where)
         options = {name: value for name, value in part.items() if name not in (*HUB_KEYS, *URL_KEYS)}
-        part_rows = read_part(task, ({"reader": "parquet"} if section == "hub" else {}) | options, files, where)
+        if section == "hub":
+            options = {"reader": "parquet"} | options
+        try:
+            part_rows = read_part(task, options, files, where)
+        except UserError as error:
+            if section == "hub" or part.get("sha256") or lock.entry(key):
+                raise
+            place = address.folder_of(downloads, part["url"])  # no checksum says that it is what was meant
+            raise UserError(f"{error}\n  if the download is damaged, delete {place} and run again") from None
         counts[key] += len(part_rows)
         rows += part_rows
     for key, count in counts.items():
@@ -109,7 +120,7 @@ def _check_keys(part: Part, where: str) -> None:
         raise UserError(f"{where}: '{strange[0]}' does not go with '{allowed[0]}'; allowed: {', '.join(allowed)}")
     for key in allowed:
         value = part.get(key)
-        if not isinstance(value, str) and not (value is None and key in ("revision", "sha256", "member")):
-            raise UserError(f"{where}: {key} is {value!r}, expected text")
+        if key != "unpacked_limit" and not isinstance(value, str) and not (value is None and key in _OPTIONAL):
+            raise UserError(f"{where}: {key} is {excerpt(value)}, expected text")
     if "url" in part:
         address.check(part, where)

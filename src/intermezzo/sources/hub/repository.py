@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from intermezzo.core.artifacts import sha256
-from intermezzo.core.errors import UserError
+from intermezzo.core.errors import UserError, machine_fault
+from intermezzo.core.secrets import masked
 from intermezzo.sources.files.reading import File
 from intermezzo.sources.hub.patterns import is_pattern, matching
 
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 TIMEOUT = 30.0
 """Seconds to wait for an answer of the hub."""
 _COMMIT = re.compile(r"[0-9a-f]{40}")
+_MISTAKES = (FileNotFoundError, NotADirectoryError, IsADirectoryError, NotImplementedError, RecursionError)
+"""Kinds of OSError and RuntimeError that no network gives: mistakes of this program, which must show."""
 
 
 def fetch(part: dict[str, Any], locked: dict[str, Any], where: str) -> tuple[list[File], dict[str, Any]]:
@@ -118,7 +121,7 @@ def _nothing(repository: str, pattern: str, names: list[str]) -> str:
 
 @contextmanager
 def _user_errors(repository: str, revision: str, locked: dict[str, Any], where: str) -> Iterator[None]:
-    """Turn whatever the hub's client raises into one message."""
+    """Turn what the hub's client raises for want of the hub into one message. A full disk has a message of its own."""
     from huggingface_hub import errors
 
     place = f"{where}: {repository}, revision {revision}"
@@ -145,6 +148,8 @@ def _user_errors(repository: str, revision: str, locked: dict[str, Any], where: 
             f"{place}: the repository has no such revision; see {page}/tree/main for those it has"
         ) from None
     except _failures() as error:
+        if type(error) in _MISTAKES or machine_fault(error):
+            raise
         reason = _reason(error)
         raise UserError(
             f"{place}: cannot be downloaded ({reason}); check the network, HF_ENDPOINT and HF_HUB_OFFLINE, or run"
@@ -172,11 +177,12 @@ def _endpoint() -> str | None:
         if endpoint and (urlsplit(endpoint).scheme not in ("http", "https") or urlsplit(endpoint).port == 0):
             raise ValueError("expected an address that begins with https:// or http://")
     except ValueError as error:
-        raise UserError(f"environment variable HF_ENDPOINT: '{endpoint}' is no address ({error})") from None
+        shown = masked(endpoint or "")
+        raise UserError(f"environment variable HF_ENDPOINT: '{shown}' is no address ({masked(str(error))})") from None
     return endpoint
 
 
 def _reason(error: BaseException) -> str:
     while error.__cause__ is not None:
         error = error.__cause__
-    return f"{type(error).__name__}: {' '.join(str(error).split()) or 'no details'}"
+    return masked(f"{type(error).__name__}: {' '.join(str(error).split()) or 'no details'}")

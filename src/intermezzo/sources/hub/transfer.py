@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import http.client
 import logging
+from base64 import b64encode
 from dataclasses import dataclass
 from email.message import Message
 from pathlib import Path
@@ -19,6 +20,8 @@ from urllib.request import Request, urlopen
 from intermezzo import __version__
 from intermezzo.core.artifacts import sha256
 from intermezzo.core.errors import UserError
+from intermezzo.core.secrets import masked, split_login
+from intermezzo.sources.files.reading import instead_of_data
 
 log = logging.getLogger(__name__)
 
@@ -45,12 +48,13 @@ def download(url: str, target: Path, expected: Checksum, origin: str) -> str:
     off, empty, a web page instead of a file, or not what is wanted.
     """
     _refuse_offline(url, origin)
-    log.info("downloading %s", url)
+    _refuse_unsafe(url, expected, origin)
+    log.info("downloading %s", masked(url))
     target.parent.mkdir(parents=True, exist_ok=True)
     part, version = target.with_name(f"{target.name}.part"), target.with_name(f"{target.name}.part.version")
     complete = False
     try:
-        kind = _transfer(url, part, version, origin)
+        kind = _transfer(url, part, version, expected, origin)
         complete = True
         checksum = sha256(part)
         if checksum != expected.sha256:
@@ -65,25 +69,30 @@ def download(url: str, target: Path, expected: Checksum, origin: str) -> str:
             target.parent.rmdir()
 
 
-def _transfer(url: str, part: Path, version: Path, origin: str) -> str:
+def _transfer(url: str, part: Path, version: Path, expected: Checksum, origin: str) -> str:
     """Fill `part` until it is complete; returns the type of its content."""
     for _ in range(ATTEMPTS):
-        total, kind = _resume(url, part, version, origin)
+        total, kind = _resume(url, part, version, expected, origin)
         size = part.stat().st_size
         if total is None or size >= total:
             return kind
     raise UserError(f"{origin}: cut off after {size} of {total} bytes; run again to get the rest")
 
 
-def _resume(url: str, part: Path, version: Path, origin: str) -> tuple[int | None, str]:
+def _resume(url: str, part: Path, version: Path, expected: Checksum, origin: str) -> tuple[int | None, str]:
     """Ask once for what is missing of `part`: the bytes there should be in the end (None: unknown), type of content."""
+    address, login = split_login(url)
     start = part.stat().st_size if part.exists() and version.exists() else 0
     headers = {"User-Agent": f"intermezzo/{__version__}"}
     if start:  # the rest, if it is of the version that we have begun with; else everything
         headers |= {"Range": f"bytes={start}-", "If-Range": version.read_text(encoding="utf-8")}
     total = None
+    request = Request(address, headers=headers)
+    if login:  # which another host, that a reply may point to, must not see
+        request.add_unredirected_header("Authorization", f"Basic {b64encode(login.encode()).decode()}")
     try:
-        with urlopen(Request(url, headers=headers), timeout=TIMEOUT) as response:
+        with urlopen(request, timeout=TIMEOUT) as response:
+            _refuse_unsafe(response.url, expected, origin)
             reply: Message = response.headers
             resumed = response.status == 206 and reply.get("Content-Range", "").startswith(f"bytes {start}-")
             if not resumed:
@@ -97,16 +106,17 @@ def _resume(url: str, part: Path, version: Path, origin: str) -> tuple[int | Non
     except HTTPError as error:
         if error.code == 416 and start:  # what we have is longer than the file: it is another one
             version.unlink()
-            return _resume(url, part, version, origin)
+            return _resume(url, part, version, expected, origin)
         raise UserError(f"{origin}: {_refusal(error.code)}") from None
     except (OSError, http.client.HTTPException, ValueError) as error:
         if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT):
             raise UserError(f"{part}: cannot be written ({error}); make room, and run again to get the rest") from None
         if total is None:
             reason = getattr(error, "reason", error)
+            shown = f"{type(reason).__name__}: {masked(str(reason))}"
             raise UserError(
-                f"{origin}: cannot be reached ({type(reason).__name__}: {reason}); check the network and the address,"
-                " or run `prepare` where there is a network: what is complete in data.downloads is used without one"
+                f"{origin}: cannot be reached ({shown}); check the network and the address, or run `prepare`"
+                " where there is a network: what is complete in data.downloads is used without one"
             ) from None
     return total, reply.get_content_type()
 
@@ -123,13 +133,14 @@ def _write_version(version: Path, reply: Message) -> None:
 
 def _check(part: Path, kind: str, checksum: str, expected: Checksum, origin: str) -> None:
     with open(part, "rb") as handle:
-        start = handle.read(1024).lstrip().lower()
-    if not start:
+        start = handle.read(2048)
+    if not start.strip():
         raise UserError(f"{origin}: the file is empty there; nothing was kept; correct `url` in the task file")
-    if kind == "text/html" or start.startswith((b"<!doctype html", b"<html")):
+    foreign = instead_of_data(start) or (instead_of_data(b"<html>") if kind == "text/html" else None)
+    if foreign:
         raise UserError(
-            f"{origin}: a web page (HTML) instead of a file; nothing was kept; the file has moved, or wants a login or"
-            f" a click: correct `url` in the task file, or {_BY_HAND}"
+            f"{origin}: {foreign.kind} instead of a file; nothing was kept; {foreign.mend}: correct `url` in the task"
+            f" file, or {_BY_HAND}"
         )
     if expected.sha256 is not None:
         raise UserError(
@@ -144,6 +155,18 @@ def _refusal(status: int) -> str:
     if status in (401, 403):
         return f"access refused (status {status}); it may want a login or an agreement: {_BY_HAND}"
     return f"the server answered with status {status}; try again later"
+
+
+def _refuse_unsafe(url: str, expected: Checksum, origin: str) -> None:
+    """Stop where anybody on the way could put another file in the place of the right one, and nothing would tell."""
+    address = urlsplit(url)
+    local = address.hostname in ("localhost", "::1") or (address.hostname or "").startswith("127.")
+    if address.scheme == "http" and not local and expected.sha256 is None:
+        where = "" if masked(url) in origin else f" (it points to {masked(url)})"
+        raise UserError(
+            f"{origin}: plain http{where}, by which anybody on the way can change the file; use https, or give the"
+            " `sha256` of the file in the task file"
+        )
 
 
 def _refuse_offline(url: str, origin: str) -> None:

@@ -15,12 +15,14 @@ short: `columns`, `metrics` and whatever it checks. Nothing here imports pyarrow
 from __future__ import annotations
 
 import random
+import string
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 
 from intermezzo.core.errors import UserError, suggestion
+from intermezzo.core.excerpt import excerpt
 from intermezzo.tasks import submission_files
 
 if TYPE_CHECKING:
@@ -30,6 +32,10 @@ Row = dict[str, Any]
 Labels = Sequence[str]
 """The labels of a task, or the text "from_data" (any label)."""
 FROM_DATA = "from_data"
+_SHOWN = 5
+"""Labels that a message names."""
+_SPACES = string.whitespace + "\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a"
+_SPACES += "\u2028\u2029\u202f\u205f\u3000\ufeff"
 
 
 class Column(NamedTuple):
@@ -94,6 +100,8 @@ class Format:
     """The column of right answers; None: the answer to row i is i."""
     label_column: str | None = None
     """The column that holds names of classes, which a task file lists as `labels`; None where there are none."""
+    nullable: tuple[str, ...] = ("text_pair",)
+    """Columns that may be null."""
     splits: tuple[str, ...] = ("train", "dev", "test")
     """Which splits there are; `candidates` is what the queries of a ranking search in."""
     whole: bool = False
@@ -121,12 +129,33 @@ class Format:
         """Whether published rows of a split are all taken, whatever number a configuration asks for."""
         return self.whole or split == "candidates"
 
+    def omitted(self, rows: Sequence[Row]) -> tuple[str, ...]:
+        """Those of `removable` that these rows do not have: "" in every one of them."""
+        return tuple(name for name in self.removable if rows and all(row.get(name) == "" for row in rows))
+
+    def empty(self, row: Row, omitted: Sequence[str] = ()) -> list[str]:
+        """The columns of a row that lack a text, or hold one that is blank: the rule for all formats.
+
+        omitted: columns that the rows do not have (`Format.omitted`).
+        """
+        return [name for name in self.columns if name not in omitted and self._is_empty(name, row[name])]
+
+    def _is_empty(self, name: str, value: Any) -> bool:
+        if value is None:
+            return name not in self.nullable
+        if self.columns[name].item is not str:
+            return False
+        return any(map(is_blank, value if self.columns[name].many else (value,)))
+
+    def mend(self, column: str) -> str:
+        """What to do about rows without a text in a column."""
+        return "`drop: [empty]` in the task file leaves such rows out"
+
     def problems(self, row: Row, labels: Labels) -> Iterator[str]:
-        """What is wrong with the values of a row whose columns are right, apart from its id."""
-        if not row["text"]:
-            yield "text is empty"
+        """What is wrong with the values of a row whose columns are right and hold text, apart from its id."""
         if unknown := self.unknown_labels(row, labels):
-            yield f"{self.label_column} {', '.join(map(repr, unknown))}; allowed: {', '.join(labels)}"
+            shown = ", ".join(excerpt(label) for label in unknown[:_SHOWN]) + (", ..." if unknown[_SHOWN:] else "")
+            yield f"{self.label_column} {shown}; allowed: {', '.join(labels)}"
 
     def refused(self, rows: Sequence[Row], *, unanswerable: bool) -> str | None:
         """Why rows of a published file cannot be used, and the mend; None where they can.
@@ -288,6 +317,21 @@ class Format:
     def render_labels(self, rows: Sequence[Row], names: Mapping[str, str]) -> str:
         """The text of the file with the right answers."""
         return self.render(rows, self.gold, names)
+
+
+def is_blank(text: str) -> bool:
+    """Whether a text is empty, or holds nothing but spaces, line ends and byte order marks."""
+    return isinstance(text, str) and not text.strip(_SPACES)
+
+
+def stands_at(answer: str, context: str, start: int) -> bool:
+    """Whether an answer, which is not blank, is what stands at a character of its context."""
+    return start >= 0 and not is_blank(answer) and context[start : start + len(answer)] == answer
+
+
+def is_withheld(tokens: Sequence[str]) -> bool:
+    """Whether most words of a sentence are `_`, by which treebanks stand for words that they may not publish."""
+    return tokens.count("_") * 2 >= len(tokens) > 0
 
 
 def permuted(rows: list[Row], column: str, rng: random.Random) -> list[Row]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from intermezzo.core.excerpt import excerpt
 from intermezzo.tasks.formats.base import TEXT, TEXTS, Format, Labels, Metric, Row
 
 
@@ -16,10 +17,10 @@ class MultiLabel(Format):
     metrics = (Metric("micro_f1"), Metric("macro_f1"), Metric("weighted_f1"), Metric("accuracy"))
 
     def problems(self, row: Row, labels: Labels) -> Iterator[str]:
-        """A text, and labels of the task, each once."""
+        """Labels of the task, each once."""
         yield from super().problems(row, labels)
         if len(set(row["labels"])) < len(row["labels"]):
-            yield f"labels {', '.join(row['labels'])}: one is there more than once"
+            yield f"labels {excerpt(row['labels'])}: one is there more than once"
 
 
 FORMAT = MultiLabel()

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from intermezzo.core.errors import UserError
+from intermezzo.core.excerpt import excerpt
 from intermezzo.tasks import submission_files
 from intermezzo.tasks.formats.base import INTEGER, TEXT, TEXTS, Format, Labels, Lengths, Metric, Passage, Row
 
@@ -25,9 +26,12 @@ class MultipleChoice(Format):
     suffix = "jsonl"
 
     def problems(self, row: Row, labels: Labels) -> Iterator[str]:
-        """At least two choices, and a label that is the index of one."""
+        """A context or a question, at least two choices, and a label that is the index of one."""
+        if not row["context"] and not row["question"]:
+            yield "context and question are both empty"
         if len(row["choices"]) < 2 or not 0 <= row["label"] < len(row["choices"]):
-            yield f"label {row['label']} with {len(row['choices'])} choices"
+            withheld = " (-1 where it was withheld)" if row["label"] == -1 else ""
+            yield f"label {excerpt(row['label'])}{withheld} with {len(row['choices'])} choices"
 
     def shuffled(self, rows: list[Row], rng: random.Random) -> list[Row]:
         """Any choice is right: rows have different numbers of choices, so labels cannot move between them."""

@@ -32,10 +32,8 @@ class Ranking(Format):
     official = {"map@20": "map_at_20"}
 
     def problems(self, row: Row, labels: Labels) -> Iterator[str]:
-        """A text, and not a training pair and a query at once."""
-        if not row["text"]:
-            yield "text is empty"
-        elif row["text_pair"] is not None and row["relevant"]:
+        """Not a training pair and a query at once."""
+        if row["text_pair"] is not None and row["relevant"]:
             yield "both text_pair (a training pair) and relevant (a query)"
 
     def shuffled(self, rows: list[Row], rng: random.Random) -> list[Row]:

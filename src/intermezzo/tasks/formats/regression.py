@@ -16,7 +16,7 @@ class Regression(Format):
     metrics = (Metric("pearson", low=-1.0), Metric("spearman", low=-1.0))
 
     def problems(self, row: Row, labels: Labels) -> Iterator[str]:
-        """A text and a finite number."""
+        """A finite number."""
         yield from super().problems(row, labels)
         if not math.isfinite(row["label"]):
             yield f"label {row['label']}; a finite number is needed"

@@ -5,12 +5,12 @@ Nothing is trained for it: sentence vectors are read off the encoder.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from intermezzo.core.errors import UserError
 from intermezzo.tasks import submission_files
-from intermezzo.tasks.formats.base import TEXT, Format, Labels, Lengths, Metric, Row
+from intermezzo.tasks.formats.base import TEXT, Format, Lengths, Metric, Row
 
 
 class Retrieval(Format):
@@ -19,6 +19,7 @@ class Retrieval(Format):
     columns = {"id": TEXT, "text": TEXT, "text_pair": TEXT}
     skill = "retrieval"
     gold = None
+    nullable = ()
     paired_with_english = True
     trained = intermediate = False
     translatable = False
@@ -26,11 +27,6 @@ class Retrieval(Format):
     metrics = (Metric("accuracy"),)
     lengths = Lengths(15, 0, 2, 1000)
     read_apart = True
-
-    def problems(self, row: Row, labels: Labels) -> Iterator[str]:
-        """Both texts."""
-        if not row["text"] or not row["text_pair"]:
-            yield "text or text_pair is empty"
 
     def parse(self, path: Path) -> list[str]:
         """Per English sentence, these in alphabetical order, the index of its translation (0 = first)."""

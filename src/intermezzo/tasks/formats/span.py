@@ -9,8 +9,23 @@ from pathlib import Path
 from typing import Any
 
 from intermezzo.core.errors import UserError
+from intermezzo.core.excerpt import excerpt
 from intermezzo.tasks import submission_files
-from intermezzo.tasks.formats.base import INTEGERS, TEXT, TEXTS, Format, Labels, Lengths, Metric, Passage, Row
+from intermezzo.tasks.formats.base import (
+    INTEGERS,
+    TEXT,
+    TEXTS,
+    Format,
+    Labels,
+    Lengths,
+    Metric,
+    Passage,
+    Row,
+    is_blank,
+    stands_at,
+)
+
+_DROP = "`drop: [unlocated]` in the task file leaves such questions out"
 
 
 class Span(Format):
@@ -29,20 +44,35 @@ class Span(Format):
     official_main = ("exact_match", "f1")
 
     def problems(self, row: Row, labels: Labels) -> Iterator[str]:
-        """A context, and answers that stand where it is said that they do."""
-        if not row["context"] or len(row["answers"]) != len(row["answer_starts"]):
-            yield "empty context, or answers and answer_starts differ in number"
+        """Answers that stand where it is said that they do."""
+        context = row["context"]
+        if len(row["answers"]) != len(row["answer_starts"]):
+            yield "answers and answer_starts differ in number"
         for answer, start in zip(row["answers"], row["answer_starts"], strict=False):
-            if row["context"][start : start + len(answer)] != answer:
-                yield f"answer {answer!r} is not at character {start} of its context"
+            if not stands_at(answer, context, start):
+                place = f"character {excerpt(start)} of its context"
+                text = context[start : start + min(len(answer), 60)] if start >= 0 else ""
+                actual = f"{excerpt(text)} is there" if text else f"that has the characters 0 to {len(context) - 1}"
+                yield f"answer {excerpt(answer)} is not at {place}: {actual}; {_DROP}"
+
+    def mend(self, column: str) -> str:
+        """What to do about rows without a text in a column."""
+        return f"was it taken out of a test set? {_DROP}" if column == "answers" else super().mend(column)
 
     def refused(self, rows: Sequence[Row], *, unanswerable: bool) -> str | None:
-        """Questions without an answer, where the task does not say that there may be some."""
+        """Texts that are missing, and questions without an answer that the task does not allow."""
+        if "question" in self.omitted(rows):
+            return "all questions are empty"
+        if rows and all(row["answers"] and all(map(is_blank, row["answers"])) for row in rows):
+            return (
+                "all answers are blank: those of a test set were taken out (XTREME's scripts write"
+                ' {"text": "", "answer_start": 0}); get the file with its answers from who published the data'
+            )
         empty = [] if unanswerable else [row["id"] for row in rows if not row["answers"]]
         if not empty:
             return None
         mend = "set `unanswerable: true` in the task file, or leave them out with `drop: [unlocated]`"
-        return f"{len(empty)} questions have no answer (the first: {empty[0]!r}); {mend}"
+        return f"{len(empty)} questions have no answer (the first: {excerpt(empty[0])}); {mend}"
 
     def shuffled(self, rows: list[Row], rng: random.Random) -> list[Row]:
         """The answer is a random run of as many words of the context."""

@@ -7,8 +7,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from intermezzo.core.errors import UserError
+from intermezzo.core.excerpt import excerpt
 from intermezzo.tasks import submission_files
-from intermezzo.tasks.formats.base import TEXT, TEXTS, Format, Labels, Lengths, Metric, Row
+from intermezzo.tasks.formats.base import TEXT, TEXTS, Format, Labels, Lengths, Metric, Row, is_withheld
+
+_WITHHELD = (
+    "withheld, as their licence wants it; merge the words into the file as its README says, or leave such sentences out"
+    " with `drop: [withheld]` in the task file"
+)
 
 
 class Tagging(Format):
@@ -25,11 +31,13 @@ class Tagging(Format):
     official = {"f1": "f1", "precision": "precision", "recall": "recall"}
 
     def problems(self, row: Row, labels: Labels) -> Iterator[str]:
-        """A tag per token, at least one of both, and tags that the task has."""
+        """A tag per token, at least one of both, tags that the task has, and words that are not withheld."""
         if not row["tokens"] or len(row["tokens"]) != len(row["tags"]):
             yield f"{len(row['tokens'])} tokens, {len(row['tags'])} tags"
+        elif is_withheld(row["tokens"]):
+            yield f"{row['tokens'].count('_')} of {len(row['tokens'])} words are `_`: {_WITHHELD}"
         if unknown := self.unknown_labels(row, labels):
-            yield f"tags {', '.join(unknown)}; allowed: {', '.join(labels)}"
+            yield f"tags {excerpt(', '.join(unknown))[1:-1]}; allowed: {', '.join(labels)}"
 
     def without(self, row: Row, field: str) -> Row:
         """The row as it is: its words are read one by one by `encode`, with `alone`."""

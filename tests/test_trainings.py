@@ -1,0 +1,113 @@
+"""Equal trainings are one job: which targets share a model, what the model is called, and that scores stay the same."""
+
+import json
+
+import pytest
+
+from checkout import ROOT, Checkout
+from intermezzo.config import load
+from intermezzo.dag.experiment import Grid
+from intermezzo.dag.inputs import Inputs
+from intermezzo.dag.specs import Specs
+from intermezzo.planning.jobs import jobs_of
+
+TWINS = {
+    "grid": {"targets": ["nli", "twin", "nli_other", "nli_shuffled", "nli_hypothesis"]},
+    "targets": {
+        "twin": {"task": "nli"},
+        "nli_other": {"task": "nli", "training": {"epochs": 7}},
+        "nli_shuffled": {"task": "nli", "shuffle_labels": True},
+        "nli_hypothesis": {"task": "nli", "partial_input": True, "baseline_only": True},
+    },
+}
+
+
+def trainings(*overlays) -> dict[str, list[str]]:
+    return Grid(load(*overlays)).trainings
+
+
+def test_targets_that_are_trained_alike_share_a_training():
+    assert trainings(TWINS) == {
+        "nli": ["nli", "twin"],
+        "nli-nli_other": ["nli_other"],
+        "nli-nli_shuffled": ["nli_shuffled"],
+        "nli-nli_hypothesis": ["nli_hypothesis"],
+    }
+
+
+def test_the_benchmarks_that_are_trained_on_mnli_or_squad_share_one():
+    shared = trainings(ROOT / "config/experiments/rare_mix.yaml")
+    assert shared["mnli"] == ["xnli", "americasnli", "afrixnli"]
+    assert shared["squad_v1"] == ["xquad", "mlqa", "afriqa"]
+    assert shared["socialiqa+copa"] == ["xcopa"]
+    assert len(shared) == 8
+
+
+@pytest.mark.parametrize("position", [0, 3])
+def test_a_special_target_changes_no_other_name(position):
+    targets = ["nli", "pos", "qa"]
+    targets.insert(position, "special")
+    overlay = {"grid": {"targets": targets}, "targets": {"special": {"task": "nli", "training": {"epochs": 7}}}}
+    assert trainings(overlay)["nli"] == ["nli"]
+    assert trainings(overlay)["nli-special"] == ["special"]
+
+
+def test_a_target_with_settings_of_its_own_keeps_the_plain_name_where_it_is_free():
+    assert trainings({"grid": {"targets": ["nli"]}, "targets": {"nli": {"training": {"epochs": 7}}}}) == {
+        "nli": ["nli"]
+    }
+
+
+def test_equal_settings_of_two_special_targets_are_one_training():
+    entry = {"task": "nli", "training": {"epochs": 7}}
+    overlay = {"grid": {"targets": ["a", "b", "nli"]}, "targets": {"a": entry, "b": entry}}
+    assert trainings(overlay) == {"nli": ["nli"], "nli-a": ["a", "b"]}
+
+
+def test_all_targets_of_a_training_have_its_specification():
+    """What tells trainings apart is all that the job depends on: no target gets another's model."""
+    from intermezzo.dag.trainings import target_spec
+
+    grid = Grid(load(ROOT / "config/experiments/rare_mix.yaml"))
+    names = {}
+    for training, targets in grid.trainings.items():
+        for encoder in grid.encoders:
+            (spec,) = {target_spec(grid, encoder, target, seed=3).canonical() for target in targets}
+            assert names.setdefault((encoder, spec), training) == training
+
+
+def test_a_shared_training_is_one_job_of_the_runs_of_all_its_targets():
+    overlay = {
+        "grid": {"targets": ["nli", "first"]},
+        "targets": {"first": {"task": "nli", "baseline_only": True}},
+    }
+    grid = Grid(load(overlay))
+    assert grid.runs_of_training("nli") == grid.runs_of("nli")
+    paths = Inputs(grid).target_paths()
+    assert len(paths) == len(set(paths)) == len(grid.runs)
+    jobs = jobs_of(grid)
+    assert sum(job.stage == "target" for job in jobs.values()) == len(grid.runs)
+    assert "target/world/none/none/seed0/nli" in jobs["eval/world/none/none/seed0/first"].needs
+
+
+def test_an_evaluation_says_which_head_predicts():
+    from test_grid import wildcards
+
+    specs = Specs(Grid(load(TWINS)))
+    for target in ("nli", "twin"):
+        assert json.loads(specs.spec_evaluate(wildcards(target=target)))["prediction"]["head"] == "nli"
+
+
+@pytest.mark.workflow
+def test_targets_that_share_a_training_have_the_same_scores(tmp_path):
+    """Two names of one task: one training, two evaluations, the same numbers."""
+    checkout = Checkout.fresh(tmp_path / "checkout")
+    settings = {"grid__targets": ["nli", "twin"], "grid__intermediates": [], "targets__twin": {"task": "nli"}}
+    settings |= {"languages__evaluation": ["en", "nor"]}
+    checkout.run("results/summary.tsv", **settings)
+    results = checkout.folder / "results"
+    assert [path.name for path in (results / "target/tiny/none/none/seed0").iterdir()] == ["nli"]
+    files = [results / f"eval/tiny/none/none/seed0/{target}/nor.json" for target in ("nli", "twin")]
+    scores = [json.loads(path.read_text()) for path in files]
+    assert scores[0]["metrics"] == scores[1]["metrics"]
+    assert scores[0]["weights_sha256"] == scores[1]["weights_sha256"]
