@@ -16,6 +16,7 @@ from intermezzo.analysis.items import Items
 from intermezzo.analysis.mix_shares import shortfalls
 from intermezzo.analysis.pairing import Comparisons
 from intermezzo.analysis.verdict import verdict
+from intermezzo.cli.main import main
 from intermezzo.core.errors import UserError
 from intermezzo.mixing import allocate_tasks, shortfall
 
@@ -400,3 +401,60 @@ def test_one_language_has_the_error_of_its_test_set(tmp_path):
     found = Comparisons(scores(plan, noise=0.01), plan, Items(plan, items_of(plan, tmp_path, 1.0)))
     line = Families(found).primary.iloc[0]
     assert line["doubt"] == "one language" and line["high"] - line["low"] > 10
+
+
+# -- scores of other programs ------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def elsewhere(tmp_path):
+    """Scores as a table, the design as JSON, and the command on both."""
+    plan = design(seeds=[0, 1])
+    table = scores(plan, lambda c: 4.0 * (c.mix == "mix")).drop(columns="fertility")
+    (tmp_path / "design.json").write_text(plan.canonical())
+
+    def run(name="scores.csv", change=None, **changes):
+        frame = change(table) if change else table
+        path = tmp_path / name
+        frame.to_parquet(path) if path.suffix == ".parquet" else frame.to_csv(path, index=False)
+        if changes:
+            (tmp_path / "design.json").write_text(design(seeds=[0, 1], **changes).canonical())
+        arguments = ["analyse", str(path), "--design", str(tmp_path / "design.json"), "--out", str(tmp_path / "out")]
+        return main(arguments), tmp_path / "out"
+
+    return run
+
+
+@pytest.mark.slow
+def test_scores_of_another_program_get_the_same_answer(elsewhere):
+    plan = design(seeds=[0, 1])
+    expected = answer.text(families(plan, lambda c: 4.0 * (c.mix == "mix")))
+    for name in ("scores.csv", "scores.parquet"):
+        status, out = elsewhere(name)
+        assert status == 0 and (out / "answer.md").read_text() == expected
+        assert "higher" in (out / "report.html").read_text().lower() and (out / "summary.tsv").is_file()
+
+
+def _nan(frame):
+    frame = frame.copy()
+    frame.loc[3, "value"] = float("nan")
+    return frame
+
+
+@pytest.mark.parametrize(
+    ("change", "changes", "message"),
+    [
+        (_nan, {}, r"scores.csv, row 4: value is ''; a number is needed"),
+        (lambda f: f.iloc[1:], {}, r"results missing:\n  encoder small, .*\n.*complete .*scores.csv"),
+        (lambda f: pd.concat([f, f.iloc[:1]]), {}, r"row \d+: encoder small, .* is there already"),
+        (lambda f: f.assign(value=f["value"] * 100), {}, r"row 1: value is [\d.]+, but must be from 0 to 1"),
+        (lambda f: f.drop(columns="majority"), {}, r"no column majority; needed are encoder, "),
+        (lambda f: f.assign(n=0), {}, r"row 1: n is 0; write the number of rows"),
+        (None, {"skills": {"mnli": "nli"}}, r"design.json: skills: no skill of pairs, squad, xnli, xquad; say what"),
+    ],
+)
+def test_what_is_wrong_with_a_table_of_scores_is_one_message(elsewhere, capsys, change, changes, message):
+    status, out = elsewhere(change=change, **changes)
+    said = capsys.readouterr().err
+    assert status == 2 and re.search(message, said) and "Traceback" not in said
+    assert not (out / "answer.md").exists()

@@ -219,6 +219,7 @@ def test_a_grid_that_nobody_can_plan():
 TASK = {
     "description": "Is a review good or bad?",
     "format": "classification",
+    "skill": "sentiment",
     "labels": ["good", "bad"],
     "metrics": ["accuracy"],
     "licence": "reviews: CC0 1.0",

@@ -23,6 +23,7 @@ from matplotlib import pyplot
 from intermezzo.analysis import answer as answers
 from intermezzo.analysis import scores
 from intermezzo.analysis.design import Design
+from intermezzo.analysis.families import Families
 from intermezzo.analysis.pairing import Comparisons
 from intermezzo.core.artifacts import sha256
 from intermezzo.core.errors import UserError
@@ -95,7 +96,7 @@ def make(folder: Path, spec=None, points=value) -> Path:
         path.write_text(json.dumps(result))
     frame = scores.read(paths, Design.read(spec))
     scores.write(frame, folder / "scores.parquet")
-    (folder / "answer.md").write_text(answers.text(Comparisons(frame, Design.read(spec))))
+    (folder / "answer.md").write_text(answers.text(Families(Comparisons(frame, Design.read(spec)))))
     for cell in dict.fromkeys(cell[:5] for cell in Design.read(spec).cells()):
         encoder, intermediate, mix, seed, target = cell
         model(folder / "encoders" / encoder, "e" * 64, None)

@@ -293,7 +293,7 @@ def test_distance_from_the_mix_is_not_guessed():
     plan = design(attributes=languages)  # in the mix: fri, tul
 
     def nearest(plan):
-        table = breakdown.by_attribute(Comparisons(frame(plan, lambda c: 0), plan))
+        table = breakdown.by_attribute(families(plan, lambda c: 0))
         lines = table[table["attribute"] == "distance"]
         return {
             code: value
@@ -309,7 +309,7 @@ def test_distance_from_the_mix_is_not_guessed():
 @pytest.mark.parametrize("read", [{}, {"small": {"deu": True, "fri": True}}, {"other": {"deu": True, "fri": False}}])
 def test_pretraining_groups_languages_only_where_this_encoder_has_read_some_of_them(read):
     plan = design(pretrained=read)
-    table = breakdown.by_attribute(Comparisons(frame(plan, lambda c: 0), plan))
+    table = breakdown.by_attribute(families(plan, lambda c: 0))
     assert "pretrained" not in set(table["attribute"])
 
 
@@ -341,12 +341,10 @@ def test_targets_that_nothing_is_trained_for_are_no_other_task():
         for name, form in formats.items()
     }
     plan = design(targets=targets)
-    kinds = {
-        pair.target: pair.kind for pair in effects.pairs(Comparisons(frame(plan, lambda c: 0), plan), "small", "mix")
-    }
-    assert kinds == {"nli": "same task"} | dict.fromkeys(("pos", "lareqa"), "other task") | dict.fromkeys(
-        ("bucc", "tatoeba"), "retrieval"
-    )
+    pairs = effects.pairs(families(plan, lambda c: 0).comparisons, "small", "mix")
+    kinds = {pair.target: pair.kinds["fri"] for pair in pairs}
+    expected = dict.fromkeys(("pos", "lareqa"), "transfer") | dict.fromkeys(("bucc", "tatoeba"), "retrieval")
+    assert kinds == {"nli": "same data"} | expected
 
 
 def test_fertility_is_compared_where_results_tell_it():
@@ -363,7 +361,7 @@ def test_fertility_is_compared_where_results_tell_it():
     silent = families(plan, gain)
     assert breakdown.with_fertility(silent).empty
     assert "fertility" not in set(breakdown.by_attribute(silent)["attribute"])
-    same = Comparisons(frame(plan, gain, lambda language: 2.0), plan)  # nothing correlates with a constant
+    same = families(plan, gain, lambda language: 2.0)  # nothing correlates with a constant
     assert breakdown.with_fertility(same).empty and "nan" not in answer.text(same)
 
 
@@ -392,7 +390,7 @@ def test_without_a_baseline_or_a_rival_the_answer_says_none():
     mixes = {"en": ["en"], "mix": ["en", "fri", "tul"]}
     plan = design(intermediates={"nli": {"tasks": ["nli"], "mixes": mixes}})
     development = frame(plan, lambda c: 9).assign(split="dev")
-    said = answer.text(Comparisons(frame(plan, lambda c: 0), plan), development[development["mix"] == "mix"])
+    said = answer.text(families(plan, lambda c: 0), development[development["mix"] == "mix"])
     row = next(line for line in said.split("chosen on development data alone")[1].splitlines() if "| nli |" in line)
     assert "| none | none → " in row and "nan" not in said
 

@@ -6,6 +6,8 @@ import logging
 from collections.abc import Iterable
 from pathlib import Path
 
+import pandas as pd
+
 from intermezzo.analysis import answer as answers
 from intermezzo.analysis import record
 from intermezzo.analysis import scores as tidy
@@ -42,7 +44,32 @@ def summarize(
     """
     frame = tidy.read(result_paths, design)
     development = tidy.read(development_paths, design.on_development()).assign(split="dev")
-    comparisons, shortfalls = Comparisons(frame, design, Items(design, results)), list(shortfalls)
+    outputs = (Path(scores), Path(summary), Path(answer))
+    _write(design, frame, development, outputs, question, results, list(shortfalls))
+
+
+def analyse(table: Path, design: Design, folder: Path) -> None:
+    """The same for scores that another program may have made: `scores.read_table` says what the table has.
+
+    Writes scores.parquet, summary.tsv, answer.md and the record of the question into `folder`. Raises UserError, before
+    anything is written, for a table that is not what the design asks for.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    outputs = (folder / "scores.parquet", folder / "summary.tsv", folder / "answer.md")
+    _write(design, tidy.read_table(table, design), pd.DataFrame(), outputs, folder / record.NAME, None, [])
+
+
+def _write(
+    design: Design,
+    frame: pd.DataFrame,
+    development: pd.DataFrame,
+    outputs: tuple[Path, Path, Path],
+    question: str | Path | None,
+    results: Path | None,
+    shortfalls: list[str],
+) -> None:
+    scores, summary, answer = outputs
+    comparisons = Comparisons(frame, design, Items(design, results))
     past, content = record.history(Path(question) if question else None, Families(comparisons))
     families = Families(comparisons, past.looks)
     text = answers.text(families, None if development.empty else development, past, shortfalls)

@@ -346,7 +346,7 @@ class Specs:
         return {
             code: Attributes(
                 family=entry.family,
-                branch=entry.branch if isinstance(getattr(entry, "branch", None), str) else None,
+                branch=entry.branch,
                 script=entry.script,
                 joshi=entry.joshi,
                 incomplete=self.config.data.source != "world" and None in (entry.family, entry.script),
