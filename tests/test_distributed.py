@@ -330,7 +330,7 @@ def test_a_loss_that_is_no_number_is_one_message(data, encoder, tmp_path):
     [
         (errno.ENOLCK, "its file system has no locks .*; make .* a link to a folder on a disk that has them"),
         (errno.ENOSPC, "state cannot be kept there: no space left on the disk.*; make room, and run again"),
-        (errno.EIO, "state cannot be kept there: .*Input/output error"),
+        (errno.EIO, "state cannot be kept there: the disk cannot be read or written"),
     ],
 )
 def test_a_folder_that_holds_no_state_is_one_message(tmp_path, monkeypatch, number, message):

@@ -66,14 +66,14 @@ def survey():
 @pytest.fixture(scope="module")
 def folder(survey, tmp_path_factory):
     """folder(type) -> a model folder of that type with random weights, not imported yet."""
-    root, made = tmp_path_factory.mktemp("encoders"), {}
+    root, folders = tmp_path_factory.mktemp("encoders"), {}
 
     def make(kind: str) -> Path:
-        if kind not in made:
+        if kind not in folders:
             (architecture,) = (a for a in survey.ARCHITECTURES if a.type == kind)
             survey.tiny_model(architecture, root / kind)
-            made[kind] = root / kind
-        return made[kind]
+            folders[kind] = root / kind
+        return folders[kind]
 
     return make
 
@@ -175,9 +175,9 @@ def test_dropout_is_set_by_the_names_that_a_configuration_has(folder, tmp_path, 
     silent, noisy = (load_encoder(model, dropout=rate).train() for rate in (0.0, 0.5))
     assert torch.equal(silent(batch), silent(batch)) and not torch.equal(noisy(batch), noisy(batch))
     assert torch.equal(silent.eval()(batch), noisy.eval()(batch))
-    kept = load_encoder(model)
-    assert kept.config.to_dict() == AutoConfig.from_pretrained(model).to_dict() | {
-        key: value for key, value in kept.config.to_dict().items() if key == "dtype"
+    unchanged = load_encoder(model)
+    assert unchanged.config.to_dict() == AutoConfig.from_pretrained(model).to_dict() | {
+        key: value for key, value in unchanged.config.to_dict().items() if key == "dtype"
     }
 
 
@@ -218,8 +218,8 @@ def test_types_that_see_padding_compute_sentences_of_one_length_together_and_say
     with torch.inference_mode():
         states = encoder(batch)
         for start, ids in zip(batch.begins, sequences, strict=True):
-            one = encoder.model(torch.tensor([ids]), attention_mask=torch.ones(1, len(ids))).last_hidden_state[0]
-            torch.testing.assert_close(states[start : start + len(ids)], one, rtol=1e-4, atol=1e-4)
+            alone = encoder.model(torch.tensor([ids]), attention_mask=torch.ones(1, len(ids))).last_hidden_state[0]
+            torch.testing.assert_close(states[start : start + len(ids)], alone, rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("kind", ["fnet", "canine"])
@@ -249,8 +249,10 @@ def test_a_type_nobody_thought_of_is_refused_when_its_states_depend_on_the_batch
 def test_the_longest_input_of_each_type_is_known_and_read(folder, kind, longest):
     model = AutoModel.from_pretrained(folder(kind)).eval()
     assert architectures.longest_input(model) == longest
-    known = lengths.longest_input(ImportedEncoder(from_=str(folder(kind))))
-    assert known == (None if kind == "esm" else longest)  # without transformers: what the configuration's check knows
+    expected = lengths.longest_input(ImportedEncoder(from_=str(folder(kind))))
+    assert expected == (
+        None if kind == "esm" else longest
+    )  # without transformers: what the configuration's check knows
     length = longest or 150
     with torch.inference_mode():
         states = Encoder(model)(pack([[7] * length, [8] * 3], [[0] * length, [0] * 3]))

@@ -13,6 +13,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from intermezzo.core import sealed
 from intermezzo.core.errors import UserError
 from intermezzo.core.folders import whole_folder
 from intermezzo.evaluation.evaluate import evaluate
@@ -281,7 +282,8 @@ def test_no_state_of_them_is_written_and_one_that_is_there_is_not_used(data, enc
     (path,) = (tmp_path / "state").glob("*.pt")
     content = torch.load(path, weights_only=True)
     next(iter(content["modules"].values())).view(-1)[3] = float("inf")
-    torch.save(content, path)
+    with sealed.write(path) as part:
+        torch.save(content, part)
     finetune(job, encoder, paths, tmp_path / "again", tmp_path / "state")
     assert "its weights are not finite numbers" in caplog.text
     assert weights(tmp_path / "again") == weights(tmp_path / "whole")

@@ -21,7 +21,7 @@ from checkout import ROOT
 from intermezzo import sources
 from intermezzo.cli.main import main
 from intermezzo.config import Config, load
-from intermezzo.core.artifacts import write_json
+from intermezzo.core.provenance import write_record
 from intermezzo.dag.experiment import Grid
 from intermezzo.dag.jobs import Tracked
 from intermezzo.dag.specs import Specs
@@ -126,7 +126,7 @@ def test_a_dry_run_over_stand_in_data_plans_the_jobs_of_the_grid(experiment, fol
             path.parent.mkdir(parents=True, exist_ok=True)
             path.touch()
             values = tracked.of(job)
-            write_json(path.with_suffix(".json"), values | {"spec": json.loads(values["spec"]), "files": {}})
+            write_record(path.with_suffix(".json"), values | {"spec": json.loads(values["spec"]), "files": {}})
     command = [sys.executable, "-m", "snakemake", "-n", "-q", "rules", "-s", str(ROOT / "Snakefile"), "--configfile"]
     command += [str(file_of(experiment)), "one.yaml"]
     done = subprocess.run(command, cwd=folder, env=os.environ, capture_output=True, text=True)

@@ -114,7 +114,7 @@ def test_inputs_longer_than_an_encoder_pretrained_here_reads():
         ({"model_type": "bert", "max_position_embeddings": 512, "pad_token_id": 0}, 512),
         ({"model_type": "xlm-roberta", "max_position_embeddings": 514, "pad_token_id": 1}, 512),
         ({"model_type": "roberta", "max_position_embeddings": 514, "pad_token_id": 1}, 512),
-        ({"model_type": "modernbert", "max_position_embeddings": 8192}, None),
+        ({"model_type": "modernbert", "max_position_embeddings": 8192}, 8192),
         ({"model_type": "deberta-v2", "max_position_embeddings": 512}, None),
         ({"model_type": "bert", "max_position_embeddings": "many"}, None),
         ([], None),
@@ -122,7 +122,8 @@ def test_inputs_longer_than_an_encoder_pretrained_here_reads():
 )
 def test_inputs_longer_than_an_encoder_of_a_folder_reads(tmp_path, config, longest):
     (tmp_path / "config.json").write_text(json.dumps(config))
-    (tmp_path / "model.safetensors").write_text("")
+    for name in ("model.safetensors", "tokenizer.json"):
+        (tmp_path / name).write_text("")
     raw = {"grid": {"encoders": ["e"]}, "encoders": {"e": {"from": str(tmp_path)}}}
     fitting = {"training": {"target": {"max_length": 512}}}
     load(raw, fitting)
@@ -276,7 +277,8 @@ def test_a_run_in_a_folder_of_its_own_finds_tasks_and_data_of_the_project(tmp_pa
     encoder = checkout.folder / "myenc"
     encoder.mkdir()
     (encoder / "config.json").write_text("{}")
-    (encoder / "model.safetensors").write_text("")
+    for name in ("model.safetensors", "tokenizer.json"):
+        (encoder / name).write_text("")
     (checkout.folder / "local.yaml").write_text("encoders: {e: {from: myenc, revision: null}}\n")
     arguments = ["--directory", "runs/mine", "--configfile", "my.yaml", "local.yaml"]
     status, output = dry_run(checkout, "--printshellcmds", *arguments)

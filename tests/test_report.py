@@ -60,9 +60,9 @@ def design(**changes):
             "nli_shuffled": {"tasks": ["nli"], "mixes": mixes, "control": True},
         },
         "targets": {
-            "nli": target,
-            "part_of_speech": target | {"task": "pos", "format": "tagging"},
-            "nli_hypothesis": target | {"control": True, "baseline_only": True},
+            "nli": target | {"training": "nli"},
+            "part_of_speech": target | {"task": "pos", "format": "tagging", "training": "part_of_speech"},
+            "nli_hypothesis": target | {"control": True, "baseline_only": True, "training": "nli_hypothesis"},
             "pairs": target | {"task": "tatoeba", "format": "retrieval", "languages": LANGUAGES[1:]},
         },
     }

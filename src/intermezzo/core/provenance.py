@@ -19,12 +19,14 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
-from intermezzo.core.artifacts import canonical, read_json, sha256, write_json
+from intermezzo.core.artifacts import canonical, digest, sha256, write_json
 from intermezzo.core.differences import differences, sentence
 from intermezzo.core.errors import UserError
 
 MANIFEST, PREDICTIONS = "manifest.json", "predictions.parquet"
 """Files in the folder of an evaluation, beside the scores of each language; the first is in that of a model too."""
+DIGEST = "digest"
+"""The key of a record that has a digest of the others."""
 SUMMARY = "summary.json"
 """Beside the scores, the summary and the answer."""
 TRACKED = ("spec", "code", "inputs", "run")
@@ -67,16 +69,33 @@ def record_path(product: str | Path) -> Path | None:
 def write(record: Path, spec: Any, code: str, inputs: str, files: Iterable[Path]) -> None:
     """Write the record of `files`, which lie in its folder or below it. spec: the model of the job's specification."""
     hashes = {path.relative_to(record.parent).as_posix(): sha256(path) for path in files}
-    write_json(record, {"spec": spec.as_json(), "code": code, "inputs": inputs, "files": hashes})
+    write_record(record, {"spec": spec.as_json(), "code": code, "inputs": inputs, "files": hashes})
+
+
+def write_record(record: Path, fields: dict[str, Any]) -> None:
+    """Write a record with a digest of itself, so that a change of it is seen."""
+    write_json(record, fields | {DIGEST: _digest(fields)})
 
 
 def read(record: Path | None) -> dict[str, Any]:
-    """What a record says; {} where there is none or one that is broken."""
+    """What a record says; {} where there is none or one that is not as it was written."""
     try:
         content = json.loads(record.read_text(encoding="utf-8")) if record else {}
     except (OSError, ValueError, RecursionError):
         return {}
-    return content if isinstance(content, dict) else {}
+    return content if isinstance(content, dict) and is_intact(content) else {}
+
+
+def is_intact(record: Mapping[str, Any]) -> bool:
+    """Whether the content of a record is as it was written."""
+    try:
+        return record.get(DIGEST) == _digest({name: value for name, value in record.items() if name != DIGEST})
+    except ValueError:  # NaN, or half a character
+        return False
+
+
+def _digest(fields: Mapping[str, Any]) -> str:
+    return digest(json.loads(json.dumps(fields)), 32)
 
 
 def parameters(record: Mapping[str, Any]) -> dict[str, str]:
@@ -84,10 +103,7 @@ def parameters(record: Mapping[str, Any]) -> dict[str, str]:
     values = {name: record[name] for name in TRACKED if name in record}
     if record.keys() >= set(NAMES):
         values["run"] = {name: record[name] for name in NAMES}
-    try:
-        return {name: value if isinstance(value, str) else canonical(value) for name, value in values.items()}
-    except ValueError:  # NaN, which no job writes
-        return {}
+    return {name: value if isinstance(value, str) else canonical(value) for name, value in values.items()}
 
 
 def hash_of(product: str | Path, record: Mapping[str, Any]) -> str | None:
@@ -154,11 +170,10 @@ def check(path: Path, record: Path | None = None) -> None:
     place = record or path.with_suffix(".json")
     if not place.is_file():
         return
-    content = read_json(place)
-    files = content.get("files") if isinstance(content, dict) else None
+    files = read(place).get("files")
     expected = files.get(path.name) if isinstance(files, dict) else None
     if not isinstance(expected, str):
-        raise UserError(f"{place}: does not name {path.name}; delete both and run again")
+        raise UserError(f"{place}: damaged, or not the record of {path.name}; delete both and run again")
     if (actual := sha256(path)) != expected:
         raise UserError(
             f"{path}: was changed after it was made (sha256 {actual[:12]}..., {place.name} says {expected[:12]}...); "

@@ -14,7 +14,6 @@ from typing import Any
 from intermezzo import languages
 from intermezzo.config import catalogue
 from intermezzo.config.checks import data_root
-from intermezzo.config.sections.training import Finetuning
 from intermezzo.config.settings import examples_of, resolve, retrieval_of
 from intermezzo.core.memoize import memoize_by
 from intermezzo.core.places import local
@@ -127,11 +126,9 @@ class Specs:
         """Tokens of the longest input that an encoder has to read in any of its trainings and evaluations."""
         encoder, grid = wildcards.encoder, self.grid
         names = () if encoder in grid.baseline_only else self.config.grid.intermediates
-        phases: list[Finetuning] = [
-            *(resolve(self.config, encoder, "intermediate", name, grid.intermediate_tasks(name)) for name in names),
-            *(resolve(self.config, encoder, "target", name, [grid.task(name).name]) for name in grid.targets),
-        ]
-        return max(settings.max_length for settings in phases)
+        tasks = {("intermediate", name): grid.intermediate_tasks(name) for name in names}
+        tasks |= {("target", name): [grid.task(name).name] for name in grid.targets}
+        return max(resolve(self.config, encoder, *run, tasks[run]).max_length for run in tasks)  # type: ignore[arg-type]
 
     @memoize_by("encoder", "intermediate", "mix", "seed")
     def spec_intermediate(self, wildcards: Any) -> str:
@@ -187,7 +184,8 @@ class Specs:
         """Of an evaluation: `specs.evaluation`."""
         name, entry, task = wildcards.target, self.config.target(wildcards.target), self.grid.task(wildcards.target)
         settings = resolve(self.config, wildcards.encoder, "target", name, [task.name])
-        reads: dict[str, Any] = {"pooling": settings.pooling, "head": head_of(self.grid.trained_on(name))}
+        head = head_of(self.grid.trained_on(name))
+        reads: dict[str, Any] = {"pooling": settings.pooling, "head": head if head != task.name else None}
         if not task.form.trained:
             retrieval = retrieval_of(self.config, name, task)
             reads = {"layer": retrieval.layer, "pooling": retrieval.pooling, "center": retrieval.center}

@@ -98,7 +98,7 @@ def evaluate(
     write_predictions(tables, folder / provenance.PREDICTIONS)
     files = {path.name: sha256(path) for path in (*outputs.values(), folder / provenance.PREDICTIONS)}
     made_with = {"spec": spec.as_json(), "code": code.as_json(), "inputs": inputs}
-    write_json(folder / "manifest.json", names | made_with | {"files": files})
+    provenance.write_record(folder / provenance.MANIFEST, names | made_with | {"files": files})
     cached = [name for name in data if name not in predicted]
     log.info("predicted: %s; from the cache: %s", ", ".join(predicted) or "none", ", ".join(cached) or "none")
 

@@ -61,17 +61,18 @@ class _Headed:
         self.encoder, self.tokens = _load(spec, model), Tokens(model, cache)
         self.batches = PredictionBatches()
         self.head = self.module.Head(self.encoder.hidden_size, self.task.head_spec(spec.pooling))
-        prefix, weights = f"{spec.head}.", _heads(model)
+        prefix, weights = f"{spec.head_name}.", _heads(model)
         state = {key.removeprefix(prefix): value for key, value in weights.items() if key.startswith(prefix)}
         if not state:
             raise UserError(
-                f"{model}: no head '{spec.head}' for task '{self.task.name}'; evaluate a model that was trained on it"
+                f"{model}: no head for task '{self.task.name}' ('{spec.head_name}'); evaluate a model that was "
+                "trained on it"
             )
         try:
             self.head.load_state_dict(state)
         except RuntimeError:
             raise UserError(
-                f"{model}: its head '{spec.head}' has another shape than task '{self.task.name}' or the settings ask "
+                f"{model}: its head for task '{self.task.name}' has another shape than the task or the settings ask "
                 "for (labels, pooling); train it with these, or evaluate with those of its manifest.json"
             ) from None
         self.head.to(device()).eval()
@@ -129,9 +130,9 @@ def _with_labels(spec: PredictionSpec, model: Path) -> TaskSpec:
     task = spec.task
     if task.labels != FROM_DATA:
         return task
-    labels = read_manifest(model).get("labels", {}).get(spec.head)
+    labels = read_manifest(model).get("labels", {}).get(spec.head_name)
     if not labels:
-        raise damaged(model / MANIFEST, f"no labels of head '{spec.head}'")
+        raise damaged(model / MANIFEST, f"no labels of task '{spec.head_name}'")
     return task.replace(labels=tuple(labels))
 
 

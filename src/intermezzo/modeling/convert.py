@@ -11,6 +11,7 @@ from pathlib import Path
 from intermezzo.core.errors import UserError
 from intermezzo.core.folders import whole_folder
 from intermezzo.core.model_folders import missing_weights
+from intermezzo.core.places import local
 from intermezzo.modeling.encoder import locate, read_checkpoint
 
 
@@ -23,6 +24,7 @@ def convert(source: str, folder: Path, revision: str | None = None) -> None:
     """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UserError(f"{folder}: is there already; name a folder that is new or empty")
+    source = local(source)
     place, options = locate(source, revision)
     if isinstance(place, Path) and not missing_weights(place):
         raise UserError(f"{place}: its weights are safetensors already; name it as `from:` of an encoder")

@@ -59,11 +59,11 @@ class Encoder(nn.Module):
         super().__init__()
         self.model = model
         self.config = model.config
-        packed = architectures.PACKED.get(model.config.model_type)
-        self.packs = packed is not None and packed.packs(model)
+        module = architectures.PACKED.get(model.config.model_type)
+        self.packs = module is not None and module.packs(model)
         self.typed = getattr(model.config, "type_vocab_size", 0) > 1
         if self.packs:
-            packed.prepare(model)
+            module.prepare(model)
         accelerate(model)
 
     @property
@@ -237,8 +237,8 @@ def read_checkpoint(
 
     With a masked-language-modelling head, if the checkpoint has one: it serves masked text later. Raises UserError.
     """
-    own = {"use_safetensors", "dtype", "weights_only"}  # of weights alone
-    common = {key: value for key, value in options.items() if key not in own}
+    of_weights = {"use_safetensors", "dtype", "weights_only"}
+    common = {key: value for key, value in options.items() if key not in of_weights}
     try:
         config = AutoConfig.from_pretrained(place, **common)
         check_type(config)

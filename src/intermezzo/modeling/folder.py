@@ -14,8 +14,9 @@ import csv
 from pathlib import Path
 from typing import Any
 
-from intermezzo.core.artifacts import read_json, sha256, write_json
+from intermezzo.core.artifacts import read_json, sha256
 from intermezzo.core.errors import UserError
+from intermezzo.core.provenance import DIGEST, is_intact, write_record
 
 MANIFEST = "manifest.json"
 CONFIG = "config.json"
@@ -40,7 +41,7 @@ def write_manifest(folder: Path, fields: dict[str, Any]) -> None:
     hashes: dict[str, Any] = {"files": files, "weights_sha256": files[WEIGHTS]}
     if HEADS in files:
         hashes["heads_sha256"] = files[HEADS]
-    write_json(folder / MANIFEST, fields | hashes)
+    write_record(folder / MANIFEST, fields | hashes)
     mode = (folder / MANIFEST).stat().st_mode
     for name in names:
         (folder / name).chmod(mode)
@@ -53,6 +54,8 @@ def read_manifest(folder: Path) -> dict[str, Any]:
         manifest = read_json(path)
     except UserError as error:
         raise damaged(path, "no such file" if not path.is_file() else "not valid JSON") from error
+    if isinstance(manifest, dict) and DIGEST in manifest and not is_intact(manifest):
+        raise damaged(path, "it was changed after it was written")
     match manifest:
         case {"files": {**files}, "weights_sha256": str(weights)} if files.get(WEIGHTS) == weights:
             if manifest.get("heads_sha256") == files.get(HEADS) and all(isinstance(v, str) for v in files.values()):

@@ -87,7 +87,7 @@ def _keeps_spaces(tokenizer: Tokenizer) -> bool:
     if not hasattr(tokenizer, "keeps_spaces"):
         inputs = (("a b", False), (["a", "b"], True), (["a", " b"], True))
         whole, bare, spaced = (
-            tokenizer.encode(text, is_pretokenized=given, add_special_tokens=False).ids for text, given in inputs
+            tokenizer.encode(text, is_pretokenized=is_split, add_special_tokens=False).ids for text, is_split in inputs
         )
         tokenizer.keeps_spaces = whole != bare and whole == spaced
     return tokenizer.keeps_spaces

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import Field, PlainSerializer
 
 from intermezzo.specs.base import Count, Spec
 from intermezzo.specs.world import WorldSettings
 
 Split = Literal["train", "dev", "test", "candidates"]
-Part = dict[str, Any]
-"""A published file or several, and how they are read: an entry of a task file's `data`."""
+Part = Annotated[dict[str, Any], PlainSerializer(lambda part: json.loads(json.dumps(part)))]
+"""A published file or several, and how they are read: an entry of a task file's `data`.
+
+Its keys may be numbers. They are text in JSON, and so they are here, as equal specifications are to give equal text.
+"""
 
 
 class _Data(Spec):

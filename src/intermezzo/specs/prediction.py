@@ -17,13 +17,18 @@ class PredictionSpec(Spec):
     pooling: Pooling
     """What a head reads; of sentence vectors, how tokens become one."""
     head: str | None = None
-    """The trained head that predicts; None where sentence vectors are read off the encoder."""
+    """The trained head that predicts; None = the one with the task's name."""
     precision: Precision = "auto"
     threads: Count
     layer: Natural | None = None
     """Of sentence vectors: the encoder's layer they are read off; 0 = the embeddings."""
     center: bool = False
     """Of sentence vectors: subtract each language's mean vector."""
+
+    @property
+    def head_name(self) -> str:
+        """The trained head that predicts."""
+        return self.head or self.task.name
 
     @property
     def encoding(self) -> EncodingSpec:

@@ -66,7 +66,7 @@ def _with_marks(text: str, offsets: list[tuple[int, int]], end_of_window: int) -
     So does XLM-R's with the tone of e + U+0323 + U+0301, and BERT's with all accents where it ignores case. Marks that
     are tokens of their own stay apart.
     """
-    begins = [*(begin for begin, _ in offsets[1:]), end_of_window]
+    begins = [*(begin for begin, _ in offsets[1:]), end_of_window][: len(offsets)]  # an empty context has none
     return [
         (begin, _past_marks(text, end, following) if end < following else end)
         for (begin, end), following in zip(offsets, begins, strict=True)
