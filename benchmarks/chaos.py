@@ -112,9 +112,9 @@ def start(folder: Path, *arguments: str) -> subprocess.Popen:
 def disturb(folder: Path, undisturbed: Path, seconds: float, rng: random.Random) -> dict[str, Any]:
     """One run, disturbed up to four times and then left alone: what was killed, and what is wrong in the end."""
     kills, problems = [], []
-    for _ in range(rng.choice((1, 1, 2, 2, 3, 4))):
+    for number in range(rng.choice((1, 1, 2, 2, 3, 4))):  # less is left each time
         roles, sign = rng.choice(VICTIMS), rng.choice((signal.SIGKILL, signal.SIGKILL, signal.SIGTERM))
-        moment = WRITING if rng.random() < 0.4 else rng.uniform(0, seconds)
+        moment = WRITING if rng.random() < 0.4 else rng.uniform(0, 0.8 * seconds / (number + 1))
         run = start(folder)
         if await_moment(run, folder, moment):
             kills.append({"signal": sign.name, "moment": moment} | kill(run, folder, roles, sign, rng))
@@ -161,6 +161,8 @@ def kill(
         for wanted in roles:
             matches = [process for process, name in candidates.items() if name == wanted]
             victims |= {process: wanted for process in rng.sample(matches, min(1, len(matches)))}
+    if not victims and run.poll() is None:  # between two jobs
+        victims = {psutil.Process(run.pid): "snakemake"}
     send(list(victims), sign)
     return {"roles": "+".join(roles), "killed": sorted(victims.values())}
 

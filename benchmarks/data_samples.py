@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import json
+from functools import cache
 from typing import Any, NamedTuple
 
 import pyarrow as pa
@@ -36,6 +37,7 @@ class Sample(NamedTuple):
     """An offset in the first file, as it is written there."""
 
 
+@cache
 def samples() -> list[Sample]:
     """One or more for each reader."""
     return [*_sentences(), *_questions(), *_documents(), *_answers(), *_records()]

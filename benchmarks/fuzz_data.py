@@ -32,6 +32,7 @@ import tarfile
 import tempfile
 import time
 import traceback
+import warnings
 import zipfile
 from collections import Counter
 from collections.abc import Callable
@@ -55,6 +56,8 @@ LONGEST, LINES = 1300, 8
 """Of a message: characters of a line, and lines."""
 FAULTS = ("traceback", "accepted_wrong", "refused_wrong", "hang", "bad_message", "left_behind")
 BLANKS = ("", " ", "\u3000", "\t", "\ufeff", "\u00a0 ")
+OUTSIDE = str(Path(tempfile.gettempdir(), "fuzz_data_out"))
+"""Where an archive must not write."""
 POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:4d7a2146\nsize 12345\n"
 PAGE = b"<!DOCTYPE html>\n<html><head><title>Log in</title></head><body>Please log in.</body></html>\n"
 
@@ -377,7 +380,7 @@ def archived(name: str, sample: Sample, damage: str, rng: random.Random) -> tupl
     elif damage == "nameless":
         members.append(("", b"x"))
     elif damage == "outside":
-        members.append((rng.choice(("../out", "/tmp/fuzz_data_out", "a/../../out", "..\\out", "C:\\out")), b"x"))
+        members.append((rng.choice(("../out", OUTSIDE, "a/../../out", "..\\out", "C:\\out")), b"x"))
     elif damage == "bomb":
         members = [(path, b"ab c\n" * 21_000_000) for path, _ in members[:1]]
     if damage == "link":
@@ -518,7 +521,7 @@ def _fault(
     strays = {path.name for path in folder.iterdir()} - {"valid", "data", "config", "stderr", "downloads", "out"}
     unfinished = [path for path in folder.rglob("*") if path.suffix in (".part", ".unpacking")]
     made = list((folder / "out").glob("*")) + list((folder / "config").glob("*.lock.yaml"))
-    outside = [path for path in (folder.parent / "out", Path("/tmp/fuzz_data_out")) if path.exists()]
+    outside = [path for path in (folder.parent / "out", Path(OUTSIDE)) if path.exists()]
     return "left_behind" if strays or unfinished or made or outside else None
 
 
@@ -561,6 +564,7 @@ def run(cases: int, seed: int) -> dict[str, Any]:
     """Try that many cases: counts by kind of ending, and the cases that show a fault."""
     counts: Counter[str] = Counter()
     offending = []
+    warnings.simplefilter("ignore")  # of names that are in an archive twice
     gc.freeze()
     with tempfile.TemporaryDirectory(prefix="fuzz_data-") as place:
         for number in range(cases):

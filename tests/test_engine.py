@@ -257,6 +257,7 @@ def test_a_state_that_does_not_fit_is_not_used(data, encoder, tmp_path, what, ca
     assert weights(tmp_path / "again") == weights(tmp_path / "whole")
 
 
+@pytest.mark.slow
 def test_the_log_has_a_line_for_each_hundredth_and_tensorboard_is_asked_for_by_name(
     data, encoder, tmp_path, monkeypatch
 ):

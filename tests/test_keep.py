@@ -11,6 +11,7 @@ import pytest
 from checkout import Checkout
 from intermezzo.config import load
 from intermezzo.core.errors import UserError
+from intermezzo.core.provenance import write_record
 from intermezzo.dag.experiment import Grid
 from intermezzo.dag.scheduling import Scheduling
 from intermezzo.execution import weight_leases
@@ -109,7 +110,7 @@ def test_a_model_that_cannot_be_rebuilt_is_one_message(checkout):
     path = checkout.folder / "results/target/tiny/none/none/seed0/pos/manifest.json"
     manifest = json.loads(path.read_text())
     manifest["made_with"]["torch"] = "1.0"
-    path.write_text(json.dumps(manifest))
+    write_record(path, manifest)
     done = checkout.snakemake(**NONE, languages__evaluation=["en", "nor", "fri", "mor", "qul"])
     output = done.stdout + done.stderr
     assert done.returncode != 0 and "Traceback" not in output

@@ -10,8 +10,9 @@ import torch
 from safetensors.torch import save_file
 from transformers import XLMRobertaConfig, XLMRobertaModel
 
-from intermezzo.core.artifacts import read_json, write_json
+from intermezzo.core.artifacts import read_json
 from intermezzo.core.errors import UserError
+from intermezzo.core.provenance import write_record
 from intermezzo.evaluation import predict
 from intermezzo.evaluation.predict import predictor
 from intermezzo.evaluation.prediction_batches import PredictionBatches, on_host
@@ -222,7 +223,7 @@ def test_labels_may_come_from_the_model(tagger, folder):
     shutil.copytree(tagger, model)
     with pytest.raises(UserError, match=r"manifest\.json: damaged \(no labels of task 't'"):
         predictor(spec, model)
-    write_json(model / "manifest.json", read_json(model / "manifest.json") | {"labels": {"t": ["L", "R"]}})
+    write_record(model / "manifest.json", read_json(model / "manifest.json") | {"labels": {"t": ["L", "R"]}})
     rows = [{"id": "0", "tokens": [WORDS[0], WORDS[20]] * 20, "tags": ["L", "UNSEEN"] * 20}]
     (tags,) = predictor(spec, model)(rows, "en")
     assert len(tags) == 40 and set(tags) <= {"L", "R"}

@@ -221,6 +221,7 @@ class _Page(HTMLParser):
             self.unnamed.append(values)
 
 
+@pytest.mark.slow
 def test_page_loads_nothing_and_is_accessible(output):
     text = (output / "report.html").read_text()
     page = _Page(text)
@@ -232,6 +233,7 @@ def test_page_loads_nothing_and_is_accessible(output):
     assert labels <= set(page.ids)
 
 
+@pytest.mark.slow
 def test_page_begins_with_question_and_answer(results, output):
     text = html.unescape(re.sub(r"<[^>]+>", "", (output / "report.html").read_text().partition("<body>")[2]))
     verdict = text.index("in zero-shot transfer to rare languages, en+rare against en: ")
@@ -240,6 +242,7 @@ def test_page_begins_with_question_and_answer(results, output):
     assert "What these numbers cannot say" in text
 
 
+@pytest.mark.slow
 def test_differences_are_those_worked_out_by_hand(output):
     seen = rows(output, "rare", encoder="small", mix="en+rare", target="mean", languages="rare_seen")[0]
     assert (seen["value"], seen["n_languages"], seen["n_seeds"]) == ("3.3", "2", "2")  # transfer: (6 + 2 + 2) / 3
@@ -253,6 +256,7 @@ def test_differences_are_those_worked_out_by_hand(output):
     assert [line["nli (accuracy)"], line["pairs (accuracy)"], line["mean"]] == ["40.5", "40.0", "40.3"]
 
 
+@pytest.mark.slow
 def test_controls_are_marked_and_in_no_mean(output):
     shuffled = rows(output, "baseline", intermediate="nli_shuffled", target="nli")
     assert shuffled and all(row["control"] == "yes" for row in shuffled)
@@ -260,6 +264,7 @@ def test_controls_are_marked_and_in_no_mean(output):
     assert "untrained" not in {row["encoder"] for row in rows(output, "rare")}
 
 
+@pytest.mark.slow
 def test_allocation_and_costs(output):
     block = rows(output, "allocation", mix="en+rare")
     assert [(row["language"], row["examples"], row["rows"]) for row in block] == [
@@ -272,6 +277,7 @@ def test_allocation_and_costs(output):
     assert "10 (10 %) ×2" in (output / "figures" / "allocation.svg").read_text()  # noqa: RUF001
 
 
+@pytest.mark.slow
 def test_tables_can_be_plotted_again(output):
     """What a notebook does: a table of the report, one panel's lines, a figure."""
     tables = {name: pd.read_csv(output / "tables" / f"{name}.tsv", sep="\t") for name in TABLES}
@@ -286,6 +292,7 @@ def test_tables_can_be_plotted_again(output):
         pyplot.close(ax.figure)
 
 
+@pytest.mark.slow
 def test_provenance_reaches_every_checkpoint(results, output):
     frame, page = pq.read_table(results / "scores.parquet").to_pandas(), (output / "report.html").read_text()
     assert {row["weights_sha256"] for row in rows(output, "checkpoints")} == set(frame["weights_sha256"])

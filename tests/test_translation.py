@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
+from pathlib import Path
+
 import pytest
+import torch
+from safetensors.torch import load_file
 
 from intermezzo.core.errors import UserError
 from intermezzo.specs.base import read
@@ -163,3 +168,29 @@ def test_a_model_that_is_none_is_one_message(tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(UserError, match=r"translation.model .* cannot be read"):
         translate(spec(tmp_path / "empty", tmp_path / "cache"), rows(3))
+
+
+class _Harmful:
+    """An object whose pickle runs a command when it is read."""
+
+    def __init__(self, trace):
+        self.trace = trace
+
+    def __reduce__(self):
+        return (Path.touch, (self.trace,))
+
+
+def test_of_a_pickle_tensors_alone_are_read_and_it_is_said(model, tmp_path, caplog):
+    folder, trace = tmp_path / "pickled", tmp_path / "trace"
+    shutil.copytree(model, folder)
+    tensors = load_file(folder / "model.safetensors")
+    (folder / "model.safetensors").unlink()
+    torch.save(tensors, folder / "pytorch_model.bin")
+    few = rows(6)
+    assert translate(spec(folder, tmp_path / "a"), few) == translate(spec(model, tmp_path / "b"), few)
+    assert "has no safetensors: tensors alone were read of its pickle" in caplog.text
+    assert caplog.text.count("safetensors") == 1
+    torch.save({"x": _Harmful(trace)}, folder / "pytorch_model.bin")
+    with pytest.raises(UserError, match=r"translation.model .* cannot be read"):
+        translate(spec(folder, tmp_path / "c"), few)
+    assert not trace.exists()

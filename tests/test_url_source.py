@@ -375,6 +375,8 @@ def test_damaged_unpacked_files_are_unpacked_again(damage, site, read, caplog):
         DAMAGES[damage](path)
     assert [read(part) for part in parts] == before
     assert caplog.text.count("it is unpacked again") == 2 and len(site.requests) == 2
+    assert [read(part) for part in parts] == before
+    assert caplog.text.count("it is unpacked again") == 2, "what is whole is unpacked once more"
 
 
 @pytest.mark.slow

@@ -67,8 +67,9 @@ def longest_input(encoder: Encoder) -> int | None:
     if not isinstance(positions, int):
         return None
     if kind in _AFTER_PADDING:
-        fixed = kind == "mpnet" or not isinstance(padding, int)  # MPNet's embeddings take 1, whatever the token's id is
-        return positions - (1 if fixed else padding) - 1
+        if kind == "mpnet" or not isinstance(padding, int):  # MPNet's embeddings take 1, whatever the token's id is
+            padding = 1
+        return positions - padding - 1
     return positions if kind in _FROM_ZERO else None
 
 

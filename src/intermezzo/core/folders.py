@@ -6,13 +6,19 @@ with whole_folder(path) as part:
 
 from __future__ import annotations
 
+import hashlib
 import os
 import shutil
+import socket
+import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from intermezzo.core.artifacts import abandoned, atomic, flush
+
+TEMPORARY = "intermezzo-"
+"""How the names of temporary folders begin."""
 
 
 @contextmanager
@@ -35,6 +41,21 @@ def whole_folder(path: Path) -> Iterator[Path]:
             path.rename(previous)
     if previous is not None:
         shutil.rmtree(previous, ignore_errors=True)
+
+
+def temporary_folder(parent: str | Path) -> Path:
+    """Make a folder in `parent` for the life of this process, which its user alone can open; it is theirs to remove.
+
+    Those that killed processes of this user and machine have left there are removed. Its name has at most 36 bytes.
+    """
+    machine = hashlib.sha256(socket.gethostname().encode()).hexdigest()[:6]
+    with suppress(OSError):
+        for folder in Path(parent).glob(f"{TEMPORARY}{machine}-*"):
+            process = folder.name.split("-")[2]
+            gone = Path("/proc/self").exists() and not Path("/proc", process).exists()
+            if gone and folder.stat().st_uid == os.getuid():
+                remove(folder)
+    return Path(tempfile.mkdtemp(prefix=f"{TEMPORARY}{machine}-{os.getpid()}-", dir=parent))
 
 
 def _remove_abandoned(path: Path) -> None:

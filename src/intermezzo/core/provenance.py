@@ -73,7 +73,7 @@ def write(record: Path, spec: Any, code: str, inputs: str, files: Iterable[Path]
 
 
 def write_record(record: Path, fields: dict[str, Any]) -> None:
-    """Write a record with a digest of itself, so that a change of it is seen."""
+    """Write a record with a digest of itself, so that a change of it is seen; one that `fields` has is replaced."""
     write_json(record, fields | {DIGEST: _digest(fields)})
 
 
@@ -89,13 +89,14 @@ def read(record: Path | None) -> dict[str, Any]:
 def is_intact(record: Mapping[str, Any]) -> bool:
     """Whether the content of a record is as it was written."""
     try:
-        return record.get(DIGEST) == _digest({name: value for name, value in record.items() if name != DIGEST})
+        return bool(record.get(DIGEST) == _digest(record))
     except ValueError:  # NaN, or half a character
         return False
 
 
 def _digest(fields: Mapping[str, Any]) -> str:
-    return digest(json.loads(json.dumps(fields)), 32)
+    """Of all fields but the digest itself."""
+    return digest(json.loads(json.dumps({name: value for name, value in fields.items() if name != DIGEST})), 32)
 
 
 def parameters(record: Mapping[str, Any]) -> dict[str, str]:

@@ -36,6 +36,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from intermezzo.core.environment import QUIET, bulk_import
+from intermezzo.core.folders import temporary_folder
 from intermezzo.execution.orphans import RUN
 
 VARIABLE = "INTERMEZZO_FORK_SERVER"
@@ -47,7 +48,7 @@ STAGES = frozenset({"prepare", "pretrain", "import-encoder", "finetune", "evalua
 _LENGTH = 8
 _BEGUN = b"\x00begun"
 """What a fork sends when it has its job, before it runs it."""
-_LONGEST_PARENT = 79
+_LONGEST_PARENT = 62
 """Bytes of the path of the folder in which the socket's folder is made."""
 log = logging.getLogger(__name__)
 _server: subprocess.Popen[bytes] | None = None
@@ -80,7 +81,7 @@ def _folder() -> Path | None:
     for parent in (tempfile.gettempdir(), "/tmp", "/var/tmp", "/dev/shm"):
         if len(os.fsencode(parent)) <= _LONGEST_PARENT:
             with suppress(OSError):
-                return Path(tempfile.mkdtemp(prefix="intermezzo-", dir=parent))
+                return temporary_folder(parent)
     log.warning("no folder for a socket (TMPDIR, /tmp): jobs start without the fork server, five CPU seconds each")
     return None
 

@@ -28,6 +28,7 @@ import torch
 import torch.distributed as dist
 
 from intermezzo.core.errors import UserError, machine_fault
+from intermezzo.core.folders import remove, temporary_folder
 from intermezzo.core.logs import configure
 
 INIT_TIMEOUT = timedelta(days=1)
@@ -66,31 +67,34 @@ def launch(job: Callable[..., None], processes: int, *arguments: Any) -> None:
     level, threshold = log.getEffectiveLevel(), logging.root.manager.disable
     logging.disable(logging.ERROR)  # the agent's messages; there will be one of ours
     end_signal: signal.Signals | None = None
-    with tempfile.TemporaryDirectory(prefix="intermezzo-", ignore_cleanup_errors=True) as folder:
+    folder = temporary_folder(tempfile.gettempdir())
+    try:
         settings = LaunchConfig(
             min_nodes=1,
             max_nodes=1,
             nproc_per_node=processes,
-            run_id=Path(folder).name,
+            run_id=folder.name,
             role="",
             rdzv_backend="c10d",
             rdzv_endpoint="localhost:0",
             local_addr="127.0.0.1",
             max_restarts=0,
             start_method=START,
-            logs_specs=DefaultLogsSpecs(folder, redirects=Std.ALL, tee=Std.ALL, local_ranks_filter={0}),
+            logs_specs=DefaultLogsSpecs(str(folder), redirects=Std.ALL, tee=Std.ALL, local_ranks_filter={0}),
             log_line_prefix_template="${role_name}",  # none
         )
         try:
             elastic_launch(settings, _process)((job, arguments, level))
         except ChildFailedError as error:
-            raise _failure(*error.get_first_failure(), processes, Path(folder)) from None
+            raise _failure(*error.get_first_failure(), processes, folder) from None
         except SignalException as stop:
             end_signal = stop.sigval
         finally:
             logging.disable(threshold)
             for number, handler in handlers.items():
                 signal.signal(number, handler)
+    finally:
+        remove(folder)
     if end_signal is not None:
         os.kill(os.getpid(), end_signal)
         raise SystemExit(1)  # should that not have been the end

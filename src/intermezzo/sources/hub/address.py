@@ -17,7 +17,7 @@ from urllib.parse import unquote, urlsplit
 from filelock import FileLock
 
 from intermezzo.core import provenance
-from intermezzo.core.artifacts import digest, sha256, write_json
+from intermezzo.core.artifacts import digest, sha256
 from intermezzo.core.errors import UserError
 from intermezzo.core.excerpt import excerpt
 from intermezzo.core.secrets import masked
@@ -119,7 +119,7 @@ def _unpack(archive: Path, checksum: str, member: str, members: set[str], origin
         missing = {pattern: folder for pattern, folder in folders.items() if not folder.is_dir()}
         names = archives.unpack(archive, missing, origin, limit)
         for unpacked in filter(Path.is_dir, missing.values()):
-            write_json(_listing(unpacked), _hashes(unpacked))
+            provenance.write_record(_listing(unpacked), {"files": _hashes(unpacked)})
         if not folder.is_dir():
             shown = ", ".join(f"{name:.80}" for name in sorted(names)[:12])
             shown += f", ... ({len(names)} in all)" if len(names) > 12 else ""
@@ -145,7 +145,7 @@ def _is_whole(folder: Path) -> bool:
     """Whether a folder is there and holds what was unpacked; one that does not is removed, and the log says so."""
     if not folder.is_dir():
         return False
-    if provenance.read(_listing(folder)) == _hashes(folder):
+    if provenance.read(_listing(folder)).get("files") == _hashes(folder):
         return True
     log.warning("%s: damaged, or of an older version; it is unpacked again", folder)
     shutil.rmtree(folder)
@@ -160,6 +160,6 @@ def _single_file(download: Path, checksum: str, origin: str, limit: int | None) 
     if _is_whole(folder):
         return File(folder, name)
     if archives.expand(download, folder, name, origin, limit):
-        write_json(_listing(folder), _hashes(folder))
+        provenance.write_record(_listing(folder), {"files": _hashes(folder)})
         return File(folder, name)
     return File(download.parent, download.name)
