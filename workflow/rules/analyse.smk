@@ -6,7 +6,8 @@ rule summarize_scores:
 
     Input: one JSON per encoder, intermediate, mix, seed, target and language. All of them are named: Snakemake does not
     look at the parameters of a job that has an output which is neither there nor asked for, such as a new language's.
-    Output: scores.parquet (one row per value), summary.tsv (to be read), answer.md (in words).
+    Output: scores.parquet (one row per value), summary.tsv (to be read), answer.md (in words). question.json,
+    the record of the question and of earlier looks at results, lies beside them and is kept.
     """
     input:
         results=inputs.evaluation_paths,

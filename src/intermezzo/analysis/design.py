@@ -12,11 +12,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
-from intermezzo.specs.summary import SummarySpec
+from intermezzo.specs.summary import Kind, SummarySpec
 from intermezzo.tasks.formats import load_format
 
 BASELINE = "none"
 """The intermediate that stands for: no intermediate training."""
+UNKNOWN_FAMILY = "family not known"
 
 
 class Cell(NamedTuple):
@@ -75,6 +76,61 @@ class Design(SummarySpec):
         """Each mix once, as a reader gets them: English-only first, then in the configuration's order."""
         rank = {mix: number for number, mix in enumerate(self.mixes)}
         return sorted(set(mixes), key=lambda mix: (mix != self.english_mix, rank.get(mix, len(rank)), mix))
+
+    @property
+    def against(self) -> str | None:
+        """The mix that others are compared with: the question's, else the English-only one, if there is one."""
+        return self.question.against or self.english_mix
+
+    @property
+    def asked(self) -> tuple[str, ...]:
+        """The mixes that the question is about: those that it names, else each one with a rare language.
+
+        So a mix without rare languages (English repeated, other languages) is a control.
+        """
+        if self.question.mixes is not None:
+            return self.question.mixes
+        trained = [entry for entry in self.intermediates.values() if not entry.control]
+        mixes = self.in_order(mix for entry in trained for mix, seen in entry.mixes.items() if self.rare & set(seen))
+        return tuple(mix for mix in mixes if mix != self.against)
+
+    def kind(self, intermediate: str, mix: str, target: str, language: str) -> Kind:
+        """What an intermediate in a mix is to a target in one language.
+
+        same data: it has rows in the language of the target's own task, or of one that trains the target. same skill:
+        it has rows in the language of a task that asks for the same (`skills`), or translations of the target's data.
+        few-shot: the target itself is trained in the language, whatever the intermediate has. Else the target is
+        zero-shot in this language: transfer, or retrieval where nothing is trained for the target.
+        """
+        if language in self.targets[target].trained_in:
+            return "few-shot"
+        entry, intermediate_entry = self.targets[target], self.intermediates[intermediate]
+        rows = intermediate_entry.rows.get(mix, dict.fromkeys(intermediate_entry.tasks, intermediate_entry.mixes[mix]))
+        tasks = {task for task, languages in rows.items() if language in languages}
+        own = {entry.task, *entry.trained_on}
+        if tasks & own and (language == self.english or mix not in self.translated):
+            return "same data"
+        if {self._skill(task) for task in tasks} & {self._skill(task) for task in own}:
+            return "same skill"
+        return "transfer" if load_format(entry.format).trained else "retrieval"
+
+    def _skill(self, task: str) -> str:
+        return self.skills.get(task, task)
+
+    def families(self, languages: Iterable[str]) -> list[str]:
+        """The family of each language, or its branch where one is known: languages of one are no independent draws.
+
+        Isolates are families of their own; languages whose family is not known count as one family.
+        """
+        return [self._family(code) for code in languages]
+
+    def _family(self, code: str) -> str:
+        known = self.attributes.get(code)
+        if known is None or known.family is None:
+            return UNKNOWN_FAMILY
+        if known.family == "isolate":
+            return f"isolate {code}"
+        return f"{known.family}: {known.branch}" if known.branch else known.family
 
     def seeds_of(self, intermediate: str, target: str) -> tuple[int | None, ...]:
         """Seeds of a cell; retrieval and mining on the untouched encoder have none, so they are there once."""

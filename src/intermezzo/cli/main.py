@@ -146,6 +146,14 @@ def _parser() -> argparse.ArgumentParser:
     stage.add_argument("--figures", type=Path, required=True, help="folder to write the figures to")
     stage.add_argument("--tables", type=Path, required=True, help="folder to write the tables to")
 
+    does = "the answer for scores that another program may have made: scores.parquet, summary.tsv, answer.md, a report"
+    analyse = stages.add_parser("analyse", help=does, description=does, allow_abbrev=False)
+    analyse.add_argument("scores", type=Path, metavar="SCORES", help="table of scores (.parquet, .csv, .tsv)")
+    what = "JSON file of the design (`grid --design` writes that of a configuration)"
+    analyse.add_argument("--design", type=Path, required=True, metavar="FILE", help=what)
+    analyse.add_argument("--out", type=Path, default=Path("analysis"), help="folder to write (analysis)")
+    analyse.set_defaults(run=_lazily("cli.commands.scores", "analyse"))
+
     export = stages.add_parser("export", help="write a model as a Hugging Face folder with a model card")
     export.add_argument("model", type=Path, metavar="MODEL", help="model folder, such as results/encoders/NAME")
     export.add_argument("folder", type=Path, metavar="DIR", help="new folder to write")
@@ -195,6 +203,7 @@ def _configuration(stages: Any) -> None:
     what.add_argument("--check", action="store_true", help="fail if a file is not what would be written")
     what.add_argument("--write", action="store_true", help="write the files")
     grid = stages.add_parser("grid", help="show what an experiment consists of")
+    grid.add_argument("--design", type=Path, metavar="FILE", help="write its design as JSON, for `analyse`")
     tables = stages.add_parser("tables", help="print the scores per language as Markdown tables")
     tables.add_argument(
         "--scores", type=Path, nargs="+", default=[Path("results/scores.parquet")], help="scores to show"

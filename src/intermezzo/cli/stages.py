@@ -140,6 +140,8 @@ def evaluate(options: Namespace) -> None:
 
 def summarize(options: Namespace) -> None:
     """Bring all scores together."""
+    from intermezzo.analysis.mix_shares import shortfalls
+    from intermezzo.analysis.record import NAME
     from intermezzo.analysis.run import summarize
     from intermezzo.analysis.scores import verify
 
@@ -147,7 +149,17 @@ def summarize(options: Namespace) -> None:
     results = _results(design, options.results)
     development = _results(design.on_development(), options.results, ".dev")
     verify([*results, *development])
-    summarize(design, results, development, options.scores, options.summary, options.answer)
+    summarize(
+        design,
+        results,
+        development,
+        options.scores,
+        options.summary,
+        options.answer,
+        question=options.answer.with_name(NAME),
+        results=options.results,
+        shortfalls=shortfalls(options.results, design),
+    )
     _record(options, options.summary, options.scores, options.answer)
 
 

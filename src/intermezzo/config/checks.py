@@ -57,7 +57,8 @@ def problems(config: Config, *, whole: bool = True) -> list[str]:
     lines: dict[str, None] = {}
     checks: tuple[Callable[[Config], Iterator[str]], ...] = (_names, _data)
     if whole:
-        checks += (_languages, _encoders, _tasks, _translation, _intermediates, _targets, _mixes, _unlisted, too_long)
+        checks += (_question, _languages, _encoders, _tasks, _translation, _intermediates, _targets, _mixes, _unlisted)
+        checks += (too_long,)
     for check in checks:
         try:
             lines |= dict.fromkeys(islice(check(config), MOST))
@@ -98,6 +99,29 @@ def _repeated(key: str, values: Sequence[Any]) -> Iterator[str]:
     for value, number in Counter(values).items():
         if number > 1:
             yield f"{key}: {value!r} is listed more than once"
+
+
+def _question(config: Config) -> Iterator[str]:
+    """The mixes that the question names are compared in the grid."""
+    question, mixes = config.question, config.grid.mixes
+    for key in ("mixes", "groups", "pairs"):
+        chosen = getattr(question, key)
+        yield from _repeated(f"question.{key}", chosen or [])
+        if chosen == []:
+            default = "name at least one" + (", or write null for all with a rare language" if key == "mixes" else "")
+            yield f"question.{key}: the list is empty, so nothing would be asked; {default}"
+    for key, names in (("mixes", question.mixes or []), ("against", [question.against] if question.against else [])):
+        for name in names:
+            if name not in mixes:
+                yield f"question.{key}: '{name}' is no mix of grid.mixes; {suggestion(name, mixes)}"
+    if question.against is not None and question.against in (question.mixes or []):
+        yield f"question.mixes: '{question.against}' is in question.against too; take it out of one of them"
+    if question.mixes and question.against is None:
+        english = [mix for mix in mixes if mix in config.mixes and catalogue.is_english(config, mix)]
+        if not english:
+            yield "question.against: missing, and grid.mixes has no English-only mix; name a mix of the grid"
+        for name in {*question.mixes} & {*english[:1]}:
+            yield f"question.mixes: '{name}' is English-only, which the others are compared with; take it out"
 
 
 def _data(config: Config) -> Iterator[str]:

@@ -30,7 +30,7 @@ from intermezzo.specs.importing import ImportSpec
 from intermezzo.specs.mixes import MixSettings, Portion
 from intermezzo.specs.prediction import PredictionSpec
 from intermezzo.specs.pretraining import Architecture, PretrainingSettings, PretrainSpec, TokenizerSettings
-from intermezzo.specs.summary import Attributes, Intermediate, SummarySpec, Target
+from intermezzo.specs.summary import Attributes, Intermediate, Question, SummarySpec, Target
 from intermezzo.specs.tasks import TaskSpec
 from intermezzo.specs.translation import FilesTranslation, HubTranslation, WorldTranslation
 from intermezzo.specs.world import WorldSettings
@@ -217,6 +217,7 @@ class Specs:
             english=catalogue.ENGLISH,
             mixes=tuple(mixes),
             english_mix=next((mix for mix in mixes if catalogue.is_english(self.config, mix)), None),
+            translated=frozenset(mix for mix in mixes if self.config.mixes[mix].translated),
             rare=frozenset(catalogue.rare_languages(self.config)),
             attributes=self._attributes(),
             pretrained=self._pretrained(),
@@ -226,6 +227,8 @@ class Specs:
             intermediates={BASELINE: Intermediate(tasks=(), mixes={BASELINE: ()})}
             | {name: self._intermediate(name) for name in self.config.grid.intermediates},
             targets={name: self._target(name) for name in grid.targets},
+            skills=self._skills(),
+            question=Question(**self.config.question.as_spec()),
         ).canonical()
 
     # -- fingerprints --------------------------------------------------------------------------------------------
@@ -315,22 +318,31 @@ class Specs:
         return Intermediate(
             tasks=tuple(self.grid.intermediate_tasks(name)),
             mixes={mix: self._seen(name, mix) for mix in self.config.mixes_of(name)},
+            rows={mix: self._rows(name, mix) for mix in self.config.mixes_of(name)},
             control=entry.shuffle_labels or entry.as_text,
         )
 
     def _target(self, name: str) -> Target:
         """A target as the summary knows it."""
         entry, task = self.config.target(name), self.grid.task(name)
+        trained_on = self.grid.trained_on(name) if task.form.trained else []
         return Target(
             task=task.name,
             training=self.grid.training_of(name) if self.grid.is_trained(name) else None,
             format=task.format,
             metrics=task.metrics,
             languages=self.grid.languages(name),
+            trained_on=() if trained_on == [task.name] else tuple(trained_on),
+            trained_in=self._trained_in(name) if task.form.trained else (),
             development=self.grid.development(name),
             baseline_only=entry.baseline_only,
             control=entry.partial_input or entry.shuffle_labels,
         )
+
+    def _trained_in(self, target: str) -> tuple[str, ...]:
+        """Languages other than English that a target is trained in."""
+        files = self.inputs.training_files(self.grid.training_of(target))
+        return tuple(sorted({name.partition("/")[2] for name in files} - {catalogue.ENGLISH}))
 
     def _attributes(self) -> dict[str, Attributes]:
         """What the analysis breaks results down by, for every language that is evaluated."""
@@ -338,6 +350,7 @@ class Specs:
         return {
             code: Attributes(
                 family=entry.family,
+                branch=entry.branch,
                 script=entry.script,
                 joshi=entry.joshi,
                 incomplete=self.config.data.source != "world" and None in (entry.family, entry.script),
@@ -359,5 +372,16 @@ class Specs:
 
     def _seen(self, intermediate: str, mix: str) -> tuple[str, ...]:
         """Languages that an intermediate is really trained on, over all its tasks."""
+        return tuple(sorted({code for codes in self._rows(intermediate, mix).values() for code in codes}))
+
+    def _rows(self, intermediate: str, mix: str) -> dict[str, tuple[str, ...]]:
+        """Task -> languages that an intermediate has rows of it in."""
         tasks = map(load_task, self.grid.intermediate_tasks(intermediate))
-        return tuple(sorted({code for task in tasks for code in catalogue.mix_languages(self.config, mix, task)}))
+        return {task.name: tuple(sorted(catalogue.mix_languages(self.config, mix, task))) for task in tasks}
+
+    def _skills(self) -> dict[str, str]:
+        """Task -> what it asks for, of every task that anything is trained or evaluated on."""
+        names = {task for name in self.config.grid.intermediates for task in self.grid.intermediate_tasks(name)}
+        for name in self.grid.targets:
+            names |= {self.grid.task(name).name, *(self.grid.trained_on(name) if self.grid.is_trained(name) else ())}
+        return {name: load_task(name).skill for name in sorted(names)}

@@ -44,9 +44,10 @@ def tidy() -> None:
 
 
 def show_answer() -> None:
-    """Called by the Snakefile's `onsuccess`: say where the answer is, if this run has made it."""
+    """Called by the Snakefile's `onsuccess`: the verdicts of the answer and where it is, if this run has made it."""
     if _run.get("answers"):
-        print(f"The answer of this experiment is in {outcome.ANSWER}", file=sys.stderr)
+        lines = [*outcome.verdicts(Path(outcome.ANSWER)), f"The answer of this experiment is in {outcome.ANSWER}"]
+        print("", *lines, sep="\n", file=sys.stderr)
 
 
 def show_failures(workflow: Any) -> None:

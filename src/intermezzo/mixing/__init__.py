@@ -29,12 +29,14 @@ __all__ = [
     "REST",
     "LanguageAllocation",
     "Portion",
+    "Shortfall",
     "allocate",
     "allocate_tasks",
     "budget_of",
     "members",
     "portions",
     "shares",
+    "shortfall",
 ]
 BUDGETS = ("matched", "additive", "english_repeated")
 
@@ -85,6 +87,42 @@ class LanguageAllocation(NamedTuple):
     """Different rows among them; the examples are these, over and over."""
     supply: int
     """Rows that there are."""
+
+
+class Shortfall(NamedTuple):
+    """What a mix lacks of its languages other than English, in examples over all tasks."""
+
+    asked: int
+    used: int
+    total: int
+    """Examples of the whole mix, English included."""
+    languages: tuple[str, ...]
+    """The languages that have too few rows."""
+
+    def __str__(self) -> str:
+        asked, used = (f"{100 * part / self.total:.0f} %" for part in (self.asked, self.used))
+        return (
+            f"asks for {asked} of its examples in other languages than English and has {used} ({self.used} of "
+            f"{self.asked}; {', '.join(self.languages)} with too few rows, whose place others took)"
+        )
+
+
+def shortfall(allocation: Mapping[str, Mapping[str, LanguageAllocation]]) -> Shortfall | None:
+    """What a mix (task -> language -> what it gives) lacks; None if that is less than a hundredth of its examples.
+
+    What a language lacks in one task and gives more of in another is not missing.
+    """
+    asked: dict[str, int] = {}
+    used: dict[str, int] = {}
+    for cells in allocation.values():
+        for code, cell in cells.items():
+            asked[code] = asked.get(code, 0) + cell.asked
+            used[code] = used.get(code, 0) + cell.examples
+    others, total = [code for code in asked if code != ENGLISH], sum(used.values())
+    short = tuple(sorted(code for code in others if used[code] < asked[code]))
+    if 100 * sum(asked[code] - used[code] for code in short) <= total:
+        return None
+    return Shortfall(sum(asked[code] for code in others), sum(used[code] for code in others), total, short)
 
 
 def allocate_tasks(

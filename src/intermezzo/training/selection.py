@@ -6,6 +6,7 @@ among those of English-only training, and two mixes share what they can.
 
 from __future__ import annotations
 
+import logging
 import zlib
 from pathlib import Path
 from typing import Any
@@ -14,11 +15,12 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from intermezzo.core.errors import UserError
-from intermezzo.mixing import LanguageAllocation, allocate_tasks, shares
+from intermezzo.mixing import LanguageAllocation, allocate_tasks, shares, shortfall
 from intermezzo.specs.finetuning import FinetuneSpec, TrainedTask
 from intermezzo.specs.mixes import MATCHED, MixSettings
 from intermezzo.tasks.controls import shuffle_labels
 
+log = logging.getLogger(__name__)
 Row = dict[str, Any]
 Allocation = dict[str, dict[str, LanguageAllocation]]
 """task -> language -> what it gives."""
@@ -29,7 +31,8 @@ def select(spec: FinetuneSpec, data: dict[str, Path]) -> tuple[dict[str, list[Ro
 
     data: "task/language" -> Parquet. The tasks of a mix are allocated together; text of continued masked language
     modelling, and tasks in turn, by themselves; few-shot examples come on top. Shuffled labels are shuffled before rows
-    are repeated. Raises UserError when there are too few rows.
+    are repeated. Languages that fall short of what the mix asks are logged. Raises UserError when there are too few
+    rows.
     """
     files = {task.name: _files(task, data) for task in spec.tasks}
     supply = {name: {code: _rows(path) for code, path in paths.items()} for name, paths in files.items()}
@@ -47,6 +50,8 @@ def select(spec: FinetuneSpec, data: dict[str, Path]) -> tuple[dict[str, list[Ro
         )
     for task in spec.tasks:
         allocation[task.name] |= {code: _few(task.name, code, n, supply) for code, n in task.shots.items()}
+    if lacking := shortfall({task.name: allocation[task.name] for task in mixed}):
+        log.warning("the mix %s", lacking)
     rows = {task.name: _draw(task, files[task.name], allocation[task.name], spec.seed) for task in spec.tasks}
     return rows, allocation
 
