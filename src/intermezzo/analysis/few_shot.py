@@ -84,21 +84,21 @@ def blocks(families: Families) -> list[str]:
     lines: Sequence[Any] = frame(families).to_dict("records")
     if not lines:
         return []
-    words = {"trained_in": "rare, in the target's training", "others": "rare, not in it"}
+    star, words = "\\*", {"trained_in": "rare, in the target's training", "others": "rare, not in it"}
     rows = [
         [
             f"{line['target']} ({line['metric']}) against {line['twin']}, `{line['encoder']}`",
             "no intermediate" if line["start"] == BASELINE else f"`{line['start']}`",
             f"{words[line['group']]} ({line['languages'].replace(' ', ', ')})",
-            f"{line['before']:.1f} → {line['after']:.1f}, {difference(line)}{'\\*' if significant(line) else ''}",
+            f"{line['before']:.1f} → {line['after']:.1f}, {difference(line)}" + (star if significant(line) else ""),
             p_value(line["p_holm"]),
         ]
         for line in lines
     ]
     return [
         "## Rare languages in the target's own training",
-        "Targets that are trained in other languages than English, against the same task trained in English alone; both "
-        "start from the same models. This is few-shot, not zero-shot, and no part of the question. What the languages "
-        "add in the intermediate is above.",
+        "Targets that are trained in other languages than English, against the same task trained in English alone, "
+        "each pair from the same models. This is few-shot, not zero-shot, and no part of the question. What the "
+        "languages add in the intermediate is above.",
         table(["target", "after intermediates in", "languages", "difference", "corrected p"], rows),
     ]

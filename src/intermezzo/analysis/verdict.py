@@ -94,7 +94,7 @@ def setting(kinds: Sequence[str]) -> str:
     if set(kinds) <= set(SUPERVISED):
         return "with labelled data of the same skill in the language, in"
     if set(kinds) == {FEW_SHOT}:
-        return "in targets that are trained in the language too, in"
+        return "in targets that are trained in other languages than English, in"
     return f"over pairs of the kinds {', '.join(kinds)}, in"
 
 

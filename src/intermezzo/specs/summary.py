@@ -41,7 +41,7 @@ class Target(Spec):
     trained_on: tuple[str, ...] = ()
     """Tasks whose English data train it, where that is not its own task; none where nothing is trained."""
     trained_in: tuple[str, ...] = ()
-    """Languages other than English in which it is trained itself: it is few-shot there."""
+    """Languages other than English in which it is trained itself, so that its results are few-shot."""
     development: tuple[str, ...] = ()
     """Languages that were scored on development data too."""
     control: bool = False
