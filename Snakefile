@@ -8,6 +8,7 @@
 # An artefact's path holds exactly the keys that it depends on (src/intermezzo/dag/paths.py):
 #
 #   results/data/{source}/{task}/{language}/{split}.parquet                              rules/data.smk
+#   results/leakage.tsv                                                                  rules/data.smk
 #   results/encoders/{encoder}/                                                          rules/encoder.smk
 #   results/intermediate/{encoder}/{intermediate}/{mix}/seed{seed}/                      rules/intermediate.smk
 #   results/target/{encoder}/{intermediate}/{mix}/seed{seed}/{training}/                 rules/target.smk

@@ -354,7 +354,7 @@ def test_a_mix_that_had_less_than_it_asked_for_is_told(tmp_path):
     assert (
         sentence.startswith("Mix `mix` of intermediate `mnli` asks for 25 %") and "sa, sb with too few rows" in sentence
     )
-    assert sentence in answer.text(families(), shortfalls=[sentence]).split("## ")[0]
+    assert sentence in answer.text(families(), notes=answer.Notes([sentence])).split("## ")[0]
     (folder / "allocation.tsv").write_text("task\tlanguage\nmnli\tsa\n")
     with pytest.raises(UserError, match=r"allocation\.tsv: not an allocation"):
         shortfalls(tmp_path, design())
