@@ -158,8 +158,8 @@ def sentences(lines: Iterable[Overlap], least: float = 0.0) -> Iterator[str]:
             dropped = sum(line.dropped for line in parts)
             yield (
                 f"{100 * overlapping / rows:.2g} % of the test rows of `{test}` ({overlapping} of {rows}, {exact} "
-                f"exactly) are in the training data of `{training}`, most in {worst.language} ({100 * worst.share:.2g} %)"
-                + (f"; {dropped} training rows are left out" if dropped else "")
+                f"exactly) are in the training data of `{training}`, most in {worst.language} "
+                f"({100 * worst.share:.2g} %)" + (f"; {dropped} training rows are left out" if dropped else "")
             )
 
 
