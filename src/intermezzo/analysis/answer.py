@@ -127,9 +127,10 @@ def _not_in_the_verdict(families: Families) -> list[str]:
     for line in families.secondary.to_dict("records"):
         if line["family"] == "in-language supervision":
             where = f"{setting(SUPERVISED)} {LANGUAGES[line['group']]}, "
+            p_words = f", corrected p = {p_value(line['p_holm'])}"
             notes.append(
                 f"In-language supervision, not zero-shot: {where}`{line['mix']}` against `{families.design.against}` "
-                f"{difference(line)}, corrected p = {p_value(line['p_holm'])} ({basis(line)})."
+                f"{difference(line)}{'' if line['doubt'] else p_words} ({basis(line)})."
             )
     return notes
 
