@@ -188,7 +188,7 @@ class Specs:
             sampling=entry.sampling,
             cap=entry.cap,
             temperature=entry.temperature,
-            mix=MixSettings(budget=mix.budget, repeats=mix.repeats, temperature=mix.temperature),
+            mix=MixSettings(budget=mix.budget, repeats=mix.repeats, temperature=mix.temperature, unit=mix.unit),
             continued_mlm={entry.mlm.task: entry.mlm.share} if text else {},
             training=training_settings(settings),
             **self._workers(),

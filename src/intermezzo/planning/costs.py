@@ -205,6 +205,11 @@ class Costs:
             code: self.amounts.size(task, code, "train", encoder, settings.max_length, settings.stride)
             for code in parts
         }
+        if entry and entry.unit == "tokens":  # of the tokens of English-only training
+            of_english = sizes[ENGLISH].tokens
+            parts = {code: part * of_english / max(1e-9, sizes[code].tokens) for code, part in parts.items()}
+            total = round(total * sum(parts.values()) / whole)
+            whole = sum(parts.values())
         inputs = total * sum(sizes[code].inputs * part for code, part in parts.items()) / whole
         tokens = total * sum(sizes[code].tokens * part for code, part in parts.items()) / whole
         if load_task(task).form.one_feature:

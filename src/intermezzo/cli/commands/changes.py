@@ -56,7 +56,11 @@ class Naming:
             return f"resources/tasks/{task}.yaml ({last})"
         if first in ("rows", "root", "downloads"):
             return f"data.{first}"
-        if first in ("mix", "tasks") and last in ("portions", "budget", "repeats", "temperature") and "mix" in names:
+        if (
+            first in ("mix", "tasks")
+            and last in ("portions", "budget", "repeats", "temperature", "unit")
+            and "mix" in names
+        ):
             return f"mixes.{names['mix']} ({last})"
         if first in ("languages", "development"):
             return {"languages": "languages.evaluation", "development": "languages.selection"}[first]
