@@ -38,6 +38,7 @@ onstart:
     gc.freeze()  # the plan stays: nothing in it is garbage until the end
     gc.enable()
     startup.begin(workflow, scheduling.unkept)
+    startup.ask(specs.spec_summary(), staged=grid.staged)
 
 
 onsuccess:

@@ -18,7 +18,7 @@ from intermezzo.analysis.design import Design
 from intermezzo.analysis.effects import GROUPS, KINDS, SUPERVISED, Pair, overall, statistics
 from intermezzo.analysis.families import Families
 from intermezzo.analysis.pairing import Comparisons, Key
-from intermezzo.analysis.record import History, question_id
+from intermezzo.analysis.record import History
 from intermezzo.analysis.significance import smallest_p
 from intermezzo.analysis.verdict import (
     LANGUAGES,
@@ -88,8 +88,9 @@ def _short_answer(families: Families, past: History, notes: Notes) -> str:
         blocks += [f"This experiment cannot answer its question: {_why_not(design)}."]
     mixes = ", ".join(f"`{mix}`" for mix in asked) or "no mix"
     groups = ", ".join(LANGUAGES[group] for group in question.groups)
+    when = " before there were results" if past.before else ""
     blocks.append(
-        f"**Question** `{question_id(design)}`, fixed in the configuration: does intermediate training on {mixes} "
+        f"**Question** `{design.question_id}`, fixed in the configuration{when}: does intermediate training on {mixes} "
         f"instead of `{design.against}` change results in {groups}? Pairs that count: {', '.join(question.pairs)}. "
         f"Smallest difference that matters: {points(question.smallest)}. {count(len(primary), 'primary comparison')}"
         f"{', corrected (Holm) for each other alone' if families.decidable > 1 else ''}"
