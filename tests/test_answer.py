@@ -18,6 +18,7 @@ from intermezzo.analysis.pairing import Comparisons
 from intermezzo.analysis.verdict import verdict
 from intermezzo.cli.main import main
 from intermezzo.core.errors import UserError
+from intermezzo.execution import questions
 from intermezzo.mixing import allocate_tasks, shortfall
 
 SEEN, UNSEEN, OTHER = ["sa", "sb", "sc", "sd", "se"], ["ua", "ub", "uc", "ud"], ["oa", "ob"]
@@ -328,9 +329,34 @@ def test_a_question_that_was_changed_after_results_is_told(tmp_path):
     assert any("of the languages ud left out" in change for change in look(path, fewer).changes)
     past = record.history(path, families(fewer))[0]
     assert "changed after results existed" in answer.text(families(fewer), past=past)
-    path.write_text("{}")
-    with pytest.raises(UserError, match=r"question\.json: not a record of the question \(wrong: id, looks, question\)"):
+    path.write_text('{"looks": 3, "others": []}')
+    with pytest.raises(UserError, match=r"question\.json: not a record of the question \(wrong: looks, others\)"):
         look(path, design())
+
+
+def test_a_question_is_recorded_before_there_are_results(tmp_path):
+    path = tmp_path / record.NAME
+    questions.ask(design(), tmp_path)
+    questions.ask(design(seeds=[0, 1]), tmp_path)  # the same question
+    assert len(questions.read(path).asked) == 1
+    past = record.history(path, families())[0]
+    assert past.before and past.changes == []
+    assert "fixed in the configuration before there were results: does" in answer.text(families(), past=past)
+    (tmp_path / "eval/small/mnli/mix/seed0/xnli").mkdir(parents=True)
+    (tmp_path / "eval/small/mnli/mix/seed0/xnli/manifest.json").write_text("{}")
+    other = design(question={"smallest": 2.0, "groups": ["rare"]})
+    questions.ask(other, tmp_path)  # nobody has analysed the results yet
+    past = record.history(path, families(other))[0]
+    assert not past.before and "`question.smallest` was 1.0 when results existed, and is 2.0." in past.changes
+    assert record.history(path, families())[0].before
+
+
+def test_a_question_that_came_with_results_is_told(tmp_path):
+    (tmp_path / "eval/small/mnli/mix/seed0/xnli").mkdir(parents=True)
+    (tmp_path / "eval/small/mnli/mix/seed0/xnli/manifest.json").write_text("{}")
+    questions.ask(design(), tmp_path)
+    past = record.history(tmp_path / record.NAME, families())[0]
+    assert past.changes == ["The question was first recorded when results existed."] and not past.before
 
 
 # -- what the mixes had ------------------------------------------------------------------------------------------------
@@ -354,7 +380,7 @@ def test_a_mix_that_had_less_than_it_asked_for_is_told(tmp_path):
     assert (
         sentence.startswith("Mix `mix` of intermediate `mnli` asks for 25 %") and "sa, sb with too few rows" in sentence
     )
-    assert sentence in answer.text(families(), shortfalls=[sentence]).split("## ")[0]
+    assert sentence in answer.text(families(), notes=answer.Notes([sentence])).split("## ")[0]
     (folder / "allocation.tsv").write_text("task\tlanguage\nmnli\tsa\n")
     with pytest.raises(UserError, match=r"allocation\.tsv: not an allocation"):
         shortfalls(tmp_path, design())

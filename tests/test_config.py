@@ -170,6 +170,12 @@ def test_impossible_mixes(weights, message):
     assert any(message in line for line in found), found
 
 
+def test_a_budget_in_tokens_is_that_of_english():
+    mixes = {"m": {"weights": {"@rare": 1}, "unit": "tokens"}}
+    found = problems({"grid": {"mixes": ["m"]}, "mixes": mixes})
+    assert any("mixes.m.unit: 'tokens' needs a weight of 'en' above 0" in line for line in found), found
+
+
 def test_a_mix_must_have_training_data_in_the_task(tmp_path, monkeypatch):
     monkeypatch.setenv("INTERMEZZO_REAL_DATA", str(tmp_path))
     raw = {

@@ -7,17 +7,18 @@ the frames; bold words and stars are for what the evidence allows (`verdict`).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from itertools import product
+from typing import NamedTuple
 
 import pandas as pd
 
-from intermezzo.analysis import breakdown_text, effects, few_shot, power_text, sensitivity
+from intermezzo.analysis import breakdown_text, effects, few_shot, gains_text, power_text, sensitivity
 from intermezzo.analysis.design import Design
 from intermezzo.analysis.effects import GROUPS, KINDS, SUPERVISED, Pair, overall, statistics
 from intermezzo.analysis.families import Families
 from intermezzo.analysis.pairing import Comparisons, Key
-from intermezzo.analysis.record import History, question_id
+from intermezzo.analysis.record import History
 from intermezzo.analysis.significance import smallest_p
 from intermezzo.analysis.verdict import (
     LANGUAGES,
@@ -26,6 +27,7 @@ from intermezzo.analysis.verdict import (
     difference,
     p_value,
     points,
+    related,
     sentence,
     setting,
     significant,
@@ -33,22 +35,33 @@ from intermezzo.analysis.verdict import (
 )
 from intermezzo.core.markdown import table
 from intermezzo.core.numerals import count
+from intermezzo.sources import overlap
+
+LARGE_SHARE = 0.01
+"""Of the rows of a test set that are in training data: from here on the answer says it at its beginning."""
+
+
+class Notes(NamedTuple):
+    """What the answer says of the data. shortfalls: sentences about mixes that had less than they asked for."""
+
+    shortfalls: Sequence[str] = ()
+    overlaps: Sequence[overlap.Overlap] = ()
+    """Of training and test data; empty: nobody looked."""
 
 
 def text(
     families: Families,
     development: pd.DataFrame | None = None,
     past: History | None = None,
-    shortfalls: Iterable[str] = (),
+    notes: Notes | None = None,
 ) -> str:
     """The whole answer as Markdown.
 
     development: scores on development data (see `best_intermediate`), or None. past: earlier looks at results.
-    shortfalls: sentences about mixes that had less than they asked for.
     """
-    past, comparisons = past or History(), families.comparisons
+    past, notes, comparisons = past or History(), notes or Notes(), families.comparisons
     design = families.design
-    blocks = [_short_answer(families, past, list(shortfalls))]
+    blocks = [_short_answer(families, past, notes)]
     for encoder in design.encoders:
         for mix in effects.mixes(design):
             if compared := effects.pairs(comparisons, encoder, mix):
@@ -58,12 +71,13 @@ def text(
         blocks += _at_chance(comparisons, design, encoder)
     blocks += _secondary(families) + few_shot.blocks(families)
     blocks += sensitivity.blocks(families)
+    blocks += gains_text.blocks(families)
     blocks += breakdown_text.blocks(families, development)
-    blocks.append(_limits(families))
+    blocks.append(_limits(families, notes))
     return "\n\n".join(blocks) + "\n"
 
 
-def _short_answer(families: Families, past: History, shortfalls: Sequence[str]) -> str:
+def _short_answer(families: Families, past: History, notes: Notes) -> str:
     design, primary = families.design, families.primary
     verdicts = [f"- {sentence(line, design)}" for line in primary.to_dict("records")]
     asked, question = design.asked, design.question
@@ -74,8 +88,9 @@ def _short_answer(families: Families, past: History, shortfalls: Sequence[str]) 
         blocks += [f"This experiment cannot answer its question: {_why_not(design)}."]
     mixes = ", ".join(f"`{mix}`" for mix in asked) or "no mix"
     groups = ", ".join(LANGUAGES[group] for group in question.groups)
+    when = " before there were results" if past.before else ""
     blocks.append(
-        f"**Question** `{question_id(design)}`, fixed in the configuration: does intermediate training on {mixes} "
+        f"**Question** `{design.question_id}`, fixed in the configuration{when}: does intermediate training on {mixes} "
         f"instead of `{design.against}` change results in {groups}? Pairs that count: {', '.join(question.pairs)}. "
         f"Smallest difference that matters: {points(question.smallest)}. {count(len(primary), 'primary comparison')}"
         f"{', corrected (Holm) for each other alone' if families.decidable > 1 else ''}"
@@ -84,10 +99,12 @@ def _short_answer(families: Families, past: History, shortfalls: Sequence[str]) 
     if past.changes:
         changes = "\n".join(f"- {change}" for change in past.changes)
         blocks.append(f"**The question or its design was changed after results existed:**\n\n{changes}")
-    if shortfalls:
-        blocks.append("**What the mixes really had:**\n\n" + "\n".join(f"- {line}" for line in shortfalls))
-    if notes := _not_in_the_verdict(families):
-        blocks.append("Not part of the verdict:\n\n" + "\n".join(f"- {note}" for note in notes))
+    if notes.shortfalls:
+        blocks.append("**What the mixes really had:**\n\n" + "\n".join(f"- {line}" for line in notes.shortfalls))
+    if leaks := [*overlap.sentences(notes.overlaps, LARGE_SHARE)]:
+        blocks.append("**Test data in training data** (leakage.tsv):\n\n" + "\n".join(f"- {leak}." for leak in leaks))
+    if others := _not_in_the_verdict(families):
+        blocks.append("Not part of the verdict:\n\n" + "\n".join(f"- {line}" for line in others))
     cost = power_text.next_look(past.looks) if families.decidable else ""
     blocks.append(
         "Points are 0 to 100 of a target's main metric. Differences are paired by seed and language; 95 % intervals in "
@@ -111,9 +128,10 @@ def _not_in_the_verdict(families: Families) -> list[str]:
     for line in families.secondary.to_dict("records"):
         if line["family"] == "in-language supervision":
             where = f"{setting(SUPERVISED)} {LANGUAGES[line['group']]}, "
+            p_words = f", corrected p = {p_value(line['p_holm'])}"
             notes.append(
                 f"In-language supervision, not zero-shot: {where}`{line['mix']}` against `{families.design.against}` "
-                f"{difference(line)}, corrected p = {p_value(line['p_holm'])} ({basis(line)})."
+                f"{difference(line)}{'' if line['doubt'] else p_words} ({basis(line)})."
             )
     return notes
 
@@ -250,7 +268,7 @@ def _secondary(families: Families) -> list[str]:
             LANGUAGES[line["group"]],
             difference(line),
             p_value(line["p_holm"]),
-            f"{line['n_languages']} languages, {line['families']} families, {line['n_pairs']} pairs"
+            f"{count(line['n_languages'], 'language')}, {related(line)}, {count(line['n_pairs'], 'pair')}"
             + (f"; {line['doubt']}" if line["doubt"] else ""),
         ]
         for line in frame.to_dict("records")
@@ -263,7 +281,7 @@ def _secondary(families: Families) -> list[str]:
     ]
 
 
-def _limits(families: Families) -> str:
+def _limits(families: Families, notes: Notes) -> str:
     design, singles = families.design, len(families.single)
     seeds = len(design.seeds)
     few = {
@@ -289,6 +307,7 @@ def _limits(families: Families) -> str:
         "another encoder would behave.",
         "Zero-shot means: the intermediate had no rows of the target's skill in the language. What the encoder's "
         "pretraining had of it is not known here.",
+        _overlap_words(notes),
         _item_words(families),
         "Intervals treat the targets as given and a group's languages as a sample of languages and families; where a "
         "group is one language, they speak of that language and its test set only.",
@@ -298,6 +317,19 @@ def _limits(families: Families) -> str:
         else "",
     ]
     return "## What these numbers cannot say\n\n" + "\n".join(f"- {point}" for point in points if point)
+
+
+def _overlap_words(notes: Notes) -> str:
+    """How much test data is in training data, as far as that was looked for."""
+    if not notes.overlaps:
+        return "Whether test data are in the training data was not looked for."
+    number = sum(1 for _ in overlap.sentences(notes.overlaps, LARGE_SHARE))
+    few = f"Of other test sets less than {100 * LARGE_SHARE:g} %" if number else f"Less than {100 * LARGE_SHARE:g} %"
+    words = "of the rows are" if number else "of the rows of every test set are"
+    return (
+        f"{few} {words} in training data, as far as equal texts and n-grams of one language tell (leakage.tsv); "
+        "translations and what the encoder was pretrained on were not looked at."
+    )
 
 
 def _item_words(families: Families) -> str:

@@ -41,7 +41,7 @@ def by_attribute(families: Families) -> pd.DataFrame:
     _ = families.single  # corrected first
     for encoder, mix in product(design.encoders, design.asked):
         if compared := pairs(comparisons, encoder, mix, design.question.pairs):
-            delta, seen = _delta(compared), _seen(design, mix)
+            delta, seen = _delta(compared), mixed_languages(design, mix)
             for attribute in ATTRIBUTES:
                 values = _values(comparisons, attribute, encoder, list(delta), seen - {design.english})
                 rows = []
@@ -109,7 +109,7 @@ def _delta(compared: list[Pair]) -> pd.DataFrame:
     )
 
 
-def _seen(design: Design, mix: str) -> set[str]:
+def mixed_languages(design: Design, mix: str) -> set[str]:
     """The languages that any intermediate saw in this mix."""
     languages = [set(entry.mixes[mix]) for entry in design.intermediates.values() if mix in entry.mixes]
     return set().union(*languages)

@@ -13,6 +13,7 @@ from intermezzo.analysis.families import Families
 from intermezzo.analysis.pairing import Comparisons
 from intermezzo.analysis.verdict import LEVEL, difference, p_value, significant
 from intermezzo.core.markdown import table
+from intermezzo.core.numerals import plain
 
 
 def blocks(families: Families, development: pd.DataFrame | None) -> list[str]:
@@ -74,7 +75,7 @@ def _gap(families: Families) -> list[str]:
         [
             f"`{line['mix']}`, `{line['encoder']}`",
             GROUPS[line["group"]],
-            f"{line['before']:.1f} → {line['after']:.1f}",
+            f"{plain(line['before'], minus='-')} → {plain(line['after'], minus='-')}",
             difference(line) + ("\\*" if significant(line) else ""),
         ]
         for line in breakdown.transfer_gap(families).to_dict("records")

@@ -72,28 +72,6 @@ class Design(SummarySpec):
         order = {mix: number for number, mix in enumerate(self.in_order(mix for _, mix in pairs))}
         return sorted(pairs, key=lambda pair: (pair[0] != BASELINE, pair[0], order[pair[1]]))
 
-    def in_order(self, mixes: Iterable[str]) -> list[str]:
-        """Each mix once, as a reader gets them: English-only first, then in the configuration's order."""
-        rank = {mix: number for number, mix in enumerate(self.mixes)}
-        return sorted(set(mixes), key=lambda mix: (mix != self.english_mix, rank.get(mix, len(rank)), mix))
-
-    @property
-    def against(self) -> str | None:
-        """The mix that others are compared with: the question's, else the English-only one, if there is one."""
-        return self.question.against or self.english_mix
-
-    @property
-    def asked(self) -> tuple[str, ...]:
-        """The mixes that the question is about: those that it names, else each one with a rare language.
-
-        So a mix without rare languages (English repeated, other languages) is a control.
-        """
-        if self.question.mixes is not None:
-            return self.question.mixes
-        trained = [entry for entry in self.intermediates.values() if not entry.control]
-        mixes = self.in_order(mix for entry in trained for mix, seen in entry.mixes.items() if self.rare & set(seen))
-        return tuple(mix for mix in mixes if mix != self.against)
-
     def kind(self, intermediate: str, mix: str, target: str, language: str) -> Kind:
         """What an intermediate in a mix is to a target in one language.
 

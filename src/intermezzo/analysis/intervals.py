@@ -151,7 +151,12 @@ def family_margin(sums: np.ndarray, sizes: np.ndarray, remainder: np.ndarray, se
     weight, shares = families / (families - 1), sizes / languages
     noise = weight * float((shares * (1 - shares)).sum()) * remainder / (seeds * languages)
     between = weight * (sums**2).sum(axis=-1) / languages**2
-    return np.maximum(between - noise, 0), max(1 / float((shares**2).sum()) - 1, 1.0)
+    return np.maximum(between - noise, 0), max(effective_families(sizes) - 1, 1.0)
+
+
+def effective_families(sizes: np.ndarray) -> float:
+    """How many families of one size say as much as these (languages per family): fewer where one of them is large."""
+    return float(sizes.sum() ** 2 / (sizes**2).sum())
 
 
 def half_width(
@@ -226,7 +231,7 @@ def estimate(
 def generalises(families: Sequence[str]) -> bool:
     """Whether the families of languages are enough, and alike enough in size, to speak of other families."""
     _, sizes = np.unique(list(families), return_counts=True)
-    return len(sizes) >= FEWEST_FAMILIES and bool(sizes.sum() ** 2 >= FEWEST_EFFECTIVE * (sizes**2).sum())
+    return len(sizes) >= FEWEST_FAMILIES and effective_families(sizes) >= FEWEST_EFFECTIVE
 
 
 def doubt_of(seeds: int, languages: int) -> str:

@@ -39,7 +39,7 @@ def _allocation(path: Path) -> dict[str, dict[str, LanguageAllocation]]:
     try:
         with open(path, encoding="utf-8", newline="") as lines:
             for line in csv.DictReader(lines, delimiter="\t"):
-                counts = [int(line[name]) for name in LanguageAllocation._fields[1:]]
+                counts = [int(line[name]) for name in ("asked", "examples", "rows", "supply")]
                 tasks.setdefault(line["task"], {})[line["language"]] = LanguageAllocation(
                     float(line["weight"]), *counts
                 )

@@ -74,15 +74,21 @@ def sentence(line: Mapping[str, Any], design: Design) -> str:
 
 def basis(line: Mapping[str, Any]) -> str:
     """What a comparison rests on: languages, families, seeds, pairs, encoder; and why it says little, if so."""
-    families = line["families"] - line["unknown"]
-    related = "unknown families" if not families else f"{families} {'family' if families == 1 else 'families'}"
-    related += " and unknown ones" if families and line["unknown"] else ""
-    parts = [f"{count(line['n_languages'], 'language')} of {related}", count(line["n_seeds"], "seed")]
+    parts = [f"{count(line['n_languages'], 'language')} of {related(line)}", count(line["n_seeds"], "seed")]
     parts += [count(line["n_pairs"], "pair") + " of intermediate and target", f"encoder `{line['encoder']}`"]
     if line["doubt"]:
         return f"{', '.join(parts)}; {_NOTES[line['doubt']]}"
     why = "there are fewer than four" if line["families"] < FEWEST_FAMILIES else "nearly all languages are of one"
     return ", ".join(parts) + ("" if line["firm"] else f"; it speaks of these families only, as {why}")
+
+
+def related(line: Mapping[str, Any]) -> str:
+    """How many families the languages are of."""
+    families = line["families"] - line["unknown"]
+    if not families:
+        return "unknown families"
+    words = f"{families} {'family' if families == 1 else 'families'}"
+    return f"{words} and unknown ones" if line["unknown"] else words
 
 
 def setting(kinds: Sequence[str]) -> str:

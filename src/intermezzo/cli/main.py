@@ -103,6 +103,17 @@ def _parser() -> argparse.ArgumentParser:
     stage.add_argument("--data", required=True, metavar="TASK/en=PATH", help="English training data")
     stage.add_argument("--out", type=Path, required=True, help="Parquet file to write")
 
+    does = "count the rows of test data that are in training data"
+    stage = _stage(stages, "leakage", does, "overlap:OverlapSpec")
+    what = "data files of trainings (train/SOURCE/TASK/LANGUAGE=PATH) and of tests (test/TASK/LANGUAGE=PATH)"
+    _named(stage, "--data", "NAME=PATH", what, required=False)
+    stage.add_argument("--out", type=Path, required=True, help="table to write")
+
+    does = "write training data without the rows that are in test data"
+    stage = _stage(stages, "disjoin", does, "overlap:DisjointSpec")
+    _named(stage, "--data", "NAME=PATH", "the training file and the test files, named likewise", required=True)
+    stage.add_argument("--out", type=Path, required=True, help="Parquet file to write")
+
     stage = _stage(stages, "pretrain", "pretrain an encoder on text", "pretraining:PretrainSpec")
     _named(stage, "--text", "LANGUAGE=PATH", "data files of the task `text`", required=True)
     _named(stage, "--parallel", "LANGUAGE=PATH", "data files of the task `parallel`")
@@ -136,6 +147,7 @@ def _parser() -> argparse.ArgumentParser:
     design = "intermezzo.analysis.design:Design"
     stage = _stage(stages, "summarize", "bring all scores together: scores, summary and answer", design)
     stage.add_argument("--results", type=Path, required=True, help="folder of the evaluation results")
+    stage.add_argument("--leakage", type=Path, help="table of test rows that are in training data")
     for name in ("scores", "summary", "answer"):
         stage.add_argument(f"--{name}", type=Path, required=True, help="file to write")
 

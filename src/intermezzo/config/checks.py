@@ -508,6 +508,11 @@ def _mixes(config: Config) -> Iterator[str]:
         if not weights:
             yield f"mixes.{mix}.weights: the weights sum to nothing; give at least one language a weight above 0"
             continue
+        if config.mixes[mix].unit == "tokens" and not weights.get(ENGLISH):
+            yield (
+                f"mixes.{mix}.unit: 'tokens' needs a weight of '{ENGLISH}' above 0, as the budget is the tokens of its "
+                "examples; give it one, or write `unit: examples`"
+            )
         for name in config.grid.intermediates:
             for task in _known_tasks(config.tasks_of(name)) if mix in config.mixes_of(name) else ():
                 if task.form.intermediate and catalogue.languages_with(config, task, "train"):
@@ -544,7 +549,12 @@ def _mix_of(config: Config, mix: str, phase: Phase, name: str, task: Task) -> It
         if phase == "intermediate" and settings.examples is None and len(config.mixes_of(name)) > 1:
             yield f"intermediates.{name}: examples null gives each mix another budget; write a number"
         rows = config.data.rows.of(task.name, "train")
-        if rows is None or settings.examples is None or config.mixes[mix].translated:
+        if (
+            rows is None
+            or settings.examples is None
+            or config.mixes[mix].translated
+            or config.mixes[mix].unit == "tokens"
+        ):
             continue
         entry, supply = config.mixes[mix], dict.fromkeys({*weights, ENGLISH}, rows)
         try:

@@ -28,6 +28,7 @@ from intermezzo.specs.evaluation import CodeStamps, EvaluateSpec, RunNames
 from intermezzo.specs.finetuning import FinetuneSpec, TrainedTask
 from intermezzo.specs.importing import ImportSpec
 from intermezzo.specs.mixes import MixSettings, Portion
+from intermezzo.specs.overlap import DisjointSpec, EvaluationFile, OverlapSpec, TrainingFile
 from intermezzo.specs.prediction import PredictionSpec
 from intermezzo.specs.pretraining import Architecture, PretrainingSettings, PretrainSpec, TokenizerSettings
 from intermezzo.specs.summary import Attributes, Intermediate, Question, SummarySpec, Target
@@ -100,6 +101,26 @@ class Specs:
             threads=self.grid.threads,
         ).canonical()
 
+    def spec_overlap(self, wildcards: Any = None) -> str:
+        """Of the table of overlaps between training and test data: `specs.overlap`."""
+        overlap = self.config.data.overlap
+        return OverlapSpec(
+            ngram=overlap.ngram,
+            drop=overlap.drop,
+            training=tuple(map(self._training_file, self.inputs.training_names())),
+            tests=tuple(map(self._evaluation_file, self.inputs.test_names())),
+        ).canonical()
+
+    def spec_disjoint(self, wildcards: Any) -> str:
+        """Of a training file without the rows that are in test data: `specs.overlap`."""
+        overlap = self.config.data.overlap
+        return DisjointSpec(
+            ngram=overlap.ngram,
+            drop=overlap.drop or "ngram",
+            training=self._training_file(self.inputs.disjoint_training(wildcards)),
+            tests=tuple(map(self._evaluation_file, self.inputs.disjoint_tests(wildcards))),
+        ).canonical()
+
     def spec_pretrain(self, wildcards: Any) -> str:
         """Of an encoder pretrained here: `specs.pretraining`."""
         encoder = self.grid.scratch[wildcards.encoder]
@@ -167,7 +188,7 @@ class Specs:
             sampling=entry.sampling,
             cap=entry.cap,
             temperature=entry.temperature,
-            mix=MixSettings(budget=mix.budget, repeats=mix.repeats, temperature=mix.temperature),
+            mix=MixSettings(budget=mix.budget, repeats=mix.repeats, temperature=mix.temperature, unit=mix.unit),
             continued_mlm={entry.mlm.task: entry.mlm.share} if text else {},
             training=training_settings(settings),
             **self._workers(),
@@ -248,6 +269,14 @@ class Specs:
         read = ("intermezzo.sources.files", "intermezzo.sources.hub") if backend == "files" else ()
         return self._fingerprint(roots + read, (RESOURCES / "world.yaml",) if backend == "world" else ())
 
+    def code_overlap(self, wildcards: Any = None) -> str:
+        """Of the search for test data in training data."""
+        return self._overlap_code([*self.inputs.training_names(), *self.inputs.test_names()])
+
+    def code_disjoint(self, wildcards: Any) -> str:
+        """The same for one training file."""
+        return self._overlap_code([self.inputs.disjoint_training(wildcards), *self.inputs.disjoint_tests(wildcards)])
+
     def code_pretrain(self, wildcards: Any) -> str:
         """Of pretraining."""
         return self._fingerprint(("intermezzo.training.pretrain",))
@@ -291,6 +320,10 @@ class Specs:
         formats = sorted({self.grid.task(target).format for target in self.grid.targets})
         return [f"intermezzo.tasks.formats.{fmt}" for fmt in formats]
 
+    def _overlap_code(self, paths: list[str]) -> str:
+        formats = sorted({load_task(path.split("/")[-3]).format for path in paths})
+        return self._fingerprint(("intermezzo.sources.overlap", *(f"intermezzo.tasks.formats.{f}" for f in formats)))
+
     def _finetuning_code(self, formats: set[str]) -> str:
         rooms = ("intermezzo.modeling.heads", "intermezzo.tasks.formats")
         roots = (f"{room}.{fmt}" for room in rooms for fmt in sorted(formats))
@@ -308,6 +341,14 @@ class Specs:
         """The folder of the published files."""
         root = data_root(self.config)
         return str(root) if root else None
+
+    def _training_file(self, path: str) -> TrainingFile:
+        source, task, language = path.split("/")[-4:-1]
+        return TrainingFile(source=source, task=task, language=language, format=load_task(task).format)
+
+    def _evaluation_file(self, path: str) -> EvaluationFile:
+        task, language = path.split("/")[-3:-1]
+        return EvaluationFile(task=task, language=language, format=load_task(task).format)
 
     def _workers(self) -> dict[str, Any]:
         return {"threads": self.grid.threads, "processes": self.grid.processes}

@@ -63,7 +63,7 @@ def target_spec(grid: Grid, encoder: str, target: str, seed: int) -> FinetuneSpe
         seed=seed,
         tasks=tasks,
         sampling="in_turn",
-        mix=MixSettings(budget=mix.budget, repeats=mix.repeats, temperature=mix.temperature),
+        mix=MixSettings(budget=mix.budget, repeats=mix.repeats, temperature=mix.temperature, unit=mix.unit),
         training=training_settings(resolve(config, encoder, "target", target, [task.name])),
         threads=grid.threads,
         processes=grid.processes,

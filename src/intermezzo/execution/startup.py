@@ -12,7 +12,17 @@ from typing import Any
 import yaml
 
 from intermezzo.core.errors import UserError
-from intermezzo.execution import adoption, forkserver, locks, outcome, runlock, snakemake_internals, weight_leases
+from intermezzo.execution import (
+    adoption,
+    forkserver,
+    locks,
+    outcome,
+    questions,
+    runlock,
+    snakemake_internals,
+    weight_leases,
+)
+from intermezzo.specs.summary import SummarySpec
 
 _run: dict[str, Any] = {}
 """Of the run that goes on: `began` (seconds since the epoch), and `answers`, whether it makes the answer."""
@@ -36,6 +46,19 @@ def begin(workflow: Any, unkept: Collection[str]) -> None:
     _run.update(began=time.time(), answers=any(outcome.ANSWER in job.output for job in jobs or ()))
     weight_leases.lease(jobs, unkept)
     adoption.clean(jobs)
+
+
+def ask(spec: str, *, staged: bool) -> None:
+    """Called by the Snakefile's `onstart`: record the question of the experiment before there are results.
+
+    spec: the design, as JSON. staged: whether results lie elsewhere, where nothing can be recorded.
+    """
+    try:
+        if not staged:
+            questions.ask(SummarySpec.read(spec))
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        raise SystemExit(2) from None
 
 
 def tidy() -> None:

@@ -9,13 +9,16 @@ A mix names languages and groups of languages with weights (`portions`), which b
 - `english_repeated`: the control of `additive` (is it the languages or the amount?): the examples of English-only
   training, repeated until they are as many as the additive mix has.
 
-`allocate` divides the budget of one task, `allocate_tasks` those of several together.
+`allocate` divides the budget of one task, `allocate_tasks` those of several together. A mix whose unit is tokens
+divides tokens in the same way; `in_rows` says which examples that makes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from bisect import bisect_left
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
+from itertools import accumulate
 from typing import NamedTuple
 
 from intermezzo.core.errors import UserError, suggestion
@@ -33,6 +36,7 @@ __all__ = [
     "allocate",
     "allocate_tasks",
     "budget_of",
+    "in_rows",
     "members",
     "portions",
     "shares",
@@ -87,6 +91,32 @@ class LanguageAllocation(NamedTuple):
     """Different rows among them; the examples are these, over and over."""
     supply: int
     """Rows that there are."""
+    tokens: int | None = None
+    """Tokens of the examples, where the mix divides tokens (`in_rows`)."""
+
+
+def in_rows(cell: LanguageAllocation, lengths: Sequence[int]) -> LanguageAllocation:
+    """The examples that come nearest to an allocation in tokens.
+
+    cell: its `asked`, `examples` and `supply` are tokens. lengths: tokens of each row that may be used, in the order in
+    which they are. Rows are used over and over where there are too few.
+    """
+    sums = [0, *accumulate(lengths)]
+    if not sums[-1]:
+        return cell._replace(asked=0, examples=0, rows=0, supply=len(lengths), tokens=0)
+    passes, rest = divmod(cell.examples, sums[-1])
+    last = bisect_left(sums, rest)
+    if last and rest - sums[last - 1] <= sums[last] - rest:
+        last -= 1
+    examples = passes * len(lengths) + last
+    return LanguageAllocation(
+        cell.weight,
+        round(cell.asked * len(lengths) / sums[-1]),
+        examples,
+        min(examples, len(lengths)),
+        len(lengths),
+        passes * sums[-1] + sums[last],
+    )
 
 
 class Shortfall(NamedTuple):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Iterable
+from typing import Any, Literal
 
 from pydantic import Field
 
+from intermezzo.core.artifacts import digest
 from intermezzo.specs.base import Names, NonNegative, Spec
 
 Kind = Literal["transfer", "retrieval", "same skill", "same data", "few-shot"]
@@ -98,3 +100,34 @@ class SummarySpec(Spec):
     question: Question = Question()
     pretrained: dict[str, dict[str, bool]] = Field({})
     """Encoder -> evaluated language -> whether its pretraining text has it; what is not known is not there."""
+
+    def in_order(self, mixes: Iterable[str]) -> list[str]:
+        """Each mix once, as a reader gets them: English-only first, then in the configuration's order."""
+        rank = {mix: number for number, mix in enumerate(self.mixes)}
+        return sorted(set(mixes), key=lambda mix: (mix != self.english_mix, rank.get(mix, len(rank)), mix))
+
+    @property
+    def against(self) -> str | None:
+        """The mix that others are compared with: the question's, else the English-only one, if there is one."""
+        return self.question.against or self.english_mix
+
+    @property
+    def asked(self) -> tuple[str, ...]:
+        """The mixes that the question is about: those that it names, else each one with a rare language.
+
+        So a mix without rare languages (English repeated, other languages) is a control.
+        """
+        if self.question.mixes is not None:
+            return self.question.mixes
+        trained = [entry for entry in self.intermediates.values() if not entry.control]
+        mixes = self.in_order(mix for entry in trained for mix, seen in entry.mixes.items() if self.rare & set(seen))
+        return tuple(mix for mix in mixes if mix != self.against)
+
+    def asked_question(self) -> dict[str, Any]:
+        """The question with everything that it leaves open filled in."""
+        return self.question.model_dump(mode="json") | {"mixes": list(self.asked), "against": self.against}
+
+    @property
+    def question_id(self) -> str:
+        """A short name of the question: another one has another name."""
+        return digest(self.asked_question(), 12)
