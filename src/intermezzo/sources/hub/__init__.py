@@ -21,6 +21,7 @@ nothing else: no loading script of a repository is ever run.
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -29,15 +30,20 @@ from intermezzo.core.errors import UserError, suggestion
 from intermezzo.core.excerpt import excerpt
 from intermezzo.core.secrets import masked
 from intermezzo.sources.files import read_sample
+from intermezzo.sources.files.reading import File
 from intermezzo.sources.hub import address, repository
 from intermezzo.sources.hub.lock import Lock, nested
+from intermezzo.sources.hub.patience import Unavailable
 from intermezzo.specs.data import HubData
 from intermezzo.tasks import Task, load_task, task_file
+
+log = logging.getLogger(__name__)
 
 Row = dict[str, Any]
 Part = dict[str, Any]
 Key = tuple[str, ...]
-HUB_KEYS, URL_KEYS = ("repository", "revision", "files"), ("url", "sha256", "member", "unpacked_limit")
+HUB_KEYS = ("repository", "revision", "files")
+URL_KEYS = ("url", "sha256", "member", "unpacked_limit", "otherwise")
 """The keys of a part that say where its files lie."""
 _OPTIONAL = ("revision", "sha256", "member")
 
@@ -68,10 +74,11 @@ def read(spec: HubData) -> list[Row]:
             files, entry = repository.fetch(part, lock.entry(key), downloads, where)
             old_keys = [(*key[:2], name) for name in lock.entry(key[:2]) if (key[1], name) not in revisions]
             lock.check_commit(key, entry["commit"], old_keys, (task.name, language, split), where)
+            entries = lock.check(nested(key, entry), entries, where)
         else:
-            key = ("urls", masked(part["url"]))
-            files, entry = address.fetch(part, lock.entry(key), _all_parts(task), downloads, where)
-        entries = lock.check(nested(key, entry), entries, where)
+            key, files, found = _fetch(part, _all_parts(task), lock, downloads, where)
+            for place, entry in found.items():
+                entries = lock.check(nested(("urls", place), entry), entries, where)
         options = {name: value for name, value in part.items() if name not in (*HUB_KEYS, *URL_KEYS)}
         if section == "hub":
             options = {"reader": "parquet"} | options
@@ -108,6 +115,32 @@ def _parts(task: Task, language: str, split: str, section: str) -> list[Part]:
     return data[language][split]
 
 
+def _fetch(
+    part: Part, parts: list[Part], lock: Lock, downloads: Path, where: str
+) -> tuple[Key, list[File], dict[str, Any]]:
+    """The files of a part at a URL, or, where that cannot be had, those at the addresses of its `otherwise`.
+
+    Returns the key of the lock file that rows are counted under, the files, and address -> what the lock file has to
+    say about its download. What was taken from the other addresses once is taken from there again.
+    """
+    others = [str(url) for url in part.get("otherwise") or ()]
+    keys = {url: ("urls", masked(url)) for url in (part["url"], *others)}
+    locked = {url: lock.entry(key) for url, key in keys.items()}
+    if not others or locked[part["url"]] or not locked[others[0]]:
+        try:
+            files, entry = address.fetch(part, locked[part["url"]], parts, downloads, where)
+            return keys[part["url"]], files, {masked(part["url"]): entry}
+        except Unavailable as error:
+            if not others:
+                raise
+            log.warning("%s; %d other addresses take its place", error, len(others))
+    files, entries = [], {}
+    for url in others:
+        more, entries[masked(url)] = address.fetch({"url": url}, locked[url], parts, downloads, where)
+        files += more
+    return keys[others[0]], files, entries
+
+
 def _all_parts(task: Task) -> list[Part]:
     """All parts that the task downloads, of any language and split."""
     return [part for splits in task.sources.parts("hub").values() for parts in splits.values() for part in parts]
@@ -121,7 +154,11 @@ def _check_keys(part: Part, where: str) -> None:
         raise UserError(f"{where}: '{strange[0]}' does not go with '{allowed[0]}'; allowed: {', '.join(allowed)}")
     for key in allowed:
         value = part.get(key)
-        if key != "unpacked_limit" and not isinstance(value, str) and not (value is None and key in _OPTIONAL):
+        if (
+            key not in ("unpacked_limit", "otherwise")
+            and not isinstance(value, str)
+            and not (value is None and key in _OPTIONAL)
+        ):
             raise UserError(f"{where}: {key} is {excerpt(value)}, expected text")
     if "url" in part:
         address.check(part, where)

@@ -40,6 +40,9 @@ def check(part: dict[str, Any], where: str) -> None:
         raise UserError(f"{where}: url: not an address (is the port a number?); {mend}") from None
     if scheme not in SCHEMES:
         raise UserError(f"{where}: url is '{masked(url)}', expected one that begins with {', '.join(SCHEMES)}")
+    for other in part.get("otherwise") or ():
+        if not isinstance(other, str) or urlsplit(other).scheme not in SCHEMES:
+            raise UserError(f"{where}: otherwise: {excerpt(other)}, expected a list of addresses")
     limit = part.get("unpacked_limit")
     if limit is not None and (type(limit) is not int or limit < 1):
         raise UserError(f"{where}: unpacked_limit is {excerpt(limit)}, expected a whole number of bytes")

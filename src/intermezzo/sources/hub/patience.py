@@ -66,6 +66,10 @@ def asked_seconds(headers: Mapping[str, str]) -> float | None:
     return max(0.0, ((date if date.tzinfo else date.replace(tzinfo=UTC)) - now).total_seconds())
 
 
+class Unavailable(UserError):
+    """Something cannot be had from a server now, or not any more; another address may have it."""
+
+
 class Patience:
     """The waits for one thing (`origin`, as complaints call it). mend: what else can be done, for the last message."""
 
@@ -76,18 +80,18 @@ class Patience:
     def wait(self, reason: str, headers: Mapping[str, str]) -> None:
         """Wait before the next request. reason: what came in place of an answer.
 
-        Raises UserError after the last attempt, and where the server asks for more than `LONGEST`.
+        Raises Unavailable after the last attempt, and where the server asks for more than `LONGEST`.
         """
         self.requests += 1
         asked = asked_seconds(headers)
         if asked is not None and asked > LONGEST:
             back = datetime.now().astimezone() + timedelta(seconds=min(asked, 10**9))
-            raise UserError(
+            raise Unavailable(
                 f"{self.origin}: {reason}; it asks to come back in {asked / 60:,.0f} minutes"
                 f" ({back:%Y-%m-%d %H:%M %Z}): run again then; {self.mend}"
             )
         if self.requests == ATTEMPTS:
-            raise UserError(f"{self.origin}: {reason}, {ATTEMPTS} times; run again later; {self.mend}")
+            raise Unavailable(f"{self.origin}: {reason}, {ATTEMPTS} times; run again later; {self.mend}")
         seconds = FIRST * 2 ** (self.requests - 1) * _random.uniform(1, 1.5) if asked is None else asked
         log.warning("%s: %s; waiting %.0f seconds", self.origin, reason, seconds)
         time.sleep(seconds)

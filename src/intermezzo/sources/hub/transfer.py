@@ -27,7 +27,7 @@ from intermezzo.core.errors import UserError
 from intermezzo.core.excerpt import one_line
 from intermezzo.core.secrets import masked, split_login
 from intermezzo.sources.files.reading import instead_of_data
-from intermezzo.sources.hub.patience import Patience, is_busy
+from intermezzo.sources.hub.patience import Patience, Unavailable, is_busy
 
 log = logging.getLogger(__name__)
 
@@ -63,7 +63,7 @@ def download(url: str, target: Path, expected: Checksum, origin: str) -> str:
     """Download `url` to `target` and return its SHA-256.
 
     Raises UserError, beginning with `origin`, for an address that cannot be reached or refuses, and for what is cut
-    off, empty, a web page instead of a file, or not what is wanted.
+    off, empty, a web page instead of a file (those are Unavailable), or not what is wanted.
     """
     _refuse_offline(url, origin)
     _refuse_unsafe(url, expected, origin)
@@ -139,7 +139,7 @@ def _resume(url: str, part: Path, version: Path, expected: Checksum, origin: str
             return _resume(url, part, version, expected, origin)
         if is_busy(error.code, error.headers):
             raise _Busy(f"the server answered with status {error.code}{_words(error)}", error.headers) from None
-        raise UserError(f"{origin}: {_refusal(error.code, _words(error))}") from None
+        raise Unavailable(f"{origin}: {_refusal(error.code, _words(error))}") from None
     except (OSError, http.client.HTTPException, ValueError) as error:
         if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT):
             raise UserError(f"{part}: cannot be written ({error}); make room, and run again to get the rest") from None
@@ -150,7 +150,7 @@ def _resume(url: str, part: Path, version: Path, expected: Checksum, origin: str
         if reply is None and isinstance(reason, _BROKEN):
             raise _Busy(f"the connection broke before an answer ({shown})", {}) from None
         if reply is None:
-            raise UserError(
+            raise Unavailable(
                 f"{origin}: cannot be reached ({shown}); check the network and the address, or run `prepare`"
                 " where there is a network: what is complete in data.downloads is used without one"
             ) from None
@@ -175,7 +175,7 @@ def _check(part: Path, kind: str, checksum: str, expected: Checksum, origin: str
         raise UserError(f"{origin}: the file is empty there; nothing was kept; correct `url` in the task file")
     foreign = instead_of_data(start) or (instead_of_data(b"<html>") if kind == "text/html" else None)
     if foreign:
-        raise UserError(
+        raise Unavailable(
             f"{origin}: {foreign.kind} instead of a file; nothing was kept; {foreign.mend}: correct `url` in the task"
             f" file, or {_BY_HAND}"
         )

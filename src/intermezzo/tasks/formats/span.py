@@ -32,9 +32,11 @@ class Span(Format):
     """`answers` are the right ones, and `answer_starts` the characters of the context at which they begin."""
 
     columns = {"id": TEXT, "context": TEXT, "question": TEXT, "answers": TEXTS, "answer_starts": INTEGERS}
+    skill = "qa"
     gold = "answers"
     normalised = False
     removable = ("question",)
+    scored_by_item = True
     metrics = (Metric("squad_f1"), Metric("squad_em"), Metric("mlqa_f1"), Metric("mlqa_em"))
     lengths = Lengths(14, 170, 1, 2000)
     suffix = "json"
