@@ -316,6 +316,29 @@ def test_a_file_alone_or_of_a_branch_is_asked_for_by_itself(github, read):
     assert not any("archive" in request for request in github.requests)
 
 
+def test_other_addresses_take_the_place_of_one_that_cannot_be_had(site, read, waits):
+    """Until the first one is there again nothing asks for it, and rows and files are locked where they are from."""
+    site.files |= {"/a.txt": b"Moja.\n", "/b.txt": b"Mbili.\n"}
+    part = {"url": "SITE/gone.tgz", "member": "*/x.txt", "rows": 2, "sha256": "0" * 64}
+    part |= {"otherwise": [f"{site.endpoint}/b.txt", f"{site.endpoint}/a.txt"]}
+    assert read(part) == ["Mbili.", "Moja."]
+    entries = yaml.safe_load(LOCK.read_text())["urls"]
+    assert set(entries) == set(part["otherwise"])
+    assert entries[f"{site.endpoint}/b.txt"]["rows"] == {"toy": {"sw": {"train": 2}}}
+    asked = len(site.requests)
+    assert read(part) == ["Mbili.", "Moja."]
+    assert len(site.requests) == asked
+    LOCK.unlink()
+    with pytest.raises(UserError, match="2 rows, expected 3"):
+        read(part | {"rows": 3})
+    site.files["/gone.tgz"] = tarred({"top/x.txt": b"Tatu.\nNne.\n"})
+    with pytest.raises(UserError, match="but the task file says 000"):  # a file that is another one is no reason
+        read(part)
+    assert read(part | {"sha256": None}) == ["Tatu.", "Nne."]
+    with pytest.raises(UserError, match=r"otherwise: 'no address', expected a list of addresses"):
+        read(part | {"otherwise": ["no address"]})
+
+
 def test_of_an_archive_that_github_makes_its_members_are_locked(github, read):
     part = {"url": f"https://github.com{ARCHIVE}", "member": "*/sw/*.txt"}
     assert len(read(part)) == 2

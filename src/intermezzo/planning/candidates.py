@@ -39,13 +39,24 @@ def candidates_of(plan: Plan, values: Mapping[str, float]) -> Candidates:
             encoders[keys.encoder] += seconds
         else:
             comparisons[keys.encoder, keys.intermediate, keys.mix] += seconds
-    users: dict[str, set[Comparison]] = {path: set() for path in translations}
-    for job in plan.jobs.values() if translations else ():
-        for path in translations.keys() & set(job.needs):
-            users[path].add((job.keys.encoder, job.keys.intermediate, job.keys.mix))
+    users = _users(plan, translations)
     shared = {path: (seconds, frozenset(users[path])) for path, seconds in translations.items()}
     worth = {key: _value(values, key[1], key[2]) for key in comparisons}
     return Candidates(encoders, comparisons, english_mix(plan), worth, shared)
+
+
+def _users(plan: Plan, translations: Mapping[str, float]) -> dict[str, set[Comparison]]:
+    """Path of a translation -> the comparisons that are trained on it, or on what other data jobs make of it."""
+    users: dict[str, set[Comparison]] = {path: set() for path in translations}
+    made_of = {path: {path} for path in translations}
+    for path, job in plan.jobs.items() if translations else ():
+        origins = {origin for need in job.needs for origin in made_of.get(need, ())}
+        if job.stage == "data" and origins:
+            made_of[path] = origins
+        elif job.stage == "intermediate":
+            for origin in origins:
+                users[origin].add((job.keys.encoder, job.keys.intermediate, job.keys.mix))
+    return users
 
 
 def english_mix(plan: Plan) -> str | None:

@@ -233,7 +233,7 @@ class Costs:
         inputs = total * sum(sizes[code].inputs * part for code, part in parts.items()) / whole
         tokens = total * sum(sizes[code].tokens * part for code, part in parts.items()) / whole
         shots = catalogue.shots_of(self.config, name, load_task(task)) if phase == "target" else {}
-        for code, count in shots.items() if task == self.grid.trained_on(name)[-1] else ():
+        for code, count in shots.items() if shots and task == self.grid.trained_on(name)[-1] else ():
             size = self.amounts.size(task, code, "train", encoder, settings.max_length, settings.stride)
             total, inputs, tokens = total + count, inputs + count * size.inputs, tokens + count * size.tokens
         if load_task(task).form.one_feature:
