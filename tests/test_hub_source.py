@@ -487,7 +487,7 @@ def test_many_processes_lock_together(hub, tmp_path):
     folder.mkdir(parents=True)
     each = [{"languages": list(codes), "splits": {"test": "test"}, "part": XNLI, "rows": {"test": 2}}]
     task = {"description": "x", "format": "classification", "labels": list(NLI), "metrics": ["accuracy"]}
-    task |= {"licence": "none", "sources": {"hub": {"each": each}}}
+    task |= {"licence": "none", "skill": "nli", "sources": {"hub": {"each": each}}}
     (folder / "own.yaml").write_text(yaml.safe_dump(task))
     code = (
         "import sys; from intermezzo import sources; from specifications import data;"
