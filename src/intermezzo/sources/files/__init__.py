@@ -47,7 +47,7 @@ READERS: dict[str, Callable[..., list[Row]]] = {
         *(documents.nli_csv, documents.nli_tsv, documents.lines, documents.parallel_lines),
         *(documents.udhr_xml, documents.bible_xml, documents.bible_csv),
         *(answers.xquad_r_json, entities.mewslix_jsonl, mining.bucc),
-        *(records.jsonl, records.delimited, records.parquet),
+        *(records.jsonl, records.csv, records.tsv, records.delimited, records.parquet),
     )
 }
 """Reader name -> function of a File (or a list of them) and keyword options that returns rows of one format."""
@@ -66,21 +66,24 @@ def read(spec: FilesData) -> list[Row]:
     for number, part in enumerate(parts):
         where = f"{task_file(task.name)}: sources.{spec.section}.data.{spec.language}.{spec.split}[{number}]"
         options = dict(part)
-        rows += read_part(task, options, _matching_files(root, str(options.pop("path", ""))), where)
+        rows += read_part(task, options, _matching_files(root, str(options.pop("path", ""))), where, spec.split)
     return rows
 
 
-def read_part(task: Task, part: dict[str, Any], files: list[File], where: str) -> list[Row]:
+def read_part(task: Task, part: dict[str, Any], files: list[File], where: str, split: str = "train") -> list[Row]:
     """The rows of one part of a task file, read from `files` in their order and checked against the task's format.
 
     `part` is the part without the keys that say where its files lie; `where` names its place in the task file, for
-    complaints. Raises UserError as `read` does.
+    complaints. Rows of the split `train` must be fit to train on. Raises UserError as `read` does.
     """
+    training = split == "train"
     options = dict(part)
     name = str(options.pop("reader", ""))
     if name not in READERS:
         raise UserError(f"{where}: unknown reader '{name}'; {suggestion(name, READERS)}")
     reader = READERS[name]
+    if isinstance(second := options.get("labels"), str):  # a pattern of the files may match it, too
+        files = [file for file in files if file.name != second] or files
     step_options = {key: options.pop(key) for key in part if key in steps.STEPS}
     _check_options(reader, options, where)
     if _pools(reader):
@@ -88,16 +91,19 @@ def read_part(task: Task, part: dict[str, Any], files: list[File], where: str) -
     else:
         read_rows = [row for file in files for row in _read_file(task, reader, file, options, step_options)]
     origin = files[0] if len(files) == 1 else File(files[0].root, f"{files[0].name} and {len(files) - 1} more")
-    rows = _apply(steps.BEFORE_TYPES, read_rows, step_options, origin, where)
-    rows = steps.numbers(rows, task.format)
+    before = steps.BEFORE_TYPES | {"labels": partial(steps.add_labels, form=task.form)}
+    rows = _apply(before, read_rows, step_options, origin, where)
+    rows = [task.form.completed(row) for row in steps.numbers(rows, task.format)]
     steps.check_types(rows, task.format, origin, nulls=True)
-    rows = _apply(steps.AFTER_TYPES | {"drop": partial(steps.drop, form=task.form)}, rows, step_options, origin, where)
+    drop = partial(steps.drop, form=task.form, training=training)
+    rows = _apply(steps.AFTER_TYPES | {"drop": drop}, rows, step_options, origin, where)
     steps.check_types(rows, task.format, origin, nulls=False)
     if problem := task.form.refused(rows, unanswerable=task.unanswerable):
         raise origin.fault(problem)
     if task.form.normalised:
         rows = steps.nfc(rows)
-    formats.table(rows, task.format, task.labels, origin=str(origin))  # here, where the file's name is known
+    # here, where the file's name is known
+    formats.table(rows, task.format, task.labels, origin=str(origin), training=training)
     return rows
 
 

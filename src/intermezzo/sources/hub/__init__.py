@@ -74,7 +74,7 @@ def read(spec: HubData) -> list[Row]:
         if section == "hub":
             options = {"reader": "parquet"} | options
         try:
-            part_rows = read_part(task, options, files, where)
+            part_rows = read_part(task, options, files, where, split)
         except UserError as error:
             if section == "hub" or part.get("sha256") or lock.entry(key):
                 raise
