@@ -247,10 +247,19 @@ def _catalogue(stages: Any) -> None:
     check.add_argument("names", nargs="*", help="tasks (all, if none is named)")
     check.add_argument("--source", choices=("world", "files", "hub"), help="source (that of the configuration)")
     check.add_argument("--languages", nargs="+", help="languages to check (all)")
+    check.add_argument("--show", type=_count, metavar="N", help="print N rows of each as the model will read them")
+    check.add_argument("--encoder", metavar="NAME-OR-FOLDER", help="whose tokenizer --show takes (of the grid's first)")
     check.add_argument(
         "--configfile", dest="overlays", nargs="+", type=Path, default=[], help="configuration files, later ones win"
     )
     check.set_defaults(run=_lazily("cli.commands.tasks", "check_tasks"))
+
+
+def _count(text: str) -> int:
+    """A number of rows on the command line."""
+    if not text.isdecimal() or int(text[:9]) == 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 1 on")
+    return int(text)
 
 
 def _benchmarks(stages: Any) -> None:

@@ -91,7 +91,7 @@ def score(
 
 
 class Rules(NamedTuple):
-    """How a benchmark compares two answers: the units of each, F1 of two lists of units, and what exact match compares."""
+    """How a benchmark compares two answers: by their units, F1 of two lists of these, and what else must be equal."""
 
     units: Callable[[str], list[str]]
     f1: Callable[[list[str], list[str]], float]
