@@ -253,6 +253,13 @@ def _catalogue(stages: Any) -> None:
         "--configfile", dest="overlays", nargs="+", type=Path, default=[], help="configuration files, later ones win"
     )
     check.set_defaults(run=_lazily("cli.commands.tasks", "check_tasks"))
+    does = "write config/tasks/NAME.yaml by looking at a data file, and at those beside it that are named alike"
+    new = actions.add_parser("new", help=does, description=f"{does}. docs/your-data.md has an example of each kind.")
+    new.add_argument("name", metavar="NAME", help="name of the task")
+    new.add_argument("--from", dest="data", type=Path, required=True, metavar="FILE", help="a file of its data")
+    new.add_argument("--language", metavar="CODE", help="its language, where the path does not say it")
+    new.add_argument("--root", type=Path, metavar="DIR", help="data.root (the first folder of FILE)")
+    new.set_defaults(run=_lazily("cli.commands.new_task", "new_task"))
 
 
 def _count(text: str) -> int:

@@ -55,7 +55,7 @@ def _located(row: Row) -> Row:
 
 
 def word_tokenizer(rows: Sequence[Row], form: Format) -> Tokenizer:
-    """A stand-in for the tokenizer of an encoder that does not exist yet: words and marks as pieces, in XLM-R's layout."""
+    """A stand-in for the tokenizer of an encoder that does not exist yet: words as pieces, in XLM-R's layout."""
     pieces = ["<s>", "</s>", "<unk>", MASK]
     texts = [text for row in rows for texts in form.model_inputs(row) for text in texts]
     split = pre_tokenizers.Sequence(

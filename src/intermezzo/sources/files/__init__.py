@@ -66,7 +66,7 @@ def read(spec: FilesData) -> list[Row]:
     for number, part in enumerate(parts):
         where = f"{task_file(task.name)}: sources.{spec.section}.data.{spec.language}.{spec.split}[{number}]"
         options = dict(part)
-        rows += read_part(task, options, _matching_files(root, str(options.pop("path", ""))), where, spec.split)
+        rows += read_part(task, options, matching_files(root, str(options.pop("path", ""))), where, spec.split)
     return rows
 
 
@@ -147,7 +147,7 @@ def _root(root: str | None) -> Path:
     return Path(root)
 
 
-def _matching_files(root: Path, path: str) -> list[File]:
+def matching_files(root: Path, path: str) -> list[File]:
     """The file at `path`, or all that match it as a pattern, sorted by name; one that is missing complains later."""
     if not any(sign in path for sign in "*?["):
         return [File(root, path)]
