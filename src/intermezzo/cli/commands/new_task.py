@@ -171,7 +171,7 @@ def _translations(words: dict[str, str], files: Family, file: File) -> Guess:
 def _blocks(found: Guess, files: Family, root: Path) -> list[dict[str, Any]]:
     """The blocks of `each`: languages that have the same splits together."""
     by_splits: dict[tuple[str, ...], dict[str, str]] = {}
-    for code, word in files.codes.items():
+    for code, word in sorted(files.codes.items(), key=lambda item: (item[0] != "en", item[0])):
         splits = tuple(split for split in ("", *files.splits) if (code, split) in files.files)
         by_splits.setdefault(splits, {})[code] = word
     part = {**found.part, "path": files.pattern}
