@@ -441,14 +441,14 @@ def test_windows_and_tags_and_wrong_offsets_are_shown():
     from intermezzo.tasks.formats import load_format
     from specifications import task_spec
 
-    row = {"id": "1", "context": "a b c d e f", "question": "q", "answers": ["e"], "answer_starts": [8]}
+    row = {"id": "1", "context": "a b c d e f g h i", "question": "q", "answers": ["e"], "answer_starts": [8]}
     spec = task_spec({"name": "qa", "format": "span", "labels": []})
     tokenizer = word_tokenizer([row], load_format("span"))
-    assert transcript([row], spec, tokenizer, 8, 1) == [
+    assert transcript([row], spec, tokenizer, 9, 1) == [
         "id 1",
-        "  <s> q </s> </s> a b c </s>",
-        "  <s> q </s> </s> c d [[ e ]] </s>",
-        "  <s> q </s> </s> [[ e ]] f </s>",
+        "  <s> q </s> </s> a b c d </s>",
+        "  <s> q </s> </s> d [[ e ]] f g </s>",
+        "  <s> q </s> </s> g h i </s>",
         "  answers: 'e' at character 8",
     ]
     wrong = row | {"answer_starts": [0]}
