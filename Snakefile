@@ -8,6 +8,7 @@
 # An artefact's path holds exactly the keys that it depends on (src/intermezzo/dag/paths.py):
 #
 #   results/data/{source}/{task}/{language}/{split}.parquet                              rules/data.smk
+#   results/leakage.tsv                                                                  rules/data.smk
 #   results/encoders/{encoder}/                                                          rules/encoder.smk
 #   results/intermediate/{encoder}/{intermediate}/{mix}/seed{seed}/                      rules/intermediate.smk
 #   results/target/{encoder}/{intermediate}/{mix}/seed{seed}/{training}/                 rules/target.smk
@@ -37,6 +38,7 @@ onstart:
     gc.freeze()  # the plan stays: nothing in it is garbage until the end
     gc.enable()
     startup.begin(workflow, scheduling.unkept)
+    startup.ask(specs.spec_summary(), staged=grid.staged)
 
 
 onsuccess:

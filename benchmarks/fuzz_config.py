@@ -86,6 +86,7 @@ BASE: dict[str, Any] = {
 TASK: dict[str, Any] = {
     "description": "Is a review good or bad?",
     "format": "classification",
+    "skill": "sentiment",
     "labels": ["good", "bad"],
     "metrics": ["accuracy"],
     "licence": "reviews: CC0 1.0",

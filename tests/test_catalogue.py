@@ -361,3 +361,35 @@ def test_the_guides_treebanks_are_a_task():
     url = "https://raw.githubusercontent.com/UniversalDependencies/UD_Bambara-CRB/r2.15/bm_crb-ud-test.conllu"
     assert [part["url"] for part in task.sources.parts("hub")["bm"]["test"]] == [url]
     assert list(task.sources.parts("hub")["en"]) == ["train", "dev", "test"]
+
+
+@pytest.mark.parametrize(
+    ("skill", "message"),
+    [
+        ("", r"skill: missing; tasks of format classification ask for different things: name one of nli, qa"),
+        (
+            "skill: sentimant\n",
+            r"skill: unknown name 'sentimant'; did you mean 'sentiment'.*own:NAME is one of your own",
+        ),
+        ("skill: own:Dialects!\n", r"skill: unknown name 'own:Dialects!'"),
+    ],
+)
+def test_a_task_says_what_it_asks_for(own, skill, message):
+    with pytest.raises(UserError, match=message):
+        own(text=TASK.replace("skill: sentiment\n", skill))
+
+
+def test_a_skill_of_ones_own(own):
+    own(text=TASK.replace("skill: sentiment\n", "skill: own:dialect\n"))
+    assert load_task("reviews").skill == "own:dialect"
+
+
+def test_skills_of_the_catalogue_are_those_of_its_formats_or_named():
+    skills = {name: load_task(name).skill for name in task_names()}
+    assert {skills[name] for name in ("xnli", "mnli", "anli_plus", "americasnli", "indicxnli")} == {"nli"}
+    assert {skills[name] for name in ("xquad", "squad_v1", "mlqa", "tydiqa", "lareqa", "belebele")} == {"qa"}
+    assert (skills["udpos"], skills["panx"], skills["tatoeba"], skills["bucc2018"]) == (
+        "pos",
+        "ner",
+        *["retrieval"] * 2,
+    )

@@ -170,6 +170,12 @@ def test_impossible_mixes(weights, message):
     assert any(message in line for line in found), found
 
 
+def test_a_budget_in_tokens_is_that_of_english():
+    mixes = {"m": {"weights": {"@rare": 1}, "unit": "tokens"}}
+    found = problems({"grid": {"mixes": ["m"]}, "mixes": mixes})
+    assert any("mixes.m.unit: 'tokens' needs a weight of 'en' above 0" in line for line in found), found
+
+
 def test_a_mix_must_have_training_data_in_the_task(tmp_path, monkeypatch):
     monkeypatch.setenv("INTERMEZZO_REAL_DATA", str(tmp_path))
     raw = {
@@ -342,3 +348,30 @@ def test_the_plan_from_the_command_line(capsys):
     assert (status, error) == (0, "")
     assert "6  target trainings        nli, pos" in out
     assert "defined but not in grid.encoders: world" in out
+
+
+@pytest.mark.parametrize(
+    ("question", "message"),
+    [
+        ({"mixes": ["en+rar"]}, "question.mixes: 'en+rar' is no mix of grid.mixes; did you mean 'en+rare'"),
+        ({"mixes": []}, "question.mixes: the list is empty, so nothing would be asked"),
+        ({"against": "other"}, "question.against: 'other' is no mix of grid.mixes"),
+        ({"mixes": ["en"], "against": "en"}, "question.mixes: 'en' is in question.against too"),
+        ({"mixes": ["en"]}, "question.mixes: 'en' is English-only, which the others are compared with"),
+        ({"groups": ["rare", "rare"]}, "question.groups: 'rare' is listed more than once"),
+        ({"groups": ["seen"]}, "question.groups"),
+        ({"pairs": ["zero-shot"]}, "question.pairs"),
+        ({"smallest": -1}, "question.smallest"),
+        ({"smallest": float("nan")}, "question.smallest"),
+    ],
+)
+def test_a_question_that_cannot_be_asked(question, message):
+    with pytest.raises(UserError) as error:
+        load({"question": question})
+    assert message in str(error.value)
+
+
+def test_a_question_needs_something_to_compare_with():
+    with pytest.raises(UserError, match=r"question\.against: missing, and grid\.mixes has no English-only mix"):
+        load({"grid": {"mixes": ["en+rare"]}, "question": {"mixes": ["en+rare"]}})
+    assert load({"question": {"mixes": ["en+rare"], "groups": ["rare"], "smallest": 2}}).question.smallest == 2

@@ -219,6 +219,7 @@ def test_a_grid_that_nobody_can_plan():
 TASK = {
     "description": "Is a review good or bad?",
     "format": "classification",
+    "skill": "sentiment",
     "labels": ["good", "bad"],
     "metrics": ["accuracy"],
     "licence": "reviews: CC0 1.0",
@@ -257,7 +258,7 @@ def own(tmp_path, monkeypatch):
 
 TEXT = yaml.safe_dump(TASK, sort_keys=False)
 TASKS = {
-    "labels twice": (TEXT + "labels: [a, b]\n", "line 21: the key 'labels' is given twice, first in line 3"),
+    "labels twice": (TEXT + "labels: [a, b]\n", "line 22: the key 'labels' is given twice, first in line 4"),
     "nothing": ("", "must be a dictionary of keys; found an empty file"),
     "latin-1": ("description: caf\xe9".encode("latin-1"), "line 1: not UTF-8"),
     "unquoted labels": (TEXT.replace("- good\n- bad", "- yes\n- no"),

@@ -20,6 +20,7 @@ from intermezzo.specs.summary import SummarySpec
 TASK = {
     "description": "Is the review good or bad?",
     "format": "classification",
+    "skill": "sentiment",
     "labels": ["good", "bad"],
     "metrics": ["accuracy"],
     "licence": "CC0 1.0",

@@ -176,7 +176,13 @@ def topics(tmp_path, monkeypatch) -> Path:
 def write_topics(folder: Path) -> None:
     part = {"reader": "delimited", "path": "{code}/{split}.tsv", "fields": {"text": "text", "label": "label"}}
     block = {"languages": {"en": "eng", "yo": "yor"}, "splits": {"train": "train", "test": "test"}, "part": part}
-    task = {"description": "Which topic?", "format": "classification", "labels": ["a", "b"], "metrics": ["accuracy"]}
+    task = {
+        "description": "Which topic?",
+        "format": "classification",
+        "skill": "topic",
+        "labels": ["a", "b"],
+        "metrics": ["accuracy"],
+    }
     task |= {"licence": "topics: CC0", "sources": {"files": {"each": [block]}}}
     (folder / "config/tasks").mkdir(parents=True, exist_ok=True)
     (folder / "config/tasks/topics.yaml").write_text(yaml.safe_dump(task))

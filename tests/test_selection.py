@@ -110,3 +110,71 @@ def test_inputs_become_text_without_their_labels():
     assert [row["text_pair"] for row in as_text([choice], "multiple_choice")] == ["x", "y"]
     tagged = {"id": "1", "tokens": ["a", "b"], "tags": ["X", "Y"]}
     assert as_text([tagged], "tagging") == [{"id": "0", "text": "a b", "text_pair": None}]
+
+
+def test_few_shots_come_on_top_of_english_and_are_drawn_by_seed(data):
+    english, few = (
+        chosen(data, portions=[["en", 1, ["en"]]]),
+        chosen(data, portions=[["en", 1, ["en"]]], shots={"yy": 3}),
+    )
+    assert few["en"] == english["en"] and len(set(few["yy"])) == 3
+    mixed = chosen(data, portions=[["en", 1, ["en"]]], shots={"yy": 5})
+    assert mixed["yy"][:3] == few["yy"], "more shots keep those that there were"
+    with pytest.raises(UserError, match="task 't': shots ask for 11 examples of 'yy', and there are 10"):
+        chosen(data, shots={"yy": 11}, portions=[["en", 1, ["en"]]])
+
+
+# -- tokens ------------------------------------------------------------------------------------------------------------
+
+TOKENS = {"en": 4, "xx": 8, "yy": 2}
+"""Tokens of a row, and one more in every third."""
+
+
+def counted(_, rows) -> list[int]:
+    return [TOKENS[row["id"][:2]] + (int(row["id"][2:]) % 3 == 0) for row in rows]
+
+
+def by_tokens(data, **changes):
+    """Ids of the rows, their tokens by language, and the allocation."""
+    rows, allocation = select(spec(unit="tokens", **changes), data, counted)
+    tokens: dict[str, int] = {}
+    for row, number in zip(rows["t"], counted(None, rows["t"]), strict=True):
+        tokens[row["id"][:2]] = tokens.get(row["id"][:2], 0) + number
+    return [row["id"] for row in rows["t"]], tokens, allocation["t"]
+
+
+def test_a_mix_of_tokens_has_as_many_as_english_only_training(data):
+    only = [["en", 1, ["en"]]]
+    english, tokens, _ = by_tokens(data, portions=only)
+    assert english == chosen(data, portions=only)["en"]  # the same examples
+    budget = tokens["en"]
+    ids, tokens, cells = by_tokens(data)
+    assert sum(tokens.values()) == pytest.approx(budget, abs=len(tokens) * 9 / 2)
+    assert tokens["en"] == pytest.approx(budget / 2, abs=5) and tokens["xx"] == pytest.approx(budget / 4, abs=9)
+    assert [row for row in ids if row.startswith("en")] == english[: cells["en"].examples]
+    assert {code: cell.tokens for code, cell in cells.items()} == tokens
+    assert cells["xx"].examples < cells["en"].examples and cells["xx"].supply == SIZES["xx"]
+    header, *lines = allocation_table({"t": cells}).splitlines()
+    assert header.endswith("supply\ttokens") and len({line.count("\t") for line in (header, *lines)}) == 1
+
+
+def test_budgets_of_tokens(data):
+    english, tokens, _ = by_tokens(data, portions=[["en", 1, ["en"]]])
+    ids, added, _ = by_tokens(data, budget="additive")
+    assert [row for row in ids if row.startswith("en")] == english
+    assert added["xx"] + added["yy"] == pytest.approx(tokens["en"], abs=8)
+    ids, repeated, cells = by_tokens(data, budget="english_repeated")
+    assert ids == english * 2 and repeated["en"] == 2 * tokens["en"] and cells["en"].supply == SIZES["en"]
+
+
+def test_languages_with_too_few_tokens_give_all_or_are_repeated(data):
+    _, tokens, cells = by_tokens(data, examples=40)
+    assert cells["yy"].examples == SIZES["yy"] and sum(tokens.values()) == pytest.approx(40 * 4.33, rel=0.1)
+    assert cells["yy"].asked > cells["yy"].examples
+    _, _, cells = by_tokens(data, examples=40, repeats=3)
+    assert SIZES["yy"] < cells["yy"].examples <= 3 * SIZES["yy"] and cells["yy"].rows == SIZES["yy"]
+
+
+def test_a_budget_of_more_english_than_there_is(data):
+    with pytest.raises(UserError, match=r"that of 61 examples in 'en', which has 60 rows; lower `examples`"):
+        by_tokens(data, examples=61)

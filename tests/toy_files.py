@@ -60,6 +60,7 @@ BIBLE = 'Book,Chapter,Verse,Text\nMatthew,1,1,One.\nMatthew,1,2,"Two, two."\nMat
 REVIEWS = """\
 description: Is the review good?
 format: classification
+skill: sentiment
 labels: [good, bad]
 metrics: [accuracy]
 licence: "reviews: CC0 1.0"

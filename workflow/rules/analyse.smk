@@ -4,14 +4,16 @@
 rule summarize_scores:
     """Bring all evaluation results together.
 
-    Input: one JSON per encoder, intermediate, mix, seed, target and language. All of them are named: Snakemake does not
+    Input: one JSON per encoder, intermediate, mix, seed, target and language, and leakage.tsv. All of them are named: Snakemake does not
     look at the parameters of a job that has an output which is neither there nor asked for, such as a new language's.
-    Output: scores.parquet (one row per value), summary.tsv (to be read), answer.md (in words).
+    Output: scores.parquet (one row per value), summary.tsv (to be read), answer.md (in words). question.json,
+    the record of the question and of earlier looks at results, lies beside them and is kept.
     """
     input:
         results=inputs.evaluation_paths,
         development=inputs.development_paths,
         manifests=inputs.staged_manifests,
+        leakage=LEAKAGE,
     output:
         scores="results/scores.parquet",
         summary="results/summary.tsv",
@@ -37,6 +39,7 @@ rule summarize_scores:
     shell:
         "python -m intermezzo summarize --spec {params.spec:q} --code {params.code:q} "
         "--inputs {params.inputs:q} --results {params.results:q} "
+        "--leakage {input.leakage:q} "
         "--scores {output.scores:q} --summary {output.summary:q} --answer {output.answer:q} 2>&1 | tee {log:q}"
 
 

@@ -72,6 +72,77 @@ rule download_data:
         "--out {output:q} 2>&1 | tee {log:q}"
 
 
+rule find_leakage:
+    """Count the test rows that are in training data, before anything is trained.
+
+    Input: the training data of intermediates and targets, before any row is left out, and the test data of all targets.
+    Output: a table, a line per training file and test file of one language.
+    """
+    input:
+        training=inputs.overlap_training,
+        tests=inputs.overlap_tests,
+    output:
+        LEAKAGE,
+    log:
+        "logs/leakage.log",
+    benchmark:
+        "benchmarks/jobs/leakage.tsv"
+    priority: 499
+    conda:
+        "../envs/data.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: 8000 * 2 ** (attempt - 1),
+        runtime=240,
+        gpu=0,
+    params:
+        spec=specs.spec_overlap,
+        code=specs.code_overlap,
+        inputs=lineage.of_overlap,
+        data=inputs.overlap_arguments,
+    message:
+        "Look for test data in training data"
+    shell:
+        "python -m intermezzo leakage --spec {params.spec:q} --code {params.code:q} --inputs {params.inputs:q} "
+        "--data {params.data:q} --out {output:q} 2>&1 | tee {log:q}"
+
+
+rule leave_out_test_data:
+    """Leave out the rows of training data that are in test data of their language (`data.overlap.drop`).
+
+    Input: a training file, the test data of all targets in its language. Output: one Parquet file of the same format.
+    """
+    input:
+        training=inputs.disjoint_training,
+        tests=inputs.disjoint_tests,
+    output:
+        "results/data/{source}/{task}/{language}/train.parquet",
+    log:
+        "logs/data/{source}/{task}/{language}/train.log",
+    benchmark:
+        "benchmarks/jobs/data/{source}/{task}/{language}/train.tsv"
+    wildcard_constraints:
+        source=one_of(DISJOINT),
+    priority: 450
+    conda:
+        "../envs/data.yaml"
+    threads: 1
+    resources:
+        mem_mb=lambda wildcards, attempt: 4000 * 2 ** (attempt - 1),
+        runtime=120,
+        gpu=0,
+    params:
+        spec=specs.spec_disjoint,
+        code=specs.code_disjoint,
+        inputs=lineage.of_disjoint,
+        data=inputs.disjoint_arguments,
+    message:
+        "Leave out rows of {wildcards.task}, {wildcards.language}, that are in test data"
+    shell:
+        "python -m intermezzo disjoin --spec {params.spec:q} --code {params.code:q} --inputs {params.inputs:q} "
+        "--data {params.data:q} --out {output:q} 2>&1 | tee {log:q}"
+
+
 rule translate_data:
     """Translate the English training data of a task into another language, for mixes that ask for it.
 

@@ -1,117 +1,211 @@
-"""The answer in words: what a mix does for rare languages, against English-only intermediate training.
+"""The answer in words: does a mix help in zero-shot transfer to rare languages, against English-only training?
 
-Every sentence is made from the numbers of `effects` and `breakdown`; "higher" and "lower" in bold are used only where
-a paired difference stays different from zero after correction for all comparisons of its family (`verdict`).
+First what fits on a screen: a verdict per primary comparison (`Families.primary`), the question and its changes, what
+the mixes really had, and what is no part of the verdict. Then the evidence. Every sentence is made from a line of
+the frames; bold words and stars are for what the evidence allows (`verdict`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import product
+from typing import NamedTuple
 
-import numpy as np
 import pandas as pd
 
-from intermezzo.analysis import breakdown_text, effects, power_text
+from intermezzo.analysis import breakdown_text, effects, few_shot, gains_text, power_text, sensitivity
 from intermezzo.analysis.design import Design
-from intermezzo.analysis.effects import GROUPS, Pair, overall, statistics
-from intermezzo.analysis.intervals import estimate
+from intermezzo.analysis.effects import GROUPS, KINDS, SUPERVISED, Pair, overall, statistics
+from intermezzo.analysis.families import Families
 from intermezzo.analysis.pairing import Comparisons, Key
+from intermezzo.analysis.record import History
 from intermezzo.analysis.significance import smallest_p
-from intermezzo.analysis.verdict import LEVEL, difference, p_value, verdict
+from intermezzo.analysis.verdict import (
+    LANGUAGES,
+    LEVEL,
+    basis,
+    difference,
+    p_value,
+    points,
+    related,
+    sentence,
+    setting,
+    significant,
+    verdict,
+)
 from intermezzo.core.markdown import table
 from intermezzo.core.numerals import count
+from intermezzo.sources import overlap
+
+LARGE_SHARE = 0.01
+"""Of the rows of a test set that are in training data: from here on the answer says it at its beginning."""
 
 
-def text(comparisons: Comparisons, development: pd.DataFrame | None = None) -> str:
-    """The whole answer as Markdown; `development`: scores on development data (see `best_intermediate`), or None."""
-    design = comparisons.design.without_controls()
-    headline, single = effects.headline(comparisons), effects.per_pair(comparisons)
-    baseline = effects.against_baseline(comparisons)
-    blocks = [_question(design, effects.mixes(design), len(headline))]
+class Notes(NamedTuple):
+    """What the answer says of the data. shortfalls: sentences about mixes that had less than they asked for."""
+
+    shortfalls: Sequence[str] = ()
+    overlaps: Sequence[overlap.Overlap] = ()
+    """Of training and test data; empty: nobody looked."""
+
+
+def text(
+    families: Families,
+    development: pd.DataFrame | None = None,
+    past: History | None = None,
+    notes: Notes | None = None,
+) -> str:
+    """The whole answer as Markdown.
+
+    development: scores on development data (see `best_intermediate`), or None. past: earlier looks at results.
+    """
+    past, notes, comparisons = past or History(), notes or Notes(), families.comparisons
+    design = families.design
+    blocks = [_short_answer(families, past, notes)]
     for encoder in design.encoders:
         for mix in effects.mixes(design):
-            if pairs := effects.pairs(comparisons, encoder, mix):
-                parts = [frame[(frame["encoder"] == encoder) & (frame["mix"] == mix)] for frame in (headline, single)]
-                blocks += _mix(comparisons, design, pairs, *parts, (len(headline), len(single)))
-        if len(baseline):
-            blocks += _against_baseline(encoder, baseline)
+            if compared := effects.pairs(comparisons, encoder, mix):
+                blocks += _mix(families, compared)
+        if len(families.mean_from_baseline):
+            blocks += _against_baseline(encoder, families.mean_from_baseline)
         blocks += _at_chance(comparisons, design, encoder)
-    blocks += breakdown_text.blocks(comparisons, development)
-    blocks.append(_limits(design, len(single)))
+    blocks += _secondary(families) + few_shot.blocks(families)
+    blocks += sensitivity.blocks(families)
+    blocks += gains_text.blocks(families)
+    blocks += breakdown_text.blocks(families, development)
+    blocks.append(_limits(families, notes))
     return "\n\n".join(blocks) + "\n"
 
 
-def _question(design: Design, mixes: Sequence[str], family: int) -> str:
-    question = (
-        "Does intermediate-task training on a mix of English and rare languages improve zero-shot results in rare "
-        "languages, compared with English-only intermediate training?"
+def _short_answer(families: Families, past: History, notes: Notes) -> str:
+    design, primary = families.design, families.primary
+    verdicts = [f"- {sentence(line, design)}" for line in primary.to_dict("records")]
+    asked, question = design.asked, design.question
+    blocks = ["# The answer of this experiment"]
+    if verdicts:
+        blocks += ["\n".join(verdicts)]
+    else:
+        blocks += [f"This experiment cannot answer its question: {_why_not(design)}."]
+    mixes = ", ".join(f"`{mix}`" for mix in asked) or "no mix"
+    groups = ", ".join(LANGUAGES[group] for group in question.groups)
+    when = " before there were results" if past.before else ""
+    blocks.append(
+        f"**Question** `{design.question_id}`, fixed in the configuration{when}: does intermediate training on {mixes} "
+        f"instead of `{design.against}` change results in {groups}? Pairs that count: {', '.join(question.pairs)}. "
+        f"Smallest difference that matters: {points(question.smallest)}. {count(len(primary), 'primary comparison')}"
+        f"{', corrected (Holm) for each other alone' if families.decidable > 1 else ''}"
+        f"{f' and for look {past.looks} at growing results' if past.looks > 1 else ''}; everything else is secondary."
     )
-    if not design.english_mix or not mixes:
-        question += "\n\nThis experiment cannot answer it: it needs an English-only mix and at least one other mix."
-    return (
-        f"# The answer of this experiment\n\n**Question.** {question}\n\n"
-        "All figures are points (0 to 100) of a target's main metric; differences are paired by seed and language, "
-        f"with 95 % intervals in brackets that allow for other seeds and other languages. Corrected p: Holm's, over "
-        f"the {count(family, 'comparison')} that are named in bold below (encoders x mixes x groups of languages). "
-        "How, and how well it is calibrated: docs/statistics.md."
+    if past.changes:
+        changes = "\n".join(f"- {change}" for change in past.changes)
+        blocks.append(f"**The question or its design was changed after results existed:**\n\n{changes}")
+    if notes.shortfalls:
+        blocks.append("**What the mixes really had:**\n\n" + "\n".join(f"- {line}" for line in notes.shortfalls))
+    if leaks := [*overlap.sentences(notes.overlaps, LARGE_SHARE)]:
+        blocks.append("**Test data in training data** (leakage.tsv):\n\n" + "\n".join(f"- {leak}." for leak in leaks))
+    if others := _not_in_the_verdict(families):
+        blocks.append("Not part of the verdict:\n\n" + "\n".join(f"- {line}" for line in others))
+    cost = power_text.next_look(past.looks) if families.decidable else ""
+    blocks.append(
+        "Points are 0 to 100 of a target's main metric. Differences are paired by seed and language; 95 % intervals in "
+        "brackets allow for other seeds and other languages, related ones taken together. Terms, methods and how well "
+        f"they are calibrated: docs/statistics.md. {cost}".strip()
     )
+    return "\n\n".join(blocks)
 
 
-def _mix(
-    comparisons: Comparisons,
-    design: Design,
-    pairs: Sequence[Pair],
-    headline: pd.DataFrame,
-    single: pd.DataFrame,
-    families: tuple[int, int],
-) -> list[str]:
-    kinds = sorted({pair.kind for pair in pairs})
-    columns = {"all": pairs} | {kind: [p for p in pairs if p.kind == kind] for kind in kinds if len(kinds) > 1}
-    lines = {line["group"]: line for line in headline.to_dict("records")}
-    rows, sentences = [], []
-    for group, words in GROUPS.items():
-        if group not in lines:
-            sentences.append(f"- **{words}**: no such language here.")
-            continue
-        line, in_group = lines[group], single[single["group"] == group]
-        chance = sum(_uninformative(comparisons, pair, group) for pair in pairs if group in pair.groups)
+def _why_not(design: Design) -> str:
+    if not design.against:
+        return "it has no English-only mix, and `question.against` names no other"
+    if not design.asked:
+        return f"no mix but `{design.against}` has rows in a rare language, and `question.mixes` names none"
+    return "no intermediate and target of the asked kinds were trained in both mixes and evaluated in such a language"
+
+
+def _not_in_the_verdict(families: Families) -> list[str]:
+    """In-language supervision, which is not zero-shot, and where its line stands alone, what the controls do."""
+    notes = []
+    for line in families.secondary.to_dict("records"):
+        if line["family"] == "in-language supervision":
+            where = f"{setting(SUPERVISED)} {LANGUAGES[line['group']]}, "
+            p_words = f", corrected p = {p_value(line['p_holm'])}"
+            notes.append(
+                f"In-language supervision, not zero-shot: {where}`{line['mix']}` against `{families.design.against}` "
+                f"{difference(line)}{'' if line['doubt'] else p_words} ({basis(line)})."
+            )
+    return notes
+
+
+def _mix(families: Families, compared: Sequence[Pair]) -> list[str]:
+    design, (encoder, _, mix, *_) = families.design, compared[0].key
+    primary = families.primary
+    of_mix = primary[(primary["encoder"] == encoder) & (primary["mix"] == mix)] if len(primary) else primary
+    sentences = []
+    for line in of_mix.to_dict("records"):
+        restricted = [pair.restricted(design.question.pairs) for pair in compared]
+        counted = [pair for pair in restricted if line["group"] in pair.groups]
+        chance = sum(_both_at_chance(families.comparisons, pair, line["group"]) for pair in counted)
+        listed = ", ".join(_language(code, compared, line["group"]) for code in line["languages"].split())
         sentences.append(
-            f"- **{words}** ({line['languages'].replace(' ', ', ')}): {verdict(line, families[0])}. By their own "
-            f"intervals, of {count(len(in_group), 'pair')} {(in_group['low'] > 0).sum()} higher and "
-            f"{(in_group['high'] < 0).sum()} "
-            f"lower; {chance} at chance in both mixes."
+            f"- **{LANGUAGES[line['group']]}** ({listed}): {verdict(line)}, {difference(line)}"
+            + ("" if line["doubt"] else f", corrected p = {p_value(line['p_holm'])}")
+            + f"; {chance} of {count(len(counted), 'pair')} at chance with both mixes."
         )
-        sentences += [f"  - {detail}" for detail in power_text.details(line, families[0])]
-        averaged = [[pair for pair in column if group in pair.groups] for column in columns.values()]
-        cells = [difference(statistics(overall(column, group))) if column else "" for column in averaged]
-        rows.append([words, str(line["n_languages"]), *cells])
-    intermediates, targets = sorted({pair.intermediate for pair in pairs}), sorted({pair.target for pair in pairs})
-    undecided = [line for line in lines.values() if not line["p_holm"] < LEVEL]
+        details = power_text.details(line, design, max(1, families.decidable), families.looks)
+        sentences += [f"  - {detail}" for detail in details]
+    intermediates, targets = sorted({pair.intermediate for pair in compared}), sorted({p.target for p in compared})
+    kinds = [kind for kind in KINDS if any(kind in pair.kinds.values() for pair in compared)]
+    single = families.single
     return [
-        f"## `{pairs[0].key[2]}` against `{design.english_mix}`, encoder `{pairs[0].key[0]}`",
-        f"Mean over the pairs of {count(len(intermediates), 'intermediate')} ({', '.join(intermediates)}) and "
-        f"{count(len(targets), 'target')} ({', '.join(targets)}), with {count(len(design.seeds), 'seed')}:",
-        "\n".join(sentences),
-        *power_text.power_table(undecided, families[0]),
-        "The same, and split by what the target has to do with the intermediate (no p, no correction):",
-        table(["languages", "number", *columns], rows),
-        f"Per pair: the mean with `{design.english_mix}`, with `{pairs[0].key[2]}`, and the difference; \\* = "
-        f"corrected p below {LEVEL} (over {families[1]} such differences), † = both at chance.",
-        table(["intermediate", "target", *GROUPS.values()], [_row(comparisons, pair, single) for pair in pairs]),
+        f"## `{mix}` against `{design.against}`, encoder `{encoder}`",
+        f"Pairs of {count(len(intermediates), 'intermediate')} ({', '.join(intermediates)}) and "
+        f"{count(len(targets), 'target')} ({', '.join(targets)}), with {count(len(design.seeds), 'seed')}"
+        f"{'' if len(of_mix) else '; no part of the question'}:",
+        *(["\n".join(sentences)] if sentences else []),
+        "Mean over pairs, by what the intermediate is to the target in the language (no p, no correction). "
+        "`transfer`, `retrieval`: zero-shot; `same skill`: the mix has rows in the language of a task that asks for "
+        "the same; `same data`: of the target's own data.",
+        table(["languages", "number", "all", *kinds], _by_kind(compared, kinds, design)),
+        f"Per pair: the mean with `{design.against}`, with `{mix}`, and the difference; \\* = corrected p below "
+        f"{LEVEL} (over {len(single)} such differences), † = no language above the uninformed guess with either mix.",
+        table(["intermediate", "target", *GROUPS.values()], [_row(families, pair) for pair in compared]),
     ]
 
 
-def _row(comparisons: Comparisons, pair: Pair, single: pd.DataFrame) -> list[str]:
-    of_pair = single[(single["intermediate"] == pair.intermediate) & (single["target"] == pair.target)]
-    lines = {line["group"]: line for line in of_pair.to_dict("records")}
-    row = [pair.intermediate, f"{pair.target} ({pair.key[4]}{', same task' if pair.kind == 'same task' else ''})"]
+def _language(code: str, compared: Sequence[Pair], group: str) -> str:
+    """A language; where only some intermediates' mixes have it, whose."""
+    opposite = {"rare_seen": "rare_unseen", "rare_unseen": "rare_seen"}.get(group, "")
+    others = {pair.intermediate for pair in compared if code in pair.groups.get(opposite, ())}
+    if not others:
+        return code
+    verb = "not of" if group == "rare_seen" else "in that of"
+    return f"{code} ({verb} {', '.join(sorted(others))})"
+
+
+def _by_kind(compared: Sequence[Pair], kinds: Sequence[str], design: Design) -> list[list[str]]:
+    rows = []
+    columns = [compared, *([p for pair in compared if (p := pair.restricted([kind])).groups] for kind in kinds)]
+    for group, words in GROUPS.items():
+        averaged = [[pair for pair in column if group in pair.groups] for column in columns]
+        if averaged[0]:
+            cells = [difference(statistics(overall(part, group), design)) if part else "" for part in averaged]
+            rows.append([words, str(overall(averaged[0], group).shape[1]), *cells])
+    return rows
+
+
+def _row(families: Families, pair: Pair) -> list[str]:
+    encoder, intermediate, mix, target, metric = pair.key
+    row = [intermediate, f"{target} ({metric})"]
     for group in GROUPS:
-        if group not in lines:
+        line = families.of_pair.get((encoder, mix, intermediate, target, group))
+        if line is None:
             row.append("")
             continue
-        line = lines[group]
-        marks = ("\\*" if line["p_holm"] < LEVEL else "") + (" †" if _uninformative(comparisons, pair, group) else "")
-        row.append(f"{line['before']:.1f} → {line['after']:.1f}, {difference(line)}{marks}")
+        marks = ("\\*" if significant(line) else "") + (
+            " †" if _both_at_chance(families.comparisons, pair, group) else ""
+        )
+        kind = f" ({line['kind']})" if line["kind"] not in ("transfer", "retrieval") else ""
+        row.append(f"{line['before']:.1f} → {line['after']:.1f}, {difference(line)}{marks}{kind}")
     return row
 
 
@@ -119,7 +213,7 @@ def _against_baseline(encoder: str, frame: pd.DataFrame) -> list[str]:
     rows = []
     for (intermediate, mix), part in frame[frame["encoder"] == encoder].groupby(["intermediate", "mix"], sort=False):
         lines = {line["group"]: line for line in part.to_dict("records")}
-        marks = {group: "\\*" if line["p_holm"] < LEVEL else "" for group, line in lines.items()}
+        marks = {group: "\\*" if significant(line) else "" for group, line in lines.items()}
         cells = [difference(lines[g]) + marks[g] if g in lines else "" for g in ("english", "rare", "other")]
         rows.append([intermediate, mix, *cells])
     return [
@@ -130,40 +224,65 @@ def _against_baseline(encoder: str, frame: pd.DataFrame) -> list[str]:
     ]
 
 
-def _uninformative(comparisons: Comparisons, pair: Pair, group: str) -> bool:
-    return all(_is_chance(comparisons, key, pair.groups[group]) for key in (pair.reference, pair.key))
+def _both_at_chance(comparisons: Comparisons, pair: Pair, group: str) -> bool:
+    """No language of the group is above the guess, in the mix or in the reference."""
+    return not any(comparisons.above_guess(key)[pair.groups[group]].any() for key in (pair.reference, pair.key))
 
 
 def _at_chance(comparisons: Comparisons, design: Design, encoder: str) -> list[str]:
-    """Targets where nothing was learnt: a difference between two guesses says nothing."""
+    """Targets and languages where nothing was learnt: a difference between two guesses says nothing."""
     lines = []
     for name, target in design.targets.items():
+        keys: list[Key] = [(encoder, *training, name, target.metrics[0]) for training in design.trained(encoder, name)]
+        above = pd.DataFrame([comparisons.above_guess(key) for key in keys]).sum()
         for group in ("english", "rare", "other"):
-            at_chance = []
-            for intermediate, mix in design.trained():
-                key = (encoder, intermediate, mix, name, target.metrics[0])
-                splits = [split for split in design.groups(intermediate, mix, name) if split.name == group]
-                at_chance += [_is_chance(comparisons, key, list(split.languages)) for split in splits]
-            if at_chance and all(at_chance):
-                lines.append(f"- `{name}`, {group}: no model is above the uninformed guess; uninformative.")
-            elif sum(at_chance) * 2 >= len(at_chance) > 0:
-                counts = f"{sum(at_chance)} of {len(at_chance)}"
-                lines.append(f"- `{name}`, {group}: {counts} models are at chance; read with care.")
+            codes = [c for split in design.groups(*keys[0][1:4]) if split.name == group for c in split.languages]
+            if codes and (above[codes] < len(keys)).any():
+                lines.append(f"- `{name}`, {LANGUAGES[group]}: {_counts(above[codes], len(keys))}")
     return [
-        f"## Where results are at chance, encoder `{encoder}`",
-        "A mean counts as chance when it exceeds the uninformed guess (most frequent label or tag, fixed answer, one "
-        "in n) by no more than twice its standard error, over seeds and languages or, if that is larger, for test sets "
-        "of this size. A difference of two guesses says nothing; such targets stay in the averages and dilute them.",
-        "\n".join(lines) or "None: on every target, in every language group, most models are above chance.",
+        f"## Which results are above a guess, encoder `{encoder}`",
+        "A language counts as above the uninformed guess (most frequent label or tag, fixed answer, one in n) when the "
+        "mean over seeds exceeds it by more than two standard errors of a test set of its size. A difference of two "
+        "guesses says nothing; such results stay in the averages and dilute them.",
+        "\n".join(lines) or "On every target every language is above the guess, with every model.",
     ]
 
 
-def _is_chance(comparisons: Comparisons, key: Key, languages: list[str]) -> bool:
-    above = estimate(comparisons.above_chance(key)[languages].to_numpy())
-    return above.mean <= 2 * float(np.fmax(above.error, comparisons.sampling_error(key, languages)))
+def _counts(above: pd.Series, models: int) -> str:
+    """How many languages are above the guess, and with how many of the models those that are not always."""
+    some, never = above[(above > 0) & (above < models)], list(above.index[above == 0])
+    number = f"{int((above == models).sum())} of {count(len(above), 'language')} above the guess with every model"
+    parts = [f"{code} with {int(n)} of {models}" for code, n in some.items()]
+    parts += [f"at chance with every model: {', '.join(never)}"] if never else []
+    return "; ".join([number, *parts]) + "."
 
 
-def _limits(design: Design, differences: int) -> str:
+def _secondary(families: Families) -> list[str]:
+    frame = families.secondary
+    if frame.empty:
+        return []
+    rows = [
+        [
+            line["family"],
+            f"`{line['mix']}`, `{line['encoder']}`",
+            LANGUAGES[line["group"]],
+            difference(line),
+            p_value(line["p_holm"]),
+            f"{count(line['n_languages'], 'language')}, {related(line)}, {count(line['n_pairs'], 'pair')}"
+            + (f"; {line['doubt']}" if line["doubt"] else ""),
+        ]
+        for line in frame.to_dict("records")
+    ]
+    return [
+        "## Secondary comparisons",
+        "Each family is corrected by itself; none decides the question. `in-language supervision`: the mix has rows "
+        "of the target's skill in the language. `control mixes`: those that the question does not ask about.",
+        table(["family", "mix, encoder", "languages", "difference", "corrected p", "over"], rows),
+    ]
+
+
+def _limits(families: Families, notes: Notes) -> str:
+    design, singles = families.design, len(families.single)
     seeds = len(design.seeds)
     few = {
         1: "One seed cannot show how much a repetition would differ: every interval and p here is over languages "
@@ -186,13 +305,50 @@ def _limits(design: Design, differences: int) -> str:
         flips,
         "Seeds repeat the intermediate and target training, not the encoder's pretraining: nothing here says how "
         "another encoder would behave.",
-        "A target marked *same task* is also a task of the intermediate: there, seen languages had labelled data of "
-        "that very task, and the gain is not zero-shot in the strict sense.",
-        "Intervals treat the targets as given and a group's languages as a sample; where a group is one language, "
-        "they speak of that language and its test set only.",
+        "Zero-shot means: the intermediate had no rows of the target's skill in the language. What the encoder's "
+        "pretraining had of it is not known here.",
+        _overlap_words(notes),
+        _item_words(families),
+        "Intervals treat the targets as given and a group's languages as a sample of languages and families; where a "
+        "group is one language, they speak of that language and its test set only.",
         "Brackets are intervals of single differences: without any effect one in twenty of them would leave out zero. "
-        f"That is what the correction is for (per pair: {count(differences, 'difference')})."
-        if differences
+        f"That is what the correction is for (per pair: {count(singles, 'difference')})."
+        if singles
         else "",
     ]
     return "## What these numbers cannot say\n\n" + "\n".join(f"- {point}" for point in points if point)
+
+
+def _overlap_words(notes: Notes) -> str:
+    """How much test data is in training data, as far as that was looked for."""
+    if not notes.overlaps:
+        return "Whether test data are in the training data was not looked for."
+    number = sum(1 for _ in overlap.sentences(notes.overlaps, LARGE_SHARE))
+    few = f"Of other test sets less than {100 * LARGE_SHARE:g} %" if number else f"Less than {100 * LARGE_SHARE:g} %"
+    words = "of the rows are" if number else "of the rows of every test set are"
+    return (
+        f"{few} {words} in training data, as far as equal texts and n-grams of one language tell (leakage.tsv); "
+        "translations and what the encoder was pretrained on were not looked at."
+    )
+
+
+def _item_words(families: Families) -> str:
+    """Whether intervals allow for other test items."""
+    design = families.design
+    known = [
+        families.comparisons.items.known([pair])
+        for encoder, mix in product(design.encoders, design.asked)
+        for pair in effects.pairs(families.comparisons, encoder, mix, design.question.pairs)
+    ]
+    if known and all(known):
+        return "Intervals allow for other test items, also where languages have the same ones in translation."
+    return (
+        "Of some targets there are no scores per test item: where languages have the same items in translation, their "
+        "common luck is not in the intervals."
+    )
+
+
+def verdicts(answer: str) -> list[str]:
+    """The sentences of the verdicts in the text of an answer, without their marks."""
+    head = answer.partition("\n\n")[2].partition("\n\n")[0]
+    return [line.removeprefix("- ").replace("**", "") for line in head.splitlines()]

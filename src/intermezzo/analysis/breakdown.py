@@ -16,9 +16,9 @@ import pandas as pd
 from scipy.stats import spearmanr
 
 from intermezzo.analysis.design import Design
-from intermezzo.analysis.effects import GROUPS, Pair, average, mixes, pairs, statistics
+from intermezzo.analysis.effects import GROUPS, Pair, average, pairs, statistics
+from intermezzo.analysis.families import Families
 from intermezzo.analysis.pairing import Comparisons
-from intermezzo.analysis.significance import holm
 
 ATTRIBUTES = {
     "family": "family",
@@ -30,42 +30,42 @@ ATTRIBUTES = {
 }
 
 
-def by_attribute(comparisons: Comparisons) -> pd.DataFrame:
-    """Mix minus English-only, mean over the pairs of intermediate and target, for languages that share a value.
+def by_attribute(families: Families) -> pd.DataFrame:
+    """A mix minus the reference, mean over the pairs that the question counts, for languages that share a value.
 
     Columns: encoder, mix, attribute (a key of ATTRIBUTES), value, languages (space-separated), n_seen (how many of them
-    are in the mix), n_languages, n_seeds, mean, error, low, high, p, p_holm (over the values of one attribute, encoder
-    and mix).
+    are in the mix of any intermediate), those of `effects.statistics`, and p_holm: over the values of one attribute,
+    encoder and mix; of a comparison that is in another family too, that family's.
     """
-    design = comparisons.design.without_controls()
-    rows = []
-    for encoder, mix in product(design.encoders, mixes(design)):
-        if compared := pairs(comparisons, encoder, mix):
-            delta, seen = _delta(compared), _seen(design, mix)
+    comparisons, design, frames = families.comparisons, families.design, []
+    _ = families.single  # corrected first
+    for encoder, mix in product(design.encoders, design.asked):
+        if compared := pairs(comparisons, encoder, mix, design.question.pairs):
+            delta, seen = _delta(compared), mixed_languages(design, mix)
             for attribute in ATTRIBUTES:
                 values = _values(comparisons, attribute, encoder, list(delta), seen - {design.english})
+                rows = []
                 for value in sorted(set(values.values()), key=str):
                     languages = [code for code in delta if values.get(code) == value]
                     names = {"encoder": encoder, "mix": mix, "attribute": attribute, "value": value}
                     names |= {"languages": " ".join(languages), "n_seen": len(seen & set(languages))}
-                    rows.append(names | statistics(delta[languages]))
-    frame = pd.DataFrame(rows)
-    if len(frame):
-        families = frame.groupby(["encoder", "mix", "attribute"])["p"]
-        frame.insert(frame.columns.get_loc("p") + 1, "p_holm", families.transform(lambda p: holm(p)))
-    return frame
+                    rows.append(names | statistics(delta[languages], design) | {"delta": delta[languages]})
+                frames += [pd.DataFrame(rows).assign(p_holm=families.corrected(rows))] if rows else []
+    if not frames:
+        return pd.DataFrame()
+    return pd.concat(frames, ignore_index=True).drop(columns="delta").astype({"n_seen": int})
 
 
-def with_fertility(comparisons: Comparisons) -> pd.DataFrame:
+def with_fertility(families: Families) -> pd.DataFrame:
     """Spearman's correlation, over languages, of subword fertility and of the gain from a mix.
 
     Columns: encoder, mix, n_languages, correlation, p. No line where fewer than four languages have a fertility, or
     where all values are equal.
     """
-    design, rows = comparisons.design.without_controls(), []
-    for encoder, mix in product(design.encoders, mixes(design)):
+    comparisons, design, rows = families.comparisons, families.design, []
+    for encoder, mix in product(design.encoders, design.asked):
         fertility = comparisons.fertility(encoder)
-        if compared := pairs(comparisons, encoder, mix):
+        if compared := pairs(comparisons, encoder, mix, design.question.pairs):
             gain = _delta(compared).mean()
             common = [code for code in gain.index if code in fertility.index]
             if len(common) >= 4 and fertility[common].nunique() > 1 and gain[common].nunique() > 1:
@@ -75,16 +75,16 @@ def with_fertility(comparisons: Comparisons) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def transfer_gap(comparisons: Comparisons) -> pd.DataFrame:
-    """English minus the other languages, in the English-only mix and in another one, and what the mix changes in it.
+def transfer_gap(families: Families) -> pd.DataFrame:
+    """English minus the other languages, in the reference mix and in another one, and what the mix changes in it.
 
-    Over the pairs whose target has English. Columns: encoder, mix, group, before, after (gaps in points), and
-    n_languages, n_seeds, mean, error, low, high, p of after - before, paired by seed and language; p_holm over all.
+    Over the pairs that the question counts and whose target has English. Columns: encoder, mix, group, before, after
+    (gaps in points), and those of `effects.statistics` of after - before, paired by seed and language; p_holm over all.
     """
-    design = comparisons.design.without_controls()
-    rows = []
-    for encoder, mix in product(design.encoders, mixes(design)):
-        with_english = [pair for pair in pairs(comparisons, encoder, mix) if design.english in pair.delta]
+    comparisons, design, rows = families.comparisons, families.design, []
+    for encoder, mix in product(design.encoders, design.asked):
+        counted = pairs(comparisons, encoder, mix, design.question.pairs)
+        with_english = [pair for pair in counted if design.english in pair.delta]
         for group in [name for name in GROUPS if name != "english"]:
             compared = [pair for pair in with_english if group in pair.groups]
             if compared:
@@ -94,11 +94,8 @@ def transfer_gap(comparisons: Comparisons) -> pd.DataFrame:
                 )
                 names = {"encoder": encoder, "mix": mix, "group": group}
                 names |= {"before": before.to_numpy().mean(), "after": after.to_numpy().mean()}
-                rows.append(names | statistics(after - before))
-    frame = pd.DataFrame(rows)
-    if len(frame):
-        frame.insert(frame.columns.get_loc("p") + 1, "p_holm", holm(frame["p"]))
-    return frame
+                rows.append(names | statistics(after - before, design) | {"delta": after - before})
+    return pd.DataFrame(rows).assign(p_holm=families.corrected(rows)).drop(columns="delta") if rows else pd.DataFrame()
 
 
 def _gap(values: pd.DataFrame, languages: list[str], design: Design) -> pd.DataFrame:
@@ -112,7 +109,7 @@ def _delta(compared: list[Pair]) -> pd.DataFrame:
     )
 
 
-def _seen(design: Design, mix: str) -> set[str]:
+def mixed_languages(design: Design, mix: str) -> set[str]:
     """The languages that any intermediate saw in this mix."""
     languages = [set(entry.mixes[mix]) for entry in design.intermediates.values() if mix in entry.mixes]
     return set().union(*languages)

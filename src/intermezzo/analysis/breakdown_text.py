@@ -9,24 +9,26 @@ import pandas as pd
 from intermezzo.analysis import breakdown
 from intermezzo.analysis.best_intermediate import best_intermediate
 from intermezzo.analysis.effects import GROUPS
+from intermezzo.analysis.families import Families
 from intermezzo.analysis.pairing import Comparisons
-from intermezzo.analysis.verdict import LEVEL, difference, p_value
+from intermezzo.analysis.verdict import LEVEL, difference, p_value, significant
 from intermezzo.core.markdown import table
+from intermezzo.core.numerals import plain
 
 
-def blocks(comparisons: Comparisons, development: pd.DataFrame | None) -> list[str]:
+def blocks(families: Families, development: pd.DataFrame | None) -> list[str]:
     """Markdown paragraphs; none where the design and results have nothing to break down by.
 
     development: scores on development data (see `best_intermediate`), or None.
     """
-    paragraphs = _attributes(comparisons) + _fertility(comparisons) + _gap(comparisons)
+    paragraphs = _attributes(families) + _fertility(families) + _gap(families)
     if development is not None:
-        paragraphs += _best_intermediate(comparisons, development)
+        paragraphs += _best_intermediate(families.comparisons, development)
     return ["## Beyond the mean", *paragraphs] if paragraphs else []
 
 
-def _attributes(comparisons: Comparisons) -> list[str]:
-    frame = breakdown.by_attribute(comparisons)
+def _attributes(families: Families) -> list[str]:
+    frame = breakdown.by_attribute(families)
     if frame.empty:
         return []
     rows = [
@@ -35,16 +37,17 @@ def _attributes(comparisons: Comparisons) -> list[str]:
             breakdown.ATTRIBUTES[line["attribute"]],
             _value(line["value"]),
             f"{line['languages'].replace(' ', ', ')} ({line['n_seen']} in the mix)",
-            difference(line) + ("\\*" if line["p_holm"] < LEVEL else ""),
+            difference(line) + ("\\*" if significant(line) else ""),
         ]
         for line in frame[frame["n_languages"] > 1].to_dict("records")
     ]
     if not rows:
         return []
     return [
-        "By what languages have in common, where that is more than one language: mix minus English-only, mean over "
-        f"the pairs of intermediate and target, without English. \\* = p below {LEVEL} after correction over the "
-        "values of one attribute. A description: languages in the mix and languages of one family are hard to tell "
+        "By what languages have in common, where that is more than one language: mix minus reference, mean over the "
+        f"pairs that the question counts, without English. \\* = p below {LEVEL} after correction over the values of "
+        "one attribute (of a comparison that stands elsewhere too: as there). A description: languages in the mix and "
+        "languages of one family are hard to tell "
         "apart where they are few.",
         table(["mix, encoder", "by", "value", "languages", "difference"], rows),
     ]
@@ -59,29 +62,29 @@ def _value(value: object) -> str:
     return ("yes" if value else "no") if isinstance(value, bool) else str(value)
 
 
-def _fertility(comparisons: Comparisons) -> list[str]:
+def _fertility(families: Families) -> list[str]:
     return [
         f"Subword fertility and the gain from `{line['mix']}` (encoder `{line['encoder']}`): Spearman's correlation "
         f"{line['correlation']:+.2f} over {line['n_languages']} languages, p = {p_value(line['p'])}."
-        for line in breakdown.with_fertility(comparisons).to_dict("records")
+        for line in breakdown.with_fertility(families).to_dict("records")
     ]
 
 
-def _gap(comparisons: Comparisons) -> list[str]:
+def _gap(families: Families) -> list[str]:
     rows = [
         [
             f"`{line['mix']}`, `{line['encoder']}`",
             GROUPS[line["group"]],
-            f"{line['before']:.1f} → {line['after']:.1f}",
-            difference(line) + ("\\*" if line["p_holm"] < LEVEL else ""),
+            f"{plain(line['before'], minus='-')} → {plain(line['after'], minus='-')}",
+            difference(line) + ("\\*" if significant(line) else ""),
         ]
-        for line in breakdown.transfer_gap(comparisons).to_dict("records")
+        for line in breakdown.transfer_gap(families).to_dict("records")
     ]
     if not rows:
         return []
     return [
-        "Transfer gap, English minus the other languages, on targets that have English: with English-only training, "
-        "with the mix, and the change. A gap also shrinks when English gets worse.",
+        "Transfer gap, English minus the other languages, on targets that have English: with the reference mix, "
+        "with this one, and the change. A gap also shrinks when English gets worse.",
         table(["mix, encoder", "languages", "gap", "change"], rows),
     ]
 

@@ -12,11 +12,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
-from intermezzo.specs.summary import SummarySpec
+from intermezzo.specs.summary import Kind, SummarySpec
 from intermezzo.tasks.formats import load_format
 
 BASELINE = "none"
 """The intermediate that stands for: no intermediate training."""
+UNKNOWN_FAMILY = "family not known"
 
 
 class Cell(NamedTuple):
@@ -71,10 +72,44 @@ class Design(SummarySpec):
         order = {mix: number for number, mix in enumerate(self.in_order(mix for _, mix in pairs))}
         return sorted(pairs, key=lambda pair: (pair[0] != BASELINE, pair[0], order[pair[1]]))
 
-    def in_order(self, mixes: Iterable[str]) -> list[str]:
-        """Each mix once, as a reader gets them: English-only first, then in the configuration's order."""
-        rank = {mix: number for number, mix in enumerate(self.mixes)}
-        return sorted(set(mixes), key=lambda mix: (mix != self.english_mix, rank.get(mix, len(rank)), mix))
+    def kind(self, intermediate: str, mix: str, target: str, language: str) -> Kind:
+        """What an intermediate in a mix is to a target in one language.
+
+        same data: it has rows in the language of the target's own task, or of one that trains the target. same skill:
+        it has rows in the language of a task that asks for the same (`skills`), or translations of the target's data.
+        few-shot: the target itself is trained in other languages than English, so that none of its results but the
+        English ones says what the intermediate alone transfers. Else the target is zero-shot in this language:
+        transfer, or retrieval where nothing is trained for the target.
+        """
+        entry, intermediate_entry = self.targets[target], self.intermediates[intermediate]
+        if entry.trained_in and language != self.english:
+            return "few-shot"
+        rows = intermediate_entry.rows.get(mix, dict.fromkeys(intermediate_entry.tasks, intermediate_entry.mixes[mix]))
+        tasks = {task for task, languages in rows.items() if language in languages}
+        own = {entry.task, *entry.trained_on}
+        if tasks & own and (language == self.english or mix not in self.translated):
+            return "same data"
+        if {self._skill(task) for task in tasks} & {self._skill(task) for task in own}:
+            return "same skill"
+        return "transfer" if load_format(entry.format).trained else "retrieval"
+
+    def _skill(self, task: str) -> str:
+        return self.skills.get(task, task)
+
+    def families(self, languages: Iterable[str]) -> list[str]:
+        """The family of each language, or its branch where one is known: languages of one are no independent draws.
+
+        Isolates are families of their own; languages whose family is not known count as one family.
+        """
+        return [self._family(code) for code in languages]
+
+    def _family(self, code: str) -> str:
+        known = self.attributes.get(code)
+        if known is None or known.family is None:
+            return UNKNOWN_FAMILY
+        if known.family == "isolate":
+            return f"isolate {code}"
+        return f"{known.family}: {known.branch}" if known.branch else known.family
 
     def seeds_of(self, intermediate: str, target: str) -> tuple[int | None, ...]:
         """Seeds of a cell; retrieval and mining on the untouched encoder have none, so they are there once."""

@@ -6,6 +6,8 @@ import numpy as np
 import pandas as pd
 
 from intermezzo.analysis.design import BASELINE, Design
+from intermezzo.analysis.items import Items
+from intermezzo.tasks.formats import load_format
 
 Key = tuple[str, str, str, str, str]
 """encoder, intermediate, mix, target, metric"""
@@ -18,8 +20,8 @@ class Comparisons:
     nothing to compare with. Differences are paired: value and reference have the seed and the language in common.
     """
 
-    def __init__(self, scores: pd.DataFrame, design: Design) -> None:
-        self.design = design
+    def __init__(self, scores: pd.DataFrame, design: Design, items: Items | None = None) -> None:
+        self.design, self.items = design, items or Items()
         keys = ["encoder", "intermediate", "mix", "target", "metric"]
         self._values: dict[Key, pd.DataFrame] = {}
         self._majority: dict[Key, pd.Series] = {}
@@ -49,13 +51,17 @@ class Comparisons:
         """The metric minus the uninformed guess of its language."""
         return self._values[key] - self._majority[key]
 
-    def sampling_error(self, key: Key, languages: list[str]) -> float:
-        """Standard error, from test sets of finite size alone, that a guess would have in the mean over `languages`.
+    def above_guess(self, key: Key) -> pd.Series:
+        """Per language, whether the mean over seeds exceeds the uninformed guess by more than two standard errors.
 
-        Binomial, with a test set's rows as independent trials; for F1 this is an upper bound.
+        The error is that of a test set of this size, its rows as independent trials: binomial, the larger one of the
+        score's and the guess's. For F1 this is an upper bound; a correlation has one of 1 / sqrt(rows).
         """
-        share = self._majority[key][languages] / 100
-        return float(100 * np.sqrt((share * (1 - share) / self._rows[key][languages]).sum()) / len(languages))
+        score, guess = self._values[key].mean() / 100, self._majority[key] / 100
+        variance = np.maximum(score * (1 - score), guess * (1 - guess))
+        if load_format(self.design.targets[key[3]].format).metric(key[4]).low < 0:
+            variance = variance * 0 + 1
+        return score - guess > 2 * np.sqrt(variance / self._rows[key])
 
     def delta_baseline(self, key: Key) -> pd.DataFrame | None:
         """Difference from the same target without intermediate training."""
@@ -77,6 +83,10 @@ class Comparisons:
         if mix == english or english not in self.design.intermediates[intermediate].mixes:
             return None
         return encoder, intermediate, english, target, metric
+
+    def difference(self, key: Key, reference: Key) -> pd.DataFrame:
+        """One result minus another of the same target, paired."""
+        return self._minus(key, reference)
 
     def _minus(self, key: Key, reference: Key) -> pd.DataFrame:
         values, subtracted = self._values[key], self._values[reference]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Literal
@@ -65,12 +66,81 @@ def read(paths: Iterable[str | Path], design: Design) -> pd.DataFrame:
             if cell in rows:
                 raise UserError(f"{path}: {_name(cell)} is already in {origin[cell]}; give each result once")
             rows[cell], origin[cell] = row, path
+    return _complete(rows, design, "run the workflow again with this configuration")
+
+
+def read_table(path: str | Path, design: Design) -> pd.DataFrame:
+    """The same from one table (.parquet, .csv, .tsv) that another program may have made.
+
+    Columns: those of `Cell`, and value (in the metric's own range, mostly 0..1), n (rows of the test set) and majority
+    (what an uninformed guess gets); fertility and provenance may be missing. `seed` is empty where nothing seeded was
+    trained. Raises UserError naming the file and the row for what is missing, no number, out of range or there twice.
+    """
+    path = Path(path)
+    try:
+        frame = pq.read_table(path).to_pandas() if path.suffix == ".parquet" else _text_table(path)
+    except FileNotFoundError:
+        raise UserError(f"{path}: no such file; name a table of scores (.parquet, .csv or .tsv)") from None
+    except (OSError, pa.ArrowException, ValueError) as error:
+        raise UserError(f"{path}: not a table that can be read ({error}); write .parquet, .csv or .tsv") from None
+    needed = [*Cell._fields, "value", "n", "majority"]
+    if lacking := [name for name in needed if name not in frame]:
+        raise UserError(f"{path}: no column {', '.join(lacking)}; needed are {', '.join(needed)}")
+    rows: dict[Cell, dict[str, Any]] = {}
+    for number, row in enumerate(frame.to_dict("records"), start=1):
+        cell, values = _table_row(f"{path}, row {number}", row, design)
+        if cell in rows:
+            raise UserError(f"{path}, row {number}: {_name(cell)} is there already; give each value once")
+        rows[cell] = values
+    return _complete(rows, design, f"complete {path}, or name in the design what was run")
+
+
+def _text_table(path: Path) -> pd.DataFrame:
+    return pd.read_csv(path, sep="\t" if path.suffix == ".tsv" else ",", dtype=str, keep_default_na=False)
+
+
+def _table_row(where: str, row: dict[str, Any], design: Design) -> tuple[Cell, dict[str, Any]]:
+    """A cell and the columns of `SCHEMA` from a row of a table."""
+    empty = {name for name, value in row.items() if value is None or value == "" or value != value}
+    texts = {name: "" if name in empty else str(row[name]) for name in ("encoder", "intermediate", "mix", "target")}
+    texts |= {name: str(row[name]) for name in ("language", "metric")}
+    seed = None if "seed" in empty or row["seed"] == "none" else _number(where, "seed", row["seed"], whole=True)
+    numbers = {name: _number(where, name, row[name]) for name in ("value", "majority")}
+    rows = _number(where, "n", row["n"], whole=True)
+    if rows < 1:
+        raise UserError(f"{where}: n is {rows}; write the number of rows of the test set")
+    if texts["target"] in design.targets:
+        metric = load_format(design.targets[texts["target"]].format).metric(texts["metric"])
+        for name, value in numbers.items():
+            if not metric.low <= value <= metric.high:
+                raise UserError(f"{where}: {name} is {value:g}, but must be from {metric.low:g} to {metric.high:g}")
+    fertility = row.get("fertility", "")
+    known = "fertility" in row and "fertility" not in empty
+    provenance_ = {name: "" if name in empty else str(row.get(name, "")) for name in _PROVENANCE}
+    values = texts | numbers | {"n": rows, "seed": seed} | provenance_
+    values["fertility"] = _number(where, "fertility", fertility) if known else None
+    return Cell(**{name: values[name] for name in Cell._fields}), values
+
+
+def _number(where: str, name: str, value: Any, *, whole: bool = False) -> Any:
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        number = math.nan
+    if not math.isfinite(number) or (whole and number != int(number)):
+        kind = "whole number" if whole else "number"
+        raise UserError(f"{where}: {name} is {str(value)[:40]!r}; a {kind} is needed")
+    return int(number) if whole else number
+
+
+def _complete(rows: dict[Cell, dict[str, Any]], design: Design, mend: str) -> pd.DataFrame:
+    """The table of exactly the values that the design asks for. mend: what to do where there are others."""
     expected = set(design.cells())
     for what, cells in (("missing", expected - rows.keys()), ("not part of the experiment", rows.keys() - expected)):
         if cells:
             listed = "".join(f"\n  {_name(cell)}" for cell in sorted(cells, key=_order)[:10])
             more = f"\n  ... {len(cells)} in all" if len(cells) > 10 else ""
-            raise UserError(f"results {what}:{listed}{more}\nrun the workflow again with this configuration")
+            raise UserError(f"results {what}:{listed}{more}\n{mend}")
     rank = {mix: number for number, mix in enumerate(design.in_order(cell.mix for cell in rows))}
     ordered = sorted(rows, key=lambda cell: _order(cell._replace(mix=rank[cell.mix])))
     frame = pd.DataFrame([rows[cell] for cell in ordered], columns=SCHEMA.names)

@@ -8,7 +8,8 @@
 | delta_english | mean difference from the same intermediate in the English-only mix, paired likewise |
 | ci_of, ci_low, ci_high | 95 % interval of the difference that ci_of names: delta_english if any, else delta_baseline |
 | p | of no difference, two-sided, from the same model as the interval: below 0.05 where that leaves out zero |
-| p_holm | p after Holm's correction over the family: all lines with the same ci_of and a target's main metric |
+| p_holm | p after Holm's correction: over all pairs (`Families.single`, `from_baseline`), or, where the same comparison
+is in another family of the answer, the value there |
 | seen_in | for rare_seen and rare_unseen: the mix (or intermediate/mix) whose languages split the group, see `design` |
 | n_languages, n_seeds | how many of each stand behind the line |
 
@@ -25,9 +26,9 @@ from pathlib import Path
 import pandas as pd
 
 from intermezzo.analysis.design import Design, Group
-from intermezzo.analysis.intervals import estimate
+from intermezzo.analysis.effects import statistics
+from intermezzo.analysis.families import Families
 from intermezzo.analysis.pairing import Comparisons
-from intermezzo.analysis.significance import holm
 from intermezzo.core.artifacts import write_text
 
 COLUMNS = (
@@ -37,17 +38,24 @@ COLUMNS = (
 )
 
 
-def table(comparisons: Comparisons) -> pd.DataFrame:
+def table(families: Families) -> pd.DataFrame:
     """Every line of the summary, in the order: encoder, target, metric, intermediate, mix, language group."""
-    design = comparisons.design
-    frame = pd.DataFrame(_lines(comparisons, design), columns=COLUMNS)
-    averaged = design.without_controls()
-    main_metric = {name: target.metrics[0] for name, target in averaged.targets.items()}
-    in_family = frame["encoder"].isin(averaged.encoders) & frame["intermediate"].isin(averaged.intermediates)
-    in_family &= frame["metric"] == frame["target"].map(main_metric)
-    for _, family in frame[in_family].groupby("ci_of"):
-        frame.loc[family.index, "p_holm"] = holm(family["p"])
-    return frame
+    averaged = families.design
+    lines = list(_lines(families.comparisons, families.comparisons.design))
+    _ = families.single, families.from_baseline  # corrected first
+    for ci_of in ("delta_english", "delta_baseline"):
+        family = [
+            line
+            for line in lines
+            if line["ci_of"] == ci_of
+            and line["encoder"] in averaged.encoders
+            and line["intermediate"] in averaged.intermediates
+            and line["target"] in averaged.targets
+            and line["metric"] == averaged.targets[str(line["target"])].metrics[0]
+        ]
+        for line, p_holm in zip(family, families.corrected(family), strict=True):
+            line["p_holm"] = p_holm
+    return pd.DataFrame(lines, columns=COLUMNS)
 
 
 def write(frame: pd.DataFrame, path: str | Path) -> None:
@@ -90,8 +98,10 @@ def _numbers(comparisons: Comparisons, key: tuple[str, str, str, str, str], grou
     deltas = {"delta_baseline": comparisons.delta_baseline(key), "delta_english": comparisons.delta_english(key)}
     for name, delta in deltas.items():  # the English one comes last and so has the interval
         if delta is not None:
-            result = estimate(delta[languages].to_numpy())
-            line |= {name: result.mean, "ci_of": name, "ci_low": result.low, "ci_high": result.high, "p": result.p}
+            of_group = delta[languages]
+            result = statistics(of_group, comparisons.design)
+            line |= {name: result["mean"], "ci_of": name, "ci_low": result["low"], "ci_high": result["high"]}
+            line |= {"p": result["p"], "delta": of_group}
     return line
 
 

@@ -2,36 +2,106 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
 
 import numpy as np
 
-from intermezzo.core.numerals import interval
+from intermezzo.analysis.design import Design
+from intermezzo.analysis.effects import FEW_SHOT, SUPERVISED
+from intermezzo.analysis.intervals import FEWEST_FAMILIES
+from intermezzo.core.numerals import count, interval, plain
 
 LEVEL = 0.05
 """A difference is called one when its corrected p is below this."""
+Verdict = Literal["higher", "lower", "equivalent", "undecided"]
+LANGUAGES = {
+    "rare": "rare languages",
+    "rare_seen": "rare languages in the mix",
+    "rare_unseen": "rare languages outside the mix",
+    "other": "other languages",
+    "english": "English",
+}
+_NOTES = {
+    "one seed": "one seed: another one may differ, so nothing is concluded",
+    "one language": "one language: nothing is concluded about others",
+    "one seed and one language": "one seed and one language: no interval, so nothing can be said",
+    "one degree of freedom": "two seeds and two languages: one degree of freedom, so nothing is concluded",
+    "all differences are equal": "all differences are equal: no interval, so nothing can be said",
+}
 
 
-def verdict(line: Mapping[str, Any], family: int) -> str:
-    """One line of `effects.headline` as a clause; `family`: how many comparisons were corrected for."""
-    numbers = difference(line)
-    if np.isnan(line["p"]):
-        why = "one seed and one language" if line["n_seeds"] * line["n_languages"] == 1 else "all differences are equal"
-        return f"{numbers}, {why}: no interval, so nothing can be said"
-    numbers += f", p = {p_value(line['p'])}, corrected {p_value(line['p_holm'])}"
-    word = "higher" if line["mean"] > 0 else "lower"
-    if line["p"] >= LEVEL:
-        clause = f"no difference can be shown, {numbers}"
-    elif line["p_holm"] >= LEVEL:
-        clause = f"{word} by its own interval, but not after correction for {family} comparisons, {numbers}"
-    elif line["n_seeds"] == 1:
-        return f"{word} with the mix in this one seed, {numbers} (over languages alone; another seed may differ)"
+def verdict(line: Mapping[str, Any]) -> Verdict:
+    """What a line of `Families.primary` or `secondary` shows: never more than "undecided" where there is a doubt."""
+    if line["doubt"]:
+        return "undecided"
+    if line["p_holm"] < LEVEL:
+        return "higher" if line["mean"] > 0 else "lower"
+    return "equivalent" if line.get("p_equivalent_holm", 1.0) < LEVEL else "undecided"
+
+
+def significant(line: Mapping[str, Any]) -> bool:
+    """Whether a difference gets a star: shown after correction, and by enough seeds, languages and families."""
+    return bool(line["firm"] and line["p_holm"] < LEVEL)
+
+
+def sentence(line: Mapping[str, Any], design: Design) -> str:
+    """One primary comparison as a sentence to quote: verdict, difference, and what it rests on."""
+    word, smallest = verdict(line), points(design.question.smallest)
+    mix, against = f"`{line['mix']}`", f"`{design.against}`"
+    size = f"{abs(line['mean']):.1f} points"
+    brackets = "" if np.isnan(line["low"]) else f", 95 % interval [{plain(line['low'], minus='-')}, "
+    brackets += f"{plain(line['high'], minus='-')}]" if brackets else ""
+    where = f"{setting(design.question.pairs)} {LANGUAGES[line['group']]}"
+    if word in ("higher", "lower"):
+        compared = f"scores {size} {word} than {against}{brackets}, corrected p = {p_value(line['p_holm'])}"
+        if line["p_equivalent_holm"] < LEVEL:
+            compared += f"; a difference of {smallest} or more is excluded"
+    elif word == "equivalent":
+        compared = (
+            f"differs from {against} by less than {smallest}: {difference(line)}, corrected p of a difference that "
+            f"large = {p_value(line['p_equivalent_holm'])}"
+        )
     else:
-        clause = f"**{word}** with the mix, {numbers}"
-    if line["n_seeds"] == 1:
-        return f"{clause} (one seed: over languages alone)"
-    return f"{clause} (one language: over seeds alone)" if line["n_languages"] == 1 else clause
+        compared = f"against {against}: {difference(line)}"
+        if not line["doubt"]:
+            compared += f", corrected p = {p_value(line['p_holm'])}; "
+            compared += f"neither no difference nor one of {smallest} can be excluded"
+    label = word.capitalize() + ("" if line["firm"] or word == "undecided" else " in these families")
+    label = f"**{label}**" if line["firm"] and word != "undecided" else label
+    return f"{label}: {where}, {mix} {compared} ({basis(line)})."
+
+
+def basis(line: Mapping[str, Any]) -> str:
+    """What a comparison rests on: languages, families, seeds, pairs, encoder; and why it says little, if so."""
+    parts = [f"{count(line['n_languages'], 'language')} of {related(line)}", count(line["n_seeds"], "seed")]
+    parts += [count(line["n_pairs"], "pair") + " of intermediate and target", f"encoder `{line['encoder']}`"]
+    if line["doubt"]:
+        return f"{', '.join(parts)}; {_NOTES[line['doubt']]}"
+    why = "there are fewer than four" if line["families"] < FEWEST_FAMILIES else "nearly all languages are of one"
+    return ", ".join(parts) + ("" if line["firm"] else f"; it speaks of these families only, as {why}")
+
+
+def related(line: Mapping[str, Any]) -> str:
+    """How many families the languages are of."""
+    families = line["families"] - line["unknown"]
+    if not families:
+        return "unknown families"
+    words = f"{families} {'family' if families == 1 else 'families'}"
+    return f"{words} and unknown ones" if line["unknown"] else words
+
+
+def setting(kinds: Sequence[str]) -> str:
+    """The beginning of a sentence about pairs of these kinds, before the languages."""
+    if set(kinds) == {"transfer"}:
+        return "in zero-shot transfer to"
+    if set(kinds) == {"retrieval"}:
+        return "in retrieval without training, in"
+    if set(kinds) <= set(SUPERVISED):
+        return "with labelled data of the same skill in the language, in"
+    if set(kinds) == {FEW_SHOT}:
+        return "in targets that are trained in other languages than English, in"
+    return f"over pairs of the kinds {', '.join(kinds)}, in"
 
 
 def difference(line: Mapping[str, Any]) -> str:
@@ -46,3 +116,8 @@ def p_value(p: float) -> str:
     if p < 0.001:
         return "<0.001"
     return f"{p:.3f}" if p < 0.1 else f"{p:.2f}"
+
+
+def points(value: float) -> str:
+    """1 point, 0.5 points."""
+    return f"{value:g} point{'' if value == 1 else 's'}"

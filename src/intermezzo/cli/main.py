@@ -103,6 +103,17 @@ def _parser() -> argparse.ArgumentParser:
     stage.add_argument("--data", required=True, metavar="TASK/en=PATH", help="English training data")
     stage.add_argument("--out", type=Path, required=True, help="Parquet file to write")
 
+    does = "count the rows of test data that are in training data"
+    stage = _stage(stages, "leakage", does, "overlap:OverlapSpec")
+    what = "data files of trainings (train/SOURCE/TASK/LANGUAGE=PATH) and of tests (test/TASK/LANGUAGE=PATH)"
+    _named(stage, "--data", "NAME=PATH", what, required=False)
+    stage.add_argument("--out", type=Path, required=True, help="table to write")
+
+    does = "write training data without the rows that are in test data"
+    stage = _stage(stages, "disjoin", does, "overlap:DisjointSpec")
+    _named(stage, "--data", "NAME=PATH", "the training file and the test files, named likewise", required=True)
+    stage.add_argument("--out", type=Path, required=True, help="Parquet file to write")
+
     stage = _stage(stages, "pretrain", "pretrain an encoder on text", "pretraining:PretrainSpec")
     _named(stage, "--text", "LANGUAGE=PATH", "data files of the task `text`", required=True)
     _named(stage, "--parallel", "LANGUAGE=PATH", "data files of the task `parallel`")
@@ -136,6 +147,7 @@ def _parser() -> argparse.ArgumentParser:
     design = "intermezzo.analysis.design:Design"
     stage = _stage(stages, "summarize", "bring all scores together: scores, summary and answer", design)
     stage.add_argument("--results", type=Path, required=True, help="folder of the evaluation results")
+    stage.add_argument("--leakage", type=Path, help="table of test rows that are in training data")
     for name in ("scores", "summary", "answer"):
         stage.add_argument(f"--{name}", type=Path, required=True, help="file to write")
 
@@ -145,6 +157,14 @@ def _parser() -> argparse.ArgumentParser:
     stage.add_argument("--page", type=Path, required=True, help="HTML file to write")
     stage.add_argument("--figures", type=Path, required=True, help="folder to write the figures to")
     stage.add_argument("--tables", type=Path, required=True, help="folder to write the tables to")
+
+    does = "the answer for scores that another program may have made: scores.parquet, summary.tsv, answer.md, a report"
+    analyse = stages.add_parser("analyse", help=does, description=does, allow_abbrev=False)
+    analyse.add_argument("scores", type=Path, metavar="SCORES", help="table of scores (.parquet, .csv, .tsv)")
+    what = "JSON file of the design (`grid --design` writes that of a configuration)"
+    analyse.add_argument("--design", type=Path, required=True, metavar="FILE", help=what)
+    analyse.add_argument("--out", type=Path, default=Path("analysis"), help="folder to write (analysis)")
+    analyse.set_defaults(run=_lazily("cli.commands.scores", "analyse"))
 
     export = stages.add_parser("export", help="write a model as a Hugging Face folder with a model card")
     export.add_argument("model", type=Path, metavar="MODEL", help="model folder, such as results/encoders/NAME")
@@ -195,6 +215,7 @@ def _configuration(stages: Any) -> None:
     what.add_argument("--check", action="store_true", help="fail if a file is not what would be written")
     what.add_argument("--write", action="store_true", help="write the files")
     grid = stages.add_parser("grid", help="show what an experiment consists of")
+    grid.add_argument("--design", type=Path, metavar="FILE", help="write its design as JSON, for `analyse`")
     tables = stages.add_parser("tables", help="print the scores per language as Markdown tables")
     tables.add_argument(
         "--scores", type=Path, nargs="+", default=[Path("results/scores.parquet")], help="scores to show"

@@ -19,7 +19,10 @@ from intermezzo.core.errors import UserError
 from intermezzo.execution import adoption, weight_leases
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from intermezzo.analysis.design import Design
+    from intermezzo.specs.overlap import EvaluationFile, TrainingFile
 
 log = logging.getLogger(__name__)
 
@@ -62,6 +65,48 @@ def translate(options: Namespace) -> None:
     with atomic(options.out) as part:
         pq.write_table(formats.table(rows, task.format, task.labels, origin=origin), part, compression="zstd")
     _record(options, options.out)
+
+
+def leakage(options: Namespace) -> None:
+    """Count the rows of test data that are in training data, and warn of them."""
+    from intermezzo.core.artifacts import write_text
+    from intermezzo.sources import overlap
+
+    spec = options.spec
+    training, tests = _overlap_files(options, spec.training, spec.tests)
+    lines = list(overlap.overlaps(training.items(), tests, spec.ngram, spec.drop))
+    write_text(options.out, overlap.table(lines))
+    for sentence in overlap.sentences(lines):
+        log.warning("%s", sentence)
+    _record(options, options.out)
+
+
+def disjoin(options: Namespace) -> None:
+    """Write training data without the rows that are in test data."""
+    import pyarrow.parquet as pq
+
+    from intermezzo.sources import overlap
+
+    spec = options.spec
+    training, tests = _overlap_files(options, (spec.training,), spec.tests)
+    rows = pq.read_table(training[spec.training])
+    keep = overlap.kept(training[spec.training], spec.training, tests, spec.ngram, spec.drop)
+    with atomic(options.out) as part:
+        pq.write_table(rows.filter(keep), part, compression="zstd")
+    _record(options, options.out)
+    log.info("%s: %d of %d rows left out", spec.training.data_name, len(keep) - sum(keep), len(keep))
+
+
+def _overlap_files(
+    options: Namespace, training: Sequence[TrainingFile], tests: Sequence[EvaluationFile]
+) -> tuple[dict[TrainingFile, Path], dict[EvaluationFile, Path]]:
+    """The files of a specification of overlaps, checked."""
+    trained = {f"train/{file.data_name}": file for file in training}
+    tested = {f"test/{file.data_name}": file for file in tests}
+    paths = named_files("--data", options.data, [*trained, *tested], "NAME=PATH", whole=True)
+    for name, path in paths.items():
+        check_columns([path], (trained.get(name) or tested[name]).format)
+    return {file: paths[name] for name, file in trained.items()}, {file: paths[name] for name, file in tested.items()}
 
 
 def pretrain(options: Namespace) -> None:
@@ -141,6 +186,7 @@ def evaluate(options: Namespace) -> None:
 
 def summarize(options: Namespace) -> None:
     """Bring all scores together."""
+    from intermezzo.analysis.record import NAME
     from intermezzo.analysis.run import summarize
     from intermezzo.analysis.scores import verify
 
@@ -148,7 +194,17 @@ def summarize(options: Namespace) -> None:
     results = _results(design, options.results)
     development = _results(design.on_development(), options.results, ".dev")
     verify([*results, *development])
-    summarize(design, results, development, options.scores, options.summary, options.answer)
+    summarize(
+        design,
+        results,
+        development,
+        options.scores,
+        options.summary,
+        options.answer,
+        question=options.answer.with_name(NAME),
+        results=options.results,
+        leakage=options.leakage,
+    )
     _record(options, options.summary, options.scores, options.answer)
 
 

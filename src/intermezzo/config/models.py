@@ -15,6 +15,7 @@ from intermezzo.config.sections.base import MOST, Name, Section, Seed, Truth, Wo
 from intermezzo.config.sections.data import DataConfig, LanguagesConfig, WorldConfig
 from intermezzo.config.sections.encoders import Encoder, ScratchEncoder
 from intermezzo.config.sections.intermediates import IntermediateConfig, MixConfig, TranslationConfig
+from intermezzo.config.sections.question import QuestionConfig
 from intermezzo.config.sections.targets import TargetConfig
 from intermezzo.config.sections.training import TrainingConfig
 
@@ -59,6 +60,7 @@ class Config(Section):
     """The configuration of one experiment."""
 
     grid: GridConfig = Field(GridConfig(), description=GridConfig.__doc__)
+    question: QuestionConfig = Field(QuestionConfig(), description=QuestionConfig.__doc__)
     data: DataConfig = Field(DataConfig(), description=DataConfig.__doc__)
     world: WorldConfig = Field(WorldConfig(), description=WorldConfig.__doc__)
     languages: LanguagesConfig = Field(LanguagesConfig(), description=LanguagesConfig.__doc__)

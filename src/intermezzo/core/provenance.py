@@ -6,6 +6,7 @@ files. The record of a product lies beside it:
 
     results/data/{...}/{split}.parquet                     {split}.json
     models and evaluations                                 manifest.json in their folder
+    leakage.tsv                                            leakage.json
     scores.parquet, summary.tsv, answer.md                 summary.json
     report.html, figures/, tables/                         report.json
 
@@ -57,7 +58,7 @@ def record_path(product: str | Path) -> Path | None:
     path = PurePosixPath(product)
     root, *below = path.parts
     kind = below[0] if below else ""
-    if kind == "data":
+    if kind in ("data", "leakage.tsv"):
         return Path(path.with_suffix(".json"))
     if kind in _MODELS or kind == "eval":
         return Path(path.with_name(MANIFEST))

@@ -20,10 +20,13 @@ from intermezzo.core.memoize import memoize
 from intermezzo.core.places import local
 from intermezzo.dag.experiment import Grid
 from intermezzo.dag.paths import (
+    DISJOINT,
     ENCODERS,
     MODEL,
     TRAINED_MODEL,
+    TRANSLATED,
     data_path,
+    disjoint_path,
     encoder_path,
     evaluation_path,
     intermediate_path,
@@ -63,6 +66,36 @@ class Inputs:
         """The same with its name."""
         return f"{wildcards.task}/{catalogue.ENGLISH}={input[0]}"
 
+    def overlap_training(self, wildcards: Any) -> list[str]:
+        """The training files that may overlap with test data: as they were before any row was left out."""
+        return list(self.training_names())
+
+    def overlap_tests(self, wildcards: Any) -> list[str]:
+        """The test data of all targets."""
+        return list(self.test_names())
+
+    def overlap_arguments(self, wildcards: Any, input: Any) -> list[str]:
+        """All of them with names."""
+        names = [f"train/{name}" for name in self.training_names().values()]
+        names += [f"test/{name}" for name in self.test_names().values()]
+        return _arguments(names, [*input.training, *input.tests])
+
+    def disjoint_training(self, wildcards: Any) -> str:
+        """The training file that a disjoint one is made of."""
+        translated = wildcards.source == DISJOINT[1]
+        source = TRANSLATED if translated else self.config.data.source_of(wildcards.task)
+        return data_path(source, wildcards.task, wildcards.language, "train")
+
+    def disjoint_tests(self, wildcards: Any) -> list[str]:
+        """The test data of all targets in its language."""
+        return [path for path in self.test_names() if path.split("/")[-2] == wildcards.language]
+
+    def disjoint_arguments(self, wildcards: Any, input: Any) -> list[str]:
+        """All of them with names."""
+        tests = [f"test/{self.test_names()[path]}" for path in self.disjoint_tests(wildcards)]
+        names = [f"train/{_file_name(self.disjoint_training(wildcards))}", *tests]
+        return _arguments(names, [input.training, *input.tests])
+
     def text_files(self, wildcards: Any) -> list[str]:
         """The text that an encoder is pretrained on."""
         return list(self.text(wildcards.encoder).values())
@@ -93,7 +126,7 @@ class Inputs:
         return _arguments(self.intermediate_files(wildcards.intermediate, wildcards.mix), input.data)
 
     def target_data(self, wildcards: Any) -> list[str]:
-        """The English data of a target training."""
+        """The data of a target training."""
         return list(self.training_files(wildcards.training).values())
 
     def target_arguments(self, wildcards: Any, input: Any) -> list[str]:
@@ -191,7 +224,8 @@ class Inputs:
         files += map(self.training_files, self.grid.trainings)
         for target in self.grid.targets:
             files += [self.evaluation_files(target), self.support_files(target)]
-        return list(dict.fromkeys(path for part in files for path in part.values()))
+        paths = list(dict.fromkeys(path for part in files for path in part.values()))
+        return list(dict.fromkeys([*self.training_names(), *paths])) if self.config.data.overlap.drop else paths
 
     # -- parts ---------------------------------------------------------------------------------------------------
 
@@ -207,6 +241,34 @@ class Inputs:
     def is_whole(self, task: str, split: str) -> bool:
         """Published data that a sample would break: candidates, and sides of mining whose pairs belong together."""
         return load_task(task).form.is_whole(split)
+
+    @memoize
+    def training_names(self) -> Files:
+        """Path -> SOURCE/TASK/LANGUAGE of every file of labelled data, or of text beside them, that is trained on, as
+        it was before any row was left out. Pretraining is not among it."""
+        files = [self._intermediate_files(intermediate, mix) for intermediate, mix in self.grid.trained]
+        files += map(self._training_files, self.grid.trainings)
+        return {path: _file_name(path) for part in files for path in part.values()}
+
+    @memoize
+    def test_names(self) -> Files:
+        """Path -> TASK/LANGUAGE of every file that a target is evaluated on."""
+        split = self.config.data.evaluation_split
+        names = {
+            (self.grid.task(name).name, code): None for name in self.grid.targets for code in self.grid.languages(name)
+        }
+        return {self.data_path(task, code, split): f"{task}/{code}" for task, code in names}
+
+    @memoize
+    def _tested_languages(self) -> frozenset[str]:
+        return frozenset(path.split("/")[-2] for path in self.test_names())
+
+    def _trained(self, files: Files) -> Files:
+        """The files that are trained on: without rows that are in test data, if the configuration says so."""
+        if not self.config.data.overlap.drop:
+            return files
+        tested = self._tested_languages()
+        return {name: disjoint_path(path) if path.split("/")[-2] in tested else path for name, path in files.items()}
 
     @memoize
     def text(self, encoder: str) -> Files:
@@ -245,6 +307,14 @@ class Inputs:
     @memoize
     def intermediate_files(self, intermediate: str, mix: str) -> Files:
         """TASK/LANGUAGE -> training data of an intermediate in the languages of a mix."""
+        return self._trained(self._intermediate_files(intermediate, mix))
+
+    @memoize
+    def training_files(self, training: str) -> Files:
+        """TASK/LANGUAGE -> data of a target training."""
+        return self._trained(self._training_files(training))
+
+    def _intermediate_files(self, intermediate: str, mix: str) -> Files:
         entry, files = self.config.intermediate(intermediate), {}
         for task in self.grid.intermediate_tasks(intermediate):
             for language in catalogue.mix_languages(self.config, mix, load_task(task)):
@@ -252,11 +322,15 @@ class Inputs:
         text = self.continued_mlm_text(intermediate, mix)
         return files | {f"{entry.mlm.task}/{language}": path for language, path in text.items()}
 
-    @memoize
-    def training_files(self, training: str) -> Files:
-        """TASK/LANGUAGE -> English data of a target training."""
-        english, tasks = catalogue.ENGLISH, self.grid.trained_on(self.grid.trainings[training][0])
-        return {f"{task}/{english}": self.data_path(task, english, "train") for task in tasks}
+    def _training_files(self, training: str) -> Files:
+        target = self.grid.trainings[training][0]
+        files: Files = {}
+        mix, tasks = self.config.target(target).mix, self.grid.trained_on(target)
+        for task in tasks:
+            languages = catalogue.mix_languages(self.config, mix, load_task(task)) if mix else (catalogue.ENGLISH,)
+            files |= {f"{task}/{code}": self._training_path(task, code, mix) for code in languages}
+        shots = catalogue.shots_of(self.config, target, load_task(tasks[-1]))
+        return files | {f"{tasks[-1]}/{code}": self.data_path(tasks[-1], code, "train") for code in shots}
 
     @memoize
     def evaluation_files(self, target: str) -> Files:
@@ -274,15 +348,20 @@ class Inputs:
             code: self.data_path(task.name, code, split) for code, split in catalogue.support_data(self.config, task)
         }
 
-    def _training_path(self, task: str, language: str, mix: str) -> str:
-        if self.config.mixes[mix].translated and language != catalogue.ENGLISH:
-            return data_path("translated", task, language, "train")
+    def _training_path(self, task: str, language: str, mix: str | None) -> str:
+        if mix and self.config.mixes[mix].translated and language != catalogue.ENGLISH:
+            return data_path(TRANSLATED, task, language, "train")
         return self.data_path(task, language, "train")
 
 
 def _arguments(names: Iterable[str], paths: Iterable[str]) -> list[str]:
     """NAME=PATH for each file, in the order of both."""
     return [f"{name}={path}" for name, path in zip(names, paths, strict=True)]
+
+
+def _file_name(path: str) -> str:
+    """SOURCE/TASK/LANGUAGE of a data file."""
+    return "/".join(path.split("/")[-4:-1])
 
 
 def matching(root: Path, name: str) -> list[Path]:

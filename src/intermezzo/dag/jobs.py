@@ -14,10 +14,10 @@ from intermezzo.core.provenance import MANIFEST, PREDICTIONS
 from intermezzo.dag.experiment import Grid
 from intermezzo.dag.inputs import Inputs
 from intermezzo.dag.lineage import Lineage
-from intermezzo.dag.paths import BASELINE, Run, evaluation_path
+from intermezzo.dag.paths import BASELINE, DISJOINT, LEAKAGE, TRANSLATED, Run, evaluation_path
 from intermezzo.dag.specs import Specs
 
-STAGES = ("data", "encoder", "intermediate", "target", "evaluation", "summary")
+STAGES = ("data", "overlap", "encoder", "intermediate", "target", "evaluation", "summary")
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,7 +37,7 @@ class Job:
     def name(self) -> str:
         """The task, encoder, intermediate, training or target that the job is about."""
         keys_by_stage = {"data": "task", "encoder": "encoder", "intermediate": "intermediate", "target": "training"}
-        key = {"evaluation": "target", "summary": None, **keys_by_stage}[self.stage]
+        key = {"evaluation": "target", "overlap": None, "summary": None, **keys_by_stage}[self.stage]
         return getattr(self.keys, key) if key else self.stage
 
 
@@ -48,11 +48,13 @@ def jobs_of(grid: Grid) -> dict[str, Job]:
 
 def _jobs(grid: Grid) -> Iterator[Job]:
     inputs = Inputs(grid)
-    files = dict.fromkeys(inputs.data_paths())
-    sources = {file: inputs.translated_from(_data_keys(file)) for file in files if "/translated/" in file}
-    for file in dict.fromkeys([*sources.values(), *files]):
-        needs: tuple[str, ...] = (_of_file(sources[file]),) if file in sources else ()
-        yield Job(_of_file(file), "data", _data_keys(file), (file,), needs)
+    files = dict.fromkeys([*inputs.training_names(), *inputs.data_paths()])
+    sources = {file: _made_of(inputs, file) for file in files}
+    originals = [source for file in files for source in sources[file]]
+    for file in sorted(dict.fromkeys([*originals, *files]), key=_depth):
+        yield Job(_of_file(file), "data", _data_keys(file), (file,), tuple(map(_of_file, _made_of(inputs, file))))
+    searched = [*inputs.training_names(), *inputs.test_names()]
+    yield Job("leakage", "overlap", SimpleNamespace(), (LEAKAGE,), tuple(map(_of_file, searched)))
     for encoder in grid.encoders:
         keys = SimpleNamespace(encoder=encoder)
         text = [*inputs.text_files(keys), *inputs.parallel_files(keys)] if encoder in grid.scratch else []
@@ -76,7 +78,24 @@ def _jobs(grid: Grid) -> Iterator[Job]:
             yield Job(f"eval/{run.path}/{target}", "evaluation", keys, outputs, (model, *data))
     evaluated = tuple(f"eval/{run.path}/{target}" for target in grid.targets for run in grid.runs_of(target))
     outputs = ("results/scores.parquet", "results/summary.tsv", "results/answer.md")
-    yield Job("summary", "summary", SimpleNamespace(), outputs, evaluated)
+    yield Job("summary", "summary", SimpleNamespace(), outputs, (*evaluated, "leakage"))
+
+
+def _made_of(inputs: Inputs, file: str) -> list[str]:
+    """The data files that a data file is made of; none where it is read from a source."""
+    keys = _data_keys(file)
+    if keys.source in DISJOINT:
+        return [inputs.disjoint_training(keys), *inputs.disjoint_tests(keys)]
+    return [inputs.translated_from(keys)] if keys.source == TRANSLATED else []
+
+
+def _depth(file: str) -> int:
+    """Files come after those that they are made of."""
+    return (
+        (TRANSLATED, *DISJOINT).index(source) + 1
+        if (source := _data_keys(file).source) in (TRANSLATED, *DISJOINT)
+        else 0
+    )
 
 
 def _start(run: Run) -> str:
@@ -103,12 +122,15 @@ class Tracked:
     def of(self, job: Job) -> dict[str, str]:
         """Name of a parameter -> its value."""
         specs, lineage, keys = self.specs, self.lineage, job.keys
-        if job.stage == "data" and keys.source != "translated":
+        if job.stage == "data" and keys.source not in (TRANSLATED, *DISJOINT):
             return {"spec": specs.spec_data(keys), "code": specs.code_data(keys)}
         if job.stage == "encoder" and keys.encoder in self.grid.imported:
             return {"spec": specs.spec_import(keys), "code": specs.code_import(keys)}
+        made = (specs.spec_translate, specs.code_translate, lineage.of_translation)
+        disjoint = (specs.spec_disjoint, specs.code_disjoint, lineage.of_disjoint)
         spec, code, inputs = {
-            "data": (specs.spec_translate, specs.code_translate, lineage.of_translation),
+            "data": disjoint if getattr(keys, "source", None) in DISJOINT else made,
+            "overlap": (specs.spec_overlap, specs.code_overlap, lineage.of_overlap),
             "encoder": (specs.spec_pretrain, specs.code_pretrain, lineage.of_encoder),
             "intermediate": (specs.spec_intermediate, specs.code_intermediate, lineage.of_intermediate),
             "target": (specs.spec_target, specs.code_target, lineage.of_target),

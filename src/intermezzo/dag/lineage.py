@@ -13,7 +13,7 @@ from typing import Any
 
 from intermezzo.core.artifacts import digest
 from intermezzo.core.memoize import memoize
-from intermezzo.dag.paths import BASELINE, Run, run_of
+from intermezzo.dag.paths import BASELINE, DISJOINT, TRANSLATED, Run, run_of
 from intermezzo.dag.specs import Specs
 
 
@@ -28,6 +28,14 @@ class Lineage:
     def of_translation(self, wildcards: Any) -> str:
         """Of the English data that is translated."""
         return self._data((self.inputs.translated_from(wildcards),))
+
+    def of_overlap(self, wildcards: Any = None) -> str:
+        """Of all training and test data, before rows are left out."""
+        return self._data((*self.inputs.training_names(), *self.inputs.test_names()))
+
+    def of_disjoint(self, wildcards: Any) -> str:
+        """Of a training file and the test data of its language."""
+        return self._data((self.inputs.disjoint_training(wildcards), *self.inputs.disjoint_tests(wildcards)))
 
     def of_encoder(self, wildcards: Any) -> str:
         """Of the text and the translations that an encoder is pretrained on."""
@@ -49,10 +57,11 @@ class Lineage:
         return digest([model, self._data(data)])
 
     def of_summary(self, wildcards: Any = None) -> str:
-        """Of all evaluations."""
-        return digest(
-            [self._evaluation(run, target) for target in self.grid.targets for run in self.grid.runs_of(target)]
-        )
+        """Of all evaluations, and of the search for test data in training data."""
+        evaluations = [
+            self._evaluation(run, target) for target in self.grid.targets for run in self.grid.runs_of(target)
+        ]
+        return digest([*evaluations, self.specs.spec_overlap(), self.specs.code_overlap(), self.of_overlap()])
 
     def of_report(self, wildcards: Any = None) -> str:
         """Of the scores and the answer."""
@@ -68,7 +77,12 @@ class Lineage:
         source, task, language, name = path.split("/")[-4:]
         split = name.removesuffix(".parquet")
         keys = SimpleNamespace(source=source, task=task, language=language, split=split)
-        if source == "translated":
+        if source in DISJOINT:
+            return self._digest(
+                ("data", path),
+                lambda: [self.specs.spec_disjoint(keys), self.specs.code_disjoint(keys), self.of_disjoint(keys)],
+            )
+        if source == TRANSLATED:
             return self._digest(
                 ("data", path),
                 lambda: [self.specs.spec_translate(keys), self.specs.code_translate(keys), self.of_translation(keys)],

@@ -2,6 +2,8 @@
 
     results/data/{source}/{task}/{language}/{split}.parquet
     results/data/translated/{task}/{language}/train.parquet
+    results/data/disjoint/{task}/{language}/train.parquet            (likewise disjoint_translated)
+    results/leakage.tsv
     results/encoders/{encoder}/
     results/intermediate/{encoder}/{intermediate}/{mix}/seed{seed}/
     results/target/{encoder}/{intermediate}/{mix}/seed{seed}/{training}/
@@ -25,6 +27,11 @@ MODEL = ("manifest.json", "config.json", "model.safetensors")
 TRAINED_MODEL = (*MODEL, "heads.safetensors", "allocation.tsv")
 """Files of the folder of a fine-tuned model."""
 ENCODERS = "results/encoders"
+LEAKAGE = "results/leakage.tsv"
+"""Which training data overlap with which test data."""
+TRANSLATED, DISJOINT = "translated", ("disjoint", "disjoint_translated")
+"""Sources of files that are made of others: English training data in another language; training data, published and
+translated, without the rows that are in test data."""
 
 
 class Run(NamedTuple):
@@ -47,8 +54,14 @@ def run_of(wildcards: Any) -> Run:
 
 
 def data_path(source: str, task: str, language: str, split: str) -> str:
-    """One data file of a source (`translated` for what the workflow translates)."""
+    """One data file of a source (`translated` and `disjoint` for what the workflow makes of others)."""
     return f"results/data/{source}/{task}/{language}/{split}.parquet"
+
+
+def disjoint_path(path: str) -> str:
+    """The training file at `path` without the rows that are in test data."""
+    source, task, language, _ = path.split("/")[-4:]
+    return data_path(DISJOINT[source == TRANSLATED], task, language, "train")
 
 
 def encoder_path(encoder: str) -> str:

@@ -28,9 +28,10 @@ from intermezzo.specs.evaluation import CodeStamps, EvaluateSpec, RunNames
 from intermezzo.specs.finetuning import FinetuneSpec, TrainedTask
 from intermezzo.specs.importing import ImportSpec
 from intermezzo.specs.mixes import MixSettings, Portion
+from intermezzo.specs.overlap import DisjointSpec, EvaluationFile, OverlapSpec, TrainingFile
 from intermezzo.specs.prediction import PredictionSpec
 from intermezzo.specs.pretraining import Architecture, PretrainingSettings, PretrainSpec, TokenizerSettings
-from intermezzo.specs.summary import Attributes, Intermediate, SummarySpec, Target
+from intermezzo.specs.summary import Attributes, Intermediate, Question, SummarySpec, Target
 from intermezzo.specs.tasks import TaskSpec
 from intermezzo.specs.translation import FilesTranslation, HubTranslation, WorldTranslation
 from intermezzo.specs.world import WorldSettings
@@ -100,6 +101,26 @@ class Specs:
             threads=self.grid.threads,
         ).canonical()
 
+    def spec_overlap(self, wildcards: Any = None) -> str:
+        """Of the table of overlaps between training and test data: `specs.overlap`."""
+        overlap = self.config.data.overlap
+        return OverlapSpec(
+            ngram=overlap.ngram,
+            drop=overlap.drop,
+            training=tuple(map(self._training_file, self.inputs.training_names())),
+            tests=tuple(map(self._evaluation_file, self.inputs.test_names())),
+        ).canonical()
+
+    def spec_disjoint(self, wildcards: Any) -> str:
+        """Of a training file without the rows that are in test data: `specs.overlap`."""
+        overlap = self.config.data.overlap
+        return DisjointSpec(
+            ngram=overlap.ngram,
+            drop=overlap.drop or "ngram",
+            training=self._training_file(self.inputs.disjoint_training(wildcards)),
+            tests=tuple(map(self._evaluation_file, self.inputs.disjoint_tests(wildcards))),
+        ).canonical()
+
     def spec_pretrain(self, wildcards: Any) -> str:
         """Of an encoder pretrained here: `specs.pretraining`."""
         encoder = self.grid.scratch[wildcards.encoder]
@@ -167,7 +188,7 @@ class Specs:
             sampling=entry.sampling,
             cap=entry.cap,
             temperature=entry.temperature,
-            mix=MixSettings(budget=mix.budget, repeats=mix.repeats, temperature=mix.temperature),
+            mix=MixSettings(budget=mix.budget, repeats=mix.repeats, temperature=mix.temperature, unit=mix.unit),
             continued_mlm={entry.mlm.task: entry.mlm.share} if text else {},
             training=training_settings(settings),
             **self._workers(),
@@ -175,7 +196,7 @@ class Specs:
 
     @memoize_by("encoder", "seed", "training")
     def spec_target(self, wildcards: Any) -> str:
-        """Of a target training in English: `specs.finetuning`."""
+        """Of a target training: `specs.finetuning`."""
         target = self.grid.trainings[wildcards.training][0]
         return target_spec(self.grid, wildcards.encoder, target, int(wildcards.seed)).canonical()
 
@@ -217,6 +238,7 @@ class Specs:
             english=catalogue.ENGLISH,
             mixes=tuple(mixes),
             english_mix=next((mix for mix in mixes if catalogue.is_english(self.config, mix)), None),
+            translated=frozenset(mix for mix in mixes if self.config.mixes[mix].translated),
             rare=frozenset(catalogue.rare_languages(self.config)),
             attributes=self._attributes(),
             pretrained=self._pretrained(),
@@ -226,6 +248,8 @@ class Specs:
             intermediates={BASELINE: Intermediate(tasks=(), mixes={BASELINE: ()})}
             | {name: self._intermediate(name) for name in self.config.grid.intermediates},
             targets={name: self._target(name) for name in grid.targets},
+            skills=self._skills(),
+            question=Question(**self.config.question.as_spec()),
         ).canonical()
 
     # -- fingerprints --------------------------------------------------------------------------------------------
@@ -244,6 +268,14 @@ class Specs:
         roots = ("intermezzo.translation", f"intermezzo.translation.{backend}", f"intermezzo.tasks.formats.{fmt}")
         read = ("intermezzo.sources.files", "intermezzo.sources.hub") if backend == "files" else ()
         return self._fingerprint(roots + read, (RESOURCES / "world.yaml",) if backend == "world" else ())
+
+    def code_overlap(self, wildcards: Any = None) -> str:
+        """Of the search for test data in training data."""
+        return self._overlap_code([*self.inputs.training_names(), *self.inputs.test_names()])
+
+    def code_disjoint(self, wildcards: Any) -> str:
+        """The same for one training file."""
+        return self._overlap_code([self.inputs.disjoint_training(wildcards), *self.inputs.disjoint_tests(wildcards)])
 
     def code_pretrain(self, wildcards: Any) -> str:
         """Of pretraining."""
@@ -288,6 +320,10 @@ class Specs:
         formats = sorted({self.grid.task(target).format for target in self.grid.targets})
         return [f"intermezzo.tasks.formats.{fmt}" for fmt in formats]
 
+    def _overlap_code(self, paths: list[str]) -> str:
+        formats = sorted({load_task(path.split("/")[-3]).format for path in paths})
+        return self._fingerprint(("intermezzo.sources.overlap", *(f"intermezzo.tasks.formats.{f}" for f in formats)))
+
     def _finetuning_code(self, formats: set[str]) -> str:
         rooms = ("intermezzo.modeling.heads", "intermezzo.tasks.formats")
         roots = (f"{room}.{fmt}" for room in rooms for fmt in sorted(formats))
@@ -306,6 +342,14 @@ class Specs:
         root = data_root(self.config)
         return str(root) if root else None
 
+    def _training_file(self, path: str) -> TrainingFile:
+        source, task, language = path.split("/")[-4:-1]
+        return TrainingFile(source=source, task=task, language=language, format=load_task(task).format)
+
+    def _evaluation_file(self, path: str) -> EvaluationFile:
+        task, language = path.split("/")[-3:-1]
+        return EvaluationFile(task=task, language=language, format=load_task(task).format)
+
     def _workers(self) -> dict[str, Any]:
         return {"threads": self.grid.threads, "processes": self.grid.processes}
 
@@ -315,22 +359,31 @@ class Specs:
         return Intermediate(
             tasks=tuple(self.grid.intermediate_tasks(name)),
             mixes={mix: self._seen(name, mix) for mix in self.config.mixes_of(name)},
+            rows={mix: self._rows(name, mix) for mix in self.config.mixes_of(name)},
             control=entry.shuffle_labels or entry.as_text,
         )
 
     def _target(self, name: str) -> Target:
         """A target as the summary knows it."""
         entry, task = self.config.target(name), self.grid.task(name)
+        trained_on = self.grid.trained_on(name) if task.form.trained else []
         return Target(
             task=task.name,
             training=self.grid.training_of(name) if self.grid.is_trained(name) else None,
             format=task.format,
             metrics=task.metrics,
             languages=self.grid.languages(name),
+            trained_on=() if trained_on == [task.name] else tuple(trained_on),
+            trained_in=self._trained_in(name) if task.form.trained else (),
             development=self.grid.development(name),
             baseline_only=entry.baseline_only,
             control=entry.partial_input or entry.shuffle_labels,
         )
+
+    def _trained_in(self, target: str) -> tuple[str, ...]:
+        """Languages other than English that a target is trained in."""
+        files = self.inputs.training_files(self.grid.training_of(target))
+        return tuple(sorted({name.partition("/")[2] for name in files} - {catalogue.ENGLISH}))
 
     def _attributes(self) -> dict[str, Attributes]:
         """What the analysis breaks results down by, for every language that is evaluated."""
@@ -338,6 +391,7 @@ class Specs:
         return {
             code: Attributes(
                 family=entry.family,
+                branch=entry.branch,
                 script=entry.script,
                 joshi=entry.joshi,
                 incomplete=self.config.data.source != "world" and None in (entry.family, entry.script),
@@ -359,5 +413,16 @@ class Specs:
 
     def _seen(self, intermediate: str, mix: str) -> tuple[str, ...]:
         """Languages that an intermediate is really trained on, over all its tasks."""
+        return tuple(sorted({code for codes in self._rows(intermediate, mix).values() for code in codes}))
+
+    def _rows(self, intermediate: str, mix: str) -> dict[str, tuple[str, ...]]:
+        """Task -> languages that an intermediate has rows of it in."""
         tasks = map(load_task, self.grid.intermediate_tasks(intermediate))
-        return tuple(sorted({code for task in tasks for code in catalogue.mix_languages(self.config, mix, task)}))
+        return {task.name: tuple(sorted(catalogue.mix_languages(self.config, mix, task))) for task in tasks}
+
+    def _skills(self) -> dict[str, str]:
+        """Task -> what it asks for, of every task that anything is trained or evaluated on."""
+        names = {task for name in self.config.grid.intermediates for task in self.grid.intermediate_tasks(name)}
+        for name in self.grid.targets:
+            names |= {self.grid.task(name).name, *(self.grid.trained_on(name) if self.grid.is_trained(name) else ())}
+        return {name: load_task(name).skill for name in sorted(names)}

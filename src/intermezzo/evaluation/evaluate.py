@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 
 from intermezzo.core import provenance, sealed
 from intermezzo.core.artifacts import atomic, digest, sha256, write_json
-from intermezzo.evaluation.metrics import majority, score
+from intermezzo.evaluation.metrics import item_scores, majority, score
 from intermezzo.modeling.folder import CONFIG, TOKENIZER, read_manifest
 from intermezzo.modeling.tokenizer import subwords_per_word
 from intermezzo.specs.evaluation import CodeStamps, EvaluateSpec
@@ -44,10 +44,11 @@ def evaluate(
 
     A name is a language, or {language}.dev for its development data, which only serves to choose intermediates.
     support: language -> Parquet of what predictions need besides (mining: data to tune its threshold on; ranking: the
-    candidates). Beside the JSONs are predictions.parquet (name, id, prediction) and, written last, manifest.json, which
-    has the SHA-256 of each of these files: what changes one afterwards does not go unseen. names: keys that name the
-    run, copied into each JSON. inputs: digest of what the model and the data were made with, for the manifest. fetch:
-    called before the model's weights are read, which is only when there is something to predict.
+    candidates). Beside the JSONs are predictions.parquet (name, id, prediction, and of test data the score of each row,
+    where a row can be scored) and, written last, manifest.json, which has the SHA-256 of each of these files: what
+    changes one afterwards does not go unseen. names: keys that name the run, copied into each JSON. inputs: digest of
+    what the model and the data were made with, for the manifest. fetch: called before the model's weights are read,
+    which is only when there is something to predict.
     """
     prediction, task, form = spec.prediction, spec.prediction.task, load_format(spec.prediction.task.format)
     manifest = read_manifest(model)
@@ -78,9 +79,12 @@ def evaluate(
             with sealed.write(stored) as part:
                 part.write_bytes(content)
         tables[name] = pq.read_table(pa.BufferReader(content))
-        predictions = tables[name]["prediction"].to_pylist()
+        predictions, gold = tables[name]["prediction"].to_pylist(), gold_of(rows, form)
+        if form.scored_by_item and name == language:
+            scores = item_scores(task, predictions, gold, language, spec.metrics)
+            tables[name] = tables[name].append_column("score", [scores])
         result = {
-            "metrics": score(task, predictions, gold_of(rows, form), language, spec.metrics),
+            "metrics": score(task, predictions, gold, language, spec.metrics),
             "majority": majority(task, rows, language, spec.metrics),
             "n": len(rows),
             "language": language,
@@ -121,7 +125,7 @@ def read_predictions(result: Path) -> list[dict[str, Any]]:
     path = result.with_name(provenance.PREDICTIONS)
     provenance.check(path, path.with_name(provenance.MANIFEST))
     table = pq.read_table(path, filters=[("name", "=", result.stem)])
-    return table.drop_columns("name").to_pylist()
+    return table.select(["id", "prediction"]).to_pylist()
 
 
 def gold_of(rows: list[dict], form: Format) -> list[Any]:

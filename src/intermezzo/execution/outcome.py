@@ -1,4 +1,4 @@
-"""What a run says at its end: the message of each job that failed, or where the answer is.
+"""What a run says at its end: the message of each job that failed, or the verdicts of the answer.
 
 Other jobs go on after one has failed, so its message stands far above the end of the run, amid Snakemake's own words.
 It is read from the job's log, where the stage has left it.
@@ -15,6 +15,12 @@ ANSWER = "results/answer.md"
 _LABEL = re.compile(r"\[[^\]]*\] ")
 _MOST_JOBS, _MOST_LINES, _MOST_CHARACTERS = 20, 6, 400
 _END_BYTES = 65536
+
+
+def verdicts(answer: Path) -> list[str]:
+    """The lines of an answer that have its verdicts: the first paragraph below the title. None of a file elsewhere."""
+    paragraphs = answer.read_text(encoding="utf-8").split("\n\n") if answer.is_file() else []
+    return paragraphs[1].replace("**", "").splitlines() if len(paragraphs) > 1 else []
 
 
 class FailedJob(NamedTuple):

@@ -12,7 +12,17 @@ from typing import Any
 import yaml
 
 from intermezzo.core.errors import UserError
-from intermezzo.execution import adoption, forkserver, locks, outcome, runlock, snakemake_internals, weight_leases
+from intermezzo.execution import (
+    adoption,
+    forkserver,
+    locks,
+    outcome,
+    questions,
+    runlock,
+    snakemake_internals,
+    weight_leases,
+)
+from intermezzo.specs.summary import SummarySpec
 
 _run: dict[str, Any] = {}
 """Of the run that goes on: `began` (seconds since the epoch), and `answers`, whether it makes the answer."""
@@ -38,15 +48,29 @@ def begin(workflow: Any, unkept: Collection[str]) -> None:
     adoption.clean(jobs)
 
 
+def ask(spec: str, *, staged: bool) -> None:
+    """Called by the Snakefile's `onstart`: record the question of the experiment before there are results.
+
+    spec: the design, as JSON. staged: whether results lie elsewhere, where nothing can be recorded.
+    """
+    try:
+        if not staged:
+            questions.ask(SummarySpec.read(spec))
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        raise SystemExit(2) from None
+
+
 def tidy() -> None:
     """Called by the Snakefile's `onerror`: remove temporary files of jobs that were killed."""
     runlock.clean(Path("results"), locks.identity() | {"local": True})
 
 
 def show_answer() -> None:
-    """Called by the Snakefile's `onsuccess`: say where the answer is, if this run has made it."""
+    """Called by the Snakefile's `onsuccess`: the verdicts of the answer and where it is, if this run has made it."""
     if _run.get("answers"):
-        print(f"The answer of this experiment is in {outcome.ANSWER}", file=sys.stderr)
+        lines = [*outcome.verdicts(Path(outcome.ANSWER)), f"The answer of this experiment is in {outcome.ANSWER}"]
+        print("", *lines, sep="\n", file=sys.stderr)
 
 
 def show_failures(workflow: Any) -> None:

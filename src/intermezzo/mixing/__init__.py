@@ -9,17 +9,20 @@ A mix names languages and groups of languages with weights (`portions`), which b
 - `english_repeated`: the control of `additive` (is it the languages or the amount?): the examples of English-only
   training, repeated until they are as many as the additive mix has.
 
-`allocate` divides the budget of one task, `allocate_tasks` those of several together.
+`allocate` divides the budget of one task, `allocate_tasks` those of several together. A mix whose unit is tokens
+divides tokens in the same way; `in_rows` says which examples that makes.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from bisect import bisect_left
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
+from itertools import accumulate
 from typing import NamedTuple
 
 from intermezzo.core.errors import UserError, suggestion
-from intermezzo.mixing.groups import REST, portions, shares
+from intermezzo.mixing.groups import REST, members, portions, shares
 from intermezzo.mixing.joint import allocate_jointly
 from intermezzo.specs.mixes import ENGLISH, Portion
 
@@ -29,11 +32,15 @@ __all__ = [
     "REST",
     "LanguageAllocation",
     "Portion",
+    "Shortfall",
     "allocate",
     "allocate_tasks",
     "budget_of",
+    "in_rows",
+    "members",
     "portions",
     "shares",
+    "shortfall",
 ]
 BUDGETS = ("matched", "additive", "english_repeated")
 
@@ -75,15 +82,77 @@ class LanguageAllocation(NamedTuple):
     """What one language gives to one task; the fields are the columns of `allocation.tsv`."""
 
     weight: float
-    """Share of the examples that the mix asks for."""
+    """Share of the examples that the mix asks for; 0 of few-shot examples, which come on top."""
     asked: int
-    """Examples that the mix asks for."""
+    """Examples that are asked for."""
     examples: int
     """Examples that it gets."""
     rows: int
     """Different rows among them; the examples are these, over and over."""
     supply: int
     """Rows that there are."""
+    tokens: int | None = None
+    """Tokens of the examples, where the mix divides tokens (`in_rows`)."""
+
+
+def in_rows(cell: LanguageAllocation, lengths: Sequence[int]) -> LanguageAllocation:
+    """The examples that come nearest to an allocation in tokens.
+
+    cell: its `asked`, `examples` and `supply` are tokens. lengths: tokens of each row that may be used, in the order in
+    which they are. Rows are used over and over where there are too few.
+    """
+    sums = [0, *accumulate(lengths)]
+    if not sums[-1]:
+        return cell._replace(asked=0, examples=0, rows=0, supply=len(lengths), tokens=0)
+    passes, rest = divmod(cell.examples, sums[-1])
+    last = bisect_left(sums, rest)
+    if last and rest - sums[last - 1] <= sums[last] - rest:
+        last -= 1
+    examples = passes * len(lengths) + last
+    return LanguageAllocation(
+        cell.weight,
+        round(cell.asked * len(lengths) / sums[-1]),
+        examples,
+        min(examples, len(lengths)),
+        len(lengths),
+        passes * sums[-1] + sums[last],
+    )
+
+
+class Shortfall(NamedTuple):
+    """What a mix lacks of its languages other than English, in examples over all tasks."""
+
+    asked: int
+    used: int
+    total: int
+    """Examples of the whole mix, English included."""
+    languages: tuple[str, ...]
+    """The languages that have too few rows."""
+
+    def __str__(self) -> str:
+        asked, used = (f"{100 * part / self.total:.0f} %" for part in (self.asked, self.used))
+        return (
+            f"asks for {asked} of its examples in other languages than English and has {used} ({self.used} of "
+            f"{self.asked}; {', '.join(self.languages)} with too few rows, whose place others took)"
+        )
+
+
+def shortfall(allocation: Mapping[str, Mapping[str, LanguageAllocation]]) -> Shortfall | None:
+    """What a mix (task -> language -> what it gives) lacks; None if that is less than a hundredth of its examples.
+
+    What a language lacks in one task and gives more of in another is not missing.
+    """
+    asked: dict[str, int] = {}
+    used: dict[str, int] = {}
+    for cells in allocation.values():
+        for code, cell in cells.items():
+            asked[code] = asked.get(code, 0) + cell.asked
+            used[code] = used.get(code, 0) + cell.examples
+    others, total = [code for code in asked if code != ENGLISH], sum(used.values())
+    short = tuple(sorted(code for code in others if used[code] < asked[code]))
+    if 100 * sum(asked[code] - used[code] for code in short) <= total:
+        return None
+    return Shortfall(sum(asked[code] for code in others), sum(used[code] for code in others), total, short)
 
 
 def allocate_tasks(

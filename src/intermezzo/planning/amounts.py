@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 from intermezzo.config.models import Config
 from intermezzo.config.sections.encoders import ScratchEncoder
+from intermezzo.dag.paths import DISJOINT, TRANSLATED
 from intermezzo.tasks import RESOURCES, load_task
 from intermezzo.tasks.formats import Format
 
@@ -99,7 +100,9 @@ class Amounts:
             import pyarrow.parquet as pq
 
             return Amount(pq.read_metadata(path).num_rows, "prepared data")
-        if source == "translated":
+        if source == DISJOINT[0]:
+            return self.rows(task, language, split)
+        if source in (TRANSLATED, DISJOINT[1]):
             return self.rows(task, "en", "train")
         data = self.config.data
         limit = data.rows.of(task, data.evaluation_split if split == "candidates" else split)

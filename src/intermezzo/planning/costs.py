@@ -16,7 +16,7 @@ from intermezzo.config.settings import Phase, examples_of, resolve
 from intermezzo.dag.encoder_size import Shape, shape_of
 from intermezzo.dag.experiment import Grid
 from intermezzo.dag.inputs import Inputs
-from intermezzo.dag.paths import BASELINE
+from intermezzo.dag.paths import BASELINE, TRANSLATED
 from intermezzo.mixing import ENGLISH, budget_of, shares
 from intermezzo.planning.amounts import Amounts
 from intermezzo.planning.jobs import Job
@@ -31,6 +31,8 @@ START_SECONDS = 0.3
 """A job's own start, and reading and checking its inputs, where a fork server runs."""
 ROW_SECONDS = 0.4e-3
 """Reading, tokenizing and writing one row."""
+OVERLAP_SECONDS = 0.06e-3
+"""Reading a row and counting its words."""
 FILE_BYTES_PER_SECOND = 3e8
 """Weights: reading, hashing and writing them."""
 DOWNLOAD_BYTES_PER_SECOND = 2e7
@@ -81,12 +83,15 @@ class Costs:
         keys = job.keys
         if job.stage == "data":
             return self._data(job)
+        if job.stage == "overlap":
+            return self._overlap()
         if job.stage == "encoder":
             return self._encoder(keys.encoder)
         if job.stage == "intermediate":
             return self._training("intermediate", keys.encoder, keys.intermediate, keys.mix)
         if job.stage == "target":
-            return self._training("target", keys.encoder, self.grid.trainings[keys.training][0], None)
+            target = self.grid.trainings[keys.training][0]
+            return self._training("target", keys.encoder, target, self.config.target(target).mix)
         if job.stage == "evaluation":
             return self._prediction(keys.encoder, keys.target)
         results = len(self.inputs.evaluation_paths())
@@ -103,14 +108,24 @@ class Costs:
     def _data(self, job: Job) -> Cost:
         keys = job.keys
         rows = self.amounts.rows(keys.task, keys.language, keys.split, keys.source).rows
-        per_row = {"world": 0.05e-3, "hub": 0.2e-3, "files": 0.1e-3, "translated": 0.3e-3}[keys.source]
+        per_row = {"world": 0.05e-3, "hub": 0.2e-3, "files": 0.1e-3, TRANSLATED: 0.3e-3}.get(
+            keys.source, OVERLAP_SECONDS
+        )
         seconds, basis = START_SECONDS / 2 + rows * per_row, frozenset[str]()
         if keys.source == "hub":
             seconds += 5 + rows * 300 / DOWNLOAD_BYTES_PER_SECOND
             basis = frozenset({"downloads: assumed 300 bytes a row and 20 MB/s"})
-        if keys.source == "translated" and self.config.translation.backend == "hub":
+        if keys.source == TRANSLATED and self.config.translation.backend == "hub":
             basis = frozenset({"translation by a model: not priced"})
         return Cost(0, seconds, CPU, 400 + rows * 3e-3, rows * 80 / 1e6, 0, basis)
+
+    def _overlap(self) -> Cost:
+        """Of the search for test data in training data: every row is read and its words are counted."""
+        paths = [*self.inputs.training_names(), *self.inputs.test_names()]
+        keys = [path.removesuffix(".parquet").split("/")[-4:] for path in paths]
+        rows = [self.amounts.rows(task, language, split, source).rows for source, task, language, split in keys]
+        megabytes = 300 + max(rows, default=0) * 3e-3
+        return Cost(0, START_SECONDS / 2 + sum(rows) * OVERLAP_SECONDS, CPU, megabytes, 0.1, 0, frozenset())
 
     def _encoder(self, name: str) -> Cost:
         shape, origin = self.shapes[name]
@@ -191,8 +206,17 @@ class Costs:
             code: self.amounts.size(task, code, "train", encoder, settings.max_length, settings.stride)
             for code in parts
         }
+        if entry and entry.unit == "tokens":  # of the tokens of English-only training
+            of_english = sizes[ENGLISH].tokens
+            parts = {code: part * of_english / max(1e-9, sizes[code].tokens) for code, part in parts.items()}
+            total = round(total * sum(parts.values()) / whole)
+            whole = sum(parts.values())
         inputs = total * sum(sizes[code].inputs * part for code, part in parts.items()) / whole
         tokens = total * sum(sizes[code].tokens * part for code, part in parts.items()) / whole
+        shots = catalogue.shots_of(self.config, name, load_task(task)) if phase == "target" else {}
+        for code, count in shots.items() if task == self.grid.trained_on(name)[-1] else ():
+            size = self.amounts.size(task, code, "train", encoder, settings.max_length, settings.stride)
+            total, inputs, tokens = total + count, inputs + count * size.inputs, tokens + count * size.tokens
         if load_task(task).form.one_feature:
             inputs = float(total)
         basis = {f"lengths: {size.basis}" for size in sizes.values()} | {

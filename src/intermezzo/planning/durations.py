@@ -124,5 +124,5 @@ def _kinds(job: Job) -> Iterator[tuple[str, ...]]:
         yield job.stage, job.name
     if job.stage in ("encoder", "intermediate", "target"):
         yield "training", job.keys.encoder
-    if job.stage in ("data", "summary"):
+    if job.stage in ("data", "overlap", "summary"):
         yield (job.stage,)

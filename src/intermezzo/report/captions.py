@@ -22,14 +22,15 @@ TITLES = {
 CAPTIONS = {
     "rare": (
         "Difference between a mix and English-only intermediate training in points of the target's main metric, paired "
-        f"by seed and language, mean over intermediates. {_INTERVALS} The intervals generalise to new seeds and new "
+        f"by seed and language, mean over intermediates; the mean over all targets is over the pairs that the question "
+        f"counts (zero-shot transfer, by default). {_INTERVALS} The intervals generalise to new seeds and new "
         "languages and are not corrected for their number. Rare: low-resource languages; seen: languages in the mix."
     ),
     "heatmap": (
         "Difference from the same target without intermediate training, in points of its main metric: green is higher, "
         "purple lower. All tables of an encoder share one colour scale; values beyond its ends have the colour of the "
-        "end. Bold: the 95 % interval over seeds and languages excludes zero, without correction for the number of "
-        "cells. The baseline's row shows its scores. The mean is over a row's targets, without controls."
+        "end. Bold: shown after correction for the number of cells, in languages of four families or more, as in "
+        "summary.tsv. The baseline's row shows its scores. The mean is over a row's targets, without controls."
     ),
     "languages": (
         "Difference between a mix and English-only intermediate training for every language. The mark is the mean over "

@@ -14,8 +14,8 @@ import numpy as np
 import pandas as pd
 
 from intermezzo.analysis.design import BASELINE
-from intermezzo.analysis.effects import GROUPS, Pair, overall, pairs
-from intermezzo.analysis.intervals import estimate
+from intermezzo.analysis.effects import GROUPS, Pair, overall, pairs, statistics
+from intermezzo.analysis.verdict import significant
 from intermezzo.report.results import ExperimentResults
 
 AVERAGED = {"all": "all languages", "rare": "rare languages", "other": "other languages", "english": "English"}
@@ -27,7 +27,8 @@ def against_baseline(results: ExperimentResults) -> pd.DataFrame:
     """One line per encoder, language group, intermediate, mix and target (main metric).
 
     kind: score (of the baseline), difference (from it); target `mean` is the plain mean over a line's targets without
-    controls. control: whether intermediate or target is one. low, high: 95 % interval of a difference.
+    controls. control: whether intermediate or target is one. low, high: 95 % interval of a difference. p_holm: its
+    corrected p, as in the summary (`Families.from_baseline`); significant: whether it is shown by it.
     """
     return pd.DataFrame(_against_baseline(results))
 
@@ -42,7 +43,8 @@ def _against_baseline(results: ExperimentResults) -> Iterator[dict[str, object]]
                 yield from lines
                 values = [line["value"] for line in lines if not design.targets[str(line["target"])].control]
                 if values:
-                    mean = _plain(sum(values) / len(values)) | {"target": OVERALL, "metric": ""}
+                    mean = _plain(sum(values) / len(values)) | {"target": OVERALL, "metric": "", "significant": False}
+                    mean |= {"p_holm": math.nan}
                     yield lines[0] | names | mean | {"control": design.intermediates[intermediate].control}
 
 
@@ -58,23 +60,38 @@ def _cells(results: ExperimentResults, names: dict[str, str]) -> Iterator[dict[s
         values = comparisons.values(key) if baseline else comparisons.delta_baseline(key)
         if values is not None:
             of_group = values[languages]
-            numbers = _plain(of_group.to_numpy().mean()) if baseline else _interval(of_group)
+            numbers = _plain(of_group.to_numpy().mean()) if baseline else _interval(of_group, results)
             kind = {"target": target, "metric": entry.metrics[0], "kind": "score" if baseline else "difference"}
+            numbers |= _corrected(results, (encoder, intermediate, mix, target, group))
             yield names | kind | numbers | {"control": entry.control or design.intermediates[intermediate].control}
 
 
+def _corrected(results: ExperimentResults, key: tuple[str, ...]) -> dict[str, object]:
+    """The corrected p of a difference from the baseline; NaN for a control and for what has none."""
+    line = results.corrected.get(key)
+    return {"p_holm": line["p_holm"] if line else math.nan, "significant": bool(line and significant(line))}
+
+
 def by_group(results: ExperimentResults) -> pd.DataFrame:
-    """A mix against English-only: per encoder, mix, target (`mean`: over all targets) and group of languages."""
+    """A mix against its reference: per encoder, mix, target and group of languages.
+
+    Target `mean`: over all pairs that the question counts, so that zero-shot transfer and supervision are not mixed.
+    """
     lines = []
     for encoder, mix in results.compared:
         compared = pairs(results.comparisons, encoder, mix)
         for target in [OVERALL, *dict.fromkeys(pair.target for pair in compared)]:
-            of_target = [pair for pair in compared if target in (OVERALL, pair.target)]
+            asked = results.design.question.pairs
+            of_target = [
+                p.restricted(asked) if target == OVERALL else p for p in compared if target in (OVERALL, p.target)
+            ]
             for group in GROUPS:
                 if any(group in pair.groups for pair in of_target):
                     delta = overall(of_target, group)
                     names = {"encoder": encoder, "mix": mix, "target": target, "languages": group}
-                    lines.append(names | _interval(delta) | {"n_languages": delta.shape[1], "n_seeds": len(delta)})
+                    lines.append(
+                        names | _interval(delta, results) | {"n_languages": delta.shape[1], "n_seeds": len(delta)}
+                    )
     return pd.DataFrame(lines)
 
 
@@ -102,7 +119,7 @@ def _languages(results: ExperimentResults, compared: Sequence[Pair], group: str)
     for code in dict.fromkeys(code for pair in compared for code in pair.groups[group]):
         numbers = [number for number, pair in enumerate(compared) if code in pair.groups[group]]
         english = float(np.mean([references[number][code] for number in numbers]))
-        difference = _interval(delta[[code]])
+        difference = _interval(delta[[code]], results)
         names = {"metric": compared[0].key[4], "languages": group}
         names |= {"language": code, "name": results.language_name(code)}
         scores = {"english": english, "mixed": english + difference["value"]}
@@ -110,9 +127,9 @@ def _languages(results: ExperimentResults, compared: Sequence[Pair], group: str)
         yield names | scores | difference | {"per_intermediate": per_intermediate, "n_seeds": len(delta)}
 
 
-def _interval(delta: pd.DataFrame) -> dict[str, float]:
-    result = estimate(delta.to_numpy())
-    return {"value": result.mean, "low": result.low, "high": result.high}
+def _interval(delta: pd.DataFrame, results: ExperimentResults) -> dict[str, float]:
+    result = statistics(delta, results.design)
+    return {"value": result["mean"], "low": result["low"], "high": result["high"]}
 
 
 def _plain(value: float) -> dict[str, float]:

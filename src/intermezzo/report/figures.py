@@ -160,7 +160,7 @@ def _forests(
     results: ExperimentResults, frame: pd.DataFrame, limits: tuple[float, float] | None = None
 ) -> Iterator[PanelGroup]:
     for (encoder, mix), part in _parts(frame, "encoder", "mix"):
-        look = {"reference": results.design.english_mix, "limits": limits or difference_limits(part)}
+        look = {"reference": results.design.against, "limits": limits or difference_limits(part)}
         panels = []
         for target, lines in part.groupby("target", sort=False):
             title = "mean over all targets" if target == differences.OVERALL else str(target)
@@ -184,7 +184,7 @@ def _heatmaps(frame: pd.DataFrame) -> Iterator[PanelGroup]:
 
 def _languages(results: ExperimentResults, frame: pd.DataFrame) -> Iterator[PanelGroup]:
     for (encoder, mix), part in _parts(frame, "encoder", "mix"):
-        reference, limits = results.design.english_mix, difference_limits(part)
+        reference, limits = results.design.against, difference_limits(part)
         panels = []
         for (target, metric), lines in part.groupby(["target", "metric"], sort=False):
             lines = _largest_gains(lines)
@@ -266,7 +266,7 @@ def _parts(frame: pd.DataFrame, *keys: str) -> Iterator[tuple[tuple[str, ...], p
 
 
 def _comparison(results: ExperimentResults, encoder: str, mix: str) -> str:
-    return f"{mix} against {results.design.english_mix}, encoder {encoder}"
+    return f"{mix} against {results.design.against}, encoder {encoder}"
 
 
 def _write_reason(reason: str, ax: Axes) -> Axes:

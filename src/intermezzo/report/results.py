@@ -18,8 +18,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from intermezzo import languages
+from intermezzo.analysis import record
 from intermezzo.analysis.design import BASELINE, Cell, Design
 from intermezzo.analysis.effects import mixes
+from intermezzo.analysis.families import Families
+from intermezzo.analysis.items import Items
 from intermezzo.analysis.pairing import Comparisons
 from intermezzo.analysis.scores import SCHEMA
 from intermezzo.core import provenance
@@ -116,7 +119,8 @@ class ExperimentResults:
     def __init__(self, design: Design, scores: Path, results: Path) -> None:
         self.design = design
         self.scores = _scores(scores, self.design)
-        self.comparisons = Comparisons(self.scores, self.design)
+        self.comparisons = Comparisons(self.scores, self.design, Items(self.design, results))
+        self._question = results / record.NAME
         self.models = list(_models(self.design, results))
         answer = results / "answer.md"
         if not answer.is_file():
@@ -126,9 +130,22 @@ class ExperimentResults:
 
     @cached_property
     def compared(self) -> list[tuple[str, str]]:
-        """(encoder, mix) for every mix that is compared with the English-only one; control encoders have none."""
+        """(encoder, mix) for every mix that is compared with the question's reference; control encoders have none."""
         design = self.design.without_controls()
-        return [(encoder, mix) for encoder in design.encoders for mix in mixes(design)] if design.english_mix else []
+        return [(encoder, mix) for encoder in design.encoders for mix in mixes(design)] if design.against else []
+
+    @cached_property
+    def families(self) -> Families:
+        """Every comparison with its corrected p, as the answer has them."""
+        past, _ = record.history(self._question, Families(self.comparisons))
+        return Families(self.comparisons, past.looks)
+
+    @cached_property
+    def corrected(self) -> dict[tuple[str, ...], dict[str, Any]]:
+        """(encoder, intermediate, mix, target, group) -> its line of `Families.from_baseline`; groups of no split."""
+        lines = self.families.from_baseline.to_dict("records")
+        keys = ("encoder", "intermediate", "mix", "target", "group")
+        return {tuple(line[key] for key in keys): line for line in lines if not line["seen_in"]}
 
     @cached_property
     def _languages(self) -> dict[str, languages.Language]:

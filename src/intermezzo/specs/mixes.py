@@ -9,6 +9,7 @@ from intermezzo.specs.base import Count, Positive, Spec
 ENGLISH = "en"
 """The language that every mix is measured against."""
 Budget = Literal["matched", "additive", "english_repeated"]
+Unit = Literal["examples", "tokens"]
 
 
 class Portion(NamedTuple):
@@ -27,6 +28,8 @@ class MixSettings(Spec):
     """How often a language's rows may be used."""
     temperature: Positive | None
     """A group's languages share its weight by rows^(1/temperature); None = evenly."""
+    unit: Unit = "examples"
+    """What is divided."""
 
 
 MATCHED = MixSettings(budget="matched", repeats=1, temperature=None)

@@ -14,6 +14,7 @@ Tasks of one's own go into `config/tasks/`, in the same form: that of the workin
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -34,6 +35,13 @@ RESOURCES = PROJECT / "resources"
 CATALOGUE = RESOURCES / "tasks"
 OWN = Path("config/tasks")
 """Where tasks of one's own lie: below the working directory, and below the project."""
+SKILLS = (
+    *("nli", "qa", "commonsense", "paraphrase", "similarity", "pos", "ner", "supertagging", "topic", "sentiment"),
+    *("emotion", "hate", "intent", "coreference", "acceptability", "retrieval", "entity_linking", "text"),
+)
+"""What a task can ask for; `own:NAME` is another skill. A result is zero-shot in a language if no earlier training had
+rows of that skill in it."""
+_OWN_SKILL = re.compile(r"own:[a-z][a-z0-9_]*")
 
 
 class _Strict(BaseModel):
@@ -113,6 +121,9 @@ class Task(_Strict):
     name: str
     description: str
     format: str = Field(description="Name of a module of intermezzo.tasks.formats.")
+    skill: str = Field(
+        default="", description="What it asks for: one of `SKILLS`, or own:NAME; without one, what the format says."
+    )
     fields: dict[str, str] = Field(default={}, description="Column of the format -> what it holds in this task.")
     labels: tuple[str, ...] | Literal["from_data"] = Field(
         default=(),
@@ -134,6 +145,14 @@ class Task(_Strict):
         if name not in format_names():
             raise ValueError(f"unknown format '{name}'; {suggestion(name, format_names())}")
         return name
+
+    @model_validator(mode="before")
+    @classmethod
+    def _with_skill(cls, values: Any) -> Any:
+        """The skill of the format, where the file names none."""
+        if isinstance(values, dict) and "skill" not in values and values.get("format") in format_names():
+            return values | {"skill": load_format(values["format"]).skill}
+        return values
 
     @property
     def form(self) -> Format:
@@ -196,6 +215,13 @@ def _misfits(task: Task) -> Iterator[str]:
     for name in task.fields:
         if name not in form.columns:
             yield f"fields: unknown column '{name}' of format {form.name}; {suggestion(name, form.columns)}"
+    if not task.skill:
+        yield (
+            f"skill: missing; tasks of format {form.name} ask for different things: name one of {', '.join(SKILLS)}, "
+            "or own:NAME for another"
+        )
+    elif task.skill not in SKILLS and not _OWN_SKILL.fullmatch(task.skill):
+        yield f"skill: unknown name '{task.skill}'; {suggestion(task.skill, SKILLS)}; own:NAME is one of your own"
     if task.partial_input is not None and task.partial_input not in form.removable:
         hint = suggestion(task.partial_input, form.removable)
         yield f"partial_input: '{task.partial_input}' cannot be taken away from format {form.name}; {hint}"

@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -27,7 +29,7 @@ from intermezzo.modeling.heads import Feature, format_module
 from intermezzo.modeling.stored import occurring
 from intermezzo.modeling.tokens import Tokens
 from intermezzo.modeling.vocabulary import restrict
-from intermezzo.specs.finetuning import FinetuneSpec, TrainingSettings
+from intermezzo.specs.finetuning import FinetuneSpec, TrainedTask, TrainingSettings
 from intermezzo.tasks.controls import as_text, remove_input
 from intermezzo.tasks.formats import MASKED_TEXT, load_format
 from intermezzo.tasks.formats.base import FROM_DATA
@@ -74,7 +76,7 @@ def _finetune(
         tokenizer, unknown = Tokens(model, tokens), check_text(model, data)
         torch.manual_seed(spec.seed)
         heads, features, ids, observed = nn.ModuleDict(), {}, {}, {}
-        selected, allocation = selection.select(spec, data)
+        selected, allocation = selection.select(spec, data, partial(_lengths, tokenizer, settings))
         for task in spec.tasks:
             rows, form = selected[task.name], load_format(task.format)
             if task.labels == FROM_DATA:
@@ -133,6 +135,20 @@ def _finetune(
             save_file({k: v.cpu().contiguous() for k, v in heads.state_dict().items()}, part / HEADS)
             write_text(part / ALLOCATION, selection.table(allocation))
             write_manifest(part, manifest)
+
+
+def _lengths(tokenizer: Tokens, settings: TrainingSettings, task: TrainedTask, rows: list[dict[str, Any]]) -> list[int]:
+    """Tokens that the encoder reads of each row, after cutting and in all its windows."""
+    form = load_format(task.format)
+    if task.labels == FROM_DATA:
+        task = task.replace(labels=tuple(sorted({label for row in rows for label in form.labels_of(row)})))
+    inputs = as_text(rows, task.format) if task.as_text else rows
+    row_of = [i for i, row in enumerate(rows) for _ in (form.as_text(row) if task.as_text else (row,))]
+    module = format_module(MASKED_TEXT if task.as_text else task.format)
+    counts = [0] * len(rows)
+    for feature in tokenizer.encode(module, inputs, task.encoding(settings.max_length, settings.stride)):
+        counts[row_of[feature.row]] += feature.tokens
+    return counts
 
 
 def _restrict(

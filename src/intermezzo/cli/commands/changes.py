@@ -42,6 +42,8 @@ class Naming:
         last = rest[-1] if rest else first
         if job.rule in ("pretrain_encoder", "import_encoder"):
             return "threads" if first == "threads" else f"encoders.{names['encoder']}.{path}"
+        if job.rule in ("find_leakage", "leave_out_test_data"):
+            return f"data.overlap.{path}" if path in ("ngram", "drop") else f"the data that are compared ({first})"
         if first in ("world", "threads"):
             return path
         if first in ("parts", "labels", "metrics", "generator") or last in (
@@ -54,7 +56,11 @@ class Naming:
             return f"resources/tasks/{task}.yaml ({last})"
         if first in ("rows", "root", "downloads"):
             return f"data.{first}"
-        if first in ("mix", "tasks") and last in ("portions", "budget", "repeats", "temperature") and "mix" in names:
+        if (
+            first in ("mix", "tasks")
+            and last in ("portions", "budget", "repeats", "temperature", "unit")
+            and "mix" in names
+        ):
             return f"mixes.{names['mix']} ({last})"
         if first in ("languages", "development"):
             return {"languages": "languages.evaluation", "development": "languages.selection"}[first]

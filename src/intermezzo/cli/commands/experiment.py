@@ -37,6 +37,11 @@ def show_grid(options: Namespace) -> None:
     from intermezzo.dag.preflight import load_experiment, print_remarks
 
     grid = Grid(load_experiment(options.overlays))
+    if options.design:
+        from intermezzo.core.artifacts import write_text
+        from intermezzo.dag.specs import Specs
+
+        write_text(options.design, Specs(grid).spec_summary() + "\n")
     inputs, chosen = Inputs(grid), grid.config.grid
     evaluations = sum(len(grid.runs_of(target)) for target in grid.targets)
     rows = [

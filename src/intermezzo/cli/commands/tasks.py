@@ -39,6 +39,7 @@ def show_task(options: Namespace) -> None:
     labels = task.labels if isinstance(task.labels, str) else ", ".join(task.labels)
     for key, value in (
         ("format", task.format + (" (with unanswerable questions)" if task.unanswerable else "")),
+        ("skill", task.skill),
         ("labels", labels),
         ("metrics", ", ".join(task.metrics)),
         ("licence", task.licence),

@@ -39,6 +39,20 @@ class RowsConfig(Section):
         return rows
 
 
+class OverlapConfig(Section):
+    """Rows of test data that are in training data too. `results/leakage.tsv` counts them before anything is trained
+    (docs/statistics.md)."""
+
+    ngram: Annotated[Whole, Field(ge=2, le=100)] = Field(
+        13, description="Words in a row that a training and a test text have in common to overlap by n-gram."
+    )
+    drop: Literal["exact", "normalised", "ngram"] | None = Field(
+        None,
+        description="Leave out training rows that overlap with test data of their language: `exact` = the same texts; "
+        "`normalised` = but for case and punctuation; `ngram` = or with a common n-gram; null = keep all.",
+    )
+
+
 class DataConfig(Section):
     """The sources of the examples."""
 
@@ -62,6 +76,7 @@ class DataConfig(Section):
     evaluation_split: Literal["test", "dev"] = Field(
         "test", description="The split on which targets are evaluated; use `dev` to choose settings."
     )
+    overlap: OverlapConfig = Field(OverlapConfig(), description=OverlapConfig.__doc__)
 
     def source_of(self, task: str) -> str:
         """The source of a task's data."""

@@ -75,6 +75,11 @@ class MixConfig(Section):
         "those of the mix's other languages; `english_repeated` = the control for an additive mix of the same weights: "
         "English only, repeated to the size of that mix.",
     )
+    unit: Literal["examples", "tokens"] = Field(
+        "examples",
+        description="What the weights divide and the budget counts: `examples`, or `tokens` of the encoder's "
+        "tokenizer, with as many tokens as English-only training has in its examples.",
+    )
     repeats: Annotated[Whole, Field(ge=1, le=1000)] = Field(
         1, description="Maximum number of times that rows of a language are used if it has too few rows."
     )

@@ -41,6 +41,18 @@ def score(
     return _chosen(values, task, metrics)
 
 
+def item_scores(
+    task: TaskSpec, predictions: list[Any], gold: list[Any], language: str, metrics: Sequence[str] = ()
+) -> list[float]:
+    """The main metric of every row by itself, for the error that comes from test items.
+
+    Their mean is the metric itself where that is a mean over rows, and near it where not (F1 over all spans).
+    """
+    main, of_format = (metrics or [load_format(task.format).metrics[0].name])[0], scorer(task.format)
+    pairs = zip(predictions, gold, strict=True)
+    return [float(of_format.score([ours], [theirs], task, language).get(main, 0.0)) for ours, theirs in pairs]
+
+
 def majority(
     task: TaskSpec, rows: list[dict[str, Any]], language: str = "", metrics: Sequence[str] = ()
 ) -> dict[str, float]:

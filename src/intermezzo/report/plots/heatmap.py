@@ -35,7 +35,7 @@ _COLUMNS = ["intermediate", "mix", "target", "metric", "kind", "value", "low", "
 class HeatmapCell:
     """One cell. text: its number; share: -1..1 on the colour scale, None for a score of the baseline.
 
-    significant: its interval excludes zero. tip: the cell in words.
+    significant: it is shown after correction. tip: the cell in words.
     """
 
     text: str
@@ -107,7 +107,8 @@ def plot_heatmap(df: pd.DataFrame, ax: Axes | None = None, *, limit: float | Non
     | intermediate, mix | the row |
     | target, metric | the column; `mean` is the mean over targets |
     | kind | difference (from the baseline) or score (of the baseline: no colour) |
-    | value, low, high | points, with the 95 % interval of a difference; bold: it excludes zero |
+    | value, low, high | points, with the 95 % interval of a difference |
+    | significant | optional: whether it is shown after correction; bold |
     | control | optional: whether intermediate or target is a control |
 
     limit: end of the colour scale, points; by default the largest difference. Cells beyond it keep its colour.
@@ -166,7 +167,7 @@ def _cell(row: dict[str, Any], limit: float) -> HeatmapCell:
         return HeatmapCell(plain(value), f"{tip}: {plain(value)} points", None, False)
     has_interval = not np.isnan(low)
     tip += f" {signed(value)} points" + (f", 95 % interval {plain(low)} to {plain(high)}" if has_interval else "")
-    return HeatmapCell(signed(value), tip, max(-1.0, min(1.0, value / limit)), has_interval and (low > 0 or high < 0))
+    return HeatmapCell(signed(value), tip, max(-1.0, min(1.0, value / limit)), bool(row.get("significant", False)))
 
 
 def _controls(df: pd.DataFrame) -> pd.Series:

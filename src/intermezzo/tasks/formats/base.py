@@ -88,7 +88,7 @@ class Format:
         {
             *("metrics", "metric", "lengths", "one_feature", "read_apart", "model_inputs", "assumed_inputs"),
             *("token_counts", "suffix", "unit", "official", "official_main", "parse", "read_submission"),
-            *("render", "render_labels"),
+            *("render", "render_labels", "skill", "scored_by_item"),
         }
     )
 
@@ -200,11 +200,8 @@ class Format:
     """Whether it is text for masked language modelling, without any labels."""
     support: Literal["dev", "candidates"] | None = None
     """What predictions need beside test data: `dev` data of the language, or the `candidates` of all languages."""
-
-    @property
-    def relation(self) -> str:
-        """What a target of this format is to an intermediate on another task, as the answer splits its results."""
-        return "other task" if self.trained else "retrieval"
+    skill: str = ""
+    """What its tasks ask for (`tasks.SKILLS`), where that is the same for all; a task file says it otherwise."""
 
     # -- controls ------------------------------------------------------------------------------------------------
 
@@ -243,6 +240,9 @@ class Format:
 
     metrics: tuple[Metric, ...] = ()
     """The metrics that its scorer gives, the main one first; none for masked text."""
+
+    scored_by_item: bool = False
+    """Whether a single row can be scored, so that the main metric is, about, the mean over rows."""
 
     def metric(self, name: str) -> Metric:
         """The metric of that name; raises UserError for one that the format does not have."""

@@ -11,6 +11,7 @@ class Classification(Format):
     columns = {"id": TEXT, "text": TEXT, "text_pair": TEXT, "label": TEXT}
     label_column = "label"
     removable = ("premise",)
+    scored_by_item = True
     metrics = (Metric("accuracy"), Metric("macro_f1"), Metric("micro_f1"), Metric("weighted_f1"))
 
 

@@ -20,6 +20,7 @@ class Mining(Format):
     """`side` is one of `SIDES`; `pair` the id of a foreign row's English translation, null where it has none."""
 
     columns = {"id": TEXT, "text": TEXT, "side": TEXT, "pair": TEXT}
+    skill = "retrieval"
     gold = "pair"
     nullable = ("pair",)
     splits = ("dev", "test")

@@ -9,6 +9,7 @@ class MaskedText(Format):
     """`text_pair` is a second segment, null where there is one alone."""
 
     columns = {"id": TEXT, "text": TEXT, "text_pair": TEXT}
+    skill = "text"
     gold = None
     trained = False
     masked = True

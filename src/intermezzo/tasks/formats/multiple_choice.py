@@ -19,6 +19,7 @@ class MultipleChoice(Format):
 
     columns = {"id": TEXT, "context": TEXT, "question": TEXT, "choices": TEXTS, "label": INTEGER}
     removable = ("context", "question")
+    scored_by_item = True
     metrics = (Metric("accuracy"),)
     lengths = Lengths(40, 15, 4, 5000)
     one_feature = True

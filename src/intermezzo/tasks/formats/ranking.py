@@ -23,6 +23,7 @@ class Ranking(Format):
     gold = "relevant"
     splits = ("train", "dev", "test", "candidates")
     support = "candidates"
+    scored_by_item = True
     metrics = (Metric("map_at_20"),)
     lengths = Lengths(30, 60, 1, 5000)
     one_feature = True

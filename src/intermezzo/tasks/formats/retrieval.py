@@ -17,11 +17,13 @@ class Retrieval(Format):
     """`text` is in the language, `text_pair` its English translation."""
 
     columns = {"id": TEXT, "text": TEXT, "text_pair": TEXT}
+    skill = "retrieval"
     gold = None
     nullable = ()
     paired_with_english = True
     trained = intermediate = False
     translatable = False
+    scored_by_item = True
     metrics = (Metric("accuracy"),)
     lengths = Lengths(15, 0, 2, 1000)
     read_apart = True

@@ -37,9 +37,11 @@ class Span(Format):
     """
 
     columns = {"id": TEXT, "context": TEXT, "question": TEXT, "answers": TEXTS, "answer_starts": INTEGERS}
+    skill = "qa"
     gold = "answers"
     normalised = False
     removable = ("question",)
+    scored_by_item = True
     metrics = tuple(Metric(f"{rules}_{name}") for rules in ("squad", "mlqa", "jsquad", "cmrc") for name in ("f1", "em"))
     lengths = Lengths(14, 170, 1, 2000)
     suffix = "json"

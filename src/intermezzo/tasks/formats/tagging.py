@@ -24,6 +24,7 @@ class Tagging(Format):
     gold = label_column = "tags"
     removable = ("context",)
     translatable = False
+    scored_by_item = True
     metrics = (Metric("accuracy"), Metric("span_f1"), Metric("pos_f1"))
     lengths = Lengths(27, 0, 1, 1000)
     unit = "sentences"
