@@ -15,8 +15,16 @@ from intermezzo import languages
 from intermezzo.core.errors import UserError
 from intermezzo.core.validation import describe
 from intermezzo.sources.files import matching_files, read_part
-from intermezzo.sources.files.guess import DOCUMENT, Guess, columns_of, guess, guess_reader, undecided
-from intermezzo.sources.files.naming import Family, code_of, family
+from intermezzo.sources.files.guess import (
+    DOCUMENT,
+    Guess,
+    guess,
+    languages_of_columns,
+    pair_lines,
+    translations,
+    undecided,
+)
+from intermezzo.sources.files.naming import Family, family
 from intermezzo.sources.files.reading import File
 from intermezzo.tasks import OWN, Task, task_file, task_names
 from intermezzo.tasks.formats import FROM_DATA, load_format
@@ -28,6 +36,15 @@ _MOST_LABELS = 50
 """Labels that are written out."""
 _PARTS = {"train": (0, 80), "dev": (80, 90), "test": (90, 100)}
 """Percent of a file without splits that each gets."""
+_TYPICAL = {
+    "ner": frozenset({"b-per", "b-loc", "b-org"}),
+    "pos": frozenset({"noun", "verb", "propn"}),
+    "nli": frozenset({"entailment", "contradiction"}),
+    "sentiment": frozenset({"positive", "negative"}),
+    "topic": frozenset({"sports", "politics", "health"}),
+    "emotion": frozenset({"joy", "anger", "sadness"}),
+}
+"""Skill -> labels that tell it."""
 _UNSPACED = frozenset({"bo", "dz", "ja", "km", "lo", "my", "th", "zh", "yue"})
 """Languages that are written without spaces between words."""
 
@@ -48,13 +65,13 @@ def new_task(options: Namespace) -> None:
     if options.language is not None and (problem := languages.code_problem(options.language)):
         raise UserError(f"--language: {problem}")
     second = _labels_beside(file)
-    words = _languages_of_columns(file, table)
+    words = languages_of_columns(file, table)
     files = family(root, name, table, "en" if words else options.language)
-    found = guess(file, second) if not words else _translations(words, files, file)
+    found = translations(file, words, files) if words else guess(file, second)
     if second and "labels" not in (found.part.get("fields") or {}):
         found.part["labels"] = _labels_pattern(files, name, second.name)
     content = _content(options.name, found, files, root)
-    text = _rendered(content, found)
+    text = _rendered(content)
     task = _task(options.name, text)
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
@@ -117,59 +134,22 @@ def _labels_pattern(files: Family, name: str, second: str) -> str:
 def _content(name: str, found: Guess, files: Family, root: Path) -> dict[str, Any]:
     """The keys of the task file."""
     first = File(root, next(iter(files.files.values())))
-    if found.format == "mlm":
-        _as_parallel(found, files, root)
-    form = {"description": f"{name}: say here what it asks for.", "format": found.format}
+    pair_lines(found, files, root)
+    head = {"description": f"{name}: say here what it asks for.", "format": found.format}
     blocks = _blocks(found, files, root)
     labels = _labels(found, blocks, first)
-    content = form | ({"labels": labels} if labels else {})
+    content = head | ({"labels": labels} if labels else {})
     if metrics := _metrics(found, files, labels):
         content["metrics"] = metrics
-    if found.format == "span" and _has_unanswerable(found, blocks, root):
+    if "answers" in load_format(found.format).columns and _has_unanswerable(found, blocks, root):
         content["unanswerable"] = True
-    content |= _skill(found, labels)
+    content |= _skill(name, found, labels)
     return content | {"licence": LICENCE, "citation": "", "sources": {"files": {"each": blocks}}}
-
-
-def _as_parallel(found: Guess, files: Family, root: Path) -> None:
-    """Plain lines in English and in another language, as many of both, are translations."""
-    english = {split: path for (code, split), path in files.files.items() if code == "en"}
-    others = {key: path for key, path in files.files.items() if key[0] != "en"}
-    if not english or not others:
-        return
-    for (_, split), path in others.items():
-        if split not in english or len(File(root, path).lines()) != len(File(root, english[split]).lines()):
-            return
-    found.format = "retrieval"
-    found.part = {"reader": "parallel_lines", "english": files.pattern.replace("{code}", files.codes["en"])}
-    for split in english:
-        del files.files["en", split]
-    del files.codes["en"]
-
-
-def _languages_of_columns(file: File, table: Mapping[str, languages.Language]) -> dict[str, str]:
-    """Our code -> column, of a table whose columns are sentences in English and in other languages; else none."""
-    names = [name for name in columns_of(file) if name.lower() not in ("id", "idx")]
-    codes = {code: name for name in names if (code := code_of(name, table))}
-    return codes if len(codes) == len(names) > 1 and "en" in codes else {}
-
-
-def _translations(words: dict[str, str], files: Family, file: File) -> Guess:
-    """Such a table as pairs with English. Changes the languages of `files`."""
-    found = guess_reader(file)
-    found.part["fields"] = {"text": "{code}", "text_pair": words["en"]}
-    splits = {split: path for (_, split), path in files.files.items()}
-    files.codes.clear()
-    files.files.clear()
-    for code, word in words.items():
-        if code != "en":
-            files.codes[code] = word
-            files.files.update({(code, split): path for split, path in splits.items()})
-    return found
 
 
 def _blocks(found: Guess, files: Family, root: Path) -> list[dict[str, Any]]:
     """The blocks of `each`: languages that have the same splits together."""
+    form = load_format(found.format)
     by_splits: dict[tuple[str, ...], dict[str, str]] = {}
     for code, word in sorted(files.codes.items(), key=lambda item: (item[0] != "en", item[0])):
         splits = tuple(split for split in ("", *files.splits) if (code, split) in files.files)
@@ -182,8 +162,8 @@ def _blocks(found: Guess, files: Family, root: Path) -> list[dict[str, Any]]:
             blocks.append(
                 {"languages": codes, "splits": {split: files.splits[split] for split in splits}, "part": part}
             )
-        elif found.format in ("retrieval", "mlm"):
-            split = "test" if found.format == "retrieval" else "train"
+        elif form.masked or not form.trained:
+            split = "train" if form.masked else "test"
             blocks.append({"languages": codes, "splits": {split: split}, "part": part})
         else:
             for split, (begin, end) in _PARTS.items():
@@ -202,8 +182,8 @@ def _blocks(found: Guess, files: Family, root: Path) -> list[dict[str, Any]]:
 
 def _hashed(found: Guess) -> str:
     """The column by which rows are split: what comes again goes to one side."""
-    columns = {"tagging": "tokens", "span": "context", "multiple_choice": "choices"}
-    return columns.get(found.format, "text")
+    columns = load_format(found.format).columns
+    return next(name for name in ("tokens", "choices", "context", "text") if name in columns)
 
 
 def _has_rows(found: Guess, block: dict[str, Any], root: Path) -> bool:
@@ -216,9 +196,9 @@ def _has_rows(found: Guess, block: dict[str, Any], root: Path) -> bool:
 
 def _rows(found: Guess, blocks: list[dict[str, Any]], root: Path) -> dict[tuple[str, str], list[dict[str, Any]]]:
     """(language, split) -> rows of the blocks, whatever their labels are."""
-    form = {"description": "", "format": found.format, "licence": LICENCE, "unanswerable": found.format == "span"}
-    form |= _skill(found, []) | ({"labels": FROM_DATA} if load_format(found.format).label_column else {})
-    task = Task.model_validate({"name": "new", **form, "sources": {"files": {"each": blocks}}})
+    head = {"description": "", "format": found.format, "licence": LICENCE, "unanswerable": True}
+    head |= {"labels": FROM_DATA} if load_format(found.format).label_column else {}
+    task = Task.model_validate({"name": "new", **head, "sources": {"files": {"each": blocks}}})
     rows: dict[tuple[str, str], list[dict[str, Any]]] = {}
     for language, splits in task.sources.parts("files").items():
         for split, (part,) in splits.items():
@@ -237,11 +217,11 @@ def _has_unanswerable(found: Guess, blocks: list[dict[str, Any]], root: Path) ->
 
 def _labels(found: Guess, blocks: list[dict[str, Any]], file: File) -> list[str] | str:
     """The labels of all files; "from_data" where they are many."""
-    if found.format not in ("classification", "multi_label", "tagging"):
+    form = load_format(found.format)
+    if form.label_column is None:
         return []
     if found.labels:
         return found.labels
-    form = load_format(found.format)
     try:
         rows = _rows(found, blocks, file.root)
     except UserError:  # a row that is not right, of which the user hears when the task file is there to mend it in
@@ -253,42 +233,28 @@ def _labels(found: Guess, blocks: list[dict[str, Any]], file: File) -> list[str]
 
 
 def _metrics(found: Guess, files: Family, labels: list[str] | str) -> list[str]:
-    if found.format == "tagging":
+    """The first two metrics of the format, or those that fit the labels or the languages better."""
+    form = load_format(found.format)
+    if "tags" in form.columns:
         return ["span_f1"] if any(label.startswith("B-") for label in labels) else ["accuracy"]
-    if found.format == "span":
-        characters = ["jsquad_f1", "jsquad_em"] if _UNSPACED & files.codes.keys() else []
-        return [*characters, "squad_f1", "squad_em"]
-    return {
-        "classification": ["accuracy", "macro_f1"], "multi_label": ["micro_f1", "macro_f1"], "retrieval": ["accuracy"],
-        "regression": ["pearson", "spearman"], "multiple_choice": ["accuracy"],
-    }.get(found.format, [])  # fmt: skip
+    characters = "answers" in form.columns and _UNSPACED & files.codes.keys()
+    return [*(("jsquad_f1", "jsquad_em") if characters else ()), *(metric.name for metric in form.metrics[:2])]
 
 
-def _skill(found: Guess, labels: list[str] | str) -> dict[str, str]:
-    """What the task asks for, of task files that say it."""
-    if "skill" not in Task.model_fields:
+def _skill(name: str, found: Guess, labels: list[str] | str) -> dict[str, str]:
+    """What the task asks for, of formats that do not say it: by its labels, else a skill of its own."""
+    if load_format(found.format).skill:
         return {}
     names = {str(label).lower() for label in labels} if isinstance(labels, list) else set()
-    fields = found.part.get("fields") or {}
-    if found.format == "tagging":
-        return {"skill": "ner" if any(name.startswith("b-") for name in names) else "pos"}
-    if names & {"entailment", "contradiction"}:
-        return {"skill": "nli"}
-    if names & {"positive", "negative"}:
-        return {"skill": "sentiment"}
-    known = {"span": "qa", "multiple_choice": "commonsense", "retrieval": "retrieval", "regression": "similarity"}
-    if found.format in known:
-        return {"skill": known[found.format]}
-    if found.format == "mlm":
-        return {"skill": "text"}
-    return {"skill": "paraphrase" if fields.get("text_pair") else "topic"}
+    for skill, typical in _TYPICAL.items():
+        if names & typical:
+            return {"skill": skill}
+    return {"skill": "own:" + (re.sub("[^a-z0-9_]", "_", name).lstrip("_0123456789") or "task")}
 
 
-def _rendered(content: Mapping[str, Any], found: Guess) -> str:
+def _rendered(content: Mapping[str, Any]) -> str:
     """The task file as text: keys on lines of their own, short values inline."""
-    remarks = "# Written by `python -m intermezzo tasks new` from the data; see that it is what you mean.\n"
-    if found.format == "classification" and "skill" in content:
-        remarks += "# `skill` is a guess.\n"
+    remarks = "# Written by `python -m intermezzo tasks new` from the data; see that all of it is right.\n"
     lines = [remarks]
     for key, value in content.items():
         if key != "sources":

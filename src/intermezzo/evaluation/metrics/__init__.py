@@ -49,8 +49,9 @@ def item_scores(
     Their mean is the metric itself where that is a mean over rows, and near it where not (F1 over all spans).
     """
     main, of_format = (metrics or [load_format(task.format).metrics[0].name])[0], scorer(task.format)
-    pairs = zip(predictions, gold, strict=True)
-    return [float(of_format.score([ours], [theirs], task, language).get(main, 0.0)) for ours, theirs in pairs]
+    pairs, selection = zip(predictions, gold, strict=True), _selection(of_format, [main])
+    scores = (of_format.score([ours], [theirs], task, language, *selection) for ours, theirs in pairs)
+    return [float(values.get(main, 0.0)) for values in scores]
 
 
 def majority(

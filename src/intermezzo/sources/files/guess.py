@@ -9,16 +9,19 @@ A guess is made where one reading is likely and no other. Where it is not, there
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from intermezzo.core.errors import UserError
+from intermezzo.languages import Language
 from intermezzo.sources.files import parquet
+from intermezzo.sources.files.naming import Family, code_of
 from intermezzo.sources.files.reading import File
 
 Record = dict[str, Any]
+ENGLISH = "en"
 DOCUMENT = "docs/your-data.md has an example of each kind"
 _RECORDS = 2000
 """Records that are looked at."""
@@ -72,17 +75,44 @@ def guess(file: File, second: File | None = None) -> Guess:
     return Guess("mlm", {"reader": "lines"})
 
 
-def columns_of(file: File) -> list[str]:
-    """The columns of a table with a header; none of other files."""
+def languages_of_columns(file: File, table: Mapping[str, Language]) -> dict[str, str]:
+    """Our code -> column, of a table whose columns are sentences in English and in other languages; else none."""
     lines = file.lines() if PurePosixPath(file.name).suffix.lower() in (".csv", ".tsv", ".tab") else []
-    return [name.strip('" ') for name in re.split("[,;|\t]", lines[0])] if lines else []
+    names = [name.strip('" ') for name in re.split("[,;|\t]", lines[0])] if lines else []
+    names = [name for name in names if name.lower() not in ("id", "idx")]
+    codes = {code: name for name in names if (code := code_of(name, table))}
+    return codes if len(codes) == len(names) > 1 and ENGLISH in codes else {}
 
 
-def guess_reader(file: File) -> Guess:
-    """How a table is read whose columns are sentences and their translations into English."""
+def translations(file: File, words: Mapping[str, str], files: Family) -> Guess:
+    """Such a table as pairs with English. words: our code -> column. Changes the languages of `files`."""
     lines, suffix = file.lines(), PurePosixPath(file.name).suffix.lower()
     delimiter, quoted = _delimiter(lines, suffix)
-    return Guess("retrieval", {"reader": "tsv" if delimiter == "\t" else "csv", **_options(delimiter, quoted)})
+    part = {"reader": "tsv" if delimiter == "\t" else "csv", "fields": {"text": "{code}", "text_pair": words[ENGLISH]}}
+    splits = {split: path for (_, split), path in files.files.items()}
+    files.codes.clear()
+    files.files.clear()
+    for code, word in words.items():
+        if code != ENGLISH:
+            files.codes[code] = word
+            files.files.update({(code, split): path for split, path in splits.items()})
+    return Guess("retrieval", part | _options(delimiter, quoted))
+
+
+def pair_lines(found: Guess, files: Family, root: Path) -> None:
+    """Plain lines in English and in another language, as many of both, are translations. Changes both arguments."""
+    english = {split: path for (code, split), path in files.files.items() if code == ENGLISH}
+    others = {key: path for key, path in files.files.items() if key[0] != ENGLISH}
+    if found.format != "mlm" or not english or not others:
+        return
+    for (_, split), path in others.items():
+        if split not in english or len(File(root, path).lines()) != len(File(root, english[split]).lines()):
+            return
+    found.format = "retrieval"
+    found.part = {"reader": "parallel_lines", "english": files.pattern.replace("{code}", files.codes[ENGLISH])}
+    for split in english:
+        del files.files[ENGLISH, split]
+    del files.codes[ENGLISH]
 
 
 def undecided(file: File, what: str) -> UserError:
