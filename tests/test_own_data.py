@@ -423,13 +423,12 @@ def test_a_language_that_nobody_defined_is_said(folder, capsys):
 
 def test_rows_are_shown_as_an_encoder_reads_them(folder, capsys):
     new(capsys, {"en.train.json": json.dumps(squad(answer_start=0)["q.json"])}, "en.train.json")
-    (folder / "my.yaml").write_text("data: {root: data}\n")
-    status = main(["tasks", "check", "own", "--source", "files", "--show", "1", "--configfile", "my.yaml"])
+    status = main(["tasks", "check", "own", "--root", "data", "--show", "1"])
     printed = capsys.readouterr().out
     assert status == 0 and "tokenizer: none yet" in printed
     assert "<s> Where ? </s> </s> Ana lives in [[ Lima ]] . </s>" in printed
     assert "answers: 'Lima' at character 13" in printed and "q2" not in printed
-    command = ["tasks", "check", "own", "--source", "files", "--show", "1", "--configfile", "my.yaml", "--encoder"]
+    command = ["tasks", "check", "own", "--root", "data", "--show", "1", "--encoder"]
     assert main([*command, "nowhere"]) == 2
     assert "--encoder: 'nowhere' is no encoder and no folder with tokenizer.json" in capsys.readouterr().err
     assert main([*command, "world"]) == 2

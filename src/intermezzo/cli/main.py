@@ -267,6 +267,7 @@ def _catalogue(stages: Any) -> None:
     check = actions.add_parser("check", help="load data of tasks from a source and verify every row")
     check.add_argument("names", nargs="*", help="tasks (all, if none is named)")
     check.add_argument("--source", choices=("world", "files", "hub"), help="source (that of the configuration)")
+    check.add_argument("--root", type=Path, metavar="DIR", help="data.root of source files (that of the configuration)")
     check.add_argument("--languages", nargs="+", help="languages to check (all)")
     check.add_argument("--show", type=_count, metavar="N", help="print N rows of each as the model will read them")
     check.add_argument("--encoder", metavar="NAME-OR-FOLDER", help="whose tokenizer --show takes (of the grid's first)")

@@ -89,7 +89,7 @@ def new_task(options: Namespace) -> None:
             print(f"  language '{code}' is not defined yet: add it to languages.add or {languages.OWN_TABLE}")
     if task.metrics and "test" not in {split for splits in task.sources.parts("files").values() for split in splits}:
         print("  no test data: a target needs some; an intermediate does without")
-    print(f"next: name the licence in it, then python -m intermezzo tasks check {options.name} --show 3")
+    print(f"next: name the licence in it, then python -m intermezzo tasks check {options.name} --root {root} --show 3")
 
 
 def _check_name(name: str, path: Path) -> None:

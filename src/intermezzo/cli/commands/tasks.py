@@ -74,8 +74,9 @@ def check_tasks(options: Namespace) -> None:
     from intermezzo.dag.experiment import Grid
     from intermezzo.dag.specs import Specs
 
-    if options.source:
-        config = load(*options.overlays, {"data": {"source": options.source}}, whole=False)
+    if options.source or options.root:
+        place = {"source": options.source or "files"} | ({"root": str(options.root)} if options.root else {})
+        config = load(*options.overlays, {"data": place}, whole=False)
     else:
         config = load(*options.overlays)
     specs = Specs(Grid(config))
