@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from intermezzo.analysis import breakdown_text, effects, gains_text, power_text, sensitivity
+from intermezzo.analysis import breakdown_text, effects, gains_text, power_text, published_text, sensitivity
 from intermezzo.analysis.design import Design
 from intermezzo.analysis.effects import GROUPS, KINDS, SUPERVISED, Pair, overall, statistics
 from intermezzo.analysis.families import Families
@@ -73,6 +73,7 @@ def text(
     blocks += sensitivity.blocks(families)
     blocks += gains_text.blocks(families)
     blocks += breakdown_text.blocks(families, development)
+    blocks += published_text.blocks(families)
     blocks.append(_limits(families, notes))
     return "\n\n".join(blocks) + "\n"
 
