@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from intermezzo.analysis import answer, gains, record, summary
+from intermezzo.analysis import answer, few_shot, gains, record, summary
 from intermezzo.analysis.design import Design
 from intermezzo.analysis.families import Families
 from intermezzo.analysis.items import Items
@@ -548,3 +548,36 @@ def test_published_numbers_are_of_tasks_of_the_catalogue():
             published = {code for source in ("hub", "files") for code in task.languages(source, "test") or ()}
             assert {*score.languages} <= published, name
     assert published_scores()["xnli"][0].value == 79.2
+
+
+# -- rare data in the target's own training ----------------------------------------------------------------------------
+
+
+def with_few_shots(**changes) -> Design:
+    """The same design with a twin of `xnli` that is trained in two rare languages too."""
+    plan = design()
+    entry = plan.targets["xnli"].as_json() | {"trained_in": ["sa", "ua"]}
+    targets = {name: target.as_json() for name, target in plan.targets.items()}
+    return design(targets=targets | {"xnli_few": entry}, **changes)
+
+
+def test_a_few_shot_target_is_no_part_of_the_primary_comparison():
+    plain = families()
+    found = families(with_few_shots(), gain=lambda c: 30.0 * (c.target == "xnli_few" and c.mix == "mix"))
+    columns = ["group", "mean", "low", "high", "p_holm", "n_pairs"]
+    pd.testing.assert_frame_equal(found.primary[columns], plain.primary[columns])
+    line = found.secondary[found.secondary["family"] == "few-shot targets"].iloc[0]
+    assert line["mean"] == pytest.approx(30, abs=2)
+
+
+def test_few_shots_are_compared_with_the_same_task_in_english_alone():
+    gain = {"sa": 10.0, "ua": 10.0}
+    found = families(with_few_shots(), gain=lambda c: gain.get(c.language, 0) * (c.target == "xnli_few"))
+    frame = few_shot.frame(found)
+    assert set(frame["start"]) == {"none", "en", "mix"} and set(frame["twin"]) == {"xnli"}
+    means = frame.groupby("group")["mean"].mean()
+    assert means["trained_in"] == pytest.approx(10, abs=1) and means["others"] == pytest.approx(0, abs=1)
+    assert (frame["p_holm"] >= frame["p"]).all()
+    text = answer.text(found)
+    assert "## Rare languages in the target's own training" in text and "few-shot, not zero-shot" in text
+    assert "Rare languages in the target's own training" not in answer.text(families())

@@ -112,6 +112,18 @@ def test_inputs_become_text_without_their_labels():
     assert as_text([tagged], "tagging") == [{"id": "0", "text": "a b", "text_pair": None}]
 
 
+def test_few_shots_come_on_top_of_english_and_are_drawn_by_seed(data):
+    english, few = (
+        chosen(data, portions=[["en", 1, ["en"]]]),
+        chosen(data, portions=[["en", 1, ["en"]]], shots={"yy": 3}),
+    )
+    assert few["en"] == english["en"] and len(set(few["yy"])) == 3
+    mixed = chosen(data, portions=[["en", 1, ["en"]]], shots={"yy": 5})
+    assert mixed["yy"][:3] == few["yy"], "more shots keep those that there were"
+    with pytest.raises(UserError, match="task 't': shots ask for 11 examples of 'yy', and there are 10"):
+        chosen(data, shots={"yy": 11}, portions=[["en", 1, ["en"]]])
+
+
 # -- tokens ------------------------------------------------------------------------------------------------------------
 
 TOKENS = {"en": 4, "xx": 8, "yy": 2}

@@ -5,10 +5,12 @@ import json
 import pytest
 
 from checkout import ROOT, Checkout
-from intermezzo.config import load
+from intermezzo.config import catalogue, load
+from intermezzo.core.errors import UserError
 from intermezzo.dag.experiment import Grid
 from intermezzo.dag.inputs import Inputs
 from intermezzo.dag.specs import Specs
+from intermezzo.dag.trainings import target_spec
 from intermezzo.planning.jobs import jobs_of
 from intermezzo.specs.evaluation import EvaluateSpec
 
@@ -67,7 +69,6 @@ def test_equal_settings_of_two_special_targets_are_one_training():
 
 def test_all_targets_of_a_training_have_its_specification():
     """What tells trainings apart is all that the job depends on: no target gets another's model."""
-    from intermezzo.dag.trainings import target_spec
 
     grid = Grid(load(ROOT / "config/experiments/rare_mix.yaml"))
     names = {}
@@ -113,3 +114,49 @@ def test_targets_that_share_a_training_have_the_same_scores(tmp_path):
     scores = [json.loads(path.read_text()) for path in files]
     assert scores[0]["metrics"] == scores[1]["metrics"]
     assert scores[0]["weights_sha256"] == scores[1]["weights_sha256"]
+
+
+# -- other languages than English --------------------------------------------------------------------------------
+
+LANGUAGES = {
+    "grid": {"targets": ["nli", "nli_mix", "nli_few"]},
+    "targets": {
+        "nli_mix": {"task": "nli", "mix": "en+rare"},
+        "nli_few": {"task": "nli", "shots": {"fri": 5, "@family:velic": 2}},
+    },
+}
+
+
+def test_a_target_is_trained_in_the_languages_of_a_mix_and_on_few_shots():
+    grid = Grid(load(LANGUAGES))
+    assert grid.trainings == {"nli": ["nli"], "nli-nli_mix": ["nli_mix"], "nli-nli_few": ["nli_few"]}
+    files = {name: [*Inputs(grid).training_files(name)] for name in grid.trainings}
+    assert files["nli"] == ["nli/en"]
+    rare = {
+        f"nli/{portion}" for portion in catalogue.portions_of(grid.config, "en+rare", grid.task("nli"))[1].languages
+    }
+    assert rare and {*files["nli-nli_mix"]} == {"nli/en", *rare}
+    assert files["nli-nli_few"][0] == "nli/en" and "nli/fri" in files["nli-nli_few"]
+    spec = target_spec(grid, "world", "nli_few", 0)
+    assert spec.tasks[0].shots["fri"] == 5 and {*spec.tasks[0].shots.values()} == {2, 5}
+    assert {*spec.data_names} == {*files["nli-nli_few"]}
+    assert target_spec(grid, "world", "nli_mix", 0).tasks[0].portions[1].weight == 0.25
+
+
+@pytest.mark.parametrize(
+    ("entry", "message"),
+    [
+        ({"mix": "en+raer"}, "targets.x.mix: unknown mix 'en+raer'; did you mean 'en.rare'"),
+        ({"shots": {"frr": 3}}, "targets.x.shots.frr: unknown language or group"),
+        ({"shots": {"en": 3}}, "targets.x.shots.en: 'en' is in the target's training already; name it once"),
+        ({"shots": {"fri": 3, "@rare": 2}}, "targets.x.shots.@rare: 'fri' is in the target's training already"),
+        ({"mix": "en+rare", "shots": {"fri": 3}}, "targets.x.shots.fri: 'fri' is in the target's training already"),
+        ({"shots": {"fri": 0}}, "targets.x.shots.fri: must be greater than or equal to 1"),
+        ({"shots": {"fri": 50000}}, "targets.x.shots: 50000 examples of 'fri', but data.rows.train takes"),
+        ({"task": "retrieval", "mix": "en"}, "targets.x: retrieval is not trained: remove train, mix, shots"),
+        ({"task": "retrieval", "shots": {"fri": 3}}, "targets.x: retrieval is not trained: remove train, mix, shots"),
+    ],
+)
+def test_languages_that_a_target_cannot_be_trained_in(entry, message):
+    with pytest.raises(UserError, match=message.replace("+", r"\+")):
+        load({"grid": {"targets": ["x"]}, "targets": {"x": {"task": "nli"} | entry}})

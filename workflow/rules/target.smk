@@ -1,10 +1,10 @@
-# Target training: one task in English, from the untouched encoder (baseline) or from an intermediate model.
+# Target training: one task, in English unless the target says otherwise, from the untouched encoder (baseline) or from an intermediate model.
 
 
 rule train_target:
-    """Fine-tune on a target task in English, with a fresh head. Targets that are trained alike share the model.
+    """Fine-tune on a target task, with a fresh head. Targets that are trained alike share the model.
 
-    Input: the manifest of the model to start from, the task's English training data.
+    Input: the manifest of the model to start from, the task's training data.
     Output: a model folder.
     """
     input:

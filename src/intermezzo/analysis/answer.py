@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from intermezzo.analysis import breakdown_text, effects, gains_text, power_text, published_text, sensitivity
+from intermezzo.analysis import breakdown_text, effects, few_shot, gains_text, power_text, published_text, sensitivity
 from intermezzo.analysis.design import Design
 from intermezzo.analysis.effects import GROUPS, KINDS, SUPERVISED, Pair, overall, statistics
 from intermezzo.analysis.families import Families
@@ -69,7 +69,7 @@ def text(
         if len(families.mean_from_baseline):
             blocks += _against_baseline(encoder, families.mean_from_baseline)
         blocks += _at_chance(comparisons, design, encoder)
-    blocks += _secondary(families)
+    blocks += _secondary(families) + few_shot.blocks(families)
     blocks += sensitivity.blocks(families)
     blocks += gains_text.blocks(families)
     blocks += breakdown_text.blocks(families, development)

@@ -77,9 +77,13 @@ class Design(SummarySpec):
 
         same data: it has rows in the language of the target's own task, or of one that trains the target. same skill:
         it has rows in the language of a task that asks for the same (`skills`), or translations of the target's data.
-        Else the target is zero-shot in this language: transfer, or retrieval where nothing is trained for the target.
+        few-shot: the target itself is trained in other languages than English, so that none of its results but the
+        English ones says what the intermediate alone transfers. Else the target is zero-shot in this language:
+        transfer, or retrieval where nothing is trained for the target.
         """
         entry, intermediate_entry = self.targets[target], self.intermediates[intermediate]
+        if entry.trained_in and language != self.english:
+            return "few-shot"
         rows = intermediate_entry.rows.get(mix, dict.fromkeys(intermediate_entry.tasks, intermediate_entry.mixes[mix]))
         tasks = {task for task, languages in rows.items() if language in languages}
         own = {entry.task, *entry.trained_on}

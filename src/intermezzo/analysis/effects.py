@@ -26,8 +26,9 @@ GROUPS = {
     "english": "English",
 }
 """A partition of a target's languages."""
-KINDS = ("transfer", "retrieval", "same skill", "same data")
+KINDS = ("transfer", "retrieval", "same skill", "same data", "few-shot")
 SUPERVISED = ("same skill", "same data")
+FEW_SHOT = "few-shot"
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ import pandas as pd
 
 from intermezzo.analysis import effects
 from intermezzo.analysis.design import BASELINE
-from intermezzo.analysis.effects import KINDS, SUPERVISED, average, describe, overall, pairs, statistics
+from intermezzo.analysis.effects import FEW_SHOT, KINDS, SUPERVISED, average, describe, overall, pairs, statistics
 from intermezzo.analysis.pairing import Comparisons
 from intermezzo.analysis.significance import holm, look_factor
 
@@ -78,11 +78,12 @@ class Families:
         rest = [kind for kind in KINDS if kind not in question.pairs]
         groups = {
             "in-language supervision": (asked, _SUPERVISED_GROUPS, [kind for kind in rest if kind in SUPERVISED]),
-            "other pairs": (asked, question.groups, [kind for kind in rest if kind not in SUPERVISED]),
+            "few-shot targets": (asked, question.groups, [kind for kind in rest if kind == FEW_SHOT]),
+            "other pairs": (asked, question.groups, [k for k in rest if k not in (*SUPERVISED, FEW_SHOT)]),
             "other languages": (
                 asked,
                 [group for group in ("other", "english") if group not in question.groups],
-                KINDS,
+                [kind for kind in KINDS if kind != FEW_SHOT],
             ),
             "control mixes": (self._controls, question.groups, question.pairs),
         }
@@ -127,11 +128,11 @@ class Families:
 
     @cached_property
     def mean_from_baseline(self) -> pd.DataFrame:
-        """Its mean over all targets, for English, rare and other languages."""
+        """Its mean over the targets that are trained in English, for English, rare and other languages."""
         _ = self.from_baseline  # corrected first
         parts: dict[tuple[str, ...], list[pd.DataFrame]] = {}
         for line in self._differences_from_baseline:
-            if line["group"] in ("english", "rare", "other"):
+            if not self.design.targets[line["target"]].trained_in and line["group"] in ("english", "rare", "other"):
                 key = (line["encoder"], line["intermediate"], line["mix"], line["group"])
                 parts.setdefault(key, []).append(line[_DELTA])
         names = ("encoder", "intermediate", "mix", "group")

@@ -8,7 +8,7 @@ from typing import Any, Literal
 import numpy as np
 
 from intermezzo.analysis.design import Design
-from intermezzo.analysis.effects import SUPERVISED
+from intermezzo.analysis.effects import FEW_SHOT, SUPERVISED
 from intermezzo.analysis.intervals import FEWEST_FAMILIES
 from intermezzo.core.numerals import count, interval, plain
 
@@ -99,6 +99,8 @@ def setting(kinds: Sequence[str]) -> str:
         return "in retrieval without training, in"
     if set(kinds) <= set(SUPERVISED):
         return "with labelled data of the same skill in the language, in"
+    if set(kinds) == {FEW_SHOT}:
+        return "in targets that are trained in other languages than English, in"
     return f"over pairs of the kinds {', '.join(kinds)}, in"
 
 

@@ -13,7 +13,7 @@ from intermezzo.core.errors import UserError
 from intermezzo.languages import Language
 from intermezzo.languages.pretraining import has_read, key_of, languages_of
 from intermezzo.mixing import ENGLISH as ENGLISH
-from intermezzo.mixing import Portion, portions, shares
+from intermezzo.mixing import Portion, members, portions, shares
 from intermezzo.tasks import Task, load_task, task_names
 
 TEXT, PARALLEL = "text", "parallel"
@@ -185,6 +185,37 @@ def portions_of(config: Config, mix: str, task: Task) -> list[Portion]:
         task=task.name,
         source=config.data.source_of(task.name),
     )
+
+
+def target_portions(config: Config, target: str, task: Task) -> list[Portion]:
+    """What the mix of a target means for one of the tasks that train it; without a mix, English alone."""
+    mix = config.target(target).mix
+    return portions_of(config, mix, task) if mix else [Portion(ENGLISH, 1.0, (ENGLISH,))]
+
+
+def shots_of(config: Config, target: str, task: Task) -> dict[str, int]:
+    """Language -> few-shot examples that a target takes of a task, in the order of the task's languages.
+
+    Raises UserError for an unknown language or group, one without training data in the task, a language that two
+    entries name, and one that the target's mix has as well.
+    """
+    entry, key = config.target(target), f"targets.{target}.shots"
+    if not entry.shots:
+        return {}
+    available, table = languages_with(config, task, "train"), defined(config, source_languages(config))
+    mixed = {code for portion in target_portions(config, target, task) for code in portion.languages}
+    shots: dict[str, int] = {}
+    for name, count in entry.shots.items():
+        codes = members(name, table, rare_languages(config), f"{key}.{name}").intersection(available)
+        if not codes:
+            raise UserError(
+                f"{key}.{name}: task '{task.name}' has no training data there (source "
+                f"'{config.data.source_of(task.name)}'); it has some in: {', '.join(available) or '(no language)'}"
+            )
+        if repeated := sorted(codes & (shots.keys() | mixed)):
+            raise UserError(f"{key}.{name}: '{repeated[0]}' is in the target's training already; name it once")
+        shots |= dict.fromkeys(codes, count)
+    return {code: shots[code] for code in available if code in shots}
 
 
 def mix_languages(config: Config, mix: str, task: Task) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ from intermezzo.config.models import Config
 from intermezzo.config.sections.data import RareConfig
 from intermezzo.config.sections.encoders import ImportedEncoder, ScratchEncoder
 from intermezzo.config.sections.intermediates import IntermediateConfig
-from intermezzo.config.settings import protocol_of, resolve, retrieval_of, training_tasks
+from intermezzo.config.settings import Phase, protocol_of, resolve, retrieval_of, training_tasks
 from intermezzo.core.errors import UserError, suggestion
 from intermezzo.core.model_folders import missing_tokenizer, missing_weights
 from intermezzo.core.places import locate, looked_up
@@ -305,7 +305,7 @@ def _tasks(config: Config) -> Iterator[str]:
 
 def _translation(config: Config) -> Iterator[str]:
     """What translated mixes need of `translation`."""
-    mixes = _translated(config, config.grid.mixes)
+    mixes = _translated(config, [*config.grid.mixes, *_target_mixes(config)])
     how, key = config.translation, "translation"
     if not mixes:
         return
@@ -338,6 +338,12 @@ def _translation(config: Config) -> Iterator[str]:
                         f"{key}: a model cannot translate '{task.name}' ({task.format}), which '{name}' is trained on; "
                         f"leave mix '{mix}' out of intermediates.{name}.mixes, or '{name}' out of the grid"
                     )
+    for name in config.grid.targets:
+        if _translated(config, [config.target(name).mix or ""]):
+            for task in _known_tasks([config.task_of(name)]):
+                if task.form.trained and not task.form.translatable:
+                    text = f"'{task.name}' ({task.format})"
+                    yield f"{key}: a model cannot translate {text}; give targets.{name} another mix"
 
 
 def _translated(config: Config, mixes: list[str]) -> list[str]:
@@ -428,8 +434,9 @@ def _targets(config: Config) -> Iterator[str]:
             if entry.partial_input and task.partial_input is None:
                 yield f"{key}.partial_input: task '{task.name}' names no field that could be left out"
             if not task.form.trained:
-                if entry.partial_input or entry.shuffle_labels or entry.train:
-                    yield f"{key}: {task.format} is not trained: remove train, partial_input and shuffle_labels"
+                if entry.partial_input or entry.shuffle_labels or entry.train or entry.mix or entry.shots:
+                    keys = "train, mix, shots, partial_input and shuffle_labels"
+                    yield f"{key}: {task.format} is not trained: remove {keys}"
                 yield from _layers(config, key, retrieval_of(config, name, task).layer)
     chosen = config.languages.evaluation
     for code in chosen if isinstance(chosen, list) and reached else ():
@@ -452,12 +459,26 @@ def _trained_on(config: Config, key: str, name: str, task: Task) -> Iterator[str
             alike = [n for n in _trainable() if (t := load_task(n)).format == task.format and t.labels == task.labels]
             hint = suggestion("", alike)
             yield f"{key}.train: '{used}' has another format or other labels than '{task.name}'; {hint}"
-        if ENGLISH not in catalogue.languages_with(config, data, "train"):
+        if config.target(name).mix is None and ENGLISH not in catalogue.languages_with(config, data, "train"):
             source = _source(config, data)
             yield (
-                f"{key}: it trains on English data of '{used}', and there is none in source '{source}'; "
-                f"name another task in {key}.train, or another source in data.sources.{used}"
+                f"{key}: it trains on English data of '{used}', and there is none in source '{source}'; name another "
+                f"task in {key}.train, another source in data.sources.{used}, or the languages in {key}.mix"
             )
+    yield from _few_shots(config, key, name, chosen)
+
+
+def _few_shots(config: Config, key: str, name: str, chosen: list[str]) -> Iterator[str]:
+    """Languages beside the mix: each has data in the last task of a target's training, and enough of it."""
+    mix = config.target(name).mix
+    if mix is not None and mix not in config.mixes:
+        yield f"{key}.mix: unknown mix '{mix}'; {suggestion(mix, config.mixes)}"
+        return
+    for task in _known_tasks(chosen[-1:]):
+        rows = config.data.rows.of(task.name, "train")
+        for code, count in catalogue.shots_of(config, name, task).items():
+            if rows is not None and count > rows:
+                yield f"{key}.shots: {count} examples of '{code}', but data.rows.train takes {rows} of '{task.name}'"
 
 
 def _protocol(config: Config, key: str, name: str, task: Task) -> Iterator[str]:
@@ -476,7 +497,7 @@ def _layers(config: Config, key: str, layer: int) -> Iterator[str]:
 
 def _mixes(config: Config) -> Iterator[str]:
     """Each mix must be possible for each task that it is used with: languages, and enough rows."""
-    for mix in config.grid.mixes:
+    for mix in dict.fromkeys([*config.grid.mixes, *_target_mixes(config)]):
         if mix not in config.mixes:
             continue
         weights = config.mixes[mix].weights
@@ -495,17 +516,25 @@ def _mixes(config: Config) -> Iterator[str]:
         for name in config.grid.intermediates:
             for task in _known_tasks(config.tasks_of(name)) if mix in config.mixes_of(name) else ():
                 if task.form.intermediate and catalogue.languages_with(config, task, "train"):
-                    yield from _mix_of(config, mix, name, task)
+                    yield from _mix_of(config, mix, "intermediate", name, task)
     for name in config.grid.targets:
+        own = config.target(name).mix
         for task in _known_tasks([config.task_of(name)]):
-            if task.form.trained:
-                for encoder in config.grid.encoders:
+            for used in _known_tasks(training_tasks(config, name, task)) if task.form.trained else ():
+                if own in config.mixes:
+                    yield from _mix_of(config, own, "target", name, used)
+                for encoder in config.grid.encoders if own is None else ():
                     examples = resolve(config, encoder, "target", name, [task.name]).examples
-                    for used in _known_tasks(training_tasks(config, name, task)):
-                        yield from _enough(config, f"targets.{name}", used, {ENGLISH: 1.0}, examples)
+                    yield from _enough(config, f"targets.{name}", used, {ENGLISH: 1.0}, examples)
 
 
-def _mix_of(config: Config, mix: str, intermediate: str, task: Task) -> Iterator[str]:
+def _target_mixes(config: Config) -> list[str]:
+    """The mixes that targets are trained in."""
+    return [mix for name in config.grid.targets if (mix := config.target(name).mix)]
+
+
+def _mix_of(config: Config, mix: str, phase: Phase, name: str, task: Task) -> Iterator[str]:
+    """The mix of an intermediate, or of a target, for one of its tasks."""
     if {*config.mixes[mix].weights, *config.mixes[mix].leave_out} & catalogue.unlisted(config):
         return  # `_unlisted` says it
     try:
@@ -513,11 +542,12 @@ def _mix_of(config: Config, mix: str, intermediate: str, task: Task) -> Iterator
     except UserError as error:
         yield str(error)
         return
-    key = f"intermediates.{intermediate} (mix '{mix}')"
+    key = f"{phase}s.{name} (mix '{mix}')"
     for encoder in config.grid.encoders:
-        settings = resolve(config, encoder, "intermediate", intermediate, [task.name])
-        if settings.examples is None and len(config.mixes_of(intermediate)) > 1:
-            yield f"intermediates.{intermediate}: examples null gives each mix another budget; write a number"
+        entry_task = task.name if phase == "intermediate" else config.task_of(name)
+        settings = resolve(config, encoder, phase, name, [entry_task])
+        if phase == "intermediate" and settings.examples is None and len(config.mixes_of(name)) > 1:
+            yield f"intermediates.{name}: examples null gives each mix another budget; write a number"
         rows = config.data.rows.of(task.name, "train")
         if (
             rows is None
@@ -557,13 +587,24 @@ def _used_languages(config: Config, unlisted: frozenset[str]) -> dict[str, set[s
     for name in config.grid.targets:
         for task in _known_tasks([config.task_of(name)]):
             used.setdefault(task.name, set()).update(catalogue.evaluation_languages(config, task))
-    for name in config.grid.intermediates:
-        for task in _known_tasks(config.tasks_of(name)):
-            for mix in (mix for mix in config.mixes_of(name) if mix in config.mixes):
-                entry = config.mixes[mix]
-                named = {*entry.weights, *entry.leave_out} & unlisted
-                languages = named or {code for part in _portions(config, mix, task) for code in part.languages}
-                used.setdefault(task.name, set()).update(languages)
+    trained = [
+        (task, mix)
+        for name in config.grid.intermediates
+        for task in _known_tasks(config.tasks_of(name))
+        for mix in config.mixes_of(name)
+    ]
+    trained += [
+        (used_task, mix)
+        for name in config.grid.targets
+        if (mix := config.target(name).mix)
+        for task in _known_tasks([config.task_of(name)])
+        for used_task in _known_tasks(training_tasks(config, name, task))
+    ]
+    for task, mix in trained:
+        if entry := config.mixes.get(mix):
+            named = {*entry.weights, *entry.leave_out} & unlisted
+            languages = named or {code for part in _portions(config, mix, task) for code in part.languages}
+            used.setdefault(task.name, set()).update(languages)
     return used
 
 

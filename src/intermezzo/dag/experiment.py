@@ -51,7 +51,7 @@ class Grid:
 
     @memoize
     def trained_on(self, target: str) -> list[str]:
-        """The tasks whose English data train a target, in turn."""
+        """The tasks whose data train a target, in turn."""
         return training_tasks(self.config, target, self.task(target))
 
     def is_trained(self, target: str) -> bool:

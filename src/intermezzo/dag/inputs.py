@@ -126,7 +126,7 @@ class Inputs:
         return _arguments(self.intermediate_files(wildcards.intermediate, wildcards.mix), input.data)
 
     def target_data(self, wildcards: Any) -> list[str]:
-        """The English data of a target training."""
+        """The data of a target training."""
         return list(self.training_files(wildcards.training).values())
 
     def target_arguments(self, wildcards: Any, input: Any) -> list[str]:
@@ -311,7 +311,7 @@ class Inputs:
 
     @memoize
     def training_files(self, training: str) -> Files:
-        """TASK/LANGUAGE -> English data of a target training."""
+        """TASK/LANGUAGE -> data of a target training."""
         return self._trained(self._training_files(training))
 
     def _intermediate_files(self, intermediate: str, mix: str) -> Files:
@@ -323,8 +323,14 @@ class Inputs:
         return files | {f"{entry.mlm.task}/{language}": path for language, path in text.items()}
 
     def _training_files(self, training: str) -> Files:
-        english, tasks = catalogue.ENGLISH, self.grid.trained_on(self.grid.trainings[training][0])
-        return {f"{task}/{english}": self.data_path(task, english, "train") for task in tasks}
+        target = self.grid.trainings[training][0]
+        files: Files = {}
+        mix, tasks = self.config.target(target).mix, self.grid.trained_on(target)
+        for task in tasks:
+            languages = catalogue.mix_languages(self.config, mix, load_task(task)) if mix else (catalogue.ENGLISH,)
+            files |= {f"{task}/{code}": self._training_path(task, code, mix) for code in languages}
+        shots = catalogue.shots_of(self.config, target, load_task(tasks[-1]))
+        return files | {f"{tasks[-1]}/{code}": self.data_path(tasks[-1], code, "train") for code in shots}
 
     @memoize
     def evaluation_files(self, target: str) -> Files:
@@ -342,8 +348,8 @@ class Inputs:
             code: self.data_path(task.name, code, split) for code, split in catalogue.support_data(self.config, task)
         }
 
-    def _training_path(self, task: str, language: str, mix: str) -> str:
-        if self.config.mixes[mix].translated and language != catalogue.ENGLISH:
+    def _training_path(self, task: str, language: str, mix: str | None) -> str:
+        if mix and self.config.mixes[mix].translated and language != catalogue.ENGLISH:
             return data_path(TRANSLATED, task, language, "train")
         return self.data_path(task, language, "train")
 

@@ -164,19 +164,20 @@ class Requests:
 
     def _intermediate(self, encoder: str, name: str, mix: str) -> tuple[float, float]:
         """(MB, seconds) of an intermediate training."""
-        tasks, entry = self.grid.intermediate_tasks(name), self.config.mixes[mix]
+        tasks = self.grid.intermediate_tasks(name)
         rows = math.fsum(self._examples("intermediate", encoder, name, task, mix) for task in tasks)
-        english = entry.weights.get(catalogue.ENGLISH)
-        if entry.budget != "matched" and english:
-            rows *= sum(entry.weights.values()) / english
+        rows = self._with_additions(rows, mix)
         share = self.config.intermediate(name).mlm.share
         return self._training("intermediate", encoder, name, tasks, rows, 1 / (1 - share))
 
     def _target(self, encoder: str, training: str) -> tuple[float, float]:
         """(MB, seconds) of a target training."""
         name = self.grid.trainings[training][0]
-        task = self.grid.task(name).name
-        rows = math.fsum(self._examples("target", encoder, name, data, None) for data in self.grid.trained_on(name))
+        task, mix, data = self.grid.task(name).name, self.config.target(name).mix, self.grid.trained_on(name)
+        rows = math.fsum(self._examples("target", encoder, name, part, mix) for part in data)
+        rows = self._with_additions(rows, mix) + sum(
+            catalogue.shots_of(self.config, name, load_task(data[-1])).values()
+        )
         return self._training("target", encoder, name, [task], rows, 1.0)
 
     def _evaluation(self, encoder: str, name: str) -> tuple[float, float]:
@@ -226,6 +227,14 @@ class Requests:
         if mix and self.config.mixes[mix].translated:
             return len(codes) * self._rows(task, catalogue.ENGLISH, "train")
         return sum(self._rows(task, code, "train") for code in codes)
+
+    def _with_additions(self, rows: float, mix: str | None) -> float:
+        """Examples of a training, with those that a mix adds to English."""
+        if mix is None or self.config.mixes[mix].budget == "matched":
+            return rows
+        weights = self.config.mixes[mix].weights
+        english = weights.get(catalogue.ENGLISH)
+        return rows * sum(weights.values()) / english if english else rows
 
     def _rows(self, task: str, language: str, split: str) -> int:
         """Rows of a data file, as far as the configuration or the task's file says it."""

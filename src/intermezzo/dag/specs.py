@@ -197,7 +197,7 @@ class Specs:
 
     @memoize_by("encoder", "seed", "training")
     def spec_target(self, wildcards: Any) -> str:
-        """Of a target training in English: `specs.finetuning`."""
+        """Of a target training: `specs.finetuning`."""
         target = self.grid.trainings[wildcards.training][0]
         return target_spec(self.grid, wildcards.encoder, target, int(wildcards.seed)).canonical()
 
@@ -376,10 +376,16 @@ class Specs:
             metrics=task.metrics,
             languages=self.grid.languages(name),
             trained_on=() if trained_on == [task.name] else tuple(trained_on),
+            trained_in=self._trained_in(name) if task.form.trained else (),
             development=self.grid.development(name),
             baseline_only=entry.baseline_only,
             control=entry.partial_input or entry.shuffle_labels,
         )
+
+    def _trained_in(self, target: str) -> tuple[str, ...]:
+        """Languages other than English that a target is trained in."""
+        files = self.inputs.training_files(self.grid.training_of(target))
+        return tuple(sorted({name.partition("/")[2] for name in files} - {catalogue.ENGLISH}))
 
     def _attributes(self) -> dict[str, Attributes]:
         """What the analysis breaks results down by, for every language that is evaluated."""
@@ -422,6 +428,8 @@ class Specs:
         for name in self.grid.targets:
             task, entry = self.grid.task(name), self.config.target(name)
             if data.source_of(task.name) == "world" or data.evaluation_split != "test" or entry.partial_input:
+                continue
+            if task.form.trained and self._trained_in(name):  # few-shot: not what was published
                 continue
             languages = {*self.grid.languages(name)}
             fitting = [

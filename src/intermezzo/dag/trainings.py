@@ -2,7 +2,8 @@
 
 XNLI, AmericasNLI and AfriXNLI are all fine-tuned on English MNLI; with equal settings that is one training, whose model
 is evaluated on all three. A training has the name of its data (`mnli`; `socialiqa+copa` for one after the other). A
-control, and whatever else is trained on that data in another way, has a name with its target's (`mnli-shuffled`).
+control, a training in other languages than English, and whatever else is trained on that data in another way, has a
+name with its target's (`mnli-shuffled`).
 """
 
 from __future__ import annotations
@@ -11,11 +12,12 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from intermezzo.config import catalogue
+from intermezzo.config.sections.intermediates import MixConfig
 from intermezzo.config.sections.training import Finetuning
 from intermezzo.config.settings import examples_of, resolve
 from intermezzo.specs.finetuning import FinetuneSpec, TrainedTask, TrainingSettings
-from intermezzo.specs.mixes import Portion
-from intermezzo.tasks import Task
+from intermezzo.specs.mixes import MixSettings
+from intermezzo.tasks import Task, load_task
 
 if TYPE_CHECKING:
     from intermezzo.dag.experiment import Grid
@@ -34,7 +36,7 @@ def group_targets(grid: Grid) -> dict[str, list[str]]:
     names: dict[str, list[str]] = {}
     for targets in sorted(groups.values(), key=lambda targets: all(_is_special(grid, target) for target in targets)):
         data, first = "+".join(grid.trained_on(targets[0])), targets[0]
-        is_plain = data not in names and not _is_control(grid, first)
+        is_plain = data not in names and not _has_other_data(grid, first)
         names[data if is_plain else _unused(f"{data}-{first}", names)] = targets
     return names
 
@@ -43,6 +45,7 @@ def target_spec(grid: Grid, encoder: str, target: str, seed: int) -> FinetuneSpe
     """The specification of the training that a target needs."""
     config, entry, task = grid.config, grid.config.target(target), grid.task(target)
     data = grid.trained_on(target)
+    mix = config.mixes[entry.mix] if entry.mix else MixConfig(weights={})
     tasks = tuple(
         TrainedTask(
             **task_fields(task) | {"name": name},
@@ -50,7 +53,8 @@ def target_spec(grid: Grid, encoder: str, target: str, seed: int) -> FinetuneSpe
             partial_input=task.partial_input if entry.partial_input else None,
             shuffle_labels=entry.shuffle_labels,
             examples=examples_of(config, encoder, "target", target, task.name),
-            portions=(Portion(catalogue.ENGLISH, 1.0, (catalogue.ENGLISH,)),),
+            portions=tuple(catalogue.target_portions(config, target, load_task(name))),
+            shots=catalogue.shots_of(config, target, load_task(name)) if name == data[-1] else {},
         )
         for name in data
     )
@@ -59,6 +63,7 @@ def target_spec(grid: Grid, encoder: str, target: str, seed: int) -> FinetuneSpe
         seed=seed,
         tasks=tasks,
         sampling="in_turn",
+        mix=MixSettings(budget=mix.budget, repeats=mix.repeats, temperature=mix.temperature, unit=mix.unit),
         training=training_settings(resolve(config, encoder, "target", target, [task.name])),
         threads=grid.threads,
         processes=grid.processes,
@@ -80,17 +85,17 @@ def training_settings(settings: Finetuning) -> TrainingSettings:
     return TrainingSettings(**{name: value for name, value in settings if name != "examples"})
 
 
-def _is_control(grid: Grid, target: str) -> bool:
-    """Is it trained with less than its data? The specification says so: no other target shares its training."""
+def _has_other_data(grid: Grid, target: str) -> bool:
+    """Is it trained with less than its English data, or with those of other languages?"""
     entry = grid.config.target(target)
-    return entry.partial_input or entry.shuffle_labels
+    return entry.partial_input or entry.shuffle_labels or entry.mix is not None or bool(entry.shots)
 
 
 def _is_special(grid: Grid, target: str) -> bool:
     """Does the configuration say how this very target is trained?"""
     entry = grid.config.target(target)
     named = entry.train is not None or entry.protocol is not None or bool(entry.training.model_fields_set)
-    return named or _is_control(grid, target)
+    return named or _has_other_data(grid, target)
 
 
 def _unused(name: str, names: Iterable[str]) -> str:

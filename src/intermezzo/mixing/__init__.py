@@ -22,7 +22,7 @@ from itertools import accumulate
 from typing import NamedTuple
 
 from intermezzo.core.errors import UserError, suggestion
-from intermezzo.mixing.groups import REST, portions, shares
+from intermezzo.mixing.groups import REST, members, portions, shares
 from intermezzo.mixing.joint import allocate_jointly
 from intermezzo.specs.mixes import ENGLISH, Portion
 
@@ -37,6 +37,7 @@ __all__ = [
     "allocate_tasks",
     "budget_of",
     "in_rows",
+    "members",
     "portions",
     "shares",
     "shortfall",
@@ -81,9 +82,9 @@ class LanguageAllocation(NamedTuple):
     """What one language gives to one task; the fields are the columns of `allocation.tsv`."""
 
     weight: float
-    """Share of the examples that the mix asks for."""
+    """Share of the examples that the mix asks for; 0 of few-shot examples, which come on top."""
     asked: int
-    """Examples that the mix asks for."""
+    """Examples that are asked for."""
     examples: int
     """Examples that it gets."""
     rows: int

@@ -96,6 +96,14 @@ def shares(
     return {code: round(weight / total, 12) for code, weight in sorted(weights.items())}
 
 
+def members(name: str, table: Mapping[str, Language], rare: Collection[str], place: str) -> set[str]:
+    """The languages that a name means: itself, or those of a group. place: its place in the configuration.
+
+    Raises UserError for a name that is neither.
+    """
+    return _languages_of(name, _groups(table, rare), table, place)
+
+
 def _groups(table: Mapping[str, Language], rare: Collection[str]) -> dict[str, set[str]]:
     """Name of a group -> its languages."""
     non_english = {code: entry for code, entry in table.items() if code != ENGLISH}

@@ -90,7 +90,8 @@ class Costs:
         if job.stage == "intermediate":
             return self._training("intermediate", keys.encoder, keys.intermediate, keys.mix)
         if job.stage == "target":
-            return self._training("target", keys.encoder, self.grid.trainings[keys.training][0], None)
+            target = self.grid.trainings[keys.training][0]
+            return self._training("target", keys.encoder, target, self.config.target(target).mix)
         if job.stage == "evaluation":
             return self._prediction(keys.encoder, keys.target)
         results = len(self.inputs.evaluation_paths())
@@ -213,6 +214,10 @@ class Costs:
             whole = sum(parts.values())
         inputs = total * sum(sizes[code].inputs * part for code, part in parts.items()) / whole
         tokens = total * sum(sizes[code].tokens * part for code, part in parts.items()) / whole
+        shots = catalogue.shots_of(self.config, name, load_task(task)) if phase == "target" else {}
+        for code, count in shots.items() if task == self.grid.trained_on(name)[-1] else ():
+            size = self.amounts.size(task, code, "train", encoder, settings.max_length, settings.stride)
+            total, inputs, tokens = total + count, inputs + count * size.inputs, tokens + count * size.tokens
         if load_task(task).form.one_feature:
             inputs = float(total)
         basis = {f"lengths: {size.basis}" for size in sizes.values()} | {

@@ -1,4 +1,4 @@
-"""The specification of a fine-tuning: an intermediate (several tasks, a mix of languages) or a target (English)."""
+"""The specification of a fine-tuning: an intermediate (several tasks, a mix of languages) or a target."""
 
 from __future__ import annotations
 
@@ -28,6 +28,8 @@ class TrainedTask(TaskSpec):
     """Examples of English-only training; None = all there are."""
     portions: tuple[Portion, ...]
     """What each name of the mix means for this task."""
+    shots: dict[str, Count] = Field({})
+    """Language -> examples on top of those that the mix divides."""
 
 
 class TrainingSettings(Optimisation):
@@ -75,5 +77,6 @@ class FinetuneSpec(Spec):
     def _languages(self, task: TrainedTask) -> tuple[str, ...]:
         """Languages whose data a task reads: those of its portions; the control that repeats English reads no other."""
         if self.mix.budget == "english_repeated" and task.name not in self.continued_mlm:
-            return (ENGLISH,)
-        return tuple(dict.fromkeys(language for portion in task.portions for language in portion.languages))
+            return (ENGLISH, *task.shots)
+        mixed = (language for portion in task.portions for language in portion.languages)
+        return tuple(dict.fromkeys((*mixed, *task.shots)))

@@ -10,7 +10,7 @@ from pydantic import Field
 from intermezzo.core.artifacts import digest
 from intermezzo.specs.base import Names, NonNegative, Spec
 
-Kind = Literal["transfer", "retrieval", "same skill", "same data"]
+Kind = Literal["transfer", "retrieval", "same skill", "same data", "few-shot"]
 """What an intermediate in a mix is to a target in one language: see `analysis.design.Design.kind`."""
 QuestionGroup = Literal["rare", "rare_seen", "rare_unseen", "other", "english"]
 
@@ -42,6 +42,8 @@ class Target(Spec):
     languages: tuple[str, ...]
     trained_on: tuple[str, ...] = ()
     """Tasks whose English data train it, where that is not its own task; none where nothing is trained."""
+    trained_in: tuple[str, ...] = ()
+    """Languages other than English in which it is trained itself, so that its results are few-shot."""
     development: tuple[str, ...] = ()
     """Languages that were scored on development data too."""
     control: bool = False

@@ -37,8 +37,9 @@ def select(
     lengths: counts tokens, which a mix needs whose unit they are.
 
     data: "task/language" -> Parquet. The tasks of a mix are allocated together; text of continued masked language
-    modelling, and tasks in turn, by themselves. Shuffled labels are shuffled before rows are repeated. Languages that
-    fall short of what the mix asks are logged. Raises UserError when there are too few rows.
+    modelling, and tasks in turn, by themselves; few-shot examples come on top. Shuffled labels are shuffled before rows
+    are repeated. Languages that fall short of what the mix asks are logged. Raises UserError when there are too few
+    rows.
     """
     files = {task.name: _files(task, data) for task in spec.tasks}
     supply = {name: {code: _rows(path) for code, path in paths.items()} for name, paths in files.items()}
@@ -59,6 +60,8 @@ def select(
             budget=mix.budget,
             repeats=mix.repeats,
         )
+    for task in spec.tasks:
+        allocation[task.name] |= {code: _few(task.name, code, n, supply) for code, n in task.shots.items()}
     if lacking := shortfall({task.name: allocation[task.name] for task in mixed}):
         log.warning("the mix %s", lacking)
     rows = {task.name: _draw(task, files[task.name], allocation[task.name], spec.seed) for task in spec.tasks}
@@ -124,8 +127,16 @@ def table(allocation: Allocation) -> str:
 
 def _files(task: TrainedTask, data: dict[str, Path]) -> dict[str, Path]:
     """Language -> file, of the languages of a task that there is data in (a control may read English alone)."""
-    codes = [code for portion in task.portions for code in portion.languages]
+    codes = [*(code for portion in task.portions for code in portion.languages), *task.shots]
     return {code: data[name] for code in codes if (name := f"{task.name}/{code}") in data}
+
+
+def _few(task: str, code: str, count: int, supply: dict[str, dict[str, int]]) -> LanguageAllocation:
+    """Few-shot examples of a language; raises UserError where it has fewer."""
+    available = supply[task].get(code, 0)
+    if count > available:
+        raise UserError(f"task '{task}': shots ask for {count} examples of '{code}', and there are {available}")
+    return LanguageAllocation(0.0, count, count, count, available)
 
 
 def _rows(path: Path) -> int:

@@ -6,8 +6,11 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from intermezzo.config.sections.base import Section, Truth, Whole
+from intermezzo.config.sections.base import Name, Section, Truth, Whole
 from intermezzo.config.sections.training import Overrides
+
+Shots = Annotated[Whole, Field(ge=1, le=100_000)]
+"""Labelled examples of one language."""
 
 
 class RetrievalConfig(Section):
@@ -19,13 +22,25 @@ class RetrievalConfig(Section):
 
 
 class TargetConfig(Section):
-    """One target: a task, fine-tuned in English and evaluated in every language (retrieval: evaluated directly)."""
+    """One target: a task, fine-tuned and evaluated in every language (retrieval: evaluated directly).
+
+    It is fine-tuned in English, unless `mix` or `shots` say otherwise.
+    """
 
     task: str | None = Field(None, description="Name of the task; null = the task with the name of this entry.")
     train: list[str] | None = Field(
         None,
-        description="Tasks whose English data train the target, one after another with one head; null = the task "
+        description="Tasks whose data train the target, one after another with one head; null = the task "
         "file's `protocol.train`, or the task itself if the file has none.",
+    )
+    mix: Name | None = Field(
+        None,
+        description="Name of `mixes`: the languages of the training data, as in intermediate training; null = English.",
+    )
+    shots: dict[str, Shots] = Field(
+        {},
+        description="Few-shot: language or group -> labelled examples of each of its languages, on top of the others. "
+        "They are drawn by seed from the training data of the last task of `train`.",
     )
     protocol: str | None = Field(None, description="Name of a published protocol; null = `training.protocol`.")
     partial_input: Truth = Field(
