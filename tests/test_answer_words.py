@@ -77,8 +77,8 @@ def half(matrix: np.ndarray, level: float = 0.95) -> float:
         return stats.t.ppf((1 + at) / 2, df) ** 2
 
     usual = t2((s - 1) * (n - 1), 0.95)
-    wider = t2((s - 1) * (n - 1)) + usual * sum(4 / df**2 * t2(df) / t2(df, 0.95) for df in (s - 1, n - 1))
-    total = t2(s - 1) * max(ms_s - ms_e, 0) + (1 + 1 / (2 * n)) * t2(n - 1) * max(ms_l - ms_e, 0) + wider * ms_e
+    wider = t2((s - 1) * (n - 1)) + usual * sum(6 / df**2 * t2(df) / t2(df, 0.95) for df in (s - 1, n - 1))
+    total = t2(s - 1) * max(ms_s - ms_e, 0) + t2(n - 1) * max(ms_l - ms_e, 0) + wider * ms_e
     return float(np.sqrt(total / (s * n)))
 
 

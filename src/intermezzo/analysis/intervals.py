@@ -11,7 +11,7 @@ t quantile and degrees of freedom, and the squared margins add up:
 
     half^2 = [t_S^2 max(MS_S - MS_E, 0) + k t_E^2 MS_E] / (seeds x languages) + max(plain, clustered) + items
 
-    plain     = (1 + 1 / (2 languages)) t_L^2 max(MS_L - MS_E, 0) / (seeds x languages)
+    plain     = t_L^2 max(MS_L - MS_E, 0) / (seeds x languages)
     clustered = t_F^2 max(V - MS_E's part of it, 0)      V = G/(G-1) sum over families (sum of u_l)^2 / L^2
     items     = z^2 times the part of the mean's sampling error that test items common to all languages share
 
@@ -25,9 +25,9 @@ For the mean of a sum with two unknown variances this is Howe (1974, JASA 69, 78
 method of variance estimates recovery (MOVER; Zou and Donner 2008, Statistics in Medicine 27, 1693-1702; Burdick and
 Graybill 1992). Satterthwaite's single t interval is too short where few seeds agree by chance: their mean square, and
 with it its weight, is then small. The factor k protects against that: with df = seeds - 1 and languages - 1 it is
-1 + 4 / df^2 for each of the two (twice as much with three seeds), at other levels in proportion to the squared t
-quantile of df. It was chosen by simulation, as was the factor of `plain`: gains of languages are skewed (a few gain
-much), and Student's t is then too short where languages are few. Coverage: `docs/statistics.md`.
+1 + 6 / df^2 for each of the two (2.5 times as much with three seeds), at other levels in proportion to the squared t
+quantile of df. It was chosen by simulation, so that it also makes up for skewed gains (a few languages gain much),
+for which Student's t is too short where languages are few. Coverage: `docs/statistics.md`.
 
 With one seed the interval is Student's over languages and conditional on that seed; with one language it is Student's
 over seeds and conditional on that language. With one of each there is none.
@@ -45,7 +45,7 @@ from scipy.special import ndtri, stdtrit
 
 FEWEST_FAMILIES, FEWEST_EFFECTIVE = 4, 2.0
 """From so many families on, and from so large an effective number of them, a mean speaks of languages beyond them."""
-_GUARD, _SKEW = 4.0, 0.5
+_GUARD = 6.0
 _SMALLEST_P = 1e-9
 
 
@@ -178,8 +178,7 @@ def half_width(
     if df_seeds:
         total += _squared_t(df_seeds, level) * np.maximum(seed - remainder, 0) / cells
     if df_languages:
-        skew = 1 + _SKEW / languages if df_seeds else 1.0
-        plain = skew * _squared_t(df_languages, level) * np.maximum(language - remainder, 0) / cells
+        plain = _squared_t(df_languages, level) * np.maximum(language - remainder, 0) / cells
         total += np.maximum(plain, clustered)
     if df_seeds and df_languages:
         usual = stdtrit(df_seeds * df_languages, 0.975) ** 2
