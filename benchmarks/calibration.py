@@ -338,7 +338,8 @@ def show(result: dict[str, Any]) -> str:
     for row in result["few_languages"]:
         claims = f"none: {row['doubt']}" if row["doubt"] else "in these families only"
         lines.append(_line([row["seeds"], row["languages"], _percent(row["coverage"]), claims]))
-    lines += ["", _line(["mixed model (REML), 20 languages", *(f"{s} seeds" for s in SEEDS)]), "|---|--:|--:|--:|"]
+    head = ["mixed model (REML), 20 languages", *(f"{s} seeds" for s in SEEDS)]
+    lines += ["", _line(head), _line(["---", *["--:"] * len(SEEDS)])]
     for name in dict.fromkeys(row["scenario"] for row in result["alternatives"]):
         of_name = [row["coverage"] for row in result["alternatives"] if row["scenario"] == name]
         lines.append(_line([name, *map(_percent, of_name)]))

@@ -289,7 +289,7 @@ def _limits(families: Families, notes: Notes) -> str:
         1: "One seed cannot show how much a repetition would differ: every interval and p here is over languages "
         "alone, and speaks of this seed only. A second seed is the first thing to add.",
         2: "Two seeds tell little about how much seeds differ. Intervals are wide for that reason, and still, in "
-        "simulations, hold the truth in 92 to 100 of 100 cases, depending on the variances: with two seeds no method "
+        "simulations, hold the truth in 94 to 100 of 100 cases, depending on the variances: with two seeds no method "
         "holds 95 for all of them. A difference that they cannot show may still be there; more seeds are the first "
         "thing to add.",
     }.get(seeds, f"{seeds} seeds stand behind each figure; the intervals allow for so few.")
