@@ -473,7 +473,7 @@ def why(checkout: Checkout, settings: dict[str, Any], *targets: str) -> str:
 def test_why_names_the_key_its_values_and_the_jobs(checkout):
     settings = {"training": {"target": {"learning_rate": 0.002}}, "languages": {"evaluation": ["en", "nor", "fri"]}}
     said = why(checkout, settings)
-    assert said.startswith("the experiment: 16 jobs would run\n")
+    assert said.startswith("the experiment: 17 jobs would run\n")
     cause = "6 jobs, because training.target.learning_rate is 0.002, was 0.001:"
     assert cause in said and "  Train target nli from tiny/none/none, seed 0" in said.split(cause)[1].split("\n\n")[0]
     assert "9 jobs, because languages.evaluation has lost mor:" in said
@@ -489,9 +489,10 @@ def test_why_names_the_module_the_file_and_what_follows(checkout):
     assert "3 jobs, because code has changed: evaluation.metrics.tagging:" in said
     assert "1 job, because results/data/world/nli/en/train.parquet was changed after it was made:" in said
     follows = said.split("because what it is made from is made again:")[1]
-    assert "Evaluate nli on tiny/none/none/seed0" in follows and follows.rstrip().endswith("... and 3 more")
-    # two intermediates, their targets and retrieval, the baseline's nli, all evaluations but those of pos, the summary
-    assert "13 jobs, because what it is made from is made again:" in said
+    assert "Evaluate nli on tiny/none/none/seed0" in follows and follows.rstrip().endswith("... and 4 more")
+    # the search for test data, two intermediates, their targets and retrieval, the baseline's nli, all evaluations but
+    # those of pos, the summary
+    assert "14 jobs, because what it is made from is made again:" in said
 
 
 @pytest.mark.workflow
