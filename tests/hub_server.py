@@ -10,7 +10,10 @@ pages, and tells errors apart by the header X-Error-Code. `hub.requests` are the
 
 import hashlib
 import json
+import socket
+import struct
 import threading
+from collections import Counter
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from urllib.parse import parse_qs, unquote, urlsplit
@@ -21,10 +24,15 @@ BINARY = (".parquet", ".zip", ".gz", ".tgz", ".bin")
 
 
 class LocalServer:
-    """An HTTP server on a free port of this machine, in a thread, as a context manager."""
+    """An HTTP server on a free port of this machine, in a thread, as a context manager.
+
+    busy: how often each request is refused before it is answered. refusal: the status and headers of that, or None for
+    a connection that is reset.
+    """
 
     def __init__(self, handler):
-        self.requests = []
+        self.requests, self.refused = [], Counter()
+        self.busy, self.refusal = 0, (429, {"Retry_After": 0})
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
         self._server.daemon_threads = True
         self._server.owner = self
@@ -48,10 +56,21 @@ class Handler(BaseHTTPRequestHandler):
     """Answers with `self.reply`, and writes down what was asked."""
 
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
 
     def do_GET(self):
-        self.server.owner.requests.append(f"{self.command} {self.path}")
-        self.answer()
+        owner, request = self.server.owner, f"{self.command} {self.path}"
+        owner.requests.append(request)
+        owner.refused[request] += 1
+        if owner.refused[request] > owner.busy:
+            self.answer()
+        elif owner.refusal:
+            status, headers = owner.refusal
+            self.reply(status, b"slow down", Content_Type="text/plain", **headers)
+        else:
+            self.close_connection = True
+            self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            self.connection.close()
 
     do_HEAD = do_GET
 

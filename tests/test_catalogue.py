@@ -27,7 +27,7 @@ PARTS = [
     for split, parts in splits.items()
     for part in parts
 ]
-LOCATING = {"path", "repository", "revision", "files", "url", "sha256", "member"}
+LOCATING = {"path", "repository", "revision", "files", "url", "sha256", "member", "otherwise"}
 NOT_READ = {
     "mafand-mt/en-swa/test.json": "no task: the development set is text and parallel text",
     "ud/UD_English-EWT/en_ewt-ud-train.conllu": "an eighth of en-ewt-2col/train.txt, which is read",
@@ -65,7 +65,7 @@ def test_parts_have_known_readers_and_options_and_say_where_they_are(tmp_path):
         located = LOCATING & set(part)
         assert located >= ({"path"} if source == "files" else {"repository", "files"}) or located == {
             *("url", "sha256"),
-            *(("member",) if "member" in part else ()),
+            *(key for key in ("member", "otherwise") if key in part),
         }, (name, language, split)
         assert split in ("train", "dev", "test", "candidates")
         options = {"reader": "parquet"} | {key: value for key, value in part.items() if key not in LOCATING}

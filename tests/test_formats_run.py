@@ -23,7 +23,7 @@ def described(fmt: str, path: str, fields: dict, *, reader: str = "delimited", d
     """A task file over tables in two languages."""
     part = {"reader": reader, "path": path, "fields": fields} | ({"delimiter": delimiter} if delimiter else {})
     block = {"languages": {"en": "eng", "sw": "swa"}, "splits": {"train": "train", "test": "test"}, "part": part}
-    task = {"description": "A test.", "format": fmt, "licence": "sentences: CC0 1.0"}
+    task = {"description": "A test.", "format": fmt, "skill": "own:test", "licence": "sentences: CC0 1.0"}
     return task | more | {"sources": {"files": {"each": [block]}}}
 
 

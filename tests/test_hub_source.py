@@ -313,7 +313,7 @@ def test_a_damaged_download_is_not_taken_for_the_file_later(fault, hub, read, mo
     ("fault", "change", "message"),
     [
         (_missing, {}, "facebook/xnli, revision main: there is no such dataset repository on the hub, or it is"),
-        (_gated, {}, r"access is granted on request only; accept its terms at https://.*facebook/xnli and log in"),
+        (_gated, {}, r"on request only \(the hub says: Access to .* restricted\); accept its terms at .*xnli and log"),
         (_damaged, {}, "sw/test-0.parquet: damaged on its way: [0-9]+ bytes, SHA-256 [0-9a-f]{64}; the hub says"),
         (_cut, {}, r"cannot be downloaded .* (Consistency check failed|should be of size)"),
         (_empty, {}, "facebook/xnli, commit [0-9a-f]{40}: the file sw/test-0.parquet is empty on the hub"),
@@ -340,6 +340,87 @@ def test_bad_input_is_one_message_and_leaves_nothing(fault, change, message, hub
         assert "toy.yaml: sources." in str(caught.value)
         assert nothing_is_left(tmp_path)
     assert not Path("config/data.lock.yaml").exists()
+
+
+@pytest.fixture
+def waits(monkeypatch):
+    """The seconds that were waited for, without waiting."""
+    seconds = []
+    monkeypatch.setattr("time.sleep", seconds.append)
+    return seconds
+
+
+@pytest.mark.parametrize("refusal", [(429, {"Retry_After": 0}), (503, {}), (429, {"RateLimit": '"api";r=0;t=3'}), None])
+def test_a_busy_hub_is_waited_for_on_every_request(refusal, hub, read, waits):
+    """Metadata of the repository, its listing, headers and content of its files."""
+    hub.commit("facebook/xnli", {"sw/test-0.parquet": xnli([0, 1])})
+    hub.busy, hub.refusal = 2, refusal
+    assert len(read([XNLI])) == 2
+    assert {request.split()[0] for request in hub.refused} == {"GET", "HEAD"}
+    assert min(hub.refused.values()) == 3  # two refusals and the answer
+    assert waits
+    assert max(waits) < 50
+
+
+def test_a_hub_that_stays_busy_ends_in_its_own_words(hub, read, waits):
+    hub.commit("facebook/xnli", {"sw/test-0.parquet": xnli([0, 1])})
+    hub.busy, hub.refusal = 100, (429, {"RateLimit": '"api";r=0;t=17', "RateLimit_Policy": '"fixed";"api";q=500;w=300'})
+    message = (
+        r"you have reached your 'api' rate limit. Retry after 17 seconds .*, 6 times; run again later; .* HF_TOKEN"
+    )
+    with pytest.raises(UserError, match=message):
+        read([XNLI])
+    assert waits == [17.0] * 5
+    hub.refusal = (429, {"Retry_After": 4000})
+    with pytest.raises(UserError, match=r"429 Too Many Requests.*; it asks to come back in 67 minutes \(20.*run again"):
+        read([XNLI])
+    assert len(waits) == 5  # nothing is waited for that long
+
+
+@pytest.mark.parametrize(
+    ("refusal", "message"),
+    [
+        ((401, {"X_Error_Message": "Invalid credentials in Authorization header"}), "Invalid cred.*correct the token"),
+        ((403, {"X_Error_Message": "You may not"}), "You may not.*; use a token that may read it"),
+        ((418, {}), "418.*slow down.*correct the task file"),
+    ],
+)
+def test_refusals_keep_the_hubs_words_and_name_the_mend(refusal, message, hub, read, waits):
+    hub.commit("facebook/xnli", {"sw/test-0.parquet": xnli([0, 1])})
+    hub.busy, hub.refusal = 100, refusal
+    with pytest.raises(UserError, match=message):
+        read([XNLI])
+    assert waits == []
+    assert len(hub.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (RuntimeError("CAS Client Error: error sending request"), "CAS Client Error.*; .*HF_HUB_DISABLE_XET=1 takes"),
+        (RuntimeError("Data processing error: Permission denied (os error 13)"), "cache .* cannot be written.*HF_HOME"),
+    ],
+)
+def test_failures_of_the_store_and_the_cache_name_their_mend(error, message, hub, read, monkeypatch):
+    def download(*_, **__):
+        raise error
+
+    hub.commit("facebook/xnli", {"sw/test-0.parquet": xnli([0, 1])})
+    monkeypatch.setattr("huggingface_hub.hf_hub_download", download)
+    with pytest.raises(UserError, match=message):
+        read([XNLI])
+
+
+def test_a_commit_is_listed_once(hub, read):
+    hub.commit("facebook/xnli", {f"{code}/test-0.parquet": xnli([0]) for code in ("fr", "sw", "ur")})
+    for code in ("sw", "ur", "fr"):
+        read([XNLI], language=code)
+    listed = [request for request in hub.requests if "/tree/" in request and "cursor" not in request]
+    assert len(listed) == 1
+    (listing,) = Path("results/.downloads/listings").glob("*.json")
+    listing.write_text(listing.read_text().replace("sw/test", "sw/past"))  # a changed list is no list
+    relock(lambda revisions: revisions.pop("main"))
+    assert len(read([XNLI])) == 1
 
 
 def test_an_error_of_the_program_is_no_problem_of_the_network(hub, read, monkeypatch):
@@ -406,7 +487,7 @@ def test_many_processes_lock_together(hub, tmp_path):
     folder.mkdir(parents=True)
     each = [{"languages": list(codes), "splits": {"test": "test"}, "part": XNLI, "rows": {"test": 2}}]
     task = {"description": "x", "format": "classification", "labels": list(NLI), "metrics": ["accuracy"]}
-    task |= {"licence": "none", "sources": {"hub": {"each": each}}}
+    task |= {"licence": "none", "skill": "nli", "sources": {"hub": {"each": each}}}
     (folder / "own.yaml").write_text(yaml.safe_dump(task))
     code = (
         "import sys; from intermezzo import sources; from specifications import data;"

@@ -14,7 +14,11 @@ import threading
 import warnings
 import zipfile
 from base64 import b64decode
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from pathlib import Path
+from urllib.parse import quote, urlsplit
+from urllib.request import urlopen
 
 import pytest
 import yaml
@@ -38,7 +42,7 @@ class Site(LocalServer):
     def __init__(self):
         super().__init__(_Page)
         self.files, self.headers, self.breaks, self.ranges, self.asked = {}, {}, 0, True, []
-        self.delay, self.enough = 0.0, threading.Event()
+        self.delay, self.enough, self.chunked = 0.0, threading.Event(), 0
 
 
 class _Page(Handler):
@@ -51,6 +55,13 @@ class _Page(Handler):
             self.reply(int(self.path.rpartition("/")[2]))
         elif content is None:
             self.reply(404)
+        elif site.chunked:  # the first of the chunks, and no last one
+            site.chunked -= 1
+            self.send_response(200)
+            self.send_header("Transfer-Encoding", "chunked")
+            self.end_headers()
+            self.wfile.write(b"5\r\n%s\r\n" % content[:5])
+            self.close_connection = True
         elif site.breaks:  # the connection is lost half way
             site.breaks -= 1
             start = int(self.headers.get("Range", "bytes=0-")[6:-1]) if site.ranges else 0
@@ -188,6 +199,162 @@ def test_a_lost_connection_is_taken_up_again(ranges, site, read):
     assert site.asked == ([None, half, three_quarters] if ranges else [None, half, half])
 
 
+@pytest.fixture
+def waits(monkeypatch):
+    """The seconds that were waited for, without waiting."""
+    seconds = []
+    monkeypatch.setattr("time.sleep", seconds.append)
+    return seconds
+
+
+SOON = format_datetime(datetime.now(UTC) + timedelta(seconds=500), usegmt=True)
+
+
+@pytest.mark.parametrize(
+    ("refusal", "least", "most"),
+    [
+        ((429, {"Retry_After": 7}), 7, 7),
+        ((429, {"Retry_After": SOON}), 1, 500),
+        ((403, {"Retry_After": 0}), 0, 0),
+        ((503, {}), 2, 6),
+        (None, 2, 6),
+    ],
+)
+def test_a_busy_server_is_waited_for(refusal, least, most, site, read, waits):
+    site.files["/a.txt"] = LINES.encode()
+    site.busy, site.refusal = 2, refusal
+    assert len(read({"url": "SITE/a.txt"})) == 3
+    assert len(waits) == 2
+    assert least <= min(waits) <= max(waits) <= most
+
+
+def test_a_server_that_stays_busy_is_one_message(site, read, waits):
+    site.busy, site.refusal = 100, (503, {})
+    with pytest.raises(UserError, match=r"status 503: slow down, 6 times; run again later; or download it by hand"):
+        read({"url": "SITE/a.txt"})
+    assert 60 < sum(waits) < 100
+    site.refusal = (429, {"Retry_After": 3600})
+    with pytest.raises(UserError, match=r"status 429: slow down; it asks to come back in 60 minutes \(20.*again then"):
+        read({"url": "SITE/a.txt"})
+    assert len(waits) == 5
+    site.refusal = (404, {})
+    with pytest.raises(UserError, match=r"not there any more \(status 404: slow down\)"):
+        read({"url": "SITE/a.txt"})
+    assert left() == []
+
+
+def test_a_body_of_unknown_length_that_breaks_off_is_asked_for_again(site, read):
+    site.files["/a.txt"] = content = LINES.encode()
+    site.chunked = 2
+    assert len(read({"url": "SITE/a.txt", "sha256": sha256(content)})) == 3
+    assert site.asked == [None] * 3
+    DOWNLOADS.rename("elsewhere")
+    site.chunked = 3
+    with pytest.raises(UserError, match=r"cut off after 0 of an unknown number of bytes; run again"):
+        read({"url": "SITE/a.txt"})
+    assert left() == [LOCK]
+
+
+COMMIT = "5c29933753692c28773c34ac1f68482007f1d2bb"
+RAW, ARCHIVE = f"/ana/data/{COMMIT}", f"/ana/data/archive/{COMMIT}.tar.gz"
+
+
+@pytest.fixture
+def github(site, monkeypatch):
+    """The server stands in for GitHub: it has two files of a commit, and its archive."""
+
+    def lead(request, **options):
+        request.full_url = site.endpoint + urlsplit(request.full_url).path
+        return urlopen(request, **options)
+
+    monkeypatch.setattr("intermezzo.sources.hub.transfer.urlopen", lead)
+    texts = {"sw/a[1].txt": b"Moja.\n", "sw/b.txt": b"Mbili.\n"}
+    site.files |= {f"{RAW}/{quote(path)}": text for path, text in texts.items()}
+    site.files[ARCHIVE] = tarred({f"data-{COMMIT}/{path}": text for path, text in texts.items()})
+    return site
+
+
+PAIR = [{"url": f"https://raw.githubusercontent.com{RAW}/{name}"} for name in ("sw/a%5B1%5D.txt", "sw/b.txt")]
+
+
+def test_files_of_one_commit_come_in_one_archive_and_are_locked_one_by_one(github, read):
+    assert read(*PAIR) == ["Moja.", "Mbili."]
+    assert github.requests == [f"GET {ARCHIVE}"]
+    entries = yaml.safe_load(LOCK.read_text())["urls"]
+    assert {url: entry["sha256"] for url, entry in entries.items()} == {
+        part["url"]: sha256(text) for part, text in zip(PAIR, (b"Moja.\n", b"Mbili.\n"), strict=True)
+    }
+    github.stop()
+    assert read(*PAIR) == ["Moja.", "Mbili."]
+
+
+@pytest.mark.parametrize(
+    "archive",
+    [
+        None,
+        b"no archive",
+        tarred({f"data-{COMMIT}/README": b""}),
+        tarred({f"data-{COMMIT}/sw/a[1].txt": b"Moja!\n", f"data-{COMMIT}/sw/b.txt": b"Mbili!\n"}),
+    ],
+)
+def test_what_the_archive_of_a_commit_has_not_is_asked_for_by_itself(archive, github, read):
+    sums = [sha256(github.files[f"{RAW}/{name}"]) for name in ("sw/a%5B1%5D.txt", "sw/b.txt")]
+    del github.files[ARCHIVE]
+    if archive is not None:
+        github.files[ARCHIVE] = archive
+    assert read(*(part | {"sha256": checksum} for part, checksum in zip(PAIR, sums, strict=True))) == [
+        "Moja.",
+        "Mbili.",
+    ]
+
+
+def test_a_file_alone_or_of_a_branch_is_asked_for_by_itself(github, read):
+    assert read(PAIR[1]) == ["Mbili."]
+    branch = [{"url": part["url"].replace(COMMIT, "main")} for part in PAIR]
+    github.files |= {path.replace(COMMIT, "main"): text for path, text in github.files.items()}
+    assert read(*branch) == ["Moja.", "Mbili."]
+    assert not any("archive" in request for request in github.requests)
+
+
+def test_other_addresses_take_the_place_of_one_that_cannot_be_had(site, read, waits):
+    """Until the first one is there again nothing asks for it, and rows and files are locked where they are from."""
+    site.files |= {"/a.txt": b"Moja.\n", "/b.txt": b"Mbili.\n"}
+    part = {"url": "SITE/gone.tgz", "member": "*/x.txt", "rows": 2, "sha256": "0" * 64}
+    part |= {"otherwise": [f"{site.endpoint}/b.txt", f"{site.endpoint}/a.txt"]}
+    assert read(part) == ["Mbili.", "Moja."]
+    entries = yaml.safe_load(LOCK.read_text())["urls"]
+    assert set(entries) == set(part["otherwise"])
+    assert entries[f"{site.endpoint}/b.txt"]["rows"] == {"toy": {"sw": {"train": 2}}}
+    asked = len(site.requests)
+    assert read(part) == ["Mbili.", "Moja."]
+    assert len(site.requests) == asked
+    LOCK.unlink()
+    with pytest.raises(UserError, match="2 rows, expected 3"):
+        read(part | {"rows": 3})
+    site.files["/gone.tgz"] = tarred({"top/x.txt": b"Tatu.\nNne.\n"})
+    with pytest.raises(UserError, match="but the task file says 000"):  # a file that is another one is no reason
+        read(part)
+    assert read(part | {"sha256": None}) == ["Tatu.", "Nne."]
+    with pytest.raises(UserError, match=r"otherwise: 'no address', expected a list of addresses"):
+        read(part | {"otherwise": ["no address"]})
+
+
+def test_of_an_archive_that_github_makes_its_members_are_locked(github, read):
+    part = {"url": f"https://github.com{ARCHIVE}", "member": "*/sw/*.txt"}
+    assert len(read(part)) == 2
+    entry = yaml.safe_load(LOCK.read_text())["urls"][part["url"]]
+    assert sorted(entry["members"]) == [f"data-{COMMIT}/sw/a[1].txt", f"data-{COMMIT}/sw/b.txt"]
+    assert "sha256" not in entry
+    shutil.rmtree(DOWNLOADS)
+    texts = {f"data-{COMMIT}/sw/a[1].txt": b"Moja.\n", f"data-{COMMIT}/sw/b.txt": b"Mbili.\n"}
+    github.files[ARCHIVE] = tarred(texts | {f"data-{COMMIT}/README": b"packed anew"})
+    assert len(read(part)) == 2
+    shutil.rmtree(DOWNLOADS)
+    github.files[ARCHIVE] = tarred(texts | {f"data-{COMMIT}/sw/b.txt": b"Tatu.\n"})
+    with pytest.raises(UserError, match=r"members > data-.*/sw/b.txt > (bytes|sha256)' is .*, but .* now; to accept"):
+        read(part)
+
+
 @pytest.mark.parametrize("version", ['"v1"', '"v2"'])
 def test_a_later_run_resumes_the_same_version_only(version, site, read):
     site.files["/a.txt"] = b"Old line.\n" * 20_000
@@ -290,7 +457,10 @@ def test_html_by_its_content_type(site, read):
     [
         ({"url": "SITE/none"}, r"not there any more \(status 404\); correct `url` in the task file, or download it by"),
         ({"url": "SITE/status/403"}, r"access refused \(status 403\); it may want a login"),
-        ({"url": "SITE/status/503"}, "answered with status 503; try again later"),
+        (
+            {"url": "SITE/status/418"},
+            "answered with status 418; correct `url` in the task file, or download it by",
+        ),
         ({"url": "http://127.0.0.1:1/a"}, r"cannot be reached \(ConnectionRefusedError: .*; check the network"),
         ({"url": "https://no-such-host.invalid/a"}, r"cannot be reached \(gaierror: .*; check the network"),
         ({"url": "http://127.0.0.1:1/a b"}, r"cannot be reached \(InvalidURL"),

@@ -26,6 +26,8 @@ LANGUAGES = 6
 """Languages of a task and split that are read; the others count as these do on average."""
 PER_WORD, PER_CHARACTER = 1.26, 0.22
 """Tokens of XLM-R's vocabulary per word and per character, the larger of both counts (MNLI: 41.5 tokens a pair)."""
+BYTES_PER_TOKEN = 2.7
+"""Of text in a compressed file: four and a half characters, which shrink to less than two thirds."""
 OF_SMALL_VOCABULARY = 1.15
 """Tokens per word of the embedded world, of a vocabulary that was trained on it (2,000 pieces, measured)."""
 
@@ -94,6 +96,12 @@ class Amounts:
             self._sizes[key] = Size(inputs, tokens, basis)
         return self._sizes[key]
 
+    def published_bytes(self, task: str, language: str, split: str, section: str) -> float:
+        """About what the published files of a task in a language and split have, of one section of its file."""
+        assumption = _assumption(task, split)
+        tokens = (assumption.first + assumption.second) * assumption.inputs
+        return _published(task, language, split, section).rows * tokens * BYTES_PER_TOKEN
+
     def _count(self, source: str, task: str, language: str, split: str) -> Amount:
         path = Path(f"results/data/{source}/{task}/{language}/{split}.parquet")
         if path.is_file():
@@ -113,12 +121,7 @@ class Amounts:
             generator = load_task(task).sources.world.generator
             number = embedded.amount(generator, language, split)
             return Amount(number if limit is None or split == "candidates" else limit, "the configuration")
-        parts = load_task(task).sources.parts(source).get(language, {}).get(split, [])
-        counts = [part.get("rows", part.get("unverified_rows")) for part in parts]
-        if parts and None not in counts:
-            number, basis = sum(counts), "the task's file"
-        else:
-            number, basis = _assumption(task, split).rows, "assumed rows"
+        number, basis = _published(task, language, split, source)
         whole = load_task(task).form.is_whole(split)
         return Amount(number if limit is None or whole else min(limit, number), basis)
 
@@ -177,6 +180,15 @@ def _tokenizer(path: str) -> Any:
     tokenizer.no_truncation()
     tokenizer.no_padding()
     return tokenizer
+
+
+def _published(task: str, language: str, split: str, section: str) -> Amount:
+    """The rows of published files, by a section of the task's file."""
+    parts = load_task(task).sources.parts(section).get(language, {}).get(split, [])
+    counts = [part.get("rows", part.get("unverified_rows")) for part in parts]
+    if parts and None not in counts:
+        return Amount(sum(counts), "the task's file")
+    return Amount(_assumption(task, split).rows, "assumed rows")
 
 
 def _assumption(task: str, split: str) -> Assumption:

@@ -26,16 +26,37 @@ def candidates_of(plan: Plan, values: Mapping[str, float]) -> Candidates:
     on_gpu = any(cost.device != CPU for cost in plan.costs.values())
     encoders = dict.fromkeys(plan.grid.encoders, 0.0)
     comparisons: dict[Comparison, float] = {run[:3]: 0.0 for run in plan.grid.intermediate_runs}
+    translations: dict[str, float] = {}
     for path, seconds in plan.todo.items():
         keys = plan.jobs[path].keys
-        if not hasattr(keys, "encoder") or not _is_counted(plan.costs[path], on_gpu):
+        if not _is_counted(plan.costs[path], on_gpu):
+            continue
+        if not hasattr(keys, "encoder"):
+            if plan.jobs[path].stage == "data" and plan.costs[path].tokens:
+                translations[path] = seconds
             continue
         if getattr(keys, "intermediate", BASELINE) == BASELINE:
             encoders[keys.encoder] += seconds
         else:
             comparisons[keys.encoder, keys.intermediate, keys.mix] += seconds
+    users = _users(plan, translations)
+    shared = {path: (seconds, frozenset(users[path])) for path, seconds in translations.items()}
     worth = {key: _value(values, key[1], key[2]) for key in comparisons}
-    return Candidates(encoders, comparisons, english_mix(plan), worth)
+    return Candidates(encoders, comparisons, english_mix(plan), worth, shared)
+
+
+def _users(plan: Plan, translations: Mapping[str, float]) -> dict[str, set[Comparison]]:
+    """Path of a translation -> the comparisons that are trained on it, or on what other data jobs make of it."""
+    users: dict[str, set[Comparison]] = {path: set() for path in translations}
+    made_of = {path: {path} for path in translations}
+    for path, job in plan.jobs.items() if translations else ():
+        origins = {origin for need in job.needs for origin in made_of.get(need, ())}
+        if job.stage == "data" and origins:
+            made_of[path] = origins
+        elif job.stage == "intermediate":
+            for origin in origins:
+                users[origin].add((job.keys.encoder, job.keys.intermediate, job.keys.mix))
+    return users
 
 
 def english_mix(plan: Plan) -> str | None:

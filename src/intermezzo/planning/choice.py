@@ -33,6 +33,8 @@ class Candidates(NamedTuple):
     """The English-only mix: every choice has it."""
     values: Mapping[Comparison, float]
     """What each is worth."""
+    shared: Mapping[str, tuple[float, frozenset[Comparison]]] = {}
+    """Cost of a translation by a model, and the comparisons that need it."""
 
 
 class Choice(NamedTuple):
@@ -60,18 +62,23 @@ def choose(candidates: Candidates, budget: float) -> Choice:
             f"{intermediate} in {mix} on {encoder} with its baseline, takes {_hours_up(price)} hours with all targets "
             "and seeds of the grid; raise the budget, or lower grid.seeds, grid.targets or the examples"
         )
-    # Columns: encoders, intermediates, mixes, then one per comparison, which is chosen if and only if its three are.
+    # Columns: encoders, intermediates, mixes, one per comparison, which is chosen if and only if its three are, and one
+    # per translation, which is chosen if a comparison is that needs it.
     column = {name: number for number, name in enumerate((axis, name) for axis in range(3) for name in names[axis])}
     column |= {key: len(column) + number for number, key in enumerate(candidates.comparisons)}
     # Costs are rounded up, so a choice never exceeds the budget.
     cost = {column[0, name]: math.ceil(candidates.encoders[name]) for name in names[0]}
     cost |= {column[key]: math.ceil(seconds) for key, seconds in candidates.comparisons.items()}
+    column |= {name: len(column) + number for number, name in enumerate(candidates.shared)}
+    cost |= {column[name]: math.ceil(seconds) for name, (seconds, _) in candidates.shared.items()}
     worth = {column[key]: round(_PARTS * candidates.values[key]) for key in candidates.comparisons}
     rows: list[ilp.Constraint] = [({i: -c for i, c in cost.items()}, -math.floor(budget))]
     for key in candidates.comparisons:
         parts = [column[axis, name] for axis, name in enumerate(key)]
         rows += [({part: 1, column[key]: -1}, 0) for part in parts]
         rows.append(({column[key]: 1} | dict.fromkeys(parts, -1), -2))
+    for name, (_, users) in candidates.shared.items():
+        rows += [({column[name]: 1, column[key]: -1}, 0) for key in users if key in column]
     if candidates.english is not None:
         twin = column[2, candidates.english]
         rows += [({twin: 1, column[2, name]: -1}, 0) for name in names[2] if name != candidates.english]
@@ -85,9 +92,11 @@ def choose(candidates: Candidates, budget: float) -> Choice:
 
 
 def price_of(candidates: Candidates, selection: Sequence[Comparison]) -> float:
-    """Seconds of these comparisons and of the baselines that they need."""
+    """Seconds of these comparisons, and of the baselines and translations that they need."""
     encoders = dict.fromkeys(encoder for encoder, _, _ in selection)
-    return sum(map(candidates.encoders.__getitem__, encoders)) + sum(map(candidates.comparisons.__getitem__, selection))
+    translations = sum(seconds for seconds, users in candidates.shared.values() if not users.isdisjoint(selection))
+    baselines = sum(map(candidates.encoders.__getitem__, encoders))
+    return baselines + translations + sum(map(candidates.comparisons.__getitem__, selection))
 
 
 def _least_seconds(candidates: Candidates, key: Comparison) -> float:
@@ -95,6 +104,7 @@ def _least_seconds(candidates: Candidates, key: Comparison) -> float:
     twin = (*key[:2], candidates.english)
     keys = {key, twin} & candidates.comparisons.keys()
     baseline = math.ceil(candidates.encoders[key[0]])
+    baseline += sum(math.ceil(seconds) for seconds, users in candidates.shared.values() if not users.isdisjoint(keys))
     return sum(math.ceil(candidates.comparisons[comparison]) for comparison in keys) + baseline
 
 

@@ -21,6 +21,7 @@ from intermezzo.mixing import ENGLISH, budget_of, shares
 from intermezzo.planning.amounts import Amounts
 from intermezzo.planning.jobs import Job
 from intermezzo.planning.rates import BATCH, CPU, Rates
+from intermezzo.planning.translators import translator
 from intermezzo.tasks import load_task
 
 LARGE = 50e6
@@ -116,8 +117,26 @@ class Costs:
             seconds += 5 + rows * 300 / DOWNLOAD_BYTES_PER_SECOND
             basis = frozenset({"downloads: assumed 300 bytes a row and 20 MB/s"})
         if keys.source == TRANSLATED and self.config.translation.backend == "hub":
-            basis = frozenset({"translation by a model: not priced"})
+            return self._translation(keys.task, rows)
         return Cost(0, seconds, CPU, 400 + rows * 3e-3, rows * 80 / 1e6, 0, basis)
+
+    def _translation(self, task: str, rows: int) -> Cost:
+        """The translation of English training rows by a model."""
+        settings = self.config.translation
+        rows = min(rows, settings.examples or rows)
+        size = self.amounts.size(task, ENGLISH, "train", next(iter(self.grid.encoders)), settings.max_length, 0)
+        tokens, model = rows * size.tokens, translator(str(settings.model))
+        seconds, disk_mb = START_SECONDS / 2 + rows * ROW_SECONDS, rows * 160 / 1e6
+        if model is None:
+            basis = f"translation: the size of {settings.model} is not known, so it has no price"
+            return Cost(0, seconds, CPU, PROCESS_MB + rows * 3e-3, disk_mb, 0, frozenset({basis}))
+        device = self.device or (GPU if model.parameters > LARGE else CPU)
+        rate = self.rates.rate(model.encoder, device, "predict", self.grid.threads)
+        seconds += model.seconds(tokens, settings.batch_size, settings.beams, rate) + _files(model.parameters)
+        memory = GPU_MB if device != CPU else PROCESS_MB
+        memory += model.parameters * 4 / 1e6 + rows * 3e-3
+        basis = frozenset({f"translation, assumed from {rate.basis}", f"lengths: {size.basis}"})
+        return Cost(2 * tokens, seconds, device, memory, disk_mb, 0, basis)
 
     def _overlap(self) -> Cost:
         """Of the search for test data in training data: every row is read and its words are counted."""
@@ -215,7 +234,7 @@ class Costs:
         inputs = total * sum(sizes[code].inputs * part for code, part in parts.items()) / whole
         tokens = total * sum(sizes[code].tokens * part for code, part in parts.items()) / whole
         shots = catalogue.shots_of(self.config, name, load_task(task)) if phase == "target" else {}
-        for code, count in shots.items() if task == self.grid.trained_on(name)[-1] else ():
+        for code, count in shots.items() if shots and task == self.grid.trained_on(name)[-1] else ():
             size = self.amounts.size(task, code, "train", encoder, settings.max_length, settings.stride)
             total, inputs, tokens = total + count, inputs + count * size.inputs, tokens + count * size.tokens
         if load_task(task).form.one_feature:

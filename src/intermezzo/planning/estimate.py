@@ -11,6 +11,7 @@ from intermezzo.dag.experiment import Grid
 from intermezzo.dag.scheduling import Scheduling
 from intermezzo.planning.amounts import Amounts
 from intermezzo.planning.costs import Cost, Costs
+from intermezzo.planning.downloads import Download, downloads
 from intermezzo.planning.durations import Correction, Duration, durations_of
 from intermezzo.planning.jobs import STAGES, Completion, Job, jobs_of
 from intermezzo.planning.rates import CPU, Rates
@@ -35,7 +36,10 @@ class StageEstimate:
 
 @dataclass(frozen=True)
 class Plan:
-    """The estimate of an experiment. durations: of the jobs that have run here. workers: jobs at a time."""
+    """The estimate of an experiment.
+
+    durations: of the jobs that have run here. workers: jobs at a time. downloads: those of the jobs that must run.
+    """
 
     grid: Grid
     jobs: dict[str, Job]
@@ -43,6 +47,7 @@ class Plan:
     done: set[str]
     durations: dict[str, Duration]
     workers: int
+    downloads: list[Download]
 
     @cached_property
     def todo(self) -> dict[str, float]:
@@ -102,7 +107,8 @@ def make(config: Config, *, workers: int | None = None, device: str | None = Non
     grid = Grid(config)
     jobs = jobs_of(grid)
     completion, durations = Completion(grid, jobs), durations_of(jobs)
-    model = Costs(grid, Amounts(config), Rates.read(), device)
+    amounts = Amounts(config)
+    model = Costs(grid, amounts, Rates.read(), device)
     model_costs = {path: model.cost(job) for path, job in jobs.items()}
     correction = Correction()
     for path in durations.keys() & completion.current:
@@ -111,4 +117,7 @@ def make(config: Config, *, workers: int | None = None, device: str | None = Non
     if workers is None:
         gpu = any(cost.device != CPU for cost in costs.values())
         workers = 1 if gpu else max(1, (os.cpu_count() or 1) // config.threads)
-    return Plan(grid, jobs, costs, completion.done, durations, workers)
+    todo = [job for path, job in jobs.items() if path not in completion.done and job.stage in ("data", "encoder")]
+    weights_mb = {job.keys.encoder: costs[job.path].weights_mb for job in todo if job.stage == "encoder"}
+    coming = downloads(config, todo, amounts, weights_mb)
+    return Plan(grid, jobs, costs, completion.done, durations, workers, coming)

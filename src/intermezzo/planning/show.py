@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections import Counter
 from typing import Any
 
+from intermezzo.planning.downloads import ESTIMATED, PART, licences
 from intermezzo.planning.estimate import Plan
 from intermezzo.planning.review import Review
 
+LARGEST = 12
+"""Downloads that are told one by one."""
 _HEAD = ("stage", "jobs", "done", "tokens", "CPU h", "GPU h", "longest", "memory", "disk")
 
 
@@ -16,7 +20,8 @@ def render(plan: Plan) -> str:
     lines = [_HEAD, *map(_line, plan.stages), _line(_sum(plan))]
     widths = [max(len(line[column]) for line in lines) for column in range(len(_HEAD))]
     table = ["  ".join([f"{line[0]:<{widths[0]}}", *map(str.rjust, line[1:], widths[1:])]) for line in lines]
-    return "\n".join([*table, "", *_wall(plan), *_disk(plan), "", "What it rests on (jobs to do):", *_basis(plan)])
+    basis = ["What it rests on (jobs to do):", *_basis(plan)]
+    return "\n".join([*table, "", *_wall(plan), *_disk(plan), "", *_downloads(plan), *basis])
 
 
 def render_review(review: Review) -> str:
@@ -46,6 +51,8 @@ def as_json(plan: Plan, review: Review | None) -> dict[str, Any]:
         "chain": list(plan.schedule.chain),
         "weights_mb": {"most": most, "end": last},
         "states_mb": plan.states_mb,
+        "downloads": [download._asdict() for download in plan.downloads],
+        "licences": [licence._asdict() for licence in licences(plan.grid.config, plan.downloads)],
         "stages": [vars(stage) for stage in plan.stages],
         "jobs": {
             path: {"seconds": seconds, "tokens": plan.costs[path].tokens, "device": plan.costs[path].device,
@@ -95,6 +102,29 @@ def _disk(plan: Plan) -> list[str]:
     unkept = f" (keep: not those of {', '.join(sorted(plan.unkept))})" if plan.unkept else ""
     words = f"Weights on the disk: at most {_size(most)}, in the end {_size(last)}{unkept}; "
     return [words + f"states for resuming: at most {_size(plan.states_mb)}"]
+
+
+def _downloads(plan: Plan) -> list[str]:
+    """What is downloaded: how much, from where, for what, and under which licences."""
+    if not plan.downloads:
+        return []
+    by_host: Counter[str] = Counter()
+    for download in plan.downloads:
+        by_host[download.host] += download.mb  # type: ignore[assignment]
+    hosts = ", ".join(f"{host} {_size(mb)}" for host, mb in by_host.most_common())
+    lines = [f"Downloads that are not here yet: about {_size(sum(by_host.values()))} ({hosts})"]
+    for download in plan.downloads[:LARGEST]:
+        about = {ESTIMATED: "~", PART: ">"}.get(download.basis, "")
+        place = textwrap.shorten(f"{download.host}/{download.name}", 75, placeholder="...")
+        users = textwrap.shorten(", ".join(download.used_by), 60, placeholder=" ...")
+        lines.append(f"  {about + _size(download.mb):>9}  {place:76}{users}")
+    if rest := plan.downloads[LARGEST:]:
+        lines.append(f"  {_size(sum(download.mb for download in rest)):>9}  in {len(rest)} others")
+    lines += ["", "Licences of what is downloaded (*: not for commercial use):"]
+    for licence in licences(plan.grid.config, plan.downloads):
+        text = textwrap.shorten(licence.text, 150, placeholder=" ...")
+        lines.append(f"  {' ' if licence.commercial else '*'} {licence.subject}: {text}")
+    return [*lines, ""]
 
 
 def _basis(plan: Plan) -> list[str]:

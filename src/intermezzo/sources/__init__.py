@@ -12,10 +12,10 @@ is asked for, so that a run on one source never loads the other's libraries.
 
 from __future__ import annotations
 
-import hashlib
 from importlib import import_module
 from typing import Any
 
+from intermezzo.sources.sampling import Sample
 from intermezzo.specs.data import DataSpec
 
 Row = dict[str, Any]
@@ -31,8 +31,7 @@ def read(spec: DataSpec) -> list[Row]:
     Raises UserError for whatever the source finds wrong.
     """
     rows = import_module(f"intermezzo.sources.{spec.source}").read(spec)
-    # Of candidates `rows` counts the queries, which the world has heeded; a published pool is never cut.
-    limit = None if spec.split == "candidates" else spec.rows
+    limit = spec.limit
     if limit is None or len(rows) <= limit:
         return rows
     return rows[:limit] if spec.source == "world" else sample(rows, limit)
@@ -40,5 +39,6 @@ def read(spec: DataSpec) -> list[Row]:
 
 def sample(rows: list[Row], size: int) -> list[Row]:
     """The `size` rows whose hashed id is smallest, in their old order."""
-    ranked = sorted(range(len(rows)), key=lambda i: hashlib.sha256(rows[i]["id"].encode()).digest())
-    return [rows[i] for i in sorted(ranked[:size])]
+    smallest = Sample(size)
+    smallest.add(rows)
+    return smallest.rows()

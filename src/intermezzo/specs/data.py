@@ -29,6 +29,11 @@ class _Data(Spec):
     """Rows at most; None = all there are."""
 
     @property
+    def limit(self) -> int | None:
+        """Published rows at most; None = all. Of candidates `rows` counts the queries, and a pool is never cut."""
+        return None if self.split == "candidates" else self.rows
+
+    @property
     def origin(self) -> str:
         """What the data is called in messages."""
         return f"{self.source}/{self.task}/{self.language}/{self.split}"  # type: ignore[attr-defined]

@@ -9,7 +9,8 @@
 A block of `each` stands for one part per language and split. In every string of its part `{code}` becomes the
 source's name of the language, `{split}` that of the split, and `{language}` our code. `rows` are verified numbers of
 rows, checked when data is read; `unverified_rows` are numbers that nobody has seen in a source: a difference is
-reported and nothing more.
+reported and nothing more. `otherwise` names, by split and language, the files that take the place of a download that
+cannot be had.
 """
 
 from __future__ import annotations
@@ -26,6 +27,15 @@ Data = dict[str, dict[str, list[Part]]]
 _Rows = dict[str, Annotated[int, Field(ge=0)] | dict[str, Annotated[int, Field(ge=0)]]]
 
 
+class Alternative(BaseModel):
+    """Other addresses of the same data, for when that of the part cannot be had."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    url: str = Field(description="An address with {name} and {split}.")
+    names: dict[str, dict[str, list[str]]] = Field(description="Split -> language -> a name for each file, in order.")
+
+
 class Block(BaseModel):
     """Many alike parts: one per language and split."""
 
@@ -36,6 +46,7 @@ class Block(BaseModel):
     part: Part
     rows: _Rows = Field(default={}, description="Split -> verified number of rows, or language -> number.")
     unverified_rows: _Rows = Field(default={}, description="The same for numbers that nobody has seen in a source.")
+    otherwise: Alternative | None = None
 
 
 class _Section(BaseModel):
@@ -69,13 +80,17 @@ def expand(section: dict[str, Any]) -> dict[str, Any]:
                     count = count.get(language) if isinstance(count, dict) else count
                     if count is not None:
                         part[key] = count
+                if block.otherwise and (files := block.otherwise.names.get(split, {}).get(language)):
+                    url = block.otherwise.url.replace("{split}", theirs)
+                    part["otherwise"] = [url.replace("{name}", name) for name in files]
                 data[language][split] = [part]
     return {key: value for key, value in section.items() if key not in ("each", "data")} | {"data": data}
 
 
 def _check_rows(where: str, block: Block, names: dict[str, str], splits: dict[str, str]) -> None:
-    for key in ("rows", "unverified_rows"):
-        for split, count in getattr(block, key).items():
+    others = block.otherwise.names if block.otherwise else {}
+    for key, given in (("rows", block.rows), ("unverified_rows", block.unverified_rows), ("otherwise.names", others)):
+        for split, count in given.items():
             languages = set(count) if isinstance(count, dict) else set()
             if split not in splits or not languages <= set(names):
                 strange = split if split not in splits else sorted(languages - set(names))[0]

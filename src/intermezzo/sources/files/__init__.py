@@ -13,6 +13,7 @@ file does not ask for.
 from __future__ import annotations
 
 import inspect
+from collections import Counter
 from collections.abc import Callable
 from functools import cache, partial
 from pathlib import Path
@@ -35,6 +36,7 @@ from intermezzo.sources.files import (
     supertags,
 )
 from intermezzo.sources.files.reading import File
+from intermezzo.sources.sampling import Sample
 from intermezzo.specs.data import FilesData
 from intermezzo.tasks import Task, formats, load_task, task_file
 
@@ -51,10 +53,16 @@ READERS: dict[str, Callable[..., list[Row]]] = {
     )
 }
 """Reader name -> function of a File (or a list of them) and keyword options that returns rows of one format."""
+_ACROSS_ROWS = frozenset({"ids", "without", "pair"})
+"""Steps that need all rows of a part at once."""
+
+
+class _Uneven(Exception):
+    """What was told of some rows of a part need not hold for all of them."""
 
 
 def read(spec: FilesData) -> list[Row]:
-    """All rows of a task in one language and split below `spec.root`, in file order.
+    """All rows of a task in one language and split below `spec.root`, in file order, or what `read_sample` leaves.
 
     Text is in Unicode NFC (span data is left alone: its offsets count the published characters). Raises one
     UserError naming the file, and the line or row, for anything missing, cut off or not in the expected form.
@@ -66,7 +74,8 @@ def read(spec: FilesData) -> list[Row]:
     for number, part in enumerate(parts):
         where = f"{task_file(task.name)}: sources.{spec.section}.data.{spec.language}.{spec.split}[{number}]"
         options = dict(part)
-        rows += read_part(task, options, _matching_files(root, str(options.pop("path", ""))), where)
+        matching = _matching_files(root, str(options.pop("path", "")))
+        rows += read_sample(task, options, matching, where, spec.limit)[0]
     return rows
 
 
@@ -76,22 +85,100 @@ def read_part(task: Task, part: dict[str, Any], files: list[File], where: str) -
     `part` is the part without the keys that say where its files lie; `where` names its place in the task file, for
     complaints. Raises UserError as `read` does.
     """
+    reader, options, step_options = _options(part, where)
+    if _pools(reader):
+        rows = reader(files, **options)
+    else:
+        rows = []
+        for file in files:
+            read_rows = reader(file, **options)
+            rows += _named(task, read_rows, file, options, step_options) if reader is records.parquet else read_rows
+    origin, count, left_out = _origin(files), len(rows), Counter[str]()
+    rows = _prepared(task, rows, step_options, origin, where, left_out)
+    steps.tell(left_out, count, origin)
+    return rows
+
+
+def read_sample(
+    task: Task, part: dict[str, Any], files: list[File], where: str, limit: int | None
+) -> tuple[list[Row], int]:
+    """`limit` rows of a part at least, those that a sample of all rows may have, and the number of all rows.
+
+    Parquet is read batch by batch, so that a large file need not fit into memory. None: all rows. Everything else is as
+    in `read_part`.
+    """
+    reader, options, step_options = _options(part, where)
+    if limit is not None and reader is records.parquet and not _ACROSS_ROWS & step_options.keys():
+        try:
+            return _sampled(task, files, options, step_options, where, limit)
+        except (UserError, _Uneven):
+            pass  # read as a whole, the part says what is wrong with it
+    rows = read_part(task, part, files, where)
+    return rows, len(rows)
+
+
+def _options(part: dict[str, Any], where: str) -> tuple[Callable[..., list[Row]], dict[str, Any], dict[str, Any]]:
+    """The reader of a part, its options, and those of the steps after it."""
     options = dict(part)
     name = str(options.pop("reader", ""))
     if name not in READERS:
         raise UserError(f"{where}: unknown reader '{name}'; {suggestion(name, READERS)}")
-    reader = READERS[name]
     step_options = {key: options.pop(key) for key in part if key in steps.STEPS}
-    _check_options(reader, options, where)
-    if _pools(reader):
-        read_rows = reader(files, **options)
-    else:
-        read_rows = [row for file in files for row in _read_file(task, reader, file, options, step_options)]
-    origin = files[0] if len(files) == 1 else File(files[0].root, f"{files[0].name} and {len(files) - 1} more")
-    rows = _apply(steps.BEFORE_TYPES, read_rows, step_options, origin, where)
+    _check_options(READERS[name], options, where)
+    return READERS[name], options, step_options
+
+
+def _origin(files: list[File]) -> File:
+    """The files of a part, as complaints call them."""
+    return files[0] if len(files) == 1 else File(files[0].root, f"{files[0].name} and {len(files) - 1} more")
+
+
+def _sampled(
+    task: Task,
+    files: list[File],
+    options: dict[str, Any],
+    step_options: dict[str, Any],
+    where: str,
+    limit: int,
+) -> tuple[list[Row], int]:
+    """The sample of a part of Parquet files, and the number of its rows; a batch of rows is there at a time.
+
+    Raises _Uneven where ids or columns are such that only all rows together can be judged.
+    """
+    sample, count, left_out, origin = Sample(limit), 0, Counter[str](), _origin(files)
+    omitted: set[tuple[str, ...]] = set()
+    counts = {key: step_options[key] for key in steps.COUNTS if key in step_options}
+    step_options = {key: value for key, value in step_options.items() if key not in counts}
+    for file in files:
+        for batch in records.parquet_batches(file, **options):
+            count += len(batch)
+            rows = _named(task, batch, file, options, step_options)
+            rows = _prepared(task, rows, step_options, origin, where, left_out, omitted)
+            if len(omitted) > 1 or not sample.add(rows):
+                raise _Uneven
+    for key, expected in counts.items():
+        steps.COUNTS[key](range(count), expected, origin)
+    steps.tell(left_out, count, origin)
+    return sample.rows(), sample.total
+
+
+def _prepared(
+    task: Task,
+    rows: list[Row],
+    step_options: dict[str, Any],
+    origin: File,
+    where: str,
+    left_out: Counter[str],
+    omitted: set[tuple[str, ...]] | None = None,
+) -> list[Row]:
+    """Rows after all steps, checked. `left_out` counts what `drop` took, `omitted` gets the columns that no row has."""
+    rows = _apply(steps.BEFORE_TYPES, rows, step_options, origin, where)
     rows = steps.numbers(rows, task.format)
     steps.check_types(rows, task.format, origin, nulls=True)
-    rows = _apply(steps.AFTER_TYPES | {"drop": partial(steps.drop, form=task.form)}, rows, step_options, origin, where)
+    if omitted is not None:
+        omitted.add(task.form.omitted(rows))
+    drop = partial(steps.drop, form=task.form, left_out=left_out)
+    rows = _apply(steps.AFTER_TYPES | {"drop": drop}, rows, step_options, origin, where)
     steps.check_types(rows, task.format, origin, nulls=False)
     if problem := task.form.refused(rows, unanswerable=task.unanswerable):
         raise origin.fault(problem)
@@ -101,17 +188,15 @@ def read_part(task: Task, part: dict[str, Any], files: list[File], where: str) -
     return rows
 
 
-def _read_file(
-    task: Task, reader: Callable[..., list[Row]], file: File, options: dict[str, Any], step_options: dict[str, Any]
-) -> list[Row]:
-    """The rows of one file; numbers for labels in Parquet get the names that the file has for them, or are compared."""
-    rows, column = reader(file, **options), task.form.label_column
-    path = options["fields"].get(column) if reader is records.parquet else None
+def _named(task: Task, rows: list[Row], file: File, options: dict[str, Any], step_options: dict[str, Any]) -> list[Row]:
+    """Rows of a Parquet file; numbers for labels get the names that the file has for them, or are compared."""
+    column = task.form.label_column
+    path = options["fields"].get(column)
     if isinstance(path, str):
         if "map" in step_options:
             parquet.check_label_names(file, path, step_options["map"])
         elif "replace" not in step_options:
-            rows = parquet.name_labels(rows, column, file, path)
+            rows = parquet.name_labels(rows, str(column), file, path)
     return rows
 
 

@@ -22,14 +22,15 @@ from intermezzo.core.excerpt import excerpt
 from intermezzo.sources.files.reading import File, repeated
 
 Row = dict[str, Any]
-BATCH_ROWS = 4096
+BATCH_ROWS = 1024
 """Records that are Python objects at a time, beside the rows that are made of them."""
 
 
-def records(file: File, columns: Collection[str]) -> Iterator[tuple[int, Row]]:
-    """(number, record) of each row, from 0, with the given columns alone; with all where the file lacks one of them.
+def batches(file: File, columns: Collection[str]) -> Iterator[list[tuple[int, Row]]]:
+    """(number, record) of each row, from 0, some thousand rows at a time.
 
-    Raises UserError for a file that is not Parquet, is cut off, or has a text that is not UTF-8.
+    Records have the given columns alone, or all where the file lacks one of them. Raises UserError for a file that is
+    not Parquet, is cut off, or has a text that is not UTF-8.
     """
     path = file.path()
     try:
@@ -37,12 +38,11 @@ def records(file: File, columns: Collection[str]) -> Iterator[tuple[int, Row]]:
             names = [name for name in content.schema_arrow.names if name in columns]
             if name := repeated(names):
                 raise file.fault(f"two columns are called {excerpt(name)}; rename or remove one of them")
-            batches = content.iter_batches(BATCH_ROWS, columns=names if len(names) == len({*columns}) else None)
             number = 0
-            for batch in batches:
-                for record in _objects(batch, number, file):
-                    yield number, record
-                    number += 1
+            chosen = names if len(names) == len({*columns}) else None
+            for batch in content.iter_batches(BATCH_ROWS, columns=chosen, use_threads=False):  # threads: more memory
+                yield list(enumerate(_objects(batch, number, file), number))
+                number += batch.num_rows
     except (pa.ArrowException, OSError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise file.fault(f"not a readable Parquet file ({reason}); is it cut off?") from None

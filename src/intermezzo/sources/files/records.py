@@ -14,10 +14,10 @@ keeps the records whose field the regular expression is found in, for files that
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
-from intermezzo.sources.files.parquet import records
+from intermezzo.sources.files.parquet import batches
 from intermezzo.sources.files.reading import File, regular_expression, text_id
 
 Row = dict[str, Any]
@@ -45,8 +45,14 @@ def delimited(
 
 def parquet(file: File, fields: Fields, only: Only | None = None) -> list[Row]:
     """A Parquet file; rows are counted from 0."""
+    return [row for rows in parquet_batches(file, fields, only) for row in rows]
+
+
+def parquet_batches(file: File, fields: Fields, only: Only | None = None) -> Iterator[list[Row]]:
+    """The rows of a Parquet file, some thousand at a time."""
     columns = {path.split(".")[0] for path in [*_paths(fields), *(only or {})]}
-    return _rows(file, records(file, columns), fields, only, "row")
+    for batch in batches(file, columns):
+        yield _rows(file, batch, fields, only, "row")
 
 
 def _paths(fields: Fields) -> list[str]:

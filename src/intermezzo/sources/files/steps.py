@@ -21,8 +21,9 @@ from __future__ import annotations
 import hashlib
 import logging
 import unicodedata
-from collections.abc import Callable
-from typing import Any
+from collections import Counter
+from collections.abc import Callable, Sized
+from typing import Any, TypeVar
 
 from intermezzo.core.artifacts import canonical
 from intermezzo.core.errors import suggestion
@@ -32,11 +33,12 @@ from intermezzo.tasks.formats import Format, load_format
 from intermezzo.tasks.formats.base import NUMBER, is_withheld, stands_at
 
 Row = dict[str, Any]
+Rows = TypeVar("Rows", bound=Sized)
 log = logging.getLogger(__name__)
 _WORDS = {str: "text", int: "whole numbers", float: "a number"}
 
 
-def count(rows: list[Row], expected: int, file: File) -> list[Row]:
+def count(rows: Rows, expected: int, file: File) -> Rows:
     """The rows; UserError when they are not as many as expected."""
     if len(rows) != expected:
         mend = "it is cut off or another release: get the right one, or change `rows` in the task file"
@@ -44,7 +46,7 @@ def count(rows: list[Row], expected: int, file: File) -> list[Row]:
     return rows
 
 
-def expect(rows: list[Row], expected: int, file: File) -> list[Row]:
+def expect(rows: Rows, expected: int, file: File) -> Rows:
     """The rows; a warning when they are not as many as expected."""
     if len(rows) != expected:
         log.warning("%s: %d rows, %d were expected (an unverified number)", file, len(rows), expected)
@@ -78,17 +80,24 @@ def strip(rows: list[Row], columns: list[str], file: File) -> list[Row]:
     return [row | {name: row[name].strip() for name in columns if row[name] is not None} for row in rows]
 
 
-def drop(rows: list[Row], faults: list[str], file: File, form: Format) -> list[Row]:
-    """The rows of a format without those that have one of `faults`, which are names in `FAULTS`."""
+def drop(rows: list[Row], faults: list[str], file: File, form: Format, left_out: Counter[str]) -> list[Row]:
+    """The rows of a format without those that have one of `faults`, names in `FAULTS`; `left_out` counts these."""
     for fault in [faults] if isinstance(faults, str) else faults:
         if fault not in FAULTS:
             raise file.fault(f"drop: unknown fault '{fault}' in the task file; {suggestion(str(fault), FAULTS)}")
         has_fault = FAULTS[fault](form, rows)
         remaining = [row for row in rows if not has_fault(row)]
-        if len(remaining) < len(rows):
-            log.warning("%s: %d of %d rows left out (%s)", file, len(rows) - len(remaining), len(rows), fault)
+        left_out[fault] += len(rows) - len(remaining)
         rows = remaining
     return rows
+
+
+def tell(left_out: Counter[str], count: int, file: File) -> None:
+    """Say in the log how many of `count` rows `drop` has left out, and why."""
+    for fault, number in left_out.items():
+        if number:
+            log.warning("%s: %d of %d rows left out (%s)", file, number, count, fault)
+            count -= number
 
 
 def _empty(form: Format, rows: list[Row]) -> Callable[[Row], bool]:
@@ -97,11 +106,14 @@ def _empty(form: Format, rows: list[Row]) -> Callable[[Row], bool]:
 
 
 def _unlocated(form: Format, rows: list[Row]) -> Callable[[Row], bool]:
-    return lambda row: not _answers(row) or not all(stands_at(*answer) for answer in _answers(row))
+    return lambda row: (
+        not _answers(row) or not all(None not in answer and stands_at(*answer) for answer in _answers(row))
+    )
 
 
 def _answers(row: Row) -> list[tuple[str, str, int]]:
-    """(answer, context, start) of each answer; none where they and their starts differ in number."""
+    """(answer, context, start) of each answer, None where it is missing; none where they and their starts differ in
+    number."""
     answers, starts = row["answers"] or [], row["answer_starts"] or []
     return [(answer, row["context"] or "", start) for answer, start in zip(answers, starts, strict=False)]
 
@@ -206,6 +218,8 @@ AFTER_TYPES: dict[str, Step] = {
 }
 """Steps that may rely on the columns' types."""
 STEPS = BEFORE_TYPES | AFTER_TYPES
+COUNTS = {"rows": count, "unverified_rows": expect}
+"""Those of `BEFORE_TYPES` that look at the number of rows alone."""
 
 
 def nfc(rows: list[Row]) -> list[Row]:
@@ -237,7 +251,8 @@ def numbers(rows: list[Row], fmt: str) -> list[Row]:
 def check_types(rows: list[Row], fmt: str, file: File, *, nulls: bool) -> None:
     """Raise UserError for the first value that has not the type of its column.
 
-    With `nulls` a missing value passes (a step may yet drop its row); those of `Format.nullable` always may.
+    With `nulls` a missing value, or one in a list, passes (a step may yet drop its row); those of `Format.nullable`
+    always may.
     """
     form = load_format(fmt)
     columns = form.columns.items()
@@ -246,10 +261,13 @@ def check_types(rows: list[Row], fmt: str, file: File, *, nulls: bool) -> None:
             value = row.get(name)
             if value is None and (nulls or name in form.nullable):
                 continue
-            fits = type(value) is list and all(type(item) is kind for item in value) if many else type(value) is kind
+            if many:
+                fits = type(value) is list and all(type(item) is kind or (nulls and item is None) for item in value)
+            else:
+                fits = type(value) is kind
             if not fits:
                 expected = f"{'a list of ' if many else ''}{_WORDS[kind]}"
-                mend = f"; {form.mend(name)}" if value is None else ""
+                mend = f"; {form.mend(name)}" if value is None or (type(value) is list and None in value) else ""
                 if name == form.label_column and value == -1:
                     mend = "; -1 stands for a label that was withheld"
                 problem = f"{name} is {excerpt(value)}, not {expected}{mend}"

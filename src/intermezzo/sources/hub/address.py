@@ -22,7 +22,7 @@ from intermezzo.core.errors import UserError
 from intermezzo.core.excerpt import excerpt
 from intermezzo.core.secrets import masked
 from intermezzo.sources.files.reading import File
-from intermezzo.sources.hub import archives
+from intermezzo.sources.hub import archives, github
 from intermezzo.sources.hub.transfer import Checksum, download
 
 log = logging.getLogger(__name__)
@@ -40,6 +40,9 @@ def check(part: dict[str, Any], where: str) -> None:
         raise UserError(f"{where}: url: not an address (is the port a number?); {mend}") from None
     if scheme not in SCHEMES:
         raise UserError(f"{where}: url is '{masked(url)}', expected one that begins with {', '.join(SCHEMES)}")
+    for other in part.get("otherwise") or ():
+        if not isinstance(other, str) or urlsplit(other).scheme not in SCHEMES:
+            raise UserError(f"{where}: otherwise: {excerpt(other)}, expected a list of addresses")
     limit = part.get("unpacked_limit")
     if limit is not None and (type(limit) is not int or limit < 1):
         raise UserError(f"{where}: unpacked_limit is {excerpt(limit)}, expected a whole number of bytes")
@@ -56,29 +59,33 @@ def folder_of(downloads: Path, url: str) -> Path:
 
 
 def fetch(
-    part: dict[str, Any], locked: dict[str, Any], members: set[str], downloads: Path, where: str
+    part: dict[str, Any], locked: dict[str, Any], parts: list[dict[str, Any]], downloads: Path, where: str
 ) -> tuple[list[File], dict[str, Any]]:
     """The files of a part {url, sha256, member}, sorted, and what the lock file has to say about the download.
 
-    `locked` is what it says already ({}: nothing), `members` are all the patterns for which the archive is unpacked.
-    Raises UserError for an address that cannot be reached or refuses, a download that is cut off, empty, a web page
-    or not what `sha256` or the lock says, and for archives that are damaged or not safe.
+    `locked` is what it says already ({}: nothing). `parts` are all of the task: an archive is unpacked once for all of
+    them, and files of one commit on GitHub come together. Raises UserError for an address that cannot be reached or
+    refuses, a download that is cut off, empty, a web page or not what `sha256` or the lock says, and for archives that
+    are damaged or not safe.
     """
     url, member, limit = part["url"], part.get("member"), part.get("unpacked_limit")
     origin = f"{where}: {masked(url)}"
     expected = _expected(part, locked, origin)
-    target = folder_of(downloads, url) / _name(url)
+    target = _target(downloads, url)
     try:
         downloads.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(f"data.downloads: no folder can be made at '{downloads}' ({error}); name another") from None
     with FileLock(downloads / f"{target.parent.name}.lock"):  # who needs the same archive waits, and finds it here
+        if not target.exists() and (together := github.companions(url, _single_files(parts))):
+            github.bring({other: _target(downloads, other) for other in together}, downloads, origin)
         checksum = sha256(target) if target.is_file() else None
         if checksum and expected.sha256 not in (None, checksum):
             log.warning("%s: sha256 is %s, but %s says %s", target, checksum, expected.by, expected.sha256)
             checksum = None
         checksum = checksum or download(url, target, expected, origin)
         try:
+            members = {other["member"] for other in parts if other.get("url") == url and other.get("member")}
             files = (
                 _unpack(target, checksum, member, members, origin, limit)
                 if member
@@ -87,19 +94,35 @@ def fetch(
         except archives.Damaged:
             target.unlink()
             raise
+        if member and github.is_generated(url) and not expected.sha256:
+            return files, {"members": {file.name: _sums(file.root / file.name) for file in files}}
         return files, {"bytes": target.stat().st_size, "sha256": checksum}
+
+
+def _target(downloads: Path, url: str) -> Path:
+    return folder_of(downloads, url) / _name(url)
+
+
+def _single_files(parts: list[dict[str, Any]]) -> list[str]:
+    """The addresses of files that are read as they are."""
+    return [part["url"] for part in parts if isinstance(part.get("url"), str) and not part.get("member")]
+
+
+def _sums(path: Path) -> dict[str, Any]:
+    return {"bytes": path.stat().st_size, "sha256": sha256(path)}
 
 
 def _expected(part: dict[str, Any], locked: dict[str, Any], origin: str) -> Checksum:
     """The checksum that the download must have, and who says so."""
     ours, entry = part.get("sha256"), f"'urls > {masked(part['url'])}'"
-    if locked and ours not in (None, locked["sha256"]):
+    theirs = locked.get("sha256")  # none of archives whose members are locked
+    if theirs and ours not in (None, theirs):
         raise UserError(
-            f"{origin}: sha256 is {ours} in the task file, but {locked['sha256']} in the lock file; correct the task"
+            f"{origin}: sha256 is {ours} in the task file, but {theirs} in the lock file; correct the task"
             f" file, or delete {entry} from the lock file to accept the new one"
         )
-    if locked and ours is None:
-        return Checksum(locked["sha256"], "the lock file", f"delete {entry} from the lock file")
+    if theirs and ours is None:
+        return Checksum(theirs, "the lock file", f"delete {entry} from the lock file")
     return Checksum(ours, "the task file", "change sha256 in the task file")
 
 

@@ -15,6 +15,8 @@
         bytes: 1283
         sha256: 3f11...
         rows: ...
+      https://github.com/.../archive/...:            # GitHub packs it anew: what is in it stays the same
+        members: {top/sw.txt: {bytes: 12, sha256: 77a0...}}
 
 A locked branch stays at its commit, wherever upstream has gone since. To accept something new, delete its entry.
 """
@@ -26,7 +28,7 @@ from typing import Annotated, Any
 
 import yaml
 from filelock import FileLock
-from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError
+from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError, model_validator
 
 from intermezzo.core.artifacts import write_text
 from intermezzo.core.errors import UserError
@@ -57,8 +59,19 @@ class _Revision(_Strict):
     rows: _Rows = {}
 
 
-class _Url(_File):
+class _Url(_Strict):
+    """A download, or those of its members that were read."""
+
+    bytes: int | None = None
+    sha256: _Sha256 | None = None
+    members: dict[str, _File] = {}
     rows: _Rows = {}
+
+    @model_validator(mode="after")
+    def _complete(self) -> _Url:
+        if (self.bytes is None) != (self.sha256 is None) or (self.sha256 is None and not self.members):
+            raise ValueError("bytes and sha256 are needed, or members")
+        return self
 
 
 class _Locked(_Strict):

@@ -8,71 +8,102 @@ gives. What is locked and cached needs no request.
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import urlsplit
 
-from intermezzo.core.artifacts import sha256
-from intermezzo.core.errors import UserError, machine_fault
+from filelock import FileLock
+
+from intermezzo.core import provenance
+from intermezzo.core.artifacts import digest, sha256
+from intermezzo.core.errors import UserError
 from intermezzo.core.secrets import masked
 from intermezzo.sources.files.reading import File
+from intermezzo.sources.hub.failures import patiently, user_errors
 from intermezzo.sources.hub.patterns import is_pattern, matching
 
-if TYPE_CHECKING:
-    from huggingface_hub.hf_api import RepoFile
+Listing = dict[str, dict[str, Any]]
+"""Path of a file in a repository -> its `bytes`, and the `sha256` of its content or the `blob` (SHA-1) of git."""
 
 TIMEOUT = 30.0
 """Seconds to wait for an answer of the hub."""
 _COMMIT = re.compile(r"[0-9a-f]{40}")
-_MISTAKES = (FileNotFoundError, NotADirectoryError, IsADirectoryError, NotImplementedError, RecursionError)
-"""Kinds of OSError and RuntimeError that no network gives: mistakes of this program, which must show."""
 
 
-def fetch(part: dict[str, Any], locked: dict[str, Any], where: str) -> tuple[list[File], dict[str, Any]]:
+def fetch(
+    part: dict[str, Any], locked: dict[str, Any], downloads: Path, where: str
+) -> tuple[list[File], dict[str, Any]]:
     """The files of a part {repository, revision, files}, sorted, and what the lock file has to say about them.
 
-    `locked` is what it says already ({}: nothing). Raises UserError for a repository, revision or file that is not
-    there or may not be had, a network that cannot be reached, and files that are damaged.
+    `locked` is what it says already ({}: nothing); the list of a commit's files is kept below `downloads`. Raises
+    UserError for a repository, revision or file that is not there or may not be had, a network that cannot be reached,
+    and files that are damaged.
     """
     from huggingface_hub import HfApi, hf_hub_download
 
     repository, pattern = part["repository"], part["files"]
     revision = part.get("revision") or "main"
     endpoint = _endpoint()
-    with _user_errors(repository, revision, locked, where):
+    with user_errors(repository, revision, locked, where):
         hub = HfApi(endpoint=endpoint)
-        commit = locked.get("commit") or _commit(hub, repository, revision)
+        commit = locked.get("commit") or _commit(hub, repository, revision, where)
         origin = f"{where}: {repository}, commit {commit}"
-        names, tree = _locked_names(locked, pattern), {}
+        names = _locked_names(locked, pattern)
+        listing = {} if names else _listing(hub, repository, commit, downloads, origin)
+        names = names or matching(listing, pattern)
         if not names:
-            listing = hub.list_repo_tree(repository, recursive=True, revision=commit, repo_type="dataset")
-            tree = {item.path: item for item in listing if hasattr(item, "blob_id")}
-            names = matching(tree, pattern)
-        if not names:
-            raise UserError(f"{origin}: {_nothing(repository, pattern, sorted(tree))}")
+            raise UserError(f"{origin}: {_nothing(repository, pattern, sorted(listing))}")
         files, sums = [], {}
         for name in names:
-            if name in tree and not tree[name].size:
+            if name in listing and not listing[name]["bytes"]:
                 raise UserError(f"{origin}: the file {name} is empty on the hub; name another one in the task file")
-            path = Path(hf_hub_download(repository, name, repo_type="dataset", revision=commit, endpoint=endpoint))
+
+            def download(name: str = name) -> str:
+                return hf_hub_download(repository, name, repo_type="dataset", revision=commit, endpoint=endpoint)
+
+            path = Path(patiently(download, f"{origin}: {name}"))
             files.append(File(path.parents[name.count("/")], name))
             sums[name] = {"bytes": path.stat().st_size, "sha256": sha256(path)}
-            _compare_listed(path, sums[name], tree.get(name), f"{origin}: {name}")
+            _compare_listed(path, sums[name], listing.get(name), f"{origin}: {name}")
             entry = f"repositories > {repository} > {revision} > files > {name}"
             _compare_locked(path, sums[name], locked.get("files", {}).get(name), f"{origin}: {name}", entry)
     patterns = {"patterns": {pattern: len(names)}} if is_pattern(pattern) else {}
     return files, {"commit": commit, "files": sums, **patterns}
 
 
-def _commit(hub: Any, repository: str, revision: str) -> str:
+def _commit(hub: Any, repository: str, revision: str, where: str) -> str:
     if _COMMIT.fullmatch(revision):
         return revision
-    return hub.dataset_info(repository, revision=revision, timeout=TIMEOUT).sha
+    origin = f"{where}: {repository}, revision {revision}"
+    commit: str = patiently(lambda: hub.dataset_info(repository, revision=revision, timeout=TIMEOUT).sha, origin)
+    return commit
+
+
+def _listing(hub: Any, repository: str, commit: str, downloads: Path, origin: str) -> Listing:
+    """All files of a commit. The hub is asked once: who needs the same list waits, and finds it here."""
+    path = downloads / "listings" / f"{digest([repository, commit])}.json"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"data.downloads: no folder can be made at '{downloads}' ({error}); name another") from None
+
+    def ask() -> list[Any]:
+        return list(hub.list_repo_tree(repository, recursive=True, revision=commit, repo_type="dataset"))
+
+    with FileLock(path.with_suffix(".lock")):
+        files = provenance.read(path).get("files")
+        if not isinstance(files, dict):
+            items = [item for item in patiently(ask, origin) if hasattr(item, "blob_id")]
+            files = {item.path: {"bytes": item.size, **_sum(item)} for item in items}
+            provenance.write_record(path, {"repository": repository, "commit": commit, "files": files})
+    return files
+
+
+def _sum(item: Any) -> dict[str, str]:
+    """The checksum that the hub gives of a file: small files lie in git itself, which names them by SHA-1."""
+    return {"sha256": item.lfs.sha256} if item.lfs else {"blob": item.blob_id}
 
 
 def _locked_names(locked: dict[str, Any], pattern: str) -> list[str]:
@@ -82,22 +113,22 @@ def _locked_names(locked: dict[str, Any], pattern: str) -> list[str]:
     return names if complete else []
 
 
-def _compare_listed(path: Path, actual: dict[str, Any], listed: RepoFile | None, origin: str) -> None:
+def _compare_listed(path: Path, actual: dict[str, Any], listed: dict[str, Any] | None, origin: str) -> None:
     """Stop if a file is not what the hub's list says, and take it out of the cache: its way here damaged it."""
     if listed is None:
         return
-    if listed.lfs:
-        kind, expected, digest = "SHA-256", listed.lfs.sha256, actual["sha256"]
-    else:  # small files lie in git itself, which names them by SHA-1 over a header and the content
+    if "sha256" in listed:
+        kind, expected, checksum = "SHA-256", listed["sha256"], actual["sha256"]
+    else:  # over a header and the content
         content = path.read_bytes()
-        kind, expected = "git's SHA-1", listed.blob_id
-        digest = hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()
-    if (listed.size, expected) != (actual["bytes"], digest):
+        kind, expected = "git's SHA-1", listed["blob"]
+        checksum = hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()
+    if (listed["bytes"], expected) != (actual["bytes"], checksum):
         path.resolve().unlink()
         path.unlink(missing_ok=True)
         raise UserError(
-            f"{origin}: damaged on its way: {actual['bytes']} bytes, {kind} {digest}; the hub says {listed.size} bytes,"
-            f" {expected}; nothing was kept, run again"
+            f"{origin}: damaged on its way: {actual['bytes']} bytes, {kind} {checksum}; the hub says {listed['bytes']}"
+            f" bytes, {expected}; nothing was kept, run again"
         )
 
 
@@ -119,57 +150,6 @@ def _nothing(repository: str, pattern: str, names: list[str]) -> str:
     return f"no file matches '{pattern}'; the repository holds {shown or 'nothing'}; {mend}"
 
 
-@contextmanager
-def _user_errors(repository: str, revision: str, locked: dict[str, Any], where: str) -> Iterator[None]:
-    """Turn what the hub's client raises for want of the hub into one message. A full disk has a message of its own."""
-    from huggingface_hub import errors
-
-    place = f"{where}: {repository}, revision {revision}"
-    page = f"https://huggingface.co/datasets/{repository}"
-    login = "log in (`hf auth login`, or the environment variable HF_TOKEN)"
-    try:
-        yield
-    except UserError:
-        raise
-    except errors.GatedRepoError:
-        raise UserError(f"{place}: access is granted on request only; accept its terms at {page} and {login}") from None
-    except errors.RepositoryNotFoundError:
-        raise UserError(
-            f"{place}: there is no such dataset repository on the hub, or it is private; correct `repository` in the"
-            f" task file, or {login}"
-        ) from None
-    except errors.RevisionNotFoundError:
-        if "commit" in locked:
-            raise UserError(
-                f"{place}: the hub does not have the locked commit {locked['commit']} any more; find a copy of it, or"
-                f" delete 'repositories > {repository} > {revision}' from the lock file to accept what is there now"
-            ) from None
-        raise UserError(
-            f"{place}: the repository has no such revision; see {page}/tree/main for those it has"
-        ) from None
-    except _failures() as error:
-        if type(error) in _MISTAKES or machine_fault(error):
-            raise
-        reason = _reason(error)
-        raise UserError(
-            f"{place}: cannot be downloaded ({reason}); check the network, HF_ENDPOINT and HF_HUB_OFFLINE, or run"
-            " `prepare` where there is a network: what is locked and in the cache (HF_HOME) is used without one"
-        ) from None
-
-
-def _failures() -> tuple[type[Exception], ...]:
-    """What huggingface_hub raises when a download fails for a reason outside this program.
-
-    Its HTTP client differs between versions (requests, httpx, httpx2), but `errors` always has the client's HTTPError.
-    JSONDecodeError: the reply is that of a proxy or a login page. RuntimeError: of hf_xet, which transfers large files.
-    """
-    from huggingface_hub import errors
-
-    names = ("HTTPError", "EntryNotFoundError", "HFValidationError", "RevisionResolutionError", "XetDownloadError")
-    types = (getattr(errors, name) for name in names if hasattr(errors, name))
-    return OSError, RuntimeError, json.JSONDecodeError, *types
-
-
 def _endpoint() -> str | None:
     """HF_ENDPOINT as it is now: huggingface_hub has read it when it was imported, which may be too early."""
     endpoint = os.environ.get("HF_ENDPOINT") or None
@@ -180,9 +160,3 @@ def _endpoint() -> str | None:
         shown = masked(endpoint or "")
         raise UserError(f"environment variable HF_ENDPOINT: '{shown}' is no address ({masked(str(error))})") from None
     return endpoint
-
-
-def _reason(error: BaseException) -> str:
-    while error.__cause__ is not None:
-        error = error.__cause__
-    return masked(f"{type(error).__name__}: {' '.join(str(error).split()) or 'no details'}")

@@ -145,7 +145,7 @@ class Format:
             return name not in self.nullable
         if self.columns[name].item is not str:
             return False
-        return any(map(is_blank, value if self.columns[name].many else (value,)))
+        return any(text is None or is_blank(text) for text in (value if self.columns[name].many else (value,)))
 
     def mend(self, column: str) -> str:
         """What to do about rows without a text in a column."""
