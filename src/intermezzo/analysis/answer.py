@@ -33,9 +33,9 @@ from intermezzo.analysis.verdict import (
     significant,
     verdict,
 )
+from intermezzo.core import leakage
 from intermezzo.core.markdown import table
 from intermezzo.core.numerals import count
-from intermezzo.sources import overlap
 
 LARGE_SHARE = 0.01
 """Of the rows of a test set that are in training data: from here on the answer says it at its beginning."""
@@ -45,7 +45,7 @@ class Notes(NamedTuple):
     """What the answer says of the data. shortfalls: sentences about mixes that had less than they asked for."""
 
     shortfalls: Sequence[str] = ()
-    overlaps: Sequence[overlap.Overlap] = ()
+    overlaps: Sequence[leakage.Overlap] = ()
     """Of training and test data; empty: nobody looked."""
 
 
@@ -102,7 +102,7 @@ def _short_answer(families: Families, past: History, notes: Notes) -> str:
         blocks.append(f"**The question or its design was changed after results existed:**\n\n{changes}")
     if notes.shortfalls:
         blocks.append("**What the mixes really had:**\n\n" + "\n".join(f"- {line}" for line in notes.shortfalls))
-    if leaks := [*overlap.sentences(notes.overlaps, LARGE_SHARE)]:
+    if leaks := [*leakage.sentences(notes.overlaps, LARGE_SHARE)]:
         blocks.append("**Test data in training data** (leakage.tsv):\n\n" + "\n".join(f"- {leak}." for leak in leaks))
     if others := _not_in_the_verdict(families):
         blocks.append("Not part of the verdict:\n\n" + "\n".join(f"- {line}" for line in others))
@@ -324,7 +324,7 @@ def _overlap_words(notes: Notes) -> str:
     """How much test data is in training data, as far as that was looked for."""
     if not notes.overlaps:
         return "Whether test data are in the training data was not looked for."
-    number = sum(1 for _ in overlap.sentences(notes.overlaps, LARGE_SHARE))
+    number = sum(1 for _ in leakage.sentences(notes.overlaps, LARGE_SHARE))
     few = f"Of other test sets less than {100 * LARGE_SHARE:g} %" if number else f"Less than {100 * LARGE_SHARE:g} %"
     words = "of the rows are" if number else "of the rows of every test set are"
     return (
