@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from intermezzo.analysis import answer, few_shot, record, summary
+from intermezzo.analysis import answer, few_shot, gains, record, summary
 from intermezzo.analysis.design import Design
 from intermezzo.analysis.families import Families
 from intermezzo.analysis.items import Items
@@ -484,6 +484,70 @@ def test_what_is_wrong_with_a_table_of_scores_is_one_message(elsewhere, capsys, 
     said = capsys.readouterr().err
     assert status == 2 and re.search(message, said) and "Traceback" not in said
     assert not (out / "answer.md").exists()
+
+
+# -- what goes with gains, encoders, published numbers -----------------------------------------------------------------
+
+
+def test_slopes_are_those_of_least_squares_and_wider_where_families_are_large():
+    random = np.random.default_rng(1)
+    predictors = random.normal(size=(30, 2))
+    values = predictors @ [2.0, -1.0] + random.normal(size=30)
+    (first, width), (second, _) = gains.slopes_of(values, predictors, [str(i) for i in range(30)])
+    expected = np.linalg.lstsq(np.column_stack([np.ones(30), predictors]), values, rcond=None)[0]
+    assert (first, second) == pytest.approx(tuple(expected[1:])) and abs(first - 2.0) < width < 1.0
+    family = [str(i // 10) for i in range(30)]
+    shared = np.repeat([3.0, 0.0, -3.0], 10)
+    _, by_family = gains.slopes_of(values + shared, np.column_stack([shared, predictors[:, 0]]), family)[0]
+    _, alone = gains.slopes_of(
+        values + shared, np.column_stack([shared, predictors[:, 0]]), [str(i) for i in range(30)]
+    )[0]
+    assert by_family >= alone
+    assert gains.slopes_of(values, np.column_stack([shared, 2 * shared]), family) == []
+
+
+def test_what_goes_with_a_gain_is_found():
+    plan = design(pretrained={"small": {code: code in ("sa", "ua", "oa") for code in LANGUAGES}})
+    found = families(plan, lambda c: 5.0 * (c.mix == "mix" and c.language in SEEN and not supervised(c)))
+    frame = gains.regressions(found).set_index(["predictor", "fit"])
+    line = frame.loc[("in_mix", "alone")]
+    assert line["slope"] == pytest.approx(5, abs=1) and line["low"] > 3 and line["n_languages"] == 11
+    assert frame.loc[("pretrained", "alone"), "low"] < 0 < frame.loc[("pretrained", "alone"), "high"]
+    assert ("family", "alone") not in frame.index  # no language has a relative here
+    assert "| in the mix | +5" in answer.text(found)
+
+
+def test_encoders_are_repetitions_where_there_are_several():
+    def gain(cell):
+        return {"small": 4.0, "large": 6.0, "huge": 8.0}[cell.encoder] * (cell.mix == "mix" and not supervised(cell))
+
+    found = families(design(encoders=["small", "large", "huge"]), gain, noise=0.1)
+    line = gains.over_encoders(found).set_index("group").loc["rare_unseen"]
+    assert line["mean"] == pytest.approx(6, abs=0.2) and (line["encoders"], line["above"]) == (3, 3)
+    assert line["high"] - line["low"] == pytest.approx(2 * 4.303 * 2 / np.sqrt(3), rel=0.05)
+    assert gains.over_encoders(families()).empty and "Encoders as repetitions" not in answer.text(families())
+
+
+def test_published_numbers_stand_beside_ours():
+    score = {"system": "XLM-R", "source": "a table", "metric": "accuracy", "languages": ["en", "sa"], "value": 79.2}
+    text = answer.text(families(design(published={"xnli": [score]})))
+    section = text.split("## Published numbers")[1].split("## ")[0]
+    assert "| xnli | accuracy | 2 languages | XLM-R | 79.2 | a table |" in section
+    assert re.search(r"ours: `small`, no intermediate training \| (49|50)\.\d", section)
+    assert "## Published numbers" not in answer.text(families())
+
+
+def test_published_numbers_are_of_tasks_of_the_catalogue():
+    from intermezzo.tasks import load_task
+    from intermezzo.tasks.published import published_scores
+
+    for name, listed in published_scores().items():
+        task = load_task(name)
+        for score in listed:
+            assert score.metric in task.metrics and 0 < score.value < 100 and score.source and score.languages
+            published = {code for source in ("hub", "files") for code in task.languages(source, "test") or ()}
+            assert {*score.languages} <= published, name
+    assert published_scores()["xnli"][0].value == 79.2
 
 
 # -- rare data in the target's own training ----------------------------------------------------------------------------

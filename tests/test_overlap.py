@@ -12,6 +12,7 @@ import pytest
 
 from intermezzo.cli.main import main
 from intermezzo.config import load
+from intermezzo.core import leakage
 from intermezzo.core.errors import UserError
 from intermezzo.dag.experiment import Grid
 from intermezzo.dag.inputs import Inputs
@@ -106,14 +107,14 @@ def test_the_table_and_its_warning(files, tmp_path, capsys):
     assert main(arguments(files, "leakage", specification(), out)) in (0, None)
     with open(out, encoding="utf-8") as text:
         lines = {line["language"]: line for line in csv.DictReader(text, delimiter="\t")}
-    assert tuple(lines["sw"]) == overlap.COLUMNS
-    assert [lines["sw"][kind] for kind in overlap.KINDS] == ["1", "1", "2"] and lines["sw"]["share"] == "0.5000"
+    assert tuple(lines["sw"]) == leakage.COLUMNS
+    assert [lines["sw"][kind] for kind in leakage.KINDS] == ["1", "1", "2"] and lines["sw"]["share"] == "0.5000"
     assert lines["sw"]["training_overlap"] == "3" and lines["en"]["ngram"] == "0"
     said = capsys.readouterr().err
     assert "25 % of the test rows of `xnli` (2 of 8, 1 exactly) are in the training data of `world/mnli`" in said
     assert "most in sw (50 %)" in said and "left out" not in said
-    assert [overlap.table(overlap.read(out))] == [out.read_text()]
-    assert [*overlap.sentences(overlap.read(out), least=0.6)] == []
+    assert [leakage.table(leakage.read(out))] == [out.read_text()]
+    assert [*leakage.sentences(leakage.read(out), least=0.6)] == []
 
 
 def test_training_data_without_rows_of_tests(files, tmp_path):
@@ -130,7 +131,7 @@ def test_a_table_that_is_none_is_one_message(tmp_path):
     path = tmp_path / "leakage.tsv"
     path.write_text("language\ttraining\n")
     with pytest.raises(UserError, match=r"leakage.tsv: not a table of overlaps \(other columns\); delete it"):
-        overlap.read(path)
+        leakage.read(path)
 
 
 def test_a_file_that_is_missing_is_one_message(files, tmp_path, capsys):

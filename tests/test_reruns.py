@@ -131,43 +131,44 @@ CHANGES: dict[str, Row] = {
     "a seed added": Row("Summarize", new=".*seed ?1$", settings={"grid": {"seeds": [0, 1]}}),
     "a seed taken away": Row("Summarize", before={"grid": {"seeds": [0, 1]}}),
     "a target added": Row(
-        "Summarize",
+        "Look|Summarize",
         new="Prepare ner|Train target ner|Evaluate ner",
         settings={"grid": {"targets": ["nli", "pos", "retrieval", "ner"]}},
     ),
-    "a target taken away": Row("Summarize", settings={"grid": {"targets": ["nli", "retrieval"]}}),
+    "a target taken away": Row("Look|Summarize", settings={"grid": {"targets": ["nli", "retrieval"]}}),
     "an intermediate added": Row(
-        "Summarize",
+        "Look|Summarize",
         new="Prepare pos, (fri|mor), train|.*(tiny/pos/|intermediate pos)",
         settings={"grid": {"intermediates": ["nli", "pos"]}},
     ),
-    "an intermediate taken away": Row("Summarize", settings={"grid": {"intermediates": []}}),
+    "an intermediate taken away": Row("Look|Summarize", settings={"grid": {"intermediates": []}}),
     "a mix added": Row(
-        "Summarize",
+        "Look|Summarize",
         new="Prepare nli, nor, train|.*(mix en_nor|tiny/nli/en_nor)",
         settings={
             "grid": {"mixes": ["en", "en+rare", "en_nor"]},
             "mixes": {"en_nor": {"weights": {"en": 1, "nor": 1}}},
         },
     ),
-    "a mix taken away": Row("Summarize", settings={"grid": {"mixes": ["en"]}}),
+    "a mix taken away": Row("Look|Summarize", settings={"grid": {"mixes": ["en"]}}),
     "the weights of a mix": Row(
         r".*nli/en\+rare|.*mix en\+rare|Summarize", settings={"mixes": {"en+rare": {"weights": {"@rare": 0.5}}}}
     ),
     "which languages count as rare": Row(
-        r".*nli/en\+rare|.*mix en\+rare|Summarize", settings={"languages": {"rare": ["fri"]}}
+        r"Look|.*nli/en\+rare|.*mix en\+rare|Summarize", settings={"languages": {"rare": ["fri"]}}
     ),
     "an evaluation language added": Row(
-        "Evaluate|Summarize",
+        "Look|Evaluate|Summarize",
         new="Prepare .*, qul, test",
         settings={"languages": {"evaluation": ["en", "nor", "fri", "mor", "qul"]}},
     ),
     "an evaluation language taken away": Row(
-        "Evaluate|Summarize", settings={"languages": {"evaluation": ["en", "nor", "fri"]}}
+        "Look|Evaluate|Summarize", settings={"languages": {"evaluation": ["en", "nor", "fri"]}}
     ),
     "a language of selection added": Row(
         "Evaluate (nli|pos)|Summarize", new="Prepare .*, nor, dev", settings={"languages": {"selection": ["en", "nor"]}}
     ),
+    "the n-grams that test data are searched with": Row("Look|Summarize", settings={"data": {"overlap": {"ngram": 8}}}),
     "something that is defined and not used": Row(
         settings={"intermediates": {"other": {"tasks": ["qa"]}}, "mixes": {"unused": {"weights": {"en": 1}}}}
     ),
@@ -178,7 +179,7 @@ CHANGES: dict[str, Row] = {
         )
     ),
     # -- data
-    "rows of the test data": Row("Prepare .*, test|Evaluate|Summarize", settings={"data": {"rows": {"test": 41}}}),
+    "rows of the test data": Row("Look|Prepare .*, test|Evaluate|Summarize", settings={"data": {"rows": {"test": 41}}}),
     "another world": Row(".*", settings={"world": {"seed": 14}}),
     "labels of a task's file": Row(
         "Train target pos|Evaluate pos|Summarize", edit=file("resources/tasks/pos.yaml", "VERB, X]", "VERB, X, Y]")
@@ -187,7 +188,7 @@ CHANGES: dict[str, Row] = {
         "Evaluate pos|Summarize", edit=file("resources/tasks/pos.yaml", "[accuracy, pos_f1]", "[pos_f1, accuracy]")
     ),
     "the generator that a task's file names": Row(
-        "Prepare retrieval|Evaluate retrieval|Summarize",
+        "Look|Prepare retrieval|Evaluate retrieval|Summarize",
         edit=file("resources/tasks/retrieval.yaml", "generator: ", "map: {a: a}\n    generator: "),
     ),
     "words, licence and other sources of a task's file": Row(
@@ -201,7 +202,7 @@ CHANGES: dict[str, Row] = {
         ".*", edit=file("resources/world.yaml", "\nlanguages:", "\nedited: 1\nlanguages:")
     ),
     "a data file with other content": Row(
-        "Prepare pos, en, train|Train target pos|Evaluate pos|Summarize",
+        "Look|Prepare pos, en, train|Train target pos|Evaluate pos|Summarize",
         edit=rewrite("results/data/world/pos/en/train.parquet"),
     ),
     "files written again with the same content": Row(edit=touch),
@@ -229,7 +230,7 @@ CHANGES: dict[str, Row] = {
     "code that all training imports (the loop's gradient)": Row(AFTER_ENCODER, edit=code("training/gradient.py")),
     "code of one format's head": Row("Train target pos|Evaluate pos|Summarize", edit=code("modeling/heads/tagging.py")),
     "code of one format (its columns, checks and controls)": Row(
-        "Prepare pos|Train target pos|Evaluate pos|Summarize", edit=code("tasks/formats/tagging.py")
+        "Look|Prepare pos|Train target pos|Evaluate pos|Summarize", edit=code("tasks/formats/tagging.py")
     ),
     "a format's list of metrics, assumed lengths and submission files": Row(
         edit=several(
@@ -297,16 +298,17 @@ CHANGES: dict[str, Row] = {
 """Rows of the table of docs/reruns.md, by its first column."""
 PUBLISHED: dict[str, Row] = {
     "a published file with other content": Row(
-        "Prepare pos, en, train|Train|Evaluate|Summarize", edit=file("root/en-ewt-2col/train.txt", "rows", "other rows")
+        "Look|Prepare pos, en, train|Train|Evaluate|Summarize",
+        edit=file("root/en-ewt-2col/train.txt", "rows", "other rows"),
     ),
     "a published file written again with the same content": Row(
         edit=file("root/en-ewt-2col/train.txt", "rows", "rows"),
     ),
     "parts of a task's file (path, reader, steps, rows)": Row(
-        "Prepare pos, en, train|Train|Evaluate|Summarize", edit=file("resources/tasks/pos.yaml", "12544", "12543")
+        "Look|Prepare pos, en, train|Train|Evaluate|Summarize", edit=file("resources/tasks/pos.yaml", "12544", "12543")
     ),
     "the folder of the published files": Row(
-        ".*(?<!hub)(?<!mine)$",
+        "Look|.*(?<!hub)(?<!mine)$",
         edit=lambda checkout: (checkout.folder / "root").rename(checkout.folder / "elsewhere"),
         settings={"data": {"root": "elsewhere"}},
     ),
@@ -323,6 +325,7 @@ JOBS_PUBLISHED = {
     *(f"Import encoder {encoder}" for encoder in ("hub", "mine")),
     *(f"Train target pos from {encoder}/none/none, seed 0" for encoder in ("hub", "mine")),
     *(f"Evaluate pos on {encoder}/none/none/seed0" for encoder in ("hub", "mine")),
+    "Look for test data in training data",
     "Summarize all scores",
 }
 
@@ -470,7 +473,7 @@ def why(checkout: Checkout, settings: dict[str, Any], *targets: str) -> str:
 def test_why_names_the_key_its_values_and_the_jobs(checkout):
     settings = {"training": {"target": {"learning_rate": 0.002}}, "languages": {"evaluation": ["en", "nor", "fri"]}}
     said = why(checkout, settings)
-    assert said.startswith("the experiment: 16 jobs would run\n")
+    assert said.startswith("the experiment: 17 jobs would run\n")
     cause = "6 jobs, because training.target.learning_rate is 0.002, was 0.001:"
     assert cause in said and "  Train target nli from tiny/none/none, seed 0" in said.split(cause)[1].split("\n\n")[0]
     assert "9 jobs, because languages.evaluation has lost mor:" in said
@@ -486,9 +489,10 @@ def test_why_names_the_module_the_file_and_what_follows(checkout):
     assert "3 jobs, because code has changed: evaluation.metrics.tagging:" in said
     assert "1 job, because results/data/world/nli/en/train.parquet was changed after it was made:" in said
     follows = said.split("because what it is made from is made again:")[1]
-    assert "Evaluate nli on tiny/none/none/seed0" in follows and follows.rstrip().endswith("... and 3 more")
-    # two intermediates, their targets and retrieval, the baseline's nli, all evaluations but those of pos, the summary
-    assert "13 jobs, because what it is made from is made again:" in said
+    assert "Evaluate nli on tiny/none/none/seed0" in follows and follows.rstrip().endswith("... and 4 more")
+    # the search for test data, two intermediates, their targets and retrieval, the baseline's nli, all evaluations but
+    # those of pos, the summary
+    assert "14 jobs, because what it is made from is made again:" in said
 
 
 @pytest.mark.workflow

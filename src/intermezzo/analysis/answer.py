@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import pandas as pd
 
-from intermezzo.analysis import breakdown_text, effects, few_shot, gains_text, power_text, sensitivity
+from intermezzo.analysis import breakdown_text, effects, few_shot, gains_text, power_text, published_text, sensitivity
 from intermezzo.analysis.design import Design
 from intermezzo.analysis.effects import GROUPS, KINDS, SUPERVISED, Pair, overall, statistics
 from intermezzo.analysis.families import Families
@@ -33,9 +33,9 @@ from intermezzo.analysis.verdict import (
     significant,
     verdict,
 )
+from intermezzo.core import leakage
 from intermezzo.core.markdown import table
 from intermezzo.core.numerals import count
-from intermezzo.sources import overlap
 
 LARGE_SHARE = 0.01
 """Of the rows of a test set that are in training data: from here on the answer says it at its beginning."""
@@ -45,7 +45,7 @@ class Notes(NamedTuple):
     """What the answer says of the data. shortfalls: sentences about mixes that had less than they asked for."""
 
     shortfalls: Sequence[str] = ()
-    overlaps: Sequence[overlap.Overlap] = ()
+    overlaps: Sequence[leakage.Overlap] = ()
     """Of training and test data; empty: nobody looked."""
 
 
@@ -73,6 +73,7 @@ def text(
     blocks += sensitivity.blocks(families)
     blocks += gains_text.blocks(families)
     blocks += breakdown_text.blocks(families, development)
+    blocks += published_text.blocks(families)
     blocks.append(_limits(families, notes))
     return "\n\n".join(blocks) + "\n"
 
@@ -101,7 +102,7 @@ def _short_answer(families: Families, past: History, notes: Notes) -> str:
         blocks.append(f"**The question or its design was changed after results existed:**\n\n{changes}")
     if notes.shortfalls:
         blocks.append("**What the mixes really had:**\n\n" + "\n".join(f"- {line}" for line in notes.shortfalls))
-    if leaks := [*overlap.sentences(notes.overlaps, LARGE_SHARE)]:
+    if leaks := [*leakage.sentences(notes.overlaps, LARGE_SHARE)]:
         blocks.append("**Test data in training data** (leakage.tsv):\n\n" + "\n".join(f"- {leak}." for leak in leaks))
     if others := _not_in_the_verdict(families):
         blocks.append("Not part of the verdict:\n\n" + "\n".join(f"- {line}" for line in others))
@@ -289,7 +290,7 @@ def _limits(families: Families, notes: Notes) -> str:
         1: "One seed cannot show how much a repetition would differ: every interval and p here is over languages "
         "alone, and speaks of this seed only. A second seed is the first thing to add.",
         2: "Two seeds tell little about how much seeds differ. Intervals are wide for that reason, and still, in "
-        "simulations, hold the truth in 92 to 100 of 100 cases, depending on the variances: with two seeds no method "
+        "simulations, hold the truth in 94 to 100 of 100 cases, depending on the variances: with two seeds no method "
         "holds 95 for all of them. A difference that they cannot show may still be there; more seeds are the first "
         "thing to add.",
     }.get(seeds, f"{seeds} seeds stand behind each figure; the intervals allow for so few.")
@@ -324,7 +325,7 @@ def _overlap_words(notes: Notes) -> str:
     """How much test data is in training data, as far as that was looked for."""
     if not notes.overlaps:
         return "Whether test data are in the training data was not looked for."
-    number = sum(1 for _ in overlap.sentences(notes.overlaps, LARGE_SHARE))
+    number = sum(1 for _ in leakage.sentences(notes.overlaps, LARGE_SHARE))
     few = f"Of other test sets less than {100 * LARGE_SHARE:g} %" if number else f"Less than {100 * LARGE_SHARE:g} %"
     words = "of the rows are" if number else "of the rows of every test set are"
     return (

@@ -17,8 +17,8 @@ from intermezzo.analysis.families import Families
 from intermezzo.analysis.items import Items
 from intermezzo.analysis.mix_shares import shortfalls
 from intermezzo.analysis.pairing import Comparisons
+from intermezzo.core import leakage as leakages
 from intermezzo.core.artifacts import write_text
-from intermezzo.sources import overlap
 
 log = logging.getLogger(__name__)
 
@@ -47,7 +47,7 @@ def summarize(
     frame = tidy.read(result_paths, design)
     development = tidy.read(development_paths, design.on_development()).assign(split="dev")
     outputs = (Path(scores), Path(summary), Path(answer))
-    notes = answers.Notes(shortfalls(results, design) if results else [], overlap.read(leakage) if leakage else [])
+    notes = answers.Notes(shortfalls(results, design) if results else [], leakages.read(leakage) if leakage else [])
     _write(design, frame, development, outputs, question, results, notes)
 
 

@@ -31,12 +31,13 @@ from intermezzo.specs.mixes import MixSettings, Portion
 from intermezzo.specs.overlap import DisjointSpec, EvaluationFile, OverlapSpec, TrainingFile
 from intermezzo.specs.prediction import PredictionSpec
 from intermezzo.specs.pretraining import Architecture, PretrainingSettings, PretrainSpec, TokenizerSettings
-from intermezzo.specs.summary import Attributes, Intermediate, Question, SummarySpec, Target
+from intermezzo.specs.summary import Attributes, Intermediate, Published, Question, SummarySpec, Target
 from intermezzo.specs.tasks import TaskSpec
 from intermezzo.specs.translation import FilesTranslation, HubTranslation, WorldTranslation
 from intermezzo.specs.world import WorldSettings
 from intermezzo.tasks import RESOURCES, load_task
 from intermezzo.tasks.formats import MASKED_TEXT
+from intermezzo.tasks.published import published_scores
 
 LOCK = "config/data.lock.yaml"
 """Which revisions and files the data came from; written by the first download, checked by all later ones."""
@@ -249,6 +250,7 @@ class Specs:
             | {name: self._intermediate(name) for name in self.config.grid.intermediates},
             targets={name: self._target(name) for name in grid.targets},
             skills=self._skills(),
+            published=self._published(),
             question=Question(**self.config.question.as_spec()),
         ).canonical()
 
@@ -419,6 +421,25 @@ class Specs:
         """Task -> languages that an intermediate has rows of it in."""
         tasks = map(load_task, self.grid.intermediate_tasks(intermediate))
         return {task.name: tuple(sorted(catalogue.mix_languages(self.config, mix, task))) for task in tasks}
+
+    def _published(self) -> dict[str, tuple[Published, ...]]:
+        """Published scores of targets whose test data are the published ones, all of them, in all their languages."""
+        data, scores = self.config.data, {}
+        for name in self.grid.targets:
+            task, entry = self.grid.task(name), self.config.target(name)
+            if data.source_of(task.name) == "world" or data.evaluation_split != "test" or entry.partial_input:
+                continue
+            if task.form.trained and self._trained_in(name):  # few-shot: not what was published
+                continue
+            languages = {*self.grid.languages(name)}
+            fitting = [
+                Published(**score._asdict())
+                for score in published_scores().get(task.name, ())
+                if {*score.languages} <= languages and score.metric in task.metrics
+            ]
+            if fitting and data.rows.of(task.name, "test") is None:
+                scores[name] = tuple(fitting)
+        return scores
 
     def _skills(self) -> dict[str, str]:
         """Task -> what it asks for, of every task that anything is trained or evaluated on."""

@@ -142,9 +142,10 @@ class Costs:
         """Of the search for test data in training data: every row is read and its words are counted."""
         paths = [*self.inputs.training_names(), *self.inputs.test_names()]
         keys = [path.removesuffix(".parquet").split("/")[-4:] for path in paths]
-        rows = [self.amounts.rows(task, language, split, source).rows for source, task, language, split in keys]
+        amounts = [self.amounts.rows(task, language, split, source) for source, task, language, split in keys]
+        rows, basis = [amount.rows for amount in amounts], frozenset(f"rows: {amount.basis}" for amount in amounts)
         megabytes = 300 + max(rows, default=0) * 3e-3
-        return Cost(0, START_SECONDS / 2 + sum(rows) * OVERLAP_SECONDS, CPU, megabytes, 0.1, 0, frozenset())
+        return Cost(0, START_SECONDS / 2 + sum(rows) * OVERLAP_SECONDS, CPU, megabytes, 0.1, 0, basis)
 
     def _encoder(self, name: str) -> Cost:
         shape, origin = self.shapes[name]

@@ -78,6 +78,16 @@ class Question(Spec):
     """The smallest difference that matters, in points."""
 
 
+class Published(Spec):
+    """A published score on a target's test data, in points: a mean over languages."""
+
+    system: str
+    source: str
+    metric: str
+    languages: tuple[str, ...]
+    value: float
+
+
 class SummarySpec(Spec):
     """What was asked for: `intermezzo.analysis.design.Design` says which results that are."""
 
@@ -98,6 +108,8 @@ class SummarySpec(Spec):
     """Task -> what it asks for (`tasks.SKILLS`); of a task that is missing here, its own name."""
     attributes: dict[str, Attributes] = Field({})
     question: Question = Question()
+    published: dict[str, tuple[Published, ...]] = Field({})
+    """Target -> published scores over languages that it is all evaluated in, on the same data."""
     pretrained: dict[str, dict[str, bool]] = Field({})
     """Encoder -> evaluated language -> whether its pretraining text has it; what is not known is not there."""
 

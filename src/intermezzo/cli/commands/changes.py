@@ -43,7 +43,11 @@ class Naming:
         if job.rule in ("pretrain_encoder", "import_encoder"):
             return "threads" if first == "threads" else f"encoders.{names['encoder']}.{path}"
         if job.rule in ("find_leakage", "leave_out_test_data"):
-            return f"data.overlap.{path}" if path in ("ngram", "drop") else f"the data that are compared ({first})"
+            return (
+                f"data.overlap.{path}"
+                if path in ("ngram", "drop")
+                else f"the list of files that are compared ({first})"
+            )
         if first in ("world", "threads"):
             return path
         if first in ("parts", "labels", "metrics", "generator") or last in (
