@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from intermezzo.config import catalogue
-from intermezzo.config.checks import data_root
+from intermezzo.config.checks.data import data_root
 from intermezzo.core.memoize import memoize
 from intermezzo.core.places import local
 from intermezzo.dag.experiment import Grid

@@ -13,7 +13,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from intermezzo.config import listed, load, parse, read
-from intermezzo.config.checks import BRACES, data_root
+from intermezzo.config.checks.data import BRACES, data_root
 from intermezzo.config.models import Config
 from intermezzo.config.remarks import remarks
 from intermezzo.core.environment import settle

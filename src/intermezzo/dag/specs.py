@@ -13,7 +13,7 @@ from typing import Any
 
 from intermezzo import languages
 from intermezzo.config import catalogue
-from intermezzo.config.checks import data_root
+from intermezzo.config.checks.data import data_root
 from intermezzo.config.settings import examples_of, resolve, retrieval_of
 from intermezzo.core.memoize import memoize_by
 from intermezzo.core.places import local
