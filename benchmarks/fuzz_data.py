@@ -460,7 +460,7 @@ def prepare(folder: Path, sample: Sample, case: Case) -> dict[str, Any]:
     part = part | {key: value for key, value in sample.part.items() if key == "map"}  # whose keys are no text in JSON
     task: dict[str, Any] = {"description": "fuzz", "format": sample.format, "licence": "none"}
     task |= {"labels": list(sample.labels)} if sample.labels else {}
-    task["sources"] = {section: {"data": {"en": {"test": [part]}}}}
+    task["sources"] = {section: {"data": {"en": {"train": [part]}}}}
     (folder / "config" / "tasks").mkdir(parents=True)
     (folder / "config" / "tasks" / "fuzz.yaml").write_text(yaml.safe_dump(task, allow_unicode=True))
     spec: dict[str, Any] = {
@@ -468,7 +468,7 @@ def prepare(folder: Path, sample: Sample, case: Case) -> dict[str, Any]:
         "task": "fuzz",
         "format": sample.format,
         "language": "en",
-        "split": "test",
+        "split": "train",
     }
     spec |= {"rows": None, "parts": []}
     spec |= {"lock": "config/data.lock.yaml", "downloads": "downloads"} if case.part else {"root": str(folder / "data")}

@@ -115,7 +115,7 @@ KINDS = [
     ("mnli", "mix", "xnli", "en", {"translated": ["mix"]}, "same data"),  # English rows are the originals
     ("mnli", "mix", "xnli", "ua", {}, "transfer"),
     ("mnli", "mix", "xquad", "sa", {}, "transfer"),
-    ("squad", "mix", "pairs", "sa", {}, "retrieval"),
+    ("squad", "mix", "pairs", "sa", {}, "untrained"),
     ("mnli", "en", "xnli", "sa", {}, "transfer"),
     ("mnli", "mix", "xquad", "sa", {"skills": SKILLS | {"xquad": "nli"}}, "same skill"),
     ("squad", "mix", "pairs", "sa", {"skills": SKILLS | {"pairs": "qa"}}, "same skill"),

@@ -403,6 +403,8 @@ GOLD_PASSAGE = {
     "answers": [["Lima"]],
     "answer_starts": [[13]],
 }
+SCORED_PASSAGES = {"answers": [["Lima"], ["yes"]], "answer_starts": [[13], [13]]}
+"""An answer at another offset is scored, and not trained on."""
 EFFECT, CAUSE = "What was the effect?", "What was the cause?"
 CHOICES = ["It was dry.", "The street got wet."]
 CANDIDATE = "Ana lives in Lima.  Ana lives in Lima. It rains."
@@ -526,7 +528,10 @@ CASES = {
         f"yo {split}": {"tokens": [["Ana", "met", "Lima"]], "tags": [["PROPN", "VERB", "PROPN"]]}
         for split in ("train", "dev", "test")
     },
-    "afriqa": {name: GOLD_PASSAGE for name in ("ha train", "tw train", "tw dev", "sw test", "fon test")},
+    "afriqa": {
+        **{name: GOLD_PASSAGE for name in ("ha train", "tw train")},
+        **{name: SCORED_PASSAGES for name in ("ha dev", "tw dev", "sw test", "fon test")},
+    },
     "uner": {name: PEOPLE | {"id": ["w-1"]} for name in ("en train", "zh dev", "de test")}
     | {name: PEOPLE for name in ("srp_Latn train", "ceb test")}
     | {"tl test": {"tokens": PEOPLE["tokens"] * 2}},
@@ -625,7 +630,7 @@ def read(hub, site, tmp_path, monkeypatch):
         task = prepared(name, keep)
         rows = sources.read(data("hub", name, language, split))
         assert min(Counter(hub.requests + site.requests).values()) > hub.busy
-        return formats.table(rows, task.format, task.labels)
+        return formats.table(rows, task.format, task.labels, training=split == "train")
 
     read.prepared = prepared
     return read

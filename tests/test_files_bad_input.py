@@ -76,14 +76,14 @@ BAD = {
         "span",
         {"reader": "squad_json", "path": "f"},
         json.dumps(SQUAD).replace("answer_start", "start"),
-        r"f: not SQuAD JSON after question 1 .*'answer_start'",
+        r"f: not usable as span data:\n.*answer 'Lima' has no offset \(answer_start\), .*`drop: \[unlocated\]`",
     ),
     "squad list": ("span", {"reader": "squad_json", "path": "f"}, "[]", r"f: not SQuAD JSON at its start"),
     "squad types": (
         "span",
         {"reader": "squad_json", "path": "f"},
-        json.dumps(SQUAD).replace("13", '"13"'),
-        r"f: row 0 \(id 'q1'\): answer_starts is \['13'\], not a list of whole numbers",
+        json.dumps(SQUAD).replace("13", '"13th"'),
+        r"f: row 0 \(id 'q1'\): answer_starts is \['13th'\], not a list of whole numbers",
     ),
     "copa cut": ("multiple_choice", {"reader": "copa_xml", "path": "f"}, COPA[:120], r"f, line 1: not valid XML"),
     "copa label": (
@@ -139,7 +139,7 @@ BAD = {
         "mlm",
         {"reader": "line", "path": "f"},
         "x",
-        r"toy\.yaml: .*en\.test\[0\]: unknown reader 'line'; did",
+        r"toy\.yaml: .*en\.train\[0\]: unknown reader 'line'; did",
     ),
     "unknown option": (
         "mlm",
@@ -151,7 +151,7 @@ BAD = {
         "mlm",
         {"reader": "jsonl", "path": "f"},
         "{}",
-        r"test\[0\]: reader jsonl needs the option fields",
+        r"train\[0\]: reader jsonl needs the option fields",
     ),
     "parallel alone": (
         "retrieval",

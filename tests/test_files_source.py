@@ -173,7 +173,7 @@ def test_ids_and_without(tmp_path, monkeypatch):
 def test_a_sample_keeps_the_files_order_and_grows_by_adding(tmp_path, monkeypatch):
     contents = {"a.txt": "".join(f"sentence {i}\n" for i in range(50))}
     everything = read(tmp_path, monkeypatch, "mlm", [{"reader": "lines", "path": "a.txt"}], contents)
-    spec = data("files", "toy", "en", "test", root=str(tmp_path))
+    spec = data("files", "toy", "en", "train", root=str(tmp_path))
     ten, twenty = (sources.read(spec.replace(rows=n)) for n in (10, 20))
     assert len(ten) == 10 and ten == [row for row in twenty if row in ten] == [row for row in everything if row in ten]
     assert ten != everything[:10]

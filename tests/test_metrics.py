@@ -180,6 +180,40 @@ def test_mlqa_and_squad_normalise_differently(language, prediction, answer, mlqa
 
 
 @pytest.mark.parametrize(
+    ("prediction", "answers", "jsquad", "cmrc"),
+    [
+        # JSQuAD: characters as a bag, 2 * shared / (ours + theirs); CMRC: the longest run of segments
+        ("東京タワー", ["東京タワー。"], (1, 1), (1, 1)),  # JGLUE takes full stops off the end, CMRC everywhere
+        ("東京。タワー", ["東京タワー"], (10 / 11, 0), (1, 1)),
+        ("タワー東京", ["東京タワー"], (1, 0), (4 / 6, 0)),  # kana is one word of CMRC's: 2 of 3 segments in a run
+        ("三年级", ["小学三年级"], (6 / 8, 0), (6 / 8, 0)),
+        ("年三级", ["三年级"], (1, 0), (2 / 6, 0)),  # the same characters, of which no two stand together
+        ("《红楼梦》", ["红楼梦", "石头记"], (6 / 8, 0), (1, 1)),
+        ("COVID-19 病毒", ["covid19病毒"], (18 / 20, 0), (1, 0)),  # EM of CMRC compares the text with its space
+        ("1,200人", ["1,200 人"], (12 / 13, 0), (1, 0)),
+        ("the  Sun", ["the sun"], (1, 1), (1, 0)),  # no article goes
+        ("x", ["年"], (0, 0), (0, 0)),
+        ("。", ["。"], (1, 1), (0, 1)),  # nothing left: JGLUE calls two empty answers equal, CMRC has no run
+        (None, ["年"], (0, 0), (0, 0)),
+    ],
+)
+def test_characters_are_compared_as_by_jglue_and_cmrc(prediction, answers, jsquad, cmrc):
+    names = ["jsquad_f1", "jsquad_em", "cmrc_f1", "cmrc_em"]
+    values = score("span", [prediction], [answers], QA | {"metrics": names}, "zh")
+    assert list(values.values()) == pytest.approx([*jsquad, *cmrc])
+
+
+def test_the_metrics_of_one_benchmark_are_those_of_all():
+    ours, gold = ["《红楼梦》", "x"], [["红楼梦"], ["y", "x"]]
+    every = score("span", ours, gold, QA | {"metrics": []}, "zh")
+    assert len(every) == 8
+    for name, value in every.items():
+        assert score("span", ours, gold, QA | {"metrics": [name]}, "zh") == {name: value}
+    with pytest.raises(UserError, match=r"metric 'f1'; .*allowed: "):
+        score("span", ours, gold, QA | {"metrics": ["f1"]}, "zh")
+
+
+@pytest.mark.parametrize(
     ("prediction", "answers", "f1"),
     [
         ("", [], 1),

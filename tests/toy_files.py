@@ -69,7 +69,7 @@ citation: "made up for a test"
 """A task file but for its `sources`."""
 
 
-def read(root, monkeypatch, fmt, parts, contents, labels=None):
+def read(root, monkeypatch, fmt, parts, contents, labels=None, split="train"):
     """Write `contents` (name -> text, bytes or object) below `root` and read the parts as a task of that format."""
     for name, content in contents.items():
         path = Path(root, name)
@@ -84,11 +84,11 @@ def read(root, monkeypatch, fmt, parts, contents, labels=None):
         format=fmt,
         labels=labels or LABELS.get(fmt, ()),
         licence="none",
-        sources={"files": {"data": {"en": {"test": parts}}}},
+        sources={"files": {"data": {"en": {split: parts}}}},
     )
     monkeypatch.setattr(files, "load_task", lambda name: task)
-    rows = sources.read(data("files", "toy", "en", "test", root=str(root)))
-    formats.table(rows, fmt, task.labels)
+    rows = sources.read(data("files", "toy", "en", split, root=str(root)))
+    formats.table(rows, fmt, task.labels, training=split == "train")
     return rows
 
 

@@ -164,7 +164,8 @@ def _mix(families: Families, compared: Sequence[Pair]) -> list[str]:
         f"{'' if len(of_mix) else '; no part of the question'}:",
         *(["\n".join(sentences)] if sentences else []),
         "Mean over pairs, by what the intermediate is to the target in the language (no p, no correction). "
-        "`transfer`, `retrieval`: zero-shot; `same skill`: the mix has rows in the language of a task that asks for "
+        "`transfer`, `untrained` (nothing is trained for the target): zero-shot; `same skill`: the mix has rows in the "
+        "language of a task that asks for "
         "the same; `same data`: of the target's own data.",
         table(["languages", "number", "all", *kinds], _by_kind(compared, kinds, design)),
         f"Per pair: the mean with `{design.against}`, with `{mix}`, and the difference; \\* = corrected p below "
@@ -205,7 +206,7 @@ def _row(families: Families, pair: Pair) -> list[str]:
         marks = ("\\*" if significant(line) else "") + (
             " †" if _both_at_chance(families.comparisons, pair, group) else ""
         )
-        kind = f" ({line['kind']})" if line["kind"] not in ("transfer", "retrieval") else ""
+        kind = f" ({line['kind']})" if line["kind"] not in ("transfer", "untrained") else ""
         row.append(f"{line['before']:.1f} → {line['after']:.1f}, {difference(line)}{marks}{kind}")
     return row
 

@@ -79,7 +79,7 @@ class Design(SummarySpec):
         it has rows in the language of a task that asks for the same (`skills`), or translations of the target's data.
         few-shot: the target itself is trained in other languages than English, so that none of its results but the
         English ones says what the intermediate alone transfers. Else the target is zero-shot in this language:
-        transfer, or retrieval where nothing is trained for the target.
+        transfer, or untrained where nothing is trained for the target.
         """
         entry, intermediate_entry = self.targets[target], self.intermediates[intermediate]
         if entry.trained_in and language != self.english:
@@ -91,7 +91,7 @@ class Design(SummarySpec):
             return "same data"
         if {self._skill(task) for task in tasks} & {self._skill(task) for task in own}:
             return "same skill"
-        return "transfer" if load_format(entry.format).trained else "retrieval"
+        return "transfer" if load_format(entry.format).trained else "untrained"
 
     def _skill(self, task: str) -> str:
         return self.skills.get(task, task)

@@ -26,7 +26,7 @@ GROUPS = {
     "english": "English",
 }
 """A partition of a target's languages."""
-KINDS = ("transfer", "retrieval", "same skill", "same data", "few-shot")
+KINDS = ("transfer", "untrained", "same skill", "same data", "few-shot")
 SUPERVISED = ("same skill", "same data")
 FEW_SHOT = "few-shot"
 

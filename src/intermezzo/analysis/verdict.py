@@ -95,8 +95,8 @@ def setting(kinds: Sequence[str]) -> str:
     """The beginning of a sentence about pairs of these kinds, before the languages."""
     if set(kinds) == {"transfer"}:
         return "in zero-shot transfer to"
-    if set(kinds) == {"retrieval"}:
-        return "in retrieval without training, in"
+    if set(kinds) == {"untrained"}:
+        return "without training for the target (retrieval), in"
     if set(kinds) <= set(SUPERVISED):
         return "with labelled data of the same skill in the language, in"
     if set(kinds) == {FEW_SHOT}:

@@ -267,11 +267,28 @@ def _catalogue(stages: Any) -> None:
     check = actions.add_parser("check", help="load data of tasks from a source and verify every row")
     check.add_argument("names", nargs="*", help="tasks (all, if none is named)")
     check.add_argument("--source", choices=("world", "files", "hub"), help="source (that of the configuration)")
+    check.add_argument("--root", type=Path, metavar="DIR", help="data.root of source files (that of the configuration)")
     check.add_argument("--languages", nargs="+", help="languages to check (all)")
+    check.add_argument("--show", type=_count, metavar="N", help="print N rows of each as the model will read them")
+    check.add_argument("--encoder", metavar="NAME-OR-FOLDER", help="whose tokenizer --show takes (of the grid's first)")
     check.add_argument(
         "--configfile", dest="overlays", nargs="+", type=Path, default=[], help="configuration files, later ones win"
     )
     check.set_defaults(run=_lazily("cli.commands.tasks", "check_tasks"))
+    does = "write config/tasks/NAME.yaml by looking at a data file, and at those beside it that are named alike"
+    new = actions.add_parser("new", help=does, description=f"{does}. docs/your-data.md has an example of each kind.")
+    new.add_argument("name", metavar="NAME", help="name of the task")
+    new.add_argument("--from", dest="data", type=Path, required=True, metavar="FILE", help="a file of its data")
+    new.add_argument("--language", metavar="CODE", help="its language, where the path does not say it")
+    new.add_argument("--root", type=Path, metavar="DIR", help="data.root (the first folder of FILE)")
+    new.set_defaults(run=_lazily("cli.commands.new_task", "new_task"))
+
+
+def _count(text: str) -> int:
+    """A number of rows on the command line."""
+    if not text.isdecimal() or int(text[:9]) == 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number from 1 on")
+    return int(text)
 
 
 def _benchmarks(stages: Any) -> None:

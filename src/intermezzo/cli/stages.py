@@ -36,7 +36,8 @@ def prepare(options: Namespace) -> None:
 
     spec = options.spec
     task = load_task(spec.task)
-    table = formats.table(sources.read(spec), task.format, task.labels, origin=spec.origin)
+    training = spec.split == "train"
+    table = formats.table(sources.read(spec), task.format, task.labels, origin=spec.origin, training=training)
     with atomic(options.out) as part:
         pq.write_table(table, part, compression="zstd")
     _record(options, options.out)

@@ -28,7 +28,7 @@ from pydantic import BaseModel, ConfigDict, field_validator
 
 from intermezzo.core.errors import UserError, suggestion
 from intermezzo.evaluation.benchmark_files import file_of
-from intermezzo.evaluation.metrics import scorer
+from intermezzo.evaluation.metrics import score, scorer
 from intermezzo.evaluation.metrics.tagging import SEQEVAL
 from intermezzo.specs.tasks import TaskSpec
 from intermezzo.tasks import RESOURCES
@@ -145,13 +145,13 @@ def _score(
 ) -> dict[str, float]:
     """The official names of the metrics of one language, with values in 0..1."""
     module = scorer(task.format)
+    keys = {metric: key.format(rules=task.rules) for metric, key in load_format(task.format).official.items()}
     if hasattr(module, "official_scores"):
         values = module.official_scores(ours, gold, seqeval=seqeval)
     else:
         described = TaskSpec(name=name, format=task.format, labels=(), partial_input=None)
-        values = module.score(ours, gold, described, language)
-    official = load_format(task.format).official.items()
-    return {name: values[metric.format(rules=task.rules)] for name, metric in official}
+        values = score(described, ours, gold, language, list(keys.values()))
+    return {metric: values[key] for metric, key in keys.items()}
 
 
 def _averages(scores: dict[str, dict[str, float]], task: BenchmarkTask) -> dict[str, float]:

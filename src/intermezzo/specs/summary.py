@@ -10,7 +10,7 @@ from pydantic import Field
 from intermezzo.core.artifacts import digest
 from intermezzo.specs.base import Names, NonNegative, Spec
 
-Kind = Literal["transfer", "retrieval", "same skill", "same data", "few-shot"]
+Kind = Literal["transfer", "untrained", "same skill", "same data", "few-shot"]
 """What an intermediate in a mix is to a target in one language: see `analysis.design.Design.kind`."""
 QuestionGroup = Literal["rare", "rare_seen", "rare_unseen", "other", "english"]
 

@@ -35,10 +35,11 @@ RESOURCES = PROJECT / "resources"
 CATALOGUE = RESOURCES / "tasks"
 OWN = Path("config/tasks")
 """Where tasks of one's own lie: below the working directory, and below the project."""
-SKILLS = (
-    *("nli", "qa", "commonsense", "paraphrase", "similarity", "pos", "ner", "supertagging", "topic", "sentiment"),
-    *("emotion", "hate", "intent", "coreference", "acceptability", "retrieval", "entity_linking", "text"),
+_SKILLS = (
+    "nli qa commonsense paraphrase similarity pos ner supertagging topic sentiment emotion hate intent coreference "
+    "acceptability retrieval entity_linking text"
 )
+SKILLS = tuple(_SKILLS.split())
 """What a task can ask for; `own:NAME` is another skill. A result is zero-shot in a language if no earlier training had
 rows of that skill in it."""
 _OWN_SKILL = re.compile(r"own:[a-z][a-z0-9_]*")

@@ -6,12 +6,18 @@ import sys
 import textwrap
 from argparse import Namespace
 from collections.abc import Iterator
+from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from intermezzo.core.errors import UserError, suggestion
+from intermezzo.dag.paths import ENCODERS
 from intermezzo.tasks import Task, load_task, task_names
+from intermezzo.tasks.formats import FROM_DATA
 from intermezzo.tasks.overview import sources_of
+
+if TYPE_CHECKING:
+    from intermezzo.config.models import Config
 
 SPLITS = ("train", "dev", "test", "candidates")
 
@@ -58,7 +64,9 @@ def show_task(options: Namespace) -> None:
 
 
 def check_tasks(options: Namespace) -> None:
-    """Load data of tasks as the workflow would, and print the rows of each language and split.
+    """Load data of tasks as the workflow would, and print the number of rows of each language and split.
+
+    With `show`, print that many rows of each as the model will read them.
 
     Raises UserError at the end when something could not be loaded; what is wrong is printed where it stands.
     """
@@ -66,11 +74,13 @@ def check_tasks(options: Namespace) -> None:
     from intermezzo.dag.experiment import Grid
     from intermezzo.dag.specs import Specs
 
-    if options.source:
-        config = load(*options.overlays, {"data": {"source": options.source}}, whole=False)
+    if options.source or options.root:
+        place = {"source": options.source or "files"} | ({"root": str(options.root)} if options.root else {})
+        config = load(*options.overlays, {"data": place}, whole=False)
     else:
         config = load(*options.overlays)
     specs = Specs(Grid(config))
+    reader = _Reader(config, options.encoder) if options.show else None
     for name in options.names:
         load_task(name)
     faults = checked = 0
@@ -80,9 +90,10 @@ def check_tasks(options: Namespace) -> None:
             keys = SimpleNamespace(source=source, task=task.name, language=language, split=split)
             checked += 1
             try:
-                print(
-                    f"{task.name:20} {language:5} {split:10} {_rows(task, specs.spec_data(keys)):>9} rows", flush=True
-                )
+                rows = _rows(task, specs.spec_data(keys))
+                print(f"{task.name:20} {language:5} {split:10} {len(rows):>9} rows", flush=True)
+                if reader:
+                    reader.show(task, rows[: options.show])
             except UserError as error:
                 faults += 1
                 print(f"{task.name:20} {language:5} {split:10} error: {error}", file=sys.stderr, flush=True)
@@ -92,7 +103,8 @@ def check_tasks(options: Namespace) -> None:
         raise UserError(f"{faults} of {checked} data sets cannot be used")
 
 
-def _rows(task: Task, spec: str) -> int:
+def _rows(task: Task, spec: str) -> list[dict[str, Any]]:
+    """The rows of a data set, checked."""
     from intermezzo import sources
     from intermezzo.core.environment import settle
     from intermezzo.specs.base import read
@@ -101,7 +113,57 @@ def _rows(task: Task, spec: str) -> int:
 
     described = read(DataSpec, spec)
     settle(threads=1, online=described.online)
-    return formats.table(sources.read(described), task.format, task.labels, origin=described.origin).num_rows
+    rows, training = sources.read(described), described.split == "train"
+    formats.table(rows, task.format, task.labels, origin=described.origin, training=training)
+    return rows
+
+
+class _Reader:
+    """Shows rows as an encoder reads them.
+
+    choice: a name of `encoders` or a folder with tokenizer.json. Without it the first encoder of the grid counts that
+    has a tokenizer already; where none has, words stand for pieces. Raises UserError for a choice without a tokenizer.
+    """
+
+    def __init__(self, config: Config, choice: str | None) -> None:
+        self.config = config
+        self.encoder = choice or next(iter(config.grid.encoders))
+        self.folder = None
+        names = [choice] if choice else config.grid.encoders
+        places = [(name, folder) for name in names for folder in self._folders(name)]
+        for encoder, folder in places:
+            if (folder / "tokenizer.json").is_file():
+                self.encoder, self.folder = encoder, folder
+                break
+        if choice and self.folder is None:
+            if choice not in config.encoders:
+                hint = suggestion(choice, config.encoders)
+                raise UserError(f"--encoder: '{choice}' is no encoder and no folder with tokenizer.json; {hint}")
+            raise UserError(f"--encoder: '{choice}' has no tokenizer yet; `snakemake encoders` makes it")
+        print(f"tokenizer: {self.folder or 'none yet, words stand for its pieces; `snakemake encoders` makes it'}")
+
+    def _folders(self, name: str) -> list[Path]:
+        """Where the tokenizer of an encoder may lie."""
+        if name not in self.config.encoders:
+            return [Path(name)]
+        place = getattr(self.config.encoders[name], "from_", None)
+        return [Path(ENCODERS, name), *([Path(place)] if place else [])]
+
+    def show(self, task: Task, rows: list[dict[str, Any]]) -> None:
+        """Print rows of a task."""
+        from intermezzo.config.settings import resolve
+        from intermezzo.modeling.tokenizer import load_tokenizer
+        from intermezzo.modeling.transcript import transcript, word_tokenizer
+        from intermezzo.specs.tasks import TaskSpec
+
+        labels = task.labels
+        if labels == FROM_DATA:
+            labels = tuple(sorted({label for row in rows for label in task.form.labels_of(row)}))
+        described = TaskSpec(name=task.name, format=task.format, labels=labels, partial_input=None)
+        tokenizer = load_tokenizer(self.folder) if self.folder else word_tokenizer(rows, task.form)
+        settings = resolve(self.config, self.encoder, "target", task.name, [task.name])
+        for line in transcript(rows, described, tokenizer, settings.max_length, settings.stride):
+            print(f"  {line}")
 
 
 def _stored(task: Task, source: str, chosen: list[str] | None) -> Iterator[tuple[str, str]]:

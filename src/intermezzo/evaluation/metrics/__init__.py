@@ -5,6 +5,8 @@ A format names its metrics and their ranges (`Format.metrics`); its module here 
     score(predictions, gold, task, language) -> {metric: value}
     majority(rows, task, language) -> {metric: value}    what a guess without a model gets on the same rows
 
+(a module with `SELECTS = True` takes the names of metrics as a last argument, and computes no costly others)
+
 and, where a benchmark's files are scored in another way, `official_scores(predictions, gold, seqeval=version)`.
 
 Modules are imported by name, so that a job's code fingerprint (which follows static imports) holds the
@@ -34,7 +36,8 @@ def score(
 
     Raises UserError for an unknown format or metric, no rows, or predictions and gold of different lengths.
     """
-    values = scorer(task.format).score(_same_length(predictions, gold), gold, task, language)
+    module = scorer(task.format)
+    values = module.score(_same_length(predictions, gold), gold, task, language, *_selection(module, metrics))
     return _chosen(values, task, metrics)
 
 
@@ -46,8 +49,9 @@ def item_scores(
     Their mean is the metric itself where that is a mean over rows, and near it where not (F1 over all spans).
     """
     main, of_format = (metrics or [load_format(task.format).metrics[0].name])[0], scorer(task.format)
-    pairs = zip(predictions, gold, strict=True)
-    return [float(of_format.score([ours], [theirs], task, language).get(main, 0.0)) for ours, theirs in pairs]
+    pairs, selection = zip(predictions, gold, strict=True), _selection(of_format, [main])
+    scores = (of_format.score([ours], [theirs], task, language, *selection) for ours, theirs in pairs)
+    return [float(values.get(main, 0.0)) for values in scores]
 
 
 def majority(
@@ -59,7 +63,8 @@ def majority(
     """
     if not rows:
         raise UserError("no rows to score")
-    return _chosen(scorer(task.format).majority(rows, task, language), task, metrics)
+    module = scorer(task.format)
+    return _chosen(module.majority(rows, task, language, *_selection(module, metrics)), task, metrics)
 
 
 def scorer(fmt: str) -> ModuleType:
@@ -75,6 +80,10 @@ def _same_length(predictions: list[Any], gold: list[Any]) -> list[Any]:
             f"{len(predictions)} predictions for {len(gold)} rows; one per row, and at least one, is needed"
         )
     return predictions
+
+
+def _selection(module: ModuleType, names: Sequence[str]) -> list[Sequence[str]]:
+    return [names] if getattr(module, "SELECTS", False) else []
 
 
 def _chosen(values: dict[str, float], task: TaskSpec, metrics: Sequence[str]) -> dict[str, float]:

@@ -49,11 +49,11 @@ READERS: dict[str, Callable[..., list[Row]]] = {
         *(documents.nli_csv, documents.nli_tsv, documents.lines, documents.parallel_lines),
         *(documents.udhr_xml, documents.bible_xml, documents.bible_csv),
         *(answers.xquad_r_json, entities.mewslix_jsonl, mining.bucc),
-        *(records.jsonl, records.delimited, records.parquet),
+        *(records.jsonl, records.csv, records.tsv, records.delimited, records.parquet),
     )
 }
 """Reader name -> function of a File (or a list of them) and keyword options that returns rows of one format."""
-_ACROSS_ROWS = frozenset({"ids", "without", "pair"})
+_ACROSS_ROWS = frozenset({"ids", "labels", "without", "pair"})
 """Steps that need all rows of a part at once."""
 
 
@@ -74,18 +74,20 @@ def read(spec: FilesData) -> list[Row]:
     for number, part in enumerate(parts):
         where = f"{task_file(task.name)}: sources.{spec.section}.data.{spec.language}.{spec.split}[{number}]"
         options = dict(part)
-        matching = _matching_files(root, str(options.pop("path", "")))
-        rows += read_sample(task, options, matching, where, spec.limit)[0]
+        matching = matching_files(root, str(options.pop("path", "")))
+        rows += read_sample(task, options, matching, where, spec.limit, spec.split)[0]
     return rows
 
 
-def read_part(task: Task, part: dict[str, Any], files: list[File], where: str) -> list[Row]:
+def read_part(task: Task, part: dict[str, Any], files: list[File], where: str, split: str = "train") -> list[Row]:
     """The rows of one part of a task file, read from `files` in their order and checked against the task's format.
 
     `part` is the part without the keys that say where its files lie; `where` names its place in the task file, for
-    complaints. Raises UserError as `read` does.
+    complaints. Rows of the split `train` must be fit to train on. Raises UserError as `read` does.
     """
     reader, options, step_options = _options(part, where)
+    if isinstance(second := step_options.get("labels"), str):  # a pattern of the files may match it, too
+        files = [file for file in files if file.name != second] or files
     if _pools(reader):
         rows = reader(files, **options)
     else:
@@ -94,13 +96,13 @@ def read_part(task: Task, part: dict[str, Any], files: list[File], where: str) -
             read_rows = reader(file, **options)
             rows += _named(task, read_rows, file, options, step_options) if reader is records.parquet else read_rows
     origin, count, left_out = _origin(files), len(rows), Counter[str]()
-    rows = _prepared(task, rows, step_options, origin, where, left_out)
+    rows = _prepared(task, rows, step_options, origin, where, left_out, training=split == "train")
     steps.tell(left_out, count, origin)
     return rows
 
 
 def read_sample(
-    task: Task, part: dict[str, Any], files: list[File], where: str, limit: int | None
+    task: Task, part: dict[str, Any], files: list[File], where: str, limit: int | None, split: str = "train"
 ) -> tuple[list[Row], int]:
     """`limit` rows of a part at least, those that a sample of all rows may have, and the number of all rows.
 
@@ -110,10 +112,10 @@ def read_sample(
     reader, options, step_options = _options(part, where)
     if limit is not None and reader is records.parquet and not _ACROSS_ROWS & step_options.keys():
         try:
-            return _sampled(task, files, options, step_options, where, limit)
+            return _sampled(task, files, options, step_options, where, limit, training=split == "train")
         except (UserError, _Uneven):
             pass  # read as a whole, the part says what is wrong with it
-    rows = read_part(task, part, files, where)
+    rows = read_part(task, part, files, where, split)
     return rows, len(rows)
 
 
@@ -140,6 +142,8 @@ def _sampled(
     step_options: dict[str, Any],
     where: str,
     limit: int,
+    *,
+    training: bool,
 ) -> tuple[list[Row], int]:
     """The sample of a part of Parquet files, and the number of its rows; a batch of rows is there at a time.
 
@@ -153,7 +157,7 @@ def _sampled(
         for batch in records.parquet_batches(file, **options):
             count += len(batch)
             rows = _named(task, batch, file, options, step_options)
-            rows = _prepared(task, rows, step_options, origin, where, left_out, omitted)
+            rows = _prepared(task, rows, step_options, origin, where, left_out, omitted, training=training)
             if len(omitted) > 1 or not sample.add(rows):
                 raise _Uneven
     for key, expected in counts.items():
@@ -170,21 +174,25 @@ def _prepared(
     where: str,
     left_out: Counter[str],
     omitted: set[tuple[str, ...]] | None = None,
+    *,
+    training: bool,
 ) -> list[Row]:
     """Rows after all steps, checked. `left_out` counts what `drop` took, `omitted` gets the columns that no row has."""
-    rows = _apply(steps.BEFORE_TYPES, rows, step_options, origin, where)
-    rows = steps.numbers(rows, task.format)
+    before = steps.BEFORE_TYPES | {"labels": partial(steps.add_labels, form=task.form)}
+    rows = _apply(before, rows, step_options, origin, where)
+    rows = [task.form.completed(row) for row in steps.numbers(rows, task.format)]
     steps.check_types(rows, task.format, origin, nulls=True)
     if omitted is not None:
         omitted.add(task.form.omitted(rows))
-    drop = partial(steps.drop, form=task.form, left_out=left_out)
+    drop = partial(steps.drop, form=task.form, left_out=left_out, training=training)
     rows = _apply(steps.AFTER_TYPES | {"drop": drop}, rows, step_options, origin, where)
     steps.check_types(rows, task.format, origin, nulls=False)
     if problem := task.form.refused(rows, unanswerable=task.unanswerable):
         raise origin.fault(problem)
     if task.form.normalised:
         rows = steps.nfc(rows)
-    formats.table(rows, task.format, task.labels, origin=str(origin))  # here, where the file's name is known
+    # here, where the file's name is known
+    formats.table(rows, task.format, task.labels, origin=str(origin), training=training)
     return rows
 
 
@@ -226,7 +234,7 @@ def _root(root: str | None) -> Path:
     return Path(root)
 
 
-def _matching_files(root: Path, path: str) -> list[File]:
+def matching_files(root: Path, path: str) -> list[File]:
     """The file at `path`, or all that match it as a pattern, sorted by name; one that is missing complains later."""
     if not any(sign in path for sign in "*?["):
         return [File(root, path)]

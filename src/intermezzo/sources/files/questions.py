@@ -15,7 +15,8 @@ QUESTIONS = {"cause": "What was the cause?", "effect": "What was the effect?"}
 def squad_json(file: File, only: str | None = None) -> list[Row]:
     """SQuAD JSON -> {id, context, question, answers, answer_starts}, offsets in characters of the context.
 
-    A question that SQuAD v2 marks as impossible has no answers; only tasks with `unanswerable: true` take it.
+    A question that SQuAD v2 marks as impossible has no answers; only tasks with `unanswerable: true` take it. An answer
+    without `answer_start` stands nowhere (-1).
     `only`: a regular expression that is found in the ids of the questions that are meant (TyDiQA's begin with the
     language).
     """
@@ -40,7 +41,7 @@ def squad_json(file: File, only: str | None = None) -> list[Row]:
                             "context": paragraph["context"],
                             "question": item["question"],
                             "answers": [answer["text"] for answer in answers],
-                            "answer_starts": [answer["answer_start"] for answer in answers],
+                            "answer_starts": [_start(answer) for answer in answers],
                         }
                     )
     except (KeyError, TypeError, AttributeError) as error:
@@ -48,6 +49,10 @@ def squad_json(file: File, only: str | None = None) -> list[Row]:
         expected = "data[].paragraphs[].{context, qas[].{id, question, answers[].{text, answer_start}}}"
         raise file.fault(f"not SQuAD JSON {place} (missing or misplaced: {error}); expected {expected}") from None
     return rows
+
+
+def _start(answer: dict[str, Any]) -> Any:
+    return -1 if answer.get("answer_start") is None else answer["answer_start"]
 
 
 def copa_xml(file: File) -> list[Row]:

@@ -2,6 +2,7 @@
 
 | key | does |
 |---|---|
+| labels: piqa/train-labels.lst | take the labels of the rows from a second file, which has a line for each row |
 | rows: 1190 | refuse the files when the reader gives another number of rows (cut off, another release) |
 | unverified_rows: 1190 | only log a warning then: a number that nobody has seen in a source |
 | map: {B-DATE: O, 0: neutral} | rename labels or tags |
@@ -20,6 +21,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import re
 import unicodedata
 from collections import Counter
 from collections.abc import Callable, Sized
@@ -30,12 +32,34 @@ from intermezzo.core.errors import suggestion
 from intermezzo.core.excerpt import excerpt
 from intermezzo.sources.files.reading import File, regular_expression
 from intermezzo.tasks.formats import Format, load_format
-from intermezzo.tasks.formats.base import NUMBER, is_withheld, stands_at
+from intermezzo.tasks.formats.base import INTEGER, INTEGERS, NUMBER, is_blank, is_withheld, stands_at
 
 Row = dict[str, Any]
 Rows = TypeVar("Rows", bound=Sized)
 log = logging.getLogger(__name__)
+_INTEGER = re.compile(r"-?[0-9]{1,18}")
 _WORDS = {str: "text", int: "whole numbers", float: "a number"}
+
+
+def add_labels(rows: list[Row], path: str, file: File, form: Format) -> list[Row]:
+    """The rows with the labels that lie in a file of their own, a line for each row and in their order.
+
+    Columns of several labels (tags of a sentence) take what white space parts. Raises UserError for a format without
+    labels, rows that have one already, and files of different lengths.
+    """
+    second, column = file.sibling(path), form.label_column or form.gold
+    if column not in ("label", "labels", "tags"):
+        raise file.fault(f"labels: format {form.name} has none; remove `labels` from the task file")
+    if rows and rows[0].get(column) is not None:
+        raise file.fault(f"labels: the rows have a {column} already; name it in `fields`, or {excerpt(path)}, not both")
+    lines = [line.strip() for line in second.lines()]
+    if len(lines) != len(rows):
+        mend = "each row has its label on a line of its own, without a header (and `only` does not go with `labels`)"
+        raise second.fault(f"{len(lines)} lines, but {file} has {len(rows)} rows; {mend}")
+    many = form.columns[column].many
+    if not many and "" in lines:
+        raise second.fault("an empty line, where the label of a row should be", lines.index("") + 1)
+    return [row | {column: line.split() if many else line} for row, line in zip(rows, lines, strict=True)]
 
 
 def count(rows: Rows, expected: int, file: File) -> Rows:
@@ -80,12 +104,17 @@ def strip(rows: list[Row], columns: list[str], file: File) -> list[Row]:
     return [row | {name: row[name].strip() for name in columns if row[name] is not None} for row in rows]
 
 
-def drop(rows: list[Row], faults: list[str], file: File, form: Format, left_out: Counter[str]) -> list[Row]:
-    """The rows of a format without those that have one of `faults`, names in `FAULTS`; `left_out` counts these."""
+def drop(
+    rows: list[Row], faults: list[str], file: File, form: Format, left_out: Counter[str], training: bool = True
+) -> list[Row]:
+    """The rows of a format without those that have one of `faults`, names in `FAULTS`; `left_out` counts these.
+
+    training: whether the rows are trained on; where an answer stands does not matter elsewhere.
+    """
     for fault in [faults] if isinstance(faults, str) else faults:
         if fault not in FAULTS:
             raise file.fault(f"drop: unknown fault '{fault}' in the task file; {suggestion(str(fault), FAULTS)}")
-        has_fault = FAULTS[fault](form, rows)
+        has_fault = FAULTS[fault](form, rows, training)
         remaining = [row for row in rows if not has_fault(row)]
         left_out[fault] += len(rows) - len(remaining)
         rows = remaining
@@ -100,15 +129,17 @@ def tell(left_out: Counter[str], count: int, file: File) -> None:
             count -= number
 
 
-def _empty(form: Format, rows: list[Row]) -> Callable[[Row], bool]:
+def _empty(form: Format, rows: list[Row], training: bool) -> Callable[[Row], bool]:
     omitted = form.omitted(rows)
     return lambda row: bool(form.empty(row, omitted))
 
 
-def _unlocated(form: Format, rows: list[Row]) -> Callable[[Row], bool]:
-    return lambda row: (
-        not _answers(row) or not all(None not in answer and stands_at(*answer) for answer in _answers(row))
-    )
+def _unlocated(form: Format, rows: list[Row], training: bool) -> Callable[[Row], bool]:
+    if training:
+        return lambda row: (
+            not _answers(row) or not all(None not in answer and stands_at(*answer) for answer in _answers(row))
+        )
+    return lambda row: not row["answers"] or any(map(is_blank, row["answers"]))
 
 
 def _answers(row: Row) -> list[tuple[str, str, int]]:
@@ -118,26 +149,27 @@ def _answers(row: Row) -> list[tuple[str, str, int]]:
     return [(answer, row["context"] or "", start) for answer, start in zip(answers, starts, strict=False)]
 
 
-def _cut(form: Format, rows: list[Row]) -> Callable[[Row], bool]:
+def _cut(form: Format, rows: list[Row], training: bool) -> Callable[[Row], bool]:
     return lambda row: not row["text"] or not unicodedata.category(row["text"][-1]).startswith("P")
 
 
-def _withheld(form: Format, rows: list[Row]) -> Callable[[Row], bool]:
+def _withheld(form: Format, rows: list[Row], training: bool) -> Callable[[Row], bool]:
     return lambda row: is_withheld(row["tokens"] or ())
 
 
-FAULTS: dict[str, Callable[[Format, list[Row]], Callable[[Row], bool]]] = {
+FAULTS: dict[str, Callable[[Format, list[Row], bool], Callable[[Row], bool]]] = {
     "empty": _empty,
     "unlocated": _unlocated,
     "cut": _cut,
     "withheld": _withheld,
 }
-"""What `drop` takes out: a function of the format and all rows, which gives one that tells whether a row has the fault.
+"""What `drop` takes out: a function of the format, all rows and whether they are trained on, which gives one that tells
+whether a row has the fault.
 
 | fault | a row has it when |
 |---|---|
 | empty | a text of it is blank or missing, in any column (but those that may be null) |
-| unlocated | it has no answer, a blank one, or one that does not stand at its offset |
+| unlocated | it has no answer, a blank one, or (training data) one that does not stand at its offset |
 | cut | its text stops without any punctuation mark: verses of the Estonian Bible break off inside a word |
 | withheld | most words of the sentence are `_`: treebanks whose words may not be published |
 """
@@ -202,6 +234,7 @@ def _follows(first: str, second: str) -> bool:
 
 Step = Callable[[list[Row], Any, File], list[Row]]
 BEFORE_TYPES: dict[str, Step] = {
+    "labels": add_labels,
     "rows": count,
     "unverified_rows": expect,
     "map": rename,
@@ -235,17 +268,26 @@ def nfc(rows: list[Row]) -> list[Row]:
 
 def numbers(rows: list[Row], fmt: str) -> list[Row]:
     """Values of columns of numbers as such: a table holds them as text, and JSON may write 3 for 3.0."""
-    columns = [name for name, column in load_format(fmt).columns.items() if column == NUMBER]
+    kinds = {NUMBER: _number, INTEGER: _integer, INTEGERS: _integers}
+    columns = {name: kinds[column] for name, column in load_format(fmt).columns.items() if column in kinds}
+    return [row | {name: kind(row.get(name)) for name, kind in columns.items()} for row in rows] if columns else rows
 
-    def number(value: Any) -> Any:
-        if value is None or isinstance(value, bool) or (isinstance(value, str) and "_" in value):
-            return value  # Python reads 1_000 as a number
-        try:
-            return float(value)
-        except (TypeError, ValueError, OverflowError):
-            return value  # `check_types` says what is wrong with it
 
-    return [row | {name: number(row.get(name)) for name in columns} for row in rows] if columns else rows
+def _number(value: Any) -> Any:
+    if value is None or isinstance(value, bool) or (isinstance(value, str) and "_" in value):
+        return value  # Python reads 1_000 as a number
+    try:
+        return float(value)
+    except (TypeError, ValueError, OverflowError):
+        return value  # `check_types` says what is wrong with it
+
+
+def _integer(value: Any) -> Any:
+    return int(value) if isinstance(value, str) and _INTEGER.fullmatch(value) else value
+
+
+def _integers(value: Any) -> Any:
+    return [_integer(item) for item in value] if isinstance(value, list) else value
 
 
 def check_types(rows: list[Row], fmt: str, file: File, *, nulls: bool) -> None:

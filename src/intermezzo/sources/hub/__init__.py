@@ -83,7 +83,7 @@ def read(spec: HubData) -> list[Row]:
         if section == "hub":
             options = {"reader": "parquet"} | options
         try:
-            part_rows, number_of_rows = read_sample(task, options, files, where, spec.limit)
+            part_rows, number_of_rows = read_sample(task, options, files, where, spec.limit, split)
         except UserError as error:
             if section == "hub" or part.get("sha256") or lock.entry(key):
                 raise

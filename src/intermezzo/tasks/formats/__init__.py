@@ -46,8 +46,17 @@ def load_format(name: str) -> Format:
     return form
 
 
-def table(rows: Sequence[dict[str, Any]], fmt: str, labels: Sequence[str] = (), *, origin: str = "data") -> pa.Table:
+def table(
+    rows: Sequence[dict[str, Any]],
+    fmt: str,
+    labels: Sequence[str] = (),
+    *,
+    origin: str = "data",
+    training: bool = True,
+) -> pa.Table:
     """Check `rows` against a format and return them as a table. labels: the allowed ones, or "from_data" (any).
+
+    training: whether the rows may be trained on, which asks for more than scores do (`Format.training_problems`).
 
     Raises UserError, naming `origin` and the first offending rows, when a column is missing or of another type, an id
     repeats, a text is blank or no text (a NUL, half a surrogate pair), a value is not as the format has it
@@ -58,7 +67,7 @@ def table(rows: Sequence[dict[str, Any]], fmt: str, labels: Sequence[str] = (), 
     if not rows:
         raise UserError(f"{origin}: no rows")
     problems: list[str] = []
-    for problem in _problems(rows, load_format(fmt), labels):
+    for problem in _problems(rows, load_format(fmt), labels, training):
         problems.append(problem)
         if len(problems) == _MOST:
             break
@@ -70,7 +79,7 @@ def table(rows: Sequence[dict[str, Any]], fmt: str, labels: Sequence[str] = (), 
         raise UserError(f"{origin}: not usable as {fmt} data: {error}") from None
 
 
-def _problems(rows: Sequence[dict[str, Any]], form: Format, labels: Sequence[str]) -> Iterator[str]:
+def _problems(rows: Sequence[dict[str, Any]], form: Format, labels: Sequence[str], training: bool) -> Iterator[str]:
     """A line per problem; doubled ids are told where nothing else is wrong."""
     strange = [number for number, row in enumerate(rows) if row.keys() != form.columns.keys()]
     for number in strange:
@@ -80,7 +89,7 @@ def _problems(rows: Sequence[dict[str, Any]], form: Format, labels: Sequence[str
     clean, doubtful, omitted = True, _doubtful(rows, form), form.omitted(rows)
     for number, row in enumerate(rows):
         lacking = list(_lacking(row, form, omitted)) if doubtful else []
-        for problem in lacking or form.problems(row, labels):
+        for problem in lacking or _misfits(row, form, labels, training):
             yield f"row {number} (id {excerpt(row['id'])}): {problem}"
             clean = False
     ids = [row["id"] for row in rows]
@@ -88,6 +97,12 @@ def _problems(rows: Sequence[dict[str, Any]], form: Format, labels: Sequence[str
         counts = Counter(ids)
         twice = next(name for name in ids if counts[name] > 1)
         yield f"id {excerpt(twice)} occurs more than once"
+
+
+def _misfits(row: dict[str, Any], form: Format, labels: Sequence[str], training: bool) -> Iterator[str]:
+    yield from form.problems(row, labels)
+    if training:
+        yield from form.training_problems(row)
 
 
 def _doubtful(rows: Sequence[dict[str, Any]], form: Format) -> bool:

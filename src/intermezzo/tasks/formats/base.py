@@ -151,11 +151,19 @@ class Format:
         """What to do about rows without a text in a column."""
         return "`drop: [empty]` in the task file leaves such rows out"
 
+    def completed(self, row: Row) -> Row:
+        """The row with what a published file may leave out."""
+        return row
+
     def problems(self, row: Row, labels: Labels) -> Iterator[str]:
         """What is wrong with the values of a row whose columns are right and hold text, apart from its id."""
         if unknown := self.unknown_labels(row, labels):
             shown = ", ".join(excerpt(label) for label in unknown[:_SHOWN]) + (", ..." if unknown[_SHOWN:] else "")
             yield f"{self.label_column} {shown}; allowed: {', '.join(labels)}"
+
+    def training_problems(self, row: Row) -> Iterator[str]:
+        """What is wrong with a row that is trained on, and does not matter where it is only scored."""
+        yield from ()
 
     def refused(self, rows: Sequence[Row], *, unanswerable: bool) -> str | None:
         """Why rows of a published file cannot be used, and the mend; None where they can.

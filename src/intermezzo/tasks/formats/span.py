@@ -26,10 +26,15 @@ from intermezzo.tasks.formats.base import (
 )
 
 _DROP = "`drop: [unlocated]` in the task file leaves such questions out"
+_NOWHERE = -1
+"""The offset of an answer of which no file says where it stands."""
 
 
 class Span(Format):
-    """`answers` are the right ones, and `answer_starts` the characters of the context at which they begin."""
+    """`answers` are the right ones, and `answer_starts` the characters of the context at which they begin.
+
+    Training reads the offsets. Scores compare texts, so that offsets of other splits may be wrong or missing.
+    """
 
     columns = {"id": TEXT, "context": TEXT, "question": TEXT, "answers": TEXTS, "answer_starts": INTEGERS}
     skill = "qa"
@@ -37,19 +42,30 @@ class Span(Format):
     normalised = False
     removable = ("question",)
     scored_by_item = True
-    metrics = (Metric("squad_f1"), Metric("squad_em"), Metric("mlqa_f1"), Metric("mlqa_em"))
+    metrics = tuple(Metric(f"{rules}_{name}") for rules in ("squad", "mlqa", "jsquad", "cmrc") for name in ("f1", "em"))
     lengths = Lengths(14, 170, 1, 2000)
     suffix = "json"
     official = {"exact_match": "{rules}_em", "f1": "{rules}_f1"}
     official_main = ("exact_match", "f1")
 
+    def completed(self, row: Row) -> Row:
+        """Answers without offsets stand nowhere."""
+        if row.get("answer_starts") is None and isinstance(row.get("answers"), list):
+            return row | {"answer_starts": [_NOWHERE] * len(row["answers"])}
+        return row
+
     def problems(self, row: Row, labels: Labels) -> Iterator[str]:
-        """Answers that stand where it is said that they do."""
-        context = row["context"]
+        """As many answers as offsets."""
         if len(row["answers"]) != len(row["answer_starts"]):
             yield "answers and answer_starts differ in number"
+
+    def training_problems(self, row: Row) -> Iterator[str]:
+        """Answers that stand where it is said that they do."""
+        context = row["context"]
         for answer, start in zip(row["answers"], row["answer_starts"], strict=False):
-            if not stands_at(answer, context, start):
+            if start == _NOWHERE:
+                yield f"answer {excerpt(answer)} has no offset (answer_start), which training needs; {_DROP}"
+            elif not stands_at(answer, context, start):
                 place = f"character {excerpt(start)} of its context"
                 text = context[start : start + min(len(answer), 60)] if start >= 0 else ""
                 actual = f"{excerpt(text)} is there" if text else f"that has the characters 0 to {len(context) - 1}"
