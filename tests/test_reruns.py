@@ -489,7 +489,7 @@ def test_why_names_the_module_the_file_and_what_follows(checkout):
     assert "3 jobs, because code has changed: evaluation.metrics.tagging:" in said
     assert "1 job, because results/data/world/nli/en/train.parquet was changed after it was made:" in said
     follows = said.split("because what it is made from is made again:")[1]
-    assert "Evaluate nli on tiny/none/none/seed0" in follows and follows.rstrip().endswith("... and 4 more")
+    assert "Evaluate nli on tiny/nli/en/seed0" in follows and follows.rstrip().endswith("... and 4 more")
     # the search for test data, two intermediates, their targets and retrieval, the baseline's nli, all evaluations but
     # those of pos, the summary
     assert "14 jobs, because what it is made from is made again:" in said
