@@ -189,7 +189,7 @@ def answer(work: Callable[[], Any]) -> str:
     try:
         work()
     except UserError as error:
-        return f"no: {str(error).splitlines()[0]}"
+        return "no: " + re.sub(r"^encoder from '[^']*': ", "", str(error).splitlines()[0])
     except Exception as error:  # any other is a fault of ours, and the table shows it
         return f"{type(error).__name__}: {str(error).splitlines()[0][:100] if str(error) else ''}"
     return "yes"

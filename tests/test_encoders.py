@@ -39,7 +39,7 @@ SCRIPT = Path(__file__).resolve().parent.parent / "benchmarks" / "encoders.py"
 PACKED = ("bert", "xlm-roberta", "modernbert", "eurobert", "nomic_bert", "gte", "deberta-v2", "roberta", "electra")
 EXAMINED = (
     "modernbert", "eurobert", "deberta-v2", "nomic_bert", "xlm", "rembert", "electra", "distilbert", "longformer",
-    "nystromformer",
+    "nystromformer", "big_bird",
 )  # fmt: skip
 HEADS = (
     "electra", "albert", "rembert", "mobilebert", "modernbert", "eurobert", "distilbert", "deberta-v2", "xlm",

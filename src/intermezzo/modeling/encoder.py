@@ -243,7 +243,9 @@ def read_checkpoint(
         config = AutoConfig.from_pretrained(place, **common)
         check_type(config)
         masked = any(name.endswith("ForMaskedLM") for name in config.architectures or ())
-        model = _read(AutoModelForMaskedLM if masked else AutoModel, place, options)
+        model = _read(
+            AutoModelForMaskedLM if masked else AutoModel, place, options | architectures.full_attention(config)
+        )
         if culprit := not_finite(model.state_dict()):
             raise UnfitError(f"its weights are not finite numbers ({culprit}); take another model")
         if isinstance(place, Path) and (missing := missing_tokenizer(place)):

@@ -52,17 +52,20 @@ _POSITIONS = ("position_embeddings", "embed_positions")
 
 
 def settings(config: Any, model_class: type, dropout: float | None) -> dict[str, Any]:
-    """Changes of `from_pretrained` for an encoder: its dropout rates (None = as they are), no pooler, full attention.
-
-    BigBird switches from sparse to full attention by itself at its first short input, and stays there. Here it is
-    full from the start, so that results do not depend on the order of batches.
-    """
+    """Changes of `from_pretrained` for an encoder: its dropout rates (None = as they are), no pooler, full attention."""
     changes: dict[str, Any] = {name: dropout for name in DROPOUTS if dropout is not None and hasattr(config, name)}
     if "add_pooling_layer" in inspect.signature(model_class.__init__).parameters:
         changes["add_pooling_layer"] = False
-    if getattr(config, "attention_type", None) == "block_sparse":
-        changes["attention_type"] = "original_full"
-    return changes
+    return changes | full_attention(config)
+
+
+def full_attention(config: Any) -> dict[str, Any]:
+    """Changes of `from_pretrained` for a type with sparse attention (BigBird).
+
+    It switches to full attention by itself at its first short input, and stays there. Here it is full from the start,
+    so that results do not depend on the order of batches.
+    """
+    return {"attention_type": "original_full"} if getattr(config, "attention_type", None) == "block_sparse" else {}
 
 
 def longest_input(model: Any) -> int | None:
