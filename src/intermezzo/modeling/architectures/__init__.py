@@ -52,7 +52,7 @@ _POSITIONS = ("position_embeddings", "embed_positions")
 
 
 def settings(config: Any, model_class: type, dropout: float | None) -> dict[str, Any]:
-    """Changes of `from_pretrained` for an encoder: its dropout rates (None = as they are), no pooler, full attention."""
+    """Changes of `from_pretrained` for an encoder: dropout rates (None = as they are), no pooler, full attention."""
     changes: dict[str, Any] = {name: dropout for name in DROPOUTS if dropout is not None and hasattr(config, name)}
     if "add_pooling_layer" in inspect.signature(model_class.__init__).parameters:
         changes["add_pooling_layer"] = False
