@@ -71,10 +71,10 @@ def test_a_run_of_which_jobs_fail_ends_with_the_message_of_each(tmp_path):
     before = (checkout.folder / "src/intermezzo/cli/stages.py").read_text()
     checkout.edit(
         "cli/stages.py",
-        "    spec = options.spec\n    task = load_task(spec.task)\n    table =",
+        "    spec = options.spec\n    task = load_task(spec.task)\n    training =",
         "    spec = options.spec\n    if spec.language in ('fri', 'mor'):\n"
         "        raise UserError(f'{spec.language}: broken;\\nmend it')\n"
-        "    task = load_task(spec.task)\n    table =",
+        "    task = load_task(spec.task)\n    training =",
     )
     done = checkout.snakemake("prepare")
     assert done.returncode == 1 and "results/data" in done.stderr

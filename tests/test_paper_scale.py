@@ -37,6 +37,7 @@ NINE = ["anli_plus", "mnli", "qqp", "squad_v1", "squad_v2", "hellaswag", "ccg", 
 RULES = {
     "encoder": "import_encoder",
     "intermediate": "train_intermediate",
+    "overlap": "find_leakage",
     "target": "train_target",
     "evaluation": "evaluate_{}",
     "summary": "summarize_scores",

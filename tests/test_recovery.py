@@ -1,7 +1,8 @@
 """A strong effect that is there must be found by a whole run, from text to answer; one that is not must not.
 
 Planted: rare languages without a relative in the world, tagging, which needs labels of the language, and a mix that has
-them (in the translations of English examples). The control is the same with the intermediate's labels shuffled.
+them (in the translations of English examples). It is supervision in the language, so the question asks for that, and
+no word of the answer calls it zero-shot. The control is the same with the intermediate's labels shuffled.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ EXPERIMENT = {
         "targets": ["pos"],
         "seeds": [0, 1, 2],
     },
+    "question": {"pairs": ["same skill"]},
     "languages": {"evaluation": ["en", *RARE], "rare": RARE},
     "data": {"rows": {"train": 400, "test": 80, "dev": 40}},
     "world": {"documents_scale": 0.15},
@@ -63,7 +65,8 @@ def line(checkout: Checkout, **keys: str) -> dict[str, str]:
 
 def test_the_answer_finds_the_planted_effect(finished):
     answer = (finished.folder / "results" / "answer.md").read_text()
-    assert f"**rare, seen in the mix** ({', '.join(RARE)}): **higher** with the mix" in answer
+    assert "- **Higher**: with labelled data of the same skill in the language, in rare languages, `en+rare`" in answer
+    assert f"**rare languages** ({', '.join(RARE)}): higher" in answer
     keys = {"mix": "en+rare", "language_group": "rare_seen", "metric": "accuracy"}
     seen = line(finished, intermediate="pos", **keys)
     assert float(seen["delta_english"]) > 10 and float(seen["ci_low"]) > 0 and float(seen["p"]) < 0.05
