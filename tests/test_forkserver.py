@@ -84,7 +84,10 @@ def sleeping(note: Path) -> tuple[subprocess.Popen, Path]:
 
 
 def ended(process: Path) -> bool:
-    return not process.exists() or "Z" in process.joinpath("stat").read_text().split()[2]
+    try:
+        return "Z" in process.joinpath("stat").read_text().split()[2]
+    except (FileNotFoundError, ProcessLookupError):
+        return True
 
 
 def test_a_job_has_its_own_folder_environment_streams_and_status(server, tmp_path):
@@ -126,8 +129,11 @@ def shell(command: str, note: Path, **environment: str) -> psutil.Process:
 
 
 def part(job: psutil.Process, name: str) -> psutil.Process:
-    """The shell itself, or one of the processes that it started."""
-    return job if name == "bash" else next(child for child in job.children() if child.name().startswith(name))
+    """The shell itself, or one of the processes that it started, once it has its name."""
+    if name == "bash":
+        return job
+    assert until(lambda: any(child.name().startswith(name) for child in job.children()))
+    return next(child for child in job.children() if child.name().startswith(name))
 
 
 @pytest.mark.parametrize("name", ["bash", "tee", "python"])
