@@ -50,7 +50,8 @@ def test_published_data_of_every_task_and_language(root, task, language):
     for split in entry.sources.files.data[language]:
         spec = data("files", task, language, split, root=root)
         rows = sources.read(spec)
-        formats.table(rows, entry.format, entry.labels, origin=f"{task}/{language}/{split}")
+        origin, training = f"{task}/{language}/{split}", split == "train"
+        formats.table(rows, entry.format, entry.labels, origin=origin, training=training)
         content = ("text", "text_pair", "context", "question", "choices", "tokens")
         seen[split] = {"\n".join(str(row.get(key)) for key in content) for row in rows if len(str(row)) > 250}
         if len(rows) > 100:
