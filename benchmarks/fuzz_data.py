@@ -458,7 +458,7 @@ def prepare(folder: Path, sample: Sample, case: Case) -> dict[str, Any]:
     part = json.loads(json.dumps(case.part or {}).replace("PLACE", str(folder / "data"))) or sample.part
     source, section = ("hub", "url") if case.part else ("files", "files")
     part = part | {key: value for key, value in sample.part.items() if key == "map"}  # whose keys are no text in JSON
-    task: dict[str, Any] = {"description": "fuzz", "format": sample.format, "licence": "none"}
+    task: dict[str, Any] = {"description": "fuzz", "format": sample.format, "skill": "own:fuzz", "licence": "none"}
     task |= {"labels": list(sample.labels)} if sample.labels else {}
     task["sources"] = {section: {"data": {"en": {"train": [part]}}}}
     (folder / "config" / "tasks").mkdir(parents=True)
