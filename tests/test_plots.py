@@ -210,8 +210,8 @@ def test_languages_show_codes_scores_and_single_intermediates():
     ]
 
 
-def test_heat_map_has_numbers_in_bold_where_the_interval_excludes_zero():
-    ax = plots.plot_heatmap(HEATMAP)
+def test_heat_map_has_numbers_in_bold_where_a_difference_is_shown_after_correction():
+    ax = plots.plot_heatmap(HEATMAP.assign(significant=HEATMAP["value"] == 3.0))
     cells = {text.get_text(): text.get_weight() for text in ax.texts}
     assert cells == {"40.0": "normal", "50.0": "normal", "+3.0": "bold", "−13.2": "normal"}  # noqa: RUF001
     assert len(ax.patches) == 2  # scores have no colour
