@@ -102,6 +102,7 @@ def test_supervision_in_the_language_is_never_reported_as_transfer():
     assert "In-language supervision, not zero-shot: with labelled data of the same skill" in answer.text(found)
 
 
+@pytest.mark.slow
 def test_no_effect_is_undecided_or_equivalent():
     words = [word for seed in range(8) for word in verdicts(families(seed=seed)).values()]
     assert set(words) <= {"undecided", "equivalent"} and "equivalent" in words
@@ -205,6 +206,7 @@ def test_control_mixes_are_no_part_of_the_question():
     assert with_control_mix(question={"mixes": ["plain"]}).asked == ("plain",)
 
 
+@pytest.mark.slow
 def test_a_small_sure_difference_is_higher_and_too_small_to_matter():
     found = families(gain=lambda c: 0.5 * (c.mix == "mix"), noise=0.05)
     assert set(verdicts(found).values()) == {"higher"}
@@ -231,6 +233,7 @@ def test_no_claim_is_made_where_nothing_holds(changes, said):
     assert "**Higher" not in text and "nan" not in text
 
 
+@pytest.mark.slow
 def test_few_families_speak_of_themselves_alone():
     related = {code: {"family": f"family {number % 3}"} for number, code in enumerate(LANGUAGES)}
     found = families(design(attributes=related), lambda c: 20.0 * (c.mix == "mix"))
@@ -254,6 +257,7 @@ def test_isolates_are_no_family_and_branches_are():
     assert len(set(plan.families(["sa", "sb", "sc", "sd", "se"]))) == 4
 
 
+@pytest.mark.slow
 def test_uneven_gains_are_told():
     found = families(gain=lambda c: 15.0 * (c.mix == "mix" and c.language == "sb"))
     assert "Uneven: `sb` alone makes more than half of the variation between languages." in answer.text(found)
@@ -301,6 +305,7 @@ def look(path, plan, seed=0):
     return past
 
 
+@pytest.mark.slow
 def test_seeds_that_are_added_are_a_look(tmp_path):
     path = tmp_path / record.NAME
     assert look(path, design(seeds=[0])).looks == 1
@@ -409,6 +414,7 @@ def items_of(plan: Design, folder, shared: float):
     return folder / "results"
 
 
+@pytest.mark.slow
 def test_items_that_languages_share_are_in_the_interval(tmp_path):
     plan = design(seeds=[0, 1])
     widths = {}
@@ -528,6 +534,7 @@ def test_encoders_are_repetitions_where_there_are_several():
     assert gains.over_encoders(families()).empty and "Encoders as repetitions" not in answer.text(families())
 
 
+@pytest.mark.slow
 def test_published_numbers_stand_beside_ours():
     score = {"system": "XLM-R", "source": "a table", "metric": "accuracy", "languages": ["en", "sa"], "value": 79.2}
     text = answer.text(families(design(published={"xnli": [score]})))
@@ -570,6 +577,7 @@ def test_a_few_shot_target_is_no_part_of_the_primary_comparison():
     assert line["mean"] == pytest.approx(30, abs=2)
 
 
+@pytest.mark.slow
 def test_few_shots_are_compared_with_the_same_task_in_english_alone():
     gain = {"sa": 10.0, "ua": 10.0}
     found = families(with_few_shots(), gain=lambda c: gain.get(c.language, 0) * (c.target == "xnli_few"))

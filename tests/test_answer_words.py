@@ -99,6 +99,7 @@ def p_text(p: float) -> float:
     return round(p, 3 if p < 0.1 else 2)
 
 
+@pytest.mark.slow
 def test_every_verdict(made):
     text, frame = made
     lines = [line for line in text.split("\n\n")[1].splitlines() if line.startswith("- ")]
@@ -137,6 +138,7 @@ def test_what_is_no_part_of_the_verdict(made):
     assert mean > 20 and "higher" not in line.lower()
 
 
+@pytest.mark.slow
 def test_every_sentence_below_a_mix(made):
     text, frame = made
     for name, codes in GROUPS.items():
