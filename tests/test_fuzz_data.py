@@ -41,9 +41,9 @@ print(fault("hang"))
 @pytest.mark.slow
 def test_damaged_data_is_one_message_or_the_right_rows(tmp_path):
     program = [sys.executable, str(BENCHMARKS / "fuzz_data.py")]
-    done = subprocess.run([*program, "--cases", "20", "--seed", "7", "--json", str(tmp_path / "a.json")], check=False)
+    done = subprocess.run([*program, "--cases", "40", "--seed", "7", "--json", str(tmp_path / "a.json")], check=False)
     result = json.loads((tmp_path / "a.json").read_text())
-    assert done.returncode == 0 and result["tried"] == result["clean"] == 20, result["cases"]
+    assert done.returncode == 0 and result["tried"] == result["clean"] == 40, result["cases"]
 
 
 def test_every_mutation_has_a_sample_and_every_case_comes_again():
