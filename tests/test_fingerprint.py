@@ -10,6 +10,7 @@ import sys
 import pytest
 
 from intermezzo.dag import fingerprint as module
+from intermezzo.dag import syntax
 from intermezzo.dag.fingerprint import PACKAGE, closure, fingerprint
 
 FILES = {
@@ -37,7 +38,7 @@ def package(tmp_path):
 
 
 def stamp(package, root="pkg.stage", resources=()):
-    for cached in (fingerprint, module._imports, module._read):
+    for cached in (fingerprint, module._imports, syntax.read):
         cached.cache_clear()
     return fingerprint((root,), tuple(resources), package)
 
@@ -157,7 +158,7 @@ def test_the_syntax_tree_counts_as_every_version_of_python_reads_it():
         if isinstance(node, ast.ClassDef | ast.FunctionDef):
             node._fields = tuple(dict.fromkeys((*node._fields, "type_params")))
             node.type_params = []
-    assert module._canonical(plain) == module._canonical(later)
+    assert syntax._canonical(plain) == syntax._canonical(later)
     code = ast.parse("def f(a, *, b=None) -> int:\n    return f'{a!r:>{b}} x'")
     argument = ("arguments", ("args", (("arg", ("arg", "'a'")),)), ("kwonlyargs", (("arg", ("arg", "'b'")),)))
     width = ("JoinedStr", ("values", (
@@ -168,7 +169,39 @@ def test_the_syntax_tree_counts_as_every_version_of_python_reads_it():
         ("FormattedValue", ("value", ("Name", ("id", "'a'"))), ("conversion", "114"), ("format_spec", width)),
         ("Constant", ("value", "' x'")),
     )))  # fmt: skip
-    assert module._canonical(code) == ("Module", ("body", ((
+    assert syntax._canonical(code) == ("Module", ("body", ((
         "FunctionDef", ("name", "'f'"), ("args", (*argument, ("kw_defaults", (("Constant",),)))),
         ("body", (("Return", ("value", text)),)), ("returns", ("Name", ("id", "'int'"))),
     ),)))  # fmt: skip
+
+
+def test_what_modules_say_is_remembered_by_their_content(package, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+    def fresh():
+        syntax._known.cache_clear()
+        syntax._new.clear()
+        syntax._used.clear()
+        return stamp(package)
+
+    before = fresh()
+    assert not (tmp_path / "results").exists()  # a plan of nothing leaves nothing
+    (tmp_path / "results").mkdir()
+    assert fresh() == before
+    remembered, *more = (tmp_path / "results/.cache/code").iterdir()
+    assert not more
+    with monkeypatch.context() as patch:
+        patch.setattr(syntax.ast, "parse", None)
+        assert fresh() == before
+    edit(package, "deep/inner.py", "2 * x", "3 * x")
+    changed = fresh()
+    assert changed != before
+    edit(package, "deep/inner.py", "3 * x", "2 * x")
+    remembered.write_bytes(remembered.read_bytes()[:-70])
+    assert fresh() == before
+    with monkeypatch.context() as patch:
+        patch.setattr(syntax, "_MOST", 0)
+        edit(package, "deep/inner.py", "2 * x", "4 * x")
+        assert fresh() not in (before, changed)
+    syntax._known.cache_clear()
+    assert len(syntax._known()) == 5  # of this process alone

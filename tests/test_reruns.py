@@ -338,14 +338,6 @@ def table() -> dict[str, str]:
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory) -> Checkout:
-    """The tiny experiment, run to its end."""
-    checkout = Checkout.fresh(tmp_path_factory.mktemp("finished") / "checkout")
-    checkout.run()
-    return checkout
-
-
-@pytest.fixture(scope="module")
 def planner() -> Iterator[Planner]:
     planner = Planner()
     yield planner
@@ -360,8 +352,8 @@ def jobs(planner, tmp_path_factory) -> set[str]:
 
 
 @pytest.fixture
-def checkout(finished, tmp_path) -> Iterator[Checkout]:
-    copy = finished.copy(tmp_path / "checkout")
+def checkout(tiny, tmp_path) -> Iterator[Checkout]:
+    copy = tiny.copy(tmp_path / "checkout")
     yield copy
     shutil.rmtree(copy.folder)
 

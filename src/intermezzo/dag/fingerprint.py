@@ -9,21 +9,20 @@ the caller.
 
 from __future__ import annotations
 
-import ast
 import hashlib
 import sys
 from collections.abc import Iterable
 from functools import cache
 from importlib import metadata
 from pathlib import Path
-from typing import Any
 
 import yaml
 
 from intermezzo.core.artifacts import canonical
-from intermezzo.tasks.formats.base import Format
+from intermezzo.dag import syntax
 
 PACKAGE = Path(__file__).resolve().parents[1]
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _EXEMPT = frozenset(
     {
         "intermezzo.core.errors",
@@ -48,11 +47,12 @@ def fingerprint(
     versions: whether the versions of the libraries that the closure imports count too.
     """
     files = {name: _file(name, package) for name in sorted(closure(roots, package))}
-    parts = [(name, _read(path)[1] if path else "no module") for name, path in files.items()]
+    parts = [(name, syntax.read(path).code if path else "no module") for name, path in files.items()]
     parts += [(f"resource {path.name}", _data_hash(path)) for path in sorted(resources)]
     parts += [(f"library {name}", version) for name, version in libraries(roots, package).items()] if versions else []
     stamp = hashlib.sha256(canonical(parts).encode()).hexdigest()[:16]
     COMPONENTS[stamp] = dict(parts)
+    syntax.remember()
     return stamp
 
 
@@ -87,18 +87,14 @@ def _imports(name: str, package: Path) -> set[str]:
         return set()
     is_package = path.name == "__init__.py"
     top, modules = package.name, set()
-    for node in _read(path)[0]:
-        if isinstance(node, ast.Import):
-            modules |= {alias.name for alias in node.names if alias.name.split(".")[0] == top}
-        else:
-            base = node.module or ""
-            if node.level:
-                parts = name.split(".")
-                parts = parts[: len(parts) - node.level + is_package]
-                base = ".".join([*parts, base] if base else parts)
-            if base.split(".")[0] == top:
-                submodules = {f"{base}.{alias.name}" for alias in node.names}
-                modules |= {base} | {module for module in submodules if _file(module, package)}
+    for base, names, level in syntax.read(path).imports:
+        if level:
+            parts = name.split(".")
+            parts = parts[: len(parts) - level + is_package]
+            base = ".".join([*parts, base] if base else parts)
+        if base.split(".")[0] == top:
+            submodules = {f"{base}.{imported}" for imported in names}
+            modules |= {base} | {module for module in submodules if _file(module, package)}
     return modules
 
 
@@ -108,12 +104,7 @@ def _foreign(name: str, package: Path) -> set[str]:
     path = _file(name, package)
     if path is None:
         return set()
-    modules: set[str] = set()
-    for node in _read(path)[0]:
-        if isinstance(node, ast.Import):
-            modules |= {alias.name.split(".")[0] for alias in node.names}
-        elif not node.level and node.module:
-            modules.add(node.module.split(".")[0])
+    modules = {base.split(".")[0] for base, _, level in syntax.read(path).imports if base and not level}
     return modules - sys.stdlib_module_names - {package.name}
 
 
@@ -121,15 +112,6 @@ def _foreign(name: str, package: Path) -> set[str]:
 def _distributions() -> dict[str, list[str]]:
     """Top-level module -> distributions that install it."""
     return dict(metadata.packages_distributions())
-
-
-def _walk(node: ast.AST) -> Iterable[ast.AST]:
-    """All nodes of a tree but those that only type checkers read."""
-    for child in ast.iter_child_nodes(node):
-        if isinstance(child, ast.If) and "TYPE_CHECKING" in ast.dump(child.test):
-            continue
-        yield child
-        yield from _walk(child)
 
 
 def _file(name: str, package: Path) -> Path | None:
@@ -144,59 +126,7 @@ def _file(name: str, package: Path) -> Path | None:
     return None
 
 
-@cache
-def _read(path: Path) -> tuple[list[ast.Import | ast.ImportFrom], str]:
-    """The imports of a module, and the hash of its syntax tree."""
-    tree = ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
-    imports = [node for node in _walk(tree) if isinstance(node, ast.Import | ast.ImportFrom)]
-    return imports, hashlib.sha256(repr(_canonical(tree)).encode()).hexdigest()
-
-
 def _data_hash(path: Path) -> str:
     """The hash of a YAML file's content, whatever its comments and layout."""
-    content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    content = yaml.load(path.read_text(encoding="utf-8"), _LOADER)
     return hashlib.sha256(repr(content).encode()).hexdigest()
-
-
-def _canonical(value: Any) -> Any:
-    """A syntax tree as nested tuples, the same for every version of Python that reads the same code.
-
-    Left out is what cannot change a result (docstrings, `pass`, the version number, `Format.OUTSIDE_JOBS`) and what
-    versions differ in: fields that are empty (`type_params` came with 3.12), and `ctx`, which the place of a name says.
-    """
-    if isinstance(value, ast.AST):
-        unused = _outside_jobs(value)
-        fields = ((name, part) for name, part in ast.iter_fields(value) if name not in ("ctx", "kind"))
-        parts = ((name, _canonical(_without(part, unused) if name == "body" else part)) for name, part in fields)
-        return (type(value).__name__, *((name, part) for name, part in parts if part not in (None, ())))
-    if isinstance(value, list):
-        return tuple(_canonical(part) for part in value if not _is_without_effect(part))
-    return repr(value) if value is not None else None
-
-
-def _outside_jobs(node: ast.AST) -> frozenset[str]:
-    """The members of a class that no job uses: those of formats that plans, checks and submissions need."""
-    if not isinstance(node, ast.ClassDef):
-        return frozenset()
-    bases = {base.id for base in node.bases if isinstance(base, ast.Name)}
-    return Format.OUTSIDE_JOBS if Format.__name__ in {node.name, *bases} else frozenset()
-
-
-def _without(body: Any, names: frozenset[str]) -> Any:
-    """A class's body without the members of these names."""
-    return [member for member in body if not _names(member) & names] if names else body
-
-
-def _is_without_effect(node: Any) -> bool:
-    """Is a statement a docstring, a `pass`, or the package's version number?"""
-    if isinstance(node, ast.Expr):
-        return isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
-    return isinstance(node, ast.Pass) or (isinstance(node, ast.Assign) and _names(node) == {"__version__"})
-
-
-def _names(node: ast.stmt) -> set[str]:
-    """The names that a definition or an assignment binds."""
-    if isinstance(node, ast.FunctionDef | ast.ClassDef):
-        return {node.name}
-    targets = node.targets if isinstance(node, ast.Assign) else [node.target] if isinstance(node, ast.AnnAssign) else []
-    return {target.id for target in targets if isinstance(target, ast.Name)}
