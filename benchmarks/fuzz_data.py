@@ -100,11 +100,14 @@ def _with_text(sample: Sample, rng: random.Random, new: str, outcome: str, *, qu
 
 
 def cut(sample: Sample, rng: random.Random) -> Case:
-    """The end is missing. In plain lines nobody can tell a shorter last line from a whole one."""
+    """The end is missing. Nobody can tell a shorter last line of plain lines from a whole one, nor a last sentence
+    that lacks whole lines."""
     content = _first(sample)
     position = rng.randrange(len(content))
     plain = sample.kind in ("lines", "csv", "tsv", "blocks")
     last_line = content.rstrip(b"\n").rfind(b"\n")
+    if sample.kind == "blocks" and b"\n" in content[position - 1 : position + 1]:
+        last_line = content.rstrip(b"\n").rfind(b"\n\n")
     return _changed(sample, content[:position], "anything" if plain and position > last_line else "either")
 
 

@@ -94,6 +94,7 @@ def test_summary_by_hand(experiment):
     assert (row["ci_of"], row["ci_low"], row["ci_high"]) == ("delta_english", "-48.53", "78.53")
 
 
+@pytest.mark.slow
 def test_groups(experiment):
     rows = lines(experiment(), target="nli", mix="en+rare")
     assert {row["language_group"]: row["n_languages"] for row in rows} == {
@@ -171,11 +172,13 @@ def test_scores_are_tidy_and_tell_their_origin(experiment):
     assert table.column("seed").null_count == 4
 
 
+@pytest.mark.slow
 def test_equal_results_give_equal_bytes_whatever_the_order_of_files(experiment):
     first = [path.read_bytes() for path in outputs(experiment())]
     assert [path.read_bytes() for path in outputs(experiment(change=lambda r: random.Random(1).shuffle(r)))] == first
 
 
+@pytest.mark.slow
 def test_answer_is_made_from_the_numbers(experiment):
     def helped(cell):
         """Seen languages gain 20 points, others lose 10, at the same seed and language; a hair apart between seeds."""
@@ -195,6 +198,7 @@ def test_answer_is_made_from_the_numbers(experiment):
     assert "`en+rare` +20.0, " not in equal and "+20.0 (1 language of unknown families" in equal
 
 
+@pytest.mark.slow
 def test_mixes_come_in_the_order_of_the_configuration_and_only_where_they_were_trained(experiment):
     """`b` before `a`, as the configuration has them; English-only first in tables; qa was trained in `a` alone."""
     noise, seen = random.Random(0), ["en", "fri", "tul"]
@@ -242,6 +246,7 @@ def test_languages_far_above_a_guess_are_not_at_chance_because_others_are(experi
     assert "no model is above" not in answer
 
 
+@pytest.mark.slow
 def test_a_score_that_a_guess_reaches_by_luck_is_chance(experiment):
     """400 rows: 34 points have a standard error of 2.4; one seed and one language have no other."""
 
@@ -253,6 +258,7 @@ def test_a_score_that_a_guess_reaches_by_luck_is_chance(experiment):
     assert informative(39.0)
 
 
+@pytest.mark.slow
 def test_controls_are_in_the_table_and_not_in_the_answer(experiment):
     targets = spec()["targets"]
     targets["nli_blind"] = targets["nli"] | {"control": True}

@@ -81,6 +81,7 @@ def verdicts(found: Families) -> dict[str, str]:
 # -- zero-shot by construction -----------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_planted_transfer_effect_is_found_in_the_languages_that_have_it():
     found = families(gain=lambda c: 6 * (c.mix == "mix" and c.language in SEEN and not supervised(c)))
     words = verdicts(found)
@@ -93,6 +94,7 @@ def test_a_planted_transfer_effect_is_found_in_the_languages_that_have_it():
     assert set(verdicts(losing).values()) == {"lower"}
 
 
+@pytest.mark.slow
 def test_supervision_in_the_language_is_never_reported_as_transfer():
     found = families(gain=lambda c: 25.0 * supervised(c))
     assert "higher" not in verdicts(found).values()
@@ -152,6 +154,7 @@ def found_pairs(plan: Design, mix: str):
 # -- one verdict, one corrected p --------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_the_primary_verdict_does_not_depend_on_what_else_is_in_the_grid():
     def gain(cell):
         return 2.6 * (cell.mix == "mix" and cell.language in SEEN)
@@ -217,6 +220,7 @@ def test_a_small_sure_difference_is_higher_and_too_small_to_matter():
 # -- what nothing can be concluded from --------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
@@ -265,11 +269,13 @@ def test_uneven_gains_are_told():
     assert "Uneven" not in answer.text(families(gain=lambda c: 15.0 * (c.mix == "mix")))
 
 
+@pytest.mark.slow
 def test_numbers_beyond_the_scale_are_not_printed():
     found = families(noise=60.0, plan=design(seeds=[0, 1]))
     assert "this design sees no difference that this scale could have" in answer.text(found)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
@@ -283,6 +289,7 @@ def test_a_question_without_comparisons_says_why(changes, said):
     assert f"This experiment cannot answer its question: {said}" in text
 
 
+@pytest.mark.slow
 def test_languages_that_only_some_mixes_have_are_told_with_whose():
     intermediates = {
         "none": {"tasks": [], "mixes": {"none": []}},
@@ -324,6 +331,7 @@ def test_seeds_that_are_added_are_a_look(tmp_path):
     assert "corrected p are then multiplied by 10, which is a level of 0.005" in answer.text(families())
 
 
+@pytest.mark.slow
 def test_a_question_that_was_changed_after_results_is_told(tmp_path):
     path = tmp_path / record.NAME
     assert look(path, design()).changes == []
@@ -339,6 +347,7 @@ def test_a_question_that_was_changed_after_results_is_told(tmp_path):
         look(path, design())
 
 
+@pytest.mark.slow
 def test_a_question_is_recorded_before_there_are_results(tmp_path):
     path = tmp_path / record.NAME
     questions.ask(design(), tmp_path)
@@ -367,6 +376,7 @@ def test_a_question_that_came_with_results_is_told(tmp_path):
 # -- what the mixes had ------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_mix_that_had_less_than_it_asked_for_is_told(tmp_path):
     asked = {"sa": 0.125, "sb": 0.125, "en": 0.75}
     allocation = allocate_tasks({"mnli": 1000}, {"mnli": asked}, {"mnli": {"sa": 20, "sb": 30, "en": 5000}})
@@ -512,6 +522,7 @@ def test_slopes_are_those_of_least_squares_and_wider_where_families_are_large():
     assert gains.slopes_of(values, np.column_stack([shared, 2 * shared]), family) == []
 
 
+@pytest.mark.slow
 def test_what_goes_with_a_gain_is_found():
     plan = design(pretrained={"small": {code: code in ("sa", "ua", "oa") for code in LANGUAGES}})
     found = families(plan, lambda c: 5.0 * (c.mix == "mix" and c.language in SEEN and not supervised(c)))
@@ -523,6 +534,7 @@ def test_what_goes_with_a_gain_is_found():
     assert "| in the mix | +5" in answer.text(found)
 
 
+@pytest.mark.slow
 def test_encoders_are_repetitions_where_there_are_several():
     def gain(cell):
         return {"small": 4.0, "large": 6.0, "huge": 8.0}[cell.encoder] * (cell.mix == "mix" and not supervised(cell))
@@ -568,6 +580,7 @@ def with_few_shots(**changes) -> Design:
     return design(targets=targets | {"xnli_few": entry}, **changes)
 
 
+@pytest.mark.slow
 def test_a_few_shot_target_is_no_part_of_the_primary_comparison():
     plain = families()
     found = families(with_few_shots(), gain=lambda c: 30.0 * (c.target == "xnli_few" and c.mix == "mix"))

@@ -127,6 +127,7 @@ def test_every_verdict(made):
     assert words[1] == "Higher" and words[2] != "Higher"
 
 
+@pytest.mark.slow
 def test_what_is_no_part_of_the_verdict(made):
     text, frame = made
     (line,) = re.findall(r"- In-language supervision, not zero-shot: .*", text)

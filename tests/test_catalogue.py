@@ -164,6 +164,7 @@ def test_every_published_dataset_is_reached_with_the_row_counts_of_its_table(roo
     assert checked > 100
 
 
+@pytest.mark.slow
 def test_every_relevant_candidate_of_lareqa_is_in_the_pool(root):
     def rows(language, split):
         return sources.read(data("files", "lareqa", language, split, root=str(root)))
@@ -324,6 +325,7 @@ MISFITS = {  # a task file, what is changed in it, key and message
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", MISFITS)
 def test_a_task_file_is_checked_as_strictly_as_a_configuration(own, tmp_path, capsys, case):
     text, old, new, message = MISFITS[case]

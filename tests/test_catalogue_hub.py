@@ -662,6 +662,7 @@ def test_every_task_with_something_to_download_has_a_case_for_each_split_and_pla
         assert {place(part) for *_, part in covered} == {place(part) for *_, part in parts(name)}, name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "case"), [(name, case) for name, cases in CASES.items() for case in cases])
 def test_the_task_reads_what_is_published(name, case, read):
     table = read(name, *case.split()).to_pydict()

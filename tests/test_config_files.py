@@ -96,6 +96,7 @@ FILES = {
 }  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", FILES)
 def test_a_file_that_is_no_configuration(complaint, case):
     content, message = FILES[case]
@@ -287,6 +288,7 @@ def test_a_task_file_that_is_none(own, capsys, case):
     assert status == 2 and message in error and "config/tasks/reviews.yaml" in error and len(error) < 1000
 
 
+@pytest.mark.slow
 def test_a_language_without_a_line_in_the_table(own, capsys, tmp_path):
     """It breaks nothing where it is not used, and is named with its file where it is."""
     task = json.loads(json.dumps(TASK))

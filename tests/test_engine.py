@@ -238,6 +238,7 @@ def test_a_kill_soon_after_a_resume_keeps_the_log(tmp_path):
     assert log.read_text().splitlines() == lines[:-1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("what", ["another model", "no state", "cut"])
 def test_a_state_that_does_not_fit_is_not_used(data, encoder, tmp_path, what, caplog):
     run(spec("colour"), encoder, data, tmp_path, "whole")

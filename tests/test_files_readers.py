@@ -448,6 +448,7 @@ def test_large_parquet_is_read_in_parts(tmp_path, monkeypatch):
     assert [(row["id"], row["text"]) for row in rows] == [(f"f:{number}", f"text {number}") for number in range(10)]
 
 
+@pytest.mark.slow
 def test_reading_parquet_leaves_no_cache_and_asks_no_network(tmp_path, monkeypatch):
     """`datasets` reads the features of a file in memory; its cache and the hub are never touched."""
     (tmp_path / "f").write_bytes(labelled(["entailment"], [0]))

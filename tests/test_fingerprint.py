@@ -102,6 +102,7 @@ def test_resources_count_as_data(package, tmp_path):
     assert stamp(package, resources=[data]) != before
 
 
+@pytest.mark.slow
 def test_it_is_the_same_in_every_process(package):
     code = (
         "from pathlib import Path; from intermezzo.dag.fingerprint import fingerprint; "

@@ -47,6 +47,7 @@ def test_endings_are_judged(refused, ending, result):
     assert fuzz_config.verdict(Case("", b"", refused), ending) == result
 
 
+@pytest.mark.slow
 def test_a_child_that_fails_and_one_that_does_not_end(tmp_path, monkeypatch):
     monkeypatch.setattr(fuzz_config, "SECONDS", 1)
 

@@ -31,11 +31,15 @@ def wildcards(**values) -> SimpleNamespace:
     return SimpleNamespace(**(given | values))
 
 
+WITH_MULTI = {"grid": {"intermediates": ["nli", "qa", "multi"]}}
+
+
 @pytest.fixture(scope="module")
 def specs() -> Specs:
-    return Specs(grid_of())
+    return Specs(grid_of(WITH_MULTI))
 
 
+@pytest.mark.slow
 def test_nothing_heavy_is_imported():
     code = (
         "import sys, intermezzo.dag.experiment, intermezzo.dag.specs, intermezzo.dag.requests; "
@@ -53,13 +57,13 @@ def test_nothing_heavy_is_imported():
 def test_the_default_grid():
     grid = grid_of()
     inputs = Inputs(grid)
-    # 1 encoder, 3 intermediates x 2 mixes x 2 seeds, the baseline twice; retrieval on the encoder once
+    # 1 encoder, 2 intermediates x 2 mixes x 3 seeds, the baseline with each seed; retrieval on the encoder once
     assert len(grid.intermediate_runs) == 12
-    assert len(grid.runs) == 14
-    assert len(inputs.target_paths()) == 14 * 3
-    assert [len(grid.runs_of(target)) for target in grid.targets] == [14, 14, 14, 13]
-    languages = 9
-    assert len(inputs.evaluation_paths()) == 3 * 14 * languages + 13 * (languages - 1)
+    assert len(grid.runs) == 15
+    assert len(inputs.target_paths()) == 15 * 3
+    assert [len(grid.runs_of(target)) for target in grid.targets] == [15, 15, 15, 13]
+    languages = 13
+    assert len(inputs.evaluation_paths()) == 3 * 15 * languages + 13 * (languages - 1)
     assert len({grid.task(target).format for target in grid.targets}) == 4
 
 
@@ -67,7 +71,7 @@ def test_paths_hold_the_keys_that_they_depend_on():
     paths = Inputs(grid_of()).evaluation_paths()
     assert "results/eval/world/none/none/seed1/nli/fri.json" in paths
     assert "results/eval/world/none/none/seednone/retrieval/fri.json" in paths
-    assert "results/eval/world/multi/en+rare/seed0/retrieval/fri.json" in paths
+    assert "results/eval/world/qa/en+rare/seed2/retrieval/fri.json" in paths
     assert not any("/retrieval/en.json" in path for path in paths)
     assert len(paths) == len(set(paths))
 
@@ -103,11 +107,12 @@ def test_models_that_runs_start_from_and_that_are_evaluated():
     assert inputs.evaluated(untouched) == "results/encoders/world/manifest.json"
 
 
+@pytest.mark.slow
 def test_specifications_are_canonical(specs):
     for name in (n for n in dir(specs) if n.startswith(("spec_", "code_")) and n != "spec_import"):
         where = wildcards(task="nli", language="fri", split="train", source="world")
         value = getattr(specs, name)(where)
-        assert isinstance(value, str) and value == getattr(Specs(grid_of()), name)(where)
+        assert isinstance(value, str) and value == getattr(Specs(grid_of(WITH_MULTI)), name)(where)
         if name.startswith("spec_"):
             assert json.dumps(json.loads(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False) == value
 
@@ -116,7 +121,7 @@ def test_an_intermediate_names_its_languages_and_budget(specs):
     spec = json.loads(specs.spec_intermediate(wildcards(intermediate="multi", seed="1")))
     assert [task["name"] for task in spec["tasks"]] == ["nli", "qa"]
     assert spec["tasks"][0]["examples"] == 6000 and spec["seed"] == 1
-    rare = dict.fromkeys(["fri", "mor", "qul"], pytest.approx(0.25 / 3))  # of tiw there are no training examples
+    rare = dict.fromkeys(["fri", "mor", "qul", "sul", "wab"], pytest.approx(0.25 / 5))  # those with training examples
     assert shares(spec["tasks"][0]["portions"]) == {"en": 0.75} | rare
     assert json.loads(specs.spec_intermediate(wildcards(mix="en")))["tasks"][0]["portions"] == [["en", 1.0, ["en"]]]
 
@@ -146,7 +151,7 @@ CHANGES = {
         {"encoders": {"world": {"finetuning": {"target": {"epochs": 9}}}}},
         {"target/pos", "target/qa"},
     ),
-    "seeds": ({"grid": {"seeds": [0, 1, 2]}}, {"summary"}),
+    "seeds": ({"grid": {"seeds": [0, 1, 2, 3]}}, {"summary"}),
     "world": ({"world": {"seed": 5}}, {"data"}),
     "rows": ({"data": {"rows": {"test": 500}}}, {"data test"}),
     "unused": ({"targets": {"other": {"task": "ner"}}}, set()),
@@ -180,7 +185,7 @@ def test_a_changed_key_changes_the_specifications_that_depend_on_it(change):
 
 
 def test_the_longest_jobs_come_first_within_their_stage():
-    scheduling = Scheduling(grid_of())
+    scheduling = Scheduling(grid_of(WITH_MULTI))
     multi, nli = (scheduling.intermediate_priority(wildcards(intermediate=name)) for name in ("multi", "nli"))
     assert 400 <= scheduling.encoder_priority(wildcards()) < 500
     assert 300 <= nli < multi < 400

@@ -238,6 +238,7 @@ def test_the_switch_runs_pytorchs_operations_with_the_same_loss_and_gradient(enc
         torch.testing.assert_close(value, plain[key], rtol=1e-4, atol=1e-5, msg=key)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["colour", "tags", "where"])
 def test_the_switch_changes_no_training_and_no_prediction_beyond_float_error(
     data, encoder, both_ways, tmp_path, name, monkeypatch

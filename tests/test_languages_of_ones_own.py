@@ -95,6 +95,7 @@ def test_a_language_that_nobody_defined_is_one_message_where_it_is_used(write):
     assert re.match(message, line)
 
 
+@pytest.mark.slow
 def test_it_breaks_nothing_where_it_is_not_used(write):
     write(reviews=["en", "yo"], other=["en", "xyz"])
     config = parse(raw())
@@ -138,6 +139,7 @@ def test_groups_of_a_mix_have_added_languages(write):
     assert weights == pytest.approx({"en": 1 / 3, "xyz": 2 / 3})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("languages", "message"),
     [
@@ -185,6 +187,7 @@ def test_one_language_under_two_codes_is_refused(write):
     assert any("'eng_Latn' is 'en' of the language table" in line for line in problems(raw(target="english")))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("rule", "rare"),
     [
@@ -243,6 +246,7 @@ def test_an_encoder_that_is_pretrained_here_has_read_its_text():
     assert catalogue.pretraining(config, "blank", entries) == {"en": False, "nor": False, "fri": False}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("pretrained_on", "message"),
     [

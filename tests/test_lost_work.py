@@ -325,6 +325,7 @@ def test_a_model_of_the_same_specification_is_copied(make):
     assert make(second, "a") == 1, "what was copied counts as finished, too"
 
 
+@pytest.mark.slow
 def test_jobs_of_one_specification_train_once_and_the_others_say_that_they_wait(tmp_path):
     script = """
 import logging, pathlib, sys, time
@@ -441,6 +442,7 @@ for _ in range(20):
 """
 
 
+@pytest.mark.slow
 def test_no_third_process_gets_in_beside_a_second(tmp_path):
     """The file of a lock goes with it: who waited for the old file must not be in together with who made a new one."""
     programs = [program(IN_TURN, tmp_path) for _ in range(4)]

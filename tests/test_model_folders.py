@@ -67,6 +67,7 @@ def killed_at(number: int, folder: Path) -> bool:
     os._exit(0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("before", ["nothing", "an empty folder", "a model"])
 def test_a_kill_at_any_moment_leaves_the_old_folder_or_the_new_one_or_none(tmp_path, before):
     number, seen = 1, set()
@@ -286,6 +287,7 @@ def test_of_several_processes_none_saves_them_either(data, encoder, tmp_path):
     assert not (tmp_path / "model").exists()
 
 
+@pytest.mark.slow
 def test_no_state_of_them_is_written_and_one_that_is_there_is_not_used(data, encoder, tmp_path, monkeypatch, caplog):
     monkeypatch.setattr(states, "SAVE_SECONDS", 0.0)
     monkeypatch.setattr(states, "SAVE_SHARE", float("inf"))

@@ -225,6 +225,7 @@ def characters(tmp_path_factory) -> Tokenizer:
     return load_tokenizer(folder)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("language", SENTENCES)
 @pytest.mark.parametrize("max_length", [30, 200])
 def test_gold_positions_give_back_the_answer_in_every_script(characters, language, max_length):

@@ -140,6 +140,7 @@ def test_a_file_that_is_missing_is_one_message(files, tmp_path, capsys):
     assert "no file for test/xnli/en, which the specification names" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_trainings_read_files_without_test_rows_where_the_configuration_says_so():
     keys = SimpleNamespace(intermediate="nli", mix="en+rare", training="nli", source="disjoint", task="nli")
     plain, apart = (Grid(load({"data": {"overlap": {"drop": drop}}})) for drop in (None, "normalised"))

@@ -163,6 +163,7 @@ def test_every_one_has_a_price(experiment, folder, capsys):
     assert stages["intermediate"]["jobs"] == len(Grid(config).intermediate_runs)
 
 
+@pytest.mark.slow
 def test_a_part_of_phang2020_is_one_again(folder, capsys):
     """The part that a budget buys has the empty places of the whole, and costs what it says."""
     arguments = ["plan", "--configfile", str(file_of("phang2020"))]

@@ -124,6 +124,7 @@ def test_before_the_data_is_prepared_tokens_are_nearly_those(empty, finished):
             assert plan.costs[path].tokens == pytest.approx(last["tokens"], rel=0.6), path
 
 
+@pytest.mark.slow
 def test_more_epochs_more_examples_and_other_budgets_are_more_tokens(empty):
     def tokens(**changes) -> float:
         settings = {"grid": {"intermediates": ["nli"], "mixes": ["en", "en+rare"]}, **changes}
@@ -265,6 +266,7 @@ def test_the_review_says_what_the_jobs_took(finished, monkeypatch):
     assert any(basis.startswith("past jobs: ") for path in seeds.todo for basis in seeds.costs[path].basis)
 
 
+@pytest.mark.slow
 def test_a_broken_review_is_none(empty):
     Path("results").mkdir()
     for content in ("", "[]", '{"seconds": 3}', '{"seconds": {"a": "b"}, "wall_seconds": 1}'):
@@ -348,6 +350,7 @@ def all_choices(offered: Candidates):
             yield chosen, list(product(*chosen))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(25))
 def test_the_choice_is_the_best_there_is(seed):
     offered = drawn_offer(seed)
@@ -380,6 +383,7 @@ def test_a_budget_too_small_names_the_smallest_price(empty):
         choose(offered, price - 10)
 
 
+@pytest.mark.slow
 def test_the_overlay_costs_what_it_says(empty):
     plan = make(load(), device="h200")
     whole = sum(seconds for path, seconds in plan.todo.items() if plan.costs[path].device == "h200")
@@ -440,6 +444,7 @@ def test_a_price_list_of_the_paper_scale(experiment, empty, capsys):
     assert json.loads(Path("results/plan.json").read_text())["seconds"].keys() == content["jobs"].keys()
 
 
+@pytest.mark.slow
 def test_keep_is_seen_on_the_disk(empty):
     config = ROOT / "config/experiments/phang2020.yaml"
     kept = make(load(config), workers=4).weights_mb
@@ -447,11 +452,12 @@ def test_keep_is_seen_on_the_disk(empty):
     assert kept[0] == pytest.approx(kept[1]) and last < kept[1] / 100 and last < most <= kept[0]
 
 
+@pytest.mark.slow
 def test_the_command_with_a_budget_prints_an_overlay(empty, capsys):
     arguments = ["plan", "--device", "h200", "--workers", "2", "--budget-gpu-hours"]
     assert main([*arguments, "100", "--value", "nli=2"]) == 0
     text = capsys.readouterr().out
-    assert "6 of 6 comparisons" in text and yaml.safe_load(text[text.index("grid:") :])["grid"]["mixes"] == [
+    assert "4 of 4 comparisons" in text and yaml.safe_load(text[text.index("grid:") :])["grid"]["mixes"] == [
         "en",
         "en+rare",
     ]

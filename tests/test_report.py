@@ -376,6 +376,7 @@ def test_tables_are_escaped():
         assert order == sorted(order) and all(lines.count(lines[number]) == 1 for number in order)
 
 
+@pytest.mark.slow
 def test_resumed_and_staged_trainings_are_counted_whole(tmp_path):
     folder = make(tmp_path)
     records = [
@@ -393,6 +394,7 @@ def test_resumed_and_staged_trainings_are_counted_whole(tmp_path):
     assert trained.tokens == 350 and trained.seconds == 10.0 + 15.0 + 4.0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("breaking", "message"),
     [

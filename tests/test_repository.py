@@ -68,6 +68,7 @@ def imports(folder: Path) -> set[str]:
     return {name.split(".")[0] for name in names} - sys.stdlib_module_names - {path.stem for path in files}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", STAGES)
 def test_an_environment_of_rules_has_what_its_stages_import(name):
     environment = load(f"workflow/envs/{name}.yaml")
@@ -86,6 +87,7 @@ def test_every_environment_is_some_rules_and_there():
     assert {path.stem for path in (ROOT / "workflow/envs").iterdir()} == STAGES.keys()
 
 
+@pytest.mark.slow
 def test_the_package_depends_on_what_it_imports():
     modules = [path.relative_to(ROOT / "src").with_suffix("") for path in (ROOT / "src").rglob("*.py")]
     names = tuple(".".join(path.parts).removesuffix(".__init__") for path in modules)
@@ -93,6 +95,7 @@ def test_the_package_depends_on_what_it_imports():
     assert distributions(names) - optional == requirements(PROJECT["dependencies"]).keys() - of_others
 
 
+@pytest.mark.slow
 def test_tests_and_benchmarks_import_only_what_their_extras_install():
     declared = requirements(PROJECT["dependencies"]).keys() | {
         "pydantic-core",

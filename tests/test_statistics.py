@@ -306,6 +306,7 @@ def test_distance_from_the_mix_is_not_guessed():
     assert nearest(plan) == {"fri": "0 in the mix", "tul": "0 in the mix"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("read", [{}, {"small": {"deu": True, "fri": True}}, {"other": {"deu": True, "fri": False}}])
 def test_pretraining_groups_languages_only_where_this_encoder_has_read_some_of_them(read):
     plan = design(pretrained=read)
@@ -313,6 +314,7 @@ def test_pretraining_groups_languages_only_where_this_encoder_has_read_some_of_t
     assert "pretrained" not in set(table["attribute"])
 
 
+@pytest.mark.slow
 def test_languages_are_grouped_by_what_is_known_of_them():
     plan = design()
     table = breakdown.by_attribute(families(plan, lambda c: 8 if c.language in ("fri", "nor") else 0))
@@ -347,6 +349,7 @@ def test_targets_that_nothing_is_trained_for_are_no_other_task():
     assert kinds == {"nli": "same data"} | expected
 
 
+@pytest.mark.slow
 def test_fertility_is_compared_where_results_tell_it():
     plan = design()
     order = {code: number for number, code in enumerate(LANGUAGES)}
@@ -374,6 +377,7 @@ def test_the_transfer_gap_is_paired():
     assert seen["after"] - seen["before"] == pytest.approx(seen["mean"])
 
 
+@pytest.mark.slow
 def test_the_best_intermediate_is_chosen_on_development_data():
     plan = design()
     test = Comparisons(frame(plan, lambda c: 0), plan)
@@ -386,6 +390,7 @@ def test_the_best_intermediate_is_chosen_on_development_data():
     assert "chosen on development data alone" in answer.text(Families(test), development)
 
 
+@pytest.mark.slow
 def test_without_a_baseline_or_a_rival_the_answer_says_none():
     mixes = {"en": ["en"], "mix": ["en", "fri", "tul"]}
     plan = design(intermediates={"nli": {"tasks": ["nli"], "mixes": mixes}})

@@ -63,6 +63,7 @@ def test_multitask_trains_a_head_per_task_and_model_opens_in_transformers(data, 
     assert all(torch.equal(opened.state_dict()[key], value) for key, value in ours.items())
 
 
+@pytest.mark.slow
 def test_same_seed_same_bytes_and_another_seed_others(data, encoder, tmp_path):
     for name, seed in (("a", 1), ("b", 1), ("c", 2)):
         finetune(spec("tags").replace(seed=seed), encoder, inputs(data, "tags"), tmp_path / name, tmp_path / "s")
@@ -89,6 +90,7 @@ def die(monkeypatch):
     return kill_after
 
 
+@pytest.mark.slow
 def test_a_killed_run_resumes_to_identical_weights(data, encoder, tmp_path, die):
     job, paths = spec("colour", "where"), inputs(data, "colour", "where")
     finetune(job, encoder, paths, tmp_path / "whole", tmp_path / "s")
@@ -112,6 +114,7 @@ def in_turn() -> FinetuneSpec:
     return job.replace(sampling="in_turn", tasks=tuple(task.replace(head="colour") for task in job.tasks))
 
 
+@pytest.mark.slow
 def test_tasks_in_turn_share_a_head_and_resume_in_the_second_stage(data, encoder, tmp_path, die):
     from safetensors.torch import load_file
 
@@ -129,6 +132,7 @@ def test_tasks_in_turn_share_a_head_and_resume_in_the_second_stage(data, encoder
     assert weights(tmp_path / "resumed") == weights(tmp_path / "whole")
 
 
+@pytest.mark.slow
 def test_labels_from_data_are_in_the_manifest_and_predictions_use_them(data, encoder, tmp_path):
     job = spec("tags", epochs=10)
     job = job.replace(tasks=(job.tasks[0].replace(labels="from_data"),))
@@ -161,6 +165,7 @@ def flipped(content: bytes) -> bytes:
     return content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "damage",
     [lambda content: content[:2000], lambda content: b"", flipped, lambda content: content[: -states.sealed.SEAL]],
@@ -180,6 +185,7 @@ def test_a_damaged_state_starts_from_the_beginning_and_says_so(data, encoder, tm
     assert f"{state}: damaged, or not written for this key" in caplog.text
 
 
+@pytest.mark.slow
 def test_the_state_of_another_training_is_not_taken(data, encoder, tmp_path, die, caplog):
     """Of the same shapes, under this one's name."""
     job, paths = spec("colour"), inputs(data, "colour")

@@ -694,6 +694,7 @@ ODD = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ODD)
 def test_odd_archives_are_one_message_and_leave_nothing(name, read, tmp_path):
     make, message = ODD[name]

@@ -37,6 +37,7 @@ def test_only_rows_that_occur_are_trained_and_ids_stay_as_they_are(encoder):
     assert type(system.model.get_input_embeddings()) is nn.Embedding and after.requires_grad
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("decay", [0.0, 0.1])
 @pytest.mark.parametrize("sampling", ["proportional", "in_turn"])
 def test_training_is_the_same_with_all_rows_and_with_those_that_occur(data, encoder, tmp_path, decay, sampling):

@@ -142,6 +142,7 @@ def translations(world: World, language: str, split: str) -> dict[str, str]:
     return {text_of(say(scene)): text_of(english(scene)) for scene in drawn}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("language", ["nor", "kar", "tiw"])
 @pytest.mark.parametrize("n", [4, 60, 61, 400])
 def test_mining_pairs_are_the_translations_and_all_of_them(world, language, n):
@@ -286,6 +287,7 @@ def test_a_name_has_four_entities_and_its_sentence_decides(world):
     assert len(named) == 100 and {len(found) for found in named.values()} == {4}
 
 
+@pytest.mark.slow
 def test_a_query_shows_its_mention_and_the_pool_has_its_description(world):
     pool = pool_of(world, "entity_retrieval", 200)
     languages = Counter()
@@ -298,7 +300,7 @@ def test_a_query_shows_its_mention_and_the_pool_has_its_description(world):
         [name] = row["relevant"]
         languages[where[name]] += 1
         last = mention.split()[-1]  # in a language with cases it may have a suffix, in another script other letters
-        assert where[name] == "zha" or last in pool[name]
+        assert where[name] in ("zha", "tsa") or last in pool[name]
     assert set(languages) == set(LANGUAGES) and max(languages.values()) < 2 * min(languages.values())
     inflected = [row["text"].split(": ")[0] for row in world.rows("entity_retrieval", "kar", "test", 50)]
     plain = [row["text"].split(": ")[0] for row in world.rows("entity_retrieval", "nor", "test", 50)]
@@ -329,6 +331,7 @@ def test_more_queries_than_there_are_is_an_error_with_their_number(world, genera
 # Choices
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "generator,number", [("choices2", 2), ("choices3", 3), ("multiple_choice", 4), ("choices5", 5)]
 )

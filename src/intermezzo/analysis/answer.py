@@ -164,14 +164,23 @@ def _mix(families: Families, compared: Sequence[Pair]) -> list[str]:
         f"{'' if len(of_mix) else '; no part of the question'}:",
         *(["\n".join(sentences)] if sentences else []),
         "Mean over pairs, by what the intermediate is to the target in the language (no p, no correction). "
-        "`transfer`, `untrained` (nothing is trained for the target): zero-shot; `same skill`: the mix has rows in the "
-        "language of a task that asks for "
-        "the same; `same data`: of the target's own data.",
+        + "; ".join(f"`{kind}`: {_LEGEND[kind]}" for kind in kinds)
+        + ".",
         table(["languages", "number", "all", *kinds], _by_kind(compared, kinds, design)),
         f"Per pair: the mean with `{design.against}`, with `{mix}`, and the difference; \\* = corrected p below "
         f"{LEVEL} (over {len(single)} such differences), † = no language above the uninformed guess with either mix.",
         table(["intermediate", "target", *GROUPS.values()], [_row(families, pair) for pair in compared]),
     ]
+
+
+_LEGEND = {
+    "transfer": "zero-shot",
+    "untrained": "zero-shot, nothing is trained for the target",
+    "same skill": "the mix has rows in the language of a task that asks for the same",
+    "same data": "the mix has rows in the language of the target's own data",
+    "few-shot": "the target itself is trained in other languages too",
+}
+"""What the kinds of a table are."""
 
 
 def _language(code: str, compared: Sequence[Pair], group: str) -> str:

@@ -28,7 +28,7 @@ class GridConfig(Section):
 
     encoders: Annotated[list[Name], MOST] = Field(["world"], description="Names of `encoders`.")
     intermediates: Annotated[list[Name], MOST] = Field(
-        ["nli", "qa", "multi"], description="Names of `intermediates`, or of tasks (each then alone)."
+        ["nli", "qa"], description="Names of `intermediates`, or of tasks (each then alone)."
     )
     mixes: Annotated[list[Name], MOST] = Field(
         ["en", "en+rare"],
@@ -37,7 +37,7 @@ class GridConfig(Section):
     targets: Annotated[list[Name], MOST] = Field(
         _TARGETS, description="Names of `targets`, or of tasks (then with the default settings)."
     )
-    seeds: Annotated[list[Seed], MOST] = Field([0, 1], description="Seeds of intermediate and target training.")
+    seeds: Annotated[list[Seed], MOST] = Field([0, 1, 2], description="Seeds of intermediate and target training.")
 
 
 Retention = Literal["all", "final", "none"]
