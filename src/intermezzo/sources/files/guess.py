@@ -1,7 +1,7 @@
 """What a file of somebody's own most likely is: its reader, format, columns and labels, by its ending and content.
 
     guess(File(root, "reviews/eng.train.csv"))
-    # Guess("classification", {"reader": "csv", "fields": {"text": "review", "text_pair": None, "label": "verdict"}})
+    # Guess(format, {"reader": "csv", "fields": {"text": "review", "text_pair": None, "label": "verdict"}})
 
 A guess is made where one reading is likely and no other. Where it is not, there is one message that says what was seen.
 """
@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from itertools import chain
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -20,6 +21,7 @@ from intermezzo.languages import Language
 from intermezzo.sources.files import parquet
 from intermezzo.sources.files.naming import Family, code_of
 from intermezzo.sources.files.reading import File
+from intermezzo.tasks.formats import MASKED_TEXT, format_names, load_format
 
 Record = dict[str, Any]
 ENGLISH = "en"
@@ -43,6 +45,10 @@ _QUESTION = ("question", "query", "ask")
 _ANSWERS = ("answers", "answer")
 _CHOICES = ("choices", "options", "endings", "alternatives")
 _NUMBERED = re.compile(r"(choice|option|ending|alternative|answer|solution|sol|mc_answer)[_-]?([0-9]|[a-eA-E])")
+
+
+_TAGGED = {"tokens", "tags"}
+_ANSWERED = {"context", "question", "answers", "answer_starts"}
 
 
 @dataclass
@@ -74,7 +80,7 @@ def guess(file: File, second: File | None = None) -> Guess:
         return tagged
     if suffix in (".csv", ".tsv", ".tab") or (lines and "\t" in lines[0]):
         return _of_table(file, lines, suffix, second)
-    return Guess("mlm", {"reader": "lines"})
+    return Guess(MASKED_TEXT, {"reader": "lines"})
 
 
 def languages_of_columns(file: File, table: Mapping[str, Language]) -> dict[str, str]:
@@ -98,23 +104,36 @@ def translations(file: File, words: Mapping[str, str], files: Family) -> Guess:
         if code != ENGLISH:
             files.codes[code] = word
             files.files.update({(code, split): path for split, path in splits.items()})
-    return Guess("retrieval", part | _options(delimiter, quoted))
+    return Guess(_format({"text"}, paired=True), part | _options(delimiter, quoted))
 
 
 def pair_lines(found: Guess, files: Family, root: Path) -> None:
     """Plain lines in English and in another language, as many of both, are translations. Changes both arguments."""
     english = {split: path for (code, split), path in files.files.items() if code == ENGLISH}
     others = {key: path for key, path in files.files.items() if key[0] != ENGLISH}
-    if found.format != "mlm" or not english or not others:
+    if found.format != MASKED_TEXT or not english or not others:
         return
     for (_, split), path in others.items():
         if split not in english or len(File(root, path).lines()) != len(File(root, english[split]).lines()):
             return
-    found.format = "retrieval"
+    found.format = _format({"text"}, paired=True)
     found.part = {"reader": "parallel_lines", "english": files.pattern.replace("{code}", files.codes[ENGLISH])}
     for split in english:
         del files.files[ENGLISH, split]
     del files.codes[ENGLISH]
+
+
+@cache
+def _format_of(columns: frozenset[str], label: type, paired: bool) -> str:
+    forms = [load_format(name) for name in format_names()]
+    alike = [form for form in forms if form.columns.keys() - {"id", "text_pair"} == columns]
+    alike = [form for form in alike if "label" not in form.columns or form.columns["label"].item is label]
+    return next(form.name for form in alike if form.paired_with_english == paired)
+
+
+def _format(columns: set[str], label: type = str, *, paired: bool = False) -> str:
+    """The format whose rows have these columns, beside `id` and a second text, and a gold label of that type."""
+    return _format_of(frozenset(columns), label, paired)
 
 
 def undecided(file: File, what: str) -> UserError:
@@ -141,7 +160,7 @@ def _of_json(file: File, second: File | None) -> Guess:
         except UserError:
             raise error from None
     if isinstance(value, dict) and isinstance(value.get("data"), list):
-        return Guess("span", {"reader": "squad_json"})
+        return Guess(_format(_ANSWERED), {"reader": "squad_json"})
     if isinstance(value, dict) and not isinstance(next(iter(value.values()), None), (list, dict)):
         return _of_records(file, [value], "jsonl", second)  # one line
     what = "a list" if isinstance(value, list) else f"an object of {', '.join(map(str, list(value)[:6]))}"
@@ -151,7 +170,7 @@ def _of_json(file: File, second: File | None) -> Guess:
 def _tagged(lines: Sequence[str], suffix: str) -> Guess | None:
     """Sentences with a token per line and empty lines between them; None where it is something else."""
     if suffix == ".conllu":
-        return Guess("tagging", {"reader": "conllu"})
+        return Guess(_format(_TAGGED), {"reader": "conllu"})
     rows = [re.split(r"\t" if "\t" in line else " ", line) for line in lines[:_RECORDS] if line.strip()]
     rows = [row for row in rows if row[0] != "-DOCSTART-"]
     cells = [row for row in rows if not row[0].startswith("#")] or rows
@@ -161,18 +180,18 @@ def _tagged(lines: Sequence[str], suffix: str) -> Guess | None:
         return None
     (width,) = widths
     if width == 10 and all(row[0].isdecimal() or "-" in row[0] or "." in row[0] for row in cells):
-        return Guess("tagging", {"reader": "conllu"})
+        return Guess(_format(_TAGGED), {"reader": "conllu"})
     token = 1 if width > 2 and all(row[0].isdecimal() for row in cells) else 0
     columns = [i for i in range(width) if i != token and _is_iob({row[i] for row in cells})]
     tag = columns[0] if columns else width - 1
     if not columns and width > 2:
-        return None if not named else Guess("tagging", {"reader": "iob2", "columns": [token, tag]})
+        return None if not named else Guess(_format(_TAGGED), {"reader": "iob2", "columns": [token, tag]})
     if not columns:
-        return Guess("tagging", {"reader": "two_column"})
+        return Guess(_format(_TAGGED), {"reader": "two_column"})
     part: dict[str, Any] = {"reader": "iob2", "columns": [token, tag]}
     if any(row[0] == "#" and len(row) == width for row in rows):
         part["comments"] = False
-    return Guess("tagging", part | ({"repair": True} if _needs_repair(lines, tag) else {}))
+    return Guess(_format(_TAGGED), part | ({"repair": True} if _needs_repair(lines, tag) else {}))
 
 
 def _is_iob(tags: set[str]) -> bool:
@@ -251,7 +270,7 @@ def _tagging(
     if second is None and (tags is None or not isinstance(records[0][tags], list)):
         return None
     fields = {"tokens": tokens} | ({} if second else {"tags": tags})
-    found = _records(reader, records, names, "tagging", fields)
+    found = _records(reader, records, names, _format(_TAGGED), fields)
     if second is None and any(not isinstance(tag, str) for record in records for tag in record[tags]):
         labels = parquet.class_names(file, tags) if reader == "parquet" else []
         if not labels:
@@ -271,11 +290,15 @@ def _span(file: File, records: list[Record], names: dict[str, Any], reader: str,
         fields = {"answers": f"{answers}.text", "answer_starts": f"{answers}.answer_start"}
         if "answer_start" not in items[0]:
             fields["answer_starts"] = None
-        return _records(reader, records, names, "span", {"context": context, "question": question, **fields})
+        return _records(
+            reader, records, names, _format(_ANSWERED), {"context": context, "question": question, **fields}
+        )
     text, start = _named(names, ("answer_text", "answer")), _named(names, ("answer_start", "start"))
     if isinstance(records[0].get(text), str) and start is not None:
         fields = {"answers": [text], "answer_starts": [start]}
-        return _records(reader, records, names, "span", {"context": context, "question": question, **fields})
+        return _records(
+            reader, records, names, _format(_ANSWERED), {"context": context, "question": question, **fields}
+        )
     return None
 
 
@@ -295,7 +318,13 @@ def _choice(file: File, records: list[Record], names: dict[str, Any], reader: st
     if (label is None and second is None) or (context is None and question is None):
         return None
     fields = {"context": context, "question": question, "choices": choices}
-    found = _records(reader, records, names, "multiple_choice", fields | ({} if second else {"label": label}))
+    found = _records(
+        reader,
+        records,
+        names,
+        _format({"context", "question", "choices", "label"}, int),
+        fields | ({} if second else {"label": label}),
+    )
     empty = {column: {None: ""} for column in ("context", "question") if fields[column] is None}
     if empty:
         found.part["replace"] = empty
@@ -331,10 +360,10 @@ def _texts(file: File, records: list[Record], names: dict[str, Any], reader: str
     values = [line.strip() for line in second.lines()] if second else [record.get(label) for record in records]
     if any(isinstance(value, list) for value in values):
         fields["labels"] = fields.pop("label")
-        return _records(reader, records, names, "multi_label", fields)
+        return _records(reader, records, names, _format({"text", "labels"}), fields)
     if _are_numbers(values):
-        return _records(reader, records, names, "regression", fields)
-    found = _records(reader, records, names, "classification", fields)
+        return _records(reader, records, names, _format({"text", "label"}, float), fields)
+    found = _records(reader, records, names, _format({"text", "label"}), fields)
     if reader == "parquet" and label and (classes := parquet.class_names(file, label)):
         found.labels = classes
     elif any(not isinstance(value, str) for value in values if value is not None):
