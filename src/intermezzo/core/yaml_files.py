@@ -19,7 +19,8 @@ from intermezzo.core.plain_data import DEPTH, VALUES
 
 SIZE = 4 * 2**20
 """Bytes of a file."""
-_LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+"""Reads plain data; the one in C where PyYAML has it."""
 _NESTED = 2 * DEPTH
 """Levels at which reading stops."""
 _SMALL = 10_000
@@ -74,7 +75,7 @@ def _decode(path: str | Path, data: bytes) -> str:
 
 def _read(path: str | Path, text: str) -> Any:
     depth = 0
-    for number, event in enumerate(yaml.parse(text, _LOADER) if len(text) > _SMALL else ()):
+    for number, event in enumerate(yaml.parse(text, LOADER) if len(text) > _SMALL else ()):
         if number > 2 * VALUES:
             raise UserError(f"{path}, line {_line(event)}: more than {VALUES:,} values")
         depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
@@ -96,7 +97,7 @@ def _line(part: Any) -> int:
     return int(part.start_mark.line) + 1
 
 
-class _Loader(_LOADER):
+class _Loader(LOADER):
     """PyYAML's safe loader; a value that does not fit its tag is an error with a line."""
 
     def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:

@@ -19,10 +19,10 @@ from pathlib import Path
 import yaml
 
 from intermezzo.core.artifacts import canonical
+from intermezzo.core.yaml_files import LOADER
 from intermezzo.dag import syntax
 
 PACKAGE = Path(__file__).resolve().parents[1]
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _EXEMPT = frozenset(
     {
         "intermezzo.core.errors",
@@ -128,5 +128,5 @@ def _file(name: str, package: Path) -> Path | None:
 
 def _data_hash(path: Path) -> str:
     """The hash of a YAML file's content, whatever its comments and layout."""
-    content = yaml.load(path.read_text(encoding="utf-8"), _LOADER)
+    content = yaml.load(path.read_text(encoding="utf-8"), LOADER)
     return hashlib.sha256(repr(content).encode()).hexdigest()
