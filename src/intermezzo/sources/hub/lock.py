@@ -32,13 +32,13 @@ from pydantic import BaseModel, ConfigDict, StringConstraints, ValidationError, 
 
 from intermezzo.core.artifacts import write_text
 from intermezzo.core.errors import UserError
+from intermezzo.core.yaml_files import LOADER
 
 HEADER = """\
 # What intermezzo downloaded: revisions, SHA-256 sums and numbers of rows (source `hub`). Keep it with the experiment:
 # every later download must be the same, or stops with both values. To accept a new version of something, delete its
 # entry and run again. This file is written by the program; comments of your own would be lost.
 """
-_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 _Rows = dict[str, dict[str, dict[str, int]]]  # task -> language -> split -> number
 
@@ -140,7 +140,7 @@ class Lock:
     def _read(self) -> dict[str, Any]:
         try:
             text = self.path.read_text(encoding="utf-8")
-            return _Locked.model_validate(yaml.load(text, _LOADER) or {}).model_dump(exclude_unset=True)
+            return _Locked.model_validate(yaml.load(text, LOADER) or {}).model_dump(exclude_unset=True)
         except FileNotFoundError:
             return {}
         except (yaml.YAMLError, ValidationError, UnicodeDecodeError) as error:
