@@ -37,6 +37,11 @@ def this() -> Processor:
         return parse("")
 
 
+def has_gpu() -> bool:
+    """Whether this machine has a GPU that PyTorch may compute on, by its device files."""
+    return any(Path(file).exists() for file in ("/dev/nvidiactl", "/dev/kfd"))
+
+
 def parse(cpuinfo: str) -> Processor:
     """The processor that the text of /proc/cpuinfo describes; of several the first."""
     fields: dict[str, str] = {}
