@@ -54,9 +54,8 @@ def evaluation(
             raise SystemExit(f"evaluation: logits of {name} differ by {difference:.1e}")
         ratios = sorted(their_time / mine for mine, their_time in zip(times["ours"], times[name], strict=True))
         result["ratios"][name] = [ratios[0], statistics.median(ratios), ratios[-1]]
-        print(
-            f"evaluation in {precision}, ours / {name}: {ratios[0]:.2f} to {ratios[-1]:.2f}, median {result['ratios'][name][1]:.2f}"
-        )
+        words = f"{ratios[0]:.2f} to {ratios[-1]:.2f}, median {statistics.median(ratios):.2f}"
+        print(f"evaluation in {precision}, ours / {name}: {words}", flush=True)
     return result
 
 

@@ -13,9 +13,9 @@ from systems import build, ours, trainer
 from torch import nn
 
 LOSS, WEIGHTS, ROUNDED = 1e-5, 1e-3, 1e-2
-"""Largest difference of a step's loss (and of one in bfloat16), and of the final encoder, relative to the way it went in training (which is
-larger than relative to the encoder: AdamW makes a full step of a gradient that is all rounding)."""
-
+"""Largest difference of a step's loss, of the final encoder, and of the loss of a step in bfloat16. That of the encoder
+is relative to the way it went in training, which is larger than relative to the encoder: AdamW makes a full step of a
+gradient that is all rounding."""
 OURS = ("ours", "bfloat16")
 
 

@@ -417,6 +417,9 @@ def test_the_throughput_benchmark_runs_and_its_gate_holds(tmp_path):
     ran = subprocess.run(command, capture_output=True, text=True, timeout=300)
     assert ran.returncode == 0, ran.stderr[-2000:]
     result = json.loads((tmp_path / "j").read_text())
-    assert result["ratios"].keys() == {"padmax", "dynamic", "grouped"}
-    assert all(0 < low <= middle <= high for low, middle, high in result["ratios"].values())
-    assert result["pairs"]["gate"]["dynamic_loss"] < 1e-5
+    ratios = result["ratios"]["float32"]
+    assert ratios.keys() == {"padmax", "dynamic", "grouped"}
+    ratios |= {"default": result["pairs"]["default_over_best"]["ratio"]}
+    ratios |= {"precisions": result["pairs"]["bfloat16_over_float32"]}
+    assert all(0 < low <= middle <= high for low, middle, high in ratios.values())
+    assert result["pairs"]["gate"]["dynamic_loss"] < 1e-5 and 0 < result["pairs"]["gate"]["bfloat16_loss"] < 1e-2
