@@ -18,6 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -138,9 +139,12 @@ def write(folder: Path, snakefile: str) -> None:
     (folder / "Snakefile").write_text(snakefile)
 
 
-def plan(name: str, folder: Path, arguments: list[str]) -> dict[str, float]:
-    """CPU seconds and peak memory of a dry run."""
-    command = [sys.executable, "-m", "snakemake", "-n", "--quiet", *arguments]
+DRY_RUN = (sys.executable, "-m", "snakemake", "-n", "--quiet")
+
+
+def plan(name: str, folder: Path, arguments: list[str], program: Sequence[str] = DRY_RUN) -> dict[str, float]:
+    """CPU seconds and peak memory of a dry run, or of another program that plans."""
+    command = [*program, *arguments]
     with open(folder / "output.txt", "w") as log:
         began = time.monotonic()
         process = subprocess.Popen(command, cwd=folder, env=environment(), stdout=log, stderr=log)

@@ -15,22 +15,27 @@ from transformers import Trainer, TrainingArguments
 
 from intermezzo.evaluation.prediction_batches import PredictionBatches, on_host
 from intermezzo.modeling.encoder import Encoder
-from intermezzo.modeling.heads import Feature, positions_needed
+from intermezzo.modeling.heads import Feature, positions_needed, to_float32
 from intermezzo.modeling.heads.classification import Head
+from intermezzo.modeling.kernels import fixed_weights
 from intermezzo.modeling.packing import Packed
 from intermezzo.specs.encoding import HeadSpec
-from intermezzo.training.loop import device, use_threads
+from intermezzo.training.hardware import computing, device, use_threads
 
+LOGITS = {"float32": 1e-4, "bfloat16": 0.1}
+"""Largest difference of a logit between the systems."""
 SYSTEMS = {"padmax": ("padmax", 32), "default": ("dynamic", 8)}
 """Padding and batch: to 128 as in run_xnli and XTREME, and what Trainer does when nothing is said."""
 
 
-def evaluation(examples: Examples, shape: dict[str, int], folder: Path, options: argparse.Namespace) -> dict[str, Any]:
-    """Ratios of times, interleaved, on the same examples; SystemExit when the logits differ."""
+def evaluation(
+    examples: Examples, shape: dict[str, int], folder: Path, options: argparse.Namespace, precision: str
+) -> dict[str, Any]:
+    """Ratios of times, interleaved, on the same examples, in one precision; SystemExit when the logits differ."""
     count = min(len(examples.features), options.steps * options.batch)
     systems = {
         name: Stepper(
-            partial(_make, name, examples, shape, folder, count, options.repetitions),
+            partial(_make, name, examples, shape, folder, count, options.repetitions, precision),
             partial(use_threads if name == "ours" else torch.set_num_threads, options.threads),
         )
         for name in ("ours", *SYSTEMS)
@@ -45,20 +50,31 @@ def evaluation(examples: Examples, shape: dict[str, int], folder: Path, options:
     result["seconds"] = {name: statistics.median(seconds) for name, seconds in times.items()}
     for name in SYSTEMS:
         difference = float((logits[name] - logits["ours"]).abs().max())
-        if not difference < 1e-4:
+        if not difference < LOGITS[precision]:
             raise SystemExit(f"evaluation: logits of {name} differ by {difference:.1e}")
         ratios = sorted(their_time / mine for mine, their_time in zip(times["ours"], times[name], strict=True))
         result["ratios"][name] = [ratios[0], statistics.median(ratios), ratios[-1]]
-        print(f"evaluation, ours / {name}: {ratios[0]:.2f} to {ratios[-1]:.2f}, median {result['ratios'][name][1]:.2f}")
+        words = f"{ratios[0]:.2f} to {ratios[-1]:.2f}, median {statistics.median(ratios):.2f}"
+        print(f"evaluation in {precision}, ours / {name}: {words}", flush=True)
     return result
 
 
 def _make(
-    name: str, examples: Examples, shape: dict[str, int], folder: Path, count: int, repetitions: int, result: dict
+    name: str,
+    examples: Examples,
+    shape: dict[str, int],
+    folder: Path,
+    count: int,
+    repetitions: int,
+    precision: str,
+    result: dict,
 ) -> Body:
     """Passes over the examples, one per step, the first of which writes the logits."""
     model = build(examples, shape, 0.0)
-    run = _ours(model, examples, count) if name == "ours" else _theirs(model, examples, count, folder, *SYSTEMS[name])
+    if name == "ours":
+        run = _ours(model, examples, count, precision)
+    else:
+        run = _theirs(model, examples, count, folder, precision, *SYSTEMS[name])
 
     def body(pause: Any) -> None:
         for number in range(repetitions + 1):
@@ -70,7 +86,7 @@ def _make(
     return body
 
 
-def _ours(model: Any, examples: Examples, count: int) -> Any:
+def _ours(model: Any, examples: Examples, count: int, precision: str) -> Any:
     features = examples.features[:count]
     head = Head(model.config.hidden_size, HeadSpec(labels=tuple(examples.labels), pooling="cls"))
     copy_head(model, head, examples.kind)
@@ -78,9 +94,12 @@ def _ours(model: Any, examples: Examples, count: int) -> Any:
     rows = {id(feature): i for i, feature in enumerate(features)}
 
     def made_of(packed: Packed, batch: list[Feature]) -> torch.Tensor:
-        return head(encoder(packed, rows=positions_needed(head, batch, packed)), packed).float()
+        with computing(precision):
+            states = encoder(packed, rows=positions_needed(head, batch, packed))
+        return head(to_float32(states), packed)
 
     @torch.inference_mode()
+    @fixed_weights()
     def run() -> torch.Tensor:
         logits = torch.empty(count, len(examples.labels))
         for batch, outputs in on_host(PredictionBatches().outputs(features, made_of)):
@@ -90,12 +109,13 @@ def _ours(model: Any, examples: Examples, count: int) -> Any:
     return run
 
 
-def _theirs(model: Any, examples: Examples, count: int, folder: Path, padding: str, batch: int) -> Any:
+def _theirs(model: Any, examples: Examples, count: int, folder: Path, precision: str, padding: str, batch: int) -> Any:
     arguments = TrainingArguments(
         output_dir=str(folder),
         per_device_eval_batch_size=batch,
         report_to="none",
         use_cpu=device().type == "cpu",
+        bf16=precision == "bfloat16",
         disable_tqdm=True,
         remove_unused_columns=False,
     )

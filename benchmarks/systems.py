@@ -193,7 +193,14 @@ def ours(
         work.items = paused
         settings = optimisation(precision=options["precision"], micro_tokens=options.get("micro_tokens"))
         options["loss"] = train(
-            system, work, len(batches), settings, state=folder / "no state", log=log, name=options["name"]
+            system,
+            work,
+            len(batches),
+            settings,
+            state=folder / "no state",
+            log=log,
+            name=options["name"],
+            precision=options["precision"],
         )
 
     return body

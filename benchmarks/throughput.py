@@ -4,10 +4,13 @@
 
 Systems: `ours`; Trainer padding to the fixed length of run_xnli, XTREME and run_qa (`padmax`), to the longest of each
 batch (`dynamic`), and that over batches of similar length (`grouped`, Trainer's group_by_length: its own batches, drawn
-over all its lengths alike). First the equality gate: without dropout, losses and final weights of all systems must
-agree. Then steps are interleaved one by one in random order; a repetition is `--steps` steps of each system. Speeds
-are real tokens per CPU second (per second on a GPU, which is synchronised around each step); with the same batches
-that is the ratio of times. Ratios are ours over theirs: [least, median, greatest] over the repetitions.
+over all its lengths alike). Each runs in float32 and in bfloat16; on a processor without units for bfloat16, where
+Trainer would need a minute per step, Trainer runs in float32 alone unless `--precision` asks for more. Steps are
+interleaved one by one in random order; a repetition is `--steps` steps of each system. Speeds are real tokens per CPU
+second (per second on a GPU, which is synchronised around each step); with the same batches that is the ratio of times.
+Ratios are ours over theirs, [least, median, greatest] over the repetitions: within each precision, and of our default
+(`precision: auto`) over the fastest of all settings of Trainer. Then the equality gate: without dropout, losses and
+final weights of all systems must agree.
 """
 
 from __future__ import annotations
@@ -34,7 +37,8 @@ from gate import gate
 from systems import Body, Stepper, build, clock, ours, trainer
 from transformers.trainer_pt_utils import get_length_grouped_indices
 
-from intermezzo.training.loop import device, use_threads
+from intermezzo.core import processor
+from intermezzo.training.loop import device, resolve, use_threads
 
 SHAPES = {
     "toy": {"hidden_size": 32, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 64},
@@ -44,6 +48,9 @@ SHAPES = {
     "large": {"hidden_size": 1024, "num_hidden_layers": 24, "num_attention_heads": 16, "intermediate_size": 4096},
 }
 TRAINER = ("padmax", "dynamic", "grouped")
+PRECISIONS = ("float32", "bfloat16")
+System = tuple[str, str]
+"""`ours` or one of TRAINER, and its precision."""
 WARM_UP = 2
 
 
@@ -56,6 +63,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         data = load(options.kinds, Path(folder), limit=options.examples, synthetic=options.synthetic)
         result: dict[str, Any] = {"settings": vars(options) | {"torch": torch.__version__, "device": _device_name()}}
+        print(f"{_device_name()}; torch {torch.__version__}")
         for model, (kind, examples) in itertools.product(options.types, data.items()):
             if model != "xlm-roberta" and kind != "pairs":
                 continue
@@ -65,8 +73,9 @@ def main() -> None:
             print(f"== {name}: {sizes}{'' if examples.real else ' (synthetic)'}", flush=True)
             result[name] = train_all(examples, shape, Path(folder), options)
             result[name]["gate"] = gate(examples, SHAPES["tiny"] | {"type": model}, Path(folder), options)
-            if options.evaluation and name == "pairs":
-                result[name]["evaluation"] = evaluation(examples, shape, Path(folder), options)
+            for precision in options.theirs if options.evaluation and name == "pairs" else ():
+                compared = evaluation(examples, shape, Path(folder), options, precision)
+                result[name].setdefault("evaluation", {})[precision] = compared
         if "pairs" in result:
             result["ratios"] = result["pairs"]["ratios"]
     if options.json:
@@ -77,19 +86,22 @@ def train_all(examples: Examples, shape: dict[str, int], folder: Path, options: 
     """Interleaved steps of all systems: their speeds, and the ratios."""
     drawn, batch = random.Random(0), options.batch if examples.kind != "qa" else max(2, options.batch // 4)
     plain, grouped = orders(examples.lengths, batch, options)
-    systems: dict[str, Stepper] = {}
-    for name in ("ours", *options.systems):
-        batches = grouped if name == "grouped" else plain
-        systems[name] = Stepper(partial(make, name, examples, shape, batches, folder, options), prepared(name, options))
-    rounds: dict[str, list[tuple[float, int, int]]] = {name: [] for name in systems}
-    result: dict[str, dict] = {}
+    systems: dict[System, Stepper] = {}
+    both = [("ours", precision) for precision in options.ours]
+    for system in both + [(name, precision) for precision in options.theirs for name in options.systems]:
+        batches = grouped if system[0] == "grouped" else plain
+        made = partial(make, system, examples, shape, batches, folder, options)
+        systems[system] = Stepper(made, prepared(system[0], options))
+    rounds: dict[System, list[tuple[float, int, int]]] = {system: [] for system in systems}
+    result: dict[System, dict] = {}
     for step in range(len(plain)):
-        for name in drawn.sample(sorted(systems), len(systems)):
+        for system in drawn.sample(sorted(systems), len(systems)):
+            name = system[0]
             lengths = [examples.lengths[i] for i in (grouped if name == "grouped" else plain)[step]]
             computed = {"ours": sum(lengths), "padmax": LENGTH[examples.kind] * len(lengths)}
-            result[name] = systems[name].step()
+            result[system] = systems[system].step()
             padded = computed.get(name, max(lengths) * len(lengths))
-            rounds[name].append((result[name]["seconds"], sum(lengths), padded))
+            rounds[system].append((result[system]["seconds"], sum(lengths), padded))
     return report(rounds, result, batch, options)
 
 
@@ -99,7 +111,7 @@ def prepared(name: str, options: argparse.Namespace) -> Callable[[], None]:
 
 
 def make(
-    name: str,
+    system: System,
     examples: Examples,
     shape: dict[str, int],
     batches: list[list[int]],
@@ -108,10 +120,11 @@ def make(
     result: dict[str, Any],
 ) -> Body:
     """The body of a system, on a model with the same random weights for all; `result` will have its final loss."""
-    result |= {"name": name, "dropout": options.dropout, "precision": options.precision}
+    name, precision = system
+    result |= {"name": name, "dropout": options.dropout, "precision": precision}
     result["micro_tokens"] = options.micro_tokens
     model = build(examples, shape, options.dropout)
-    place = folder / f"{examples.kind}-{name}"
+    place = folder / f"{examples.kind}-{name}-{precision}"
     place.mkdir(exist_ok=True)
     if name == "ours":
         return ours(model, examples, batches, place, result)
@@ -140,15 +153,19 @@ def orders(lengths: list[int], batch: int, options: argparse.Namespace) -> tuple
 
 
 def report(
-    rounds: dict[str, list[tuple[float, int, int]]], last: dict[str, dict], batch: int, options: argparse.Namespace
+    rounds: dict[System, list[tuple[float, int, int]]],
+    last: dict[System, dict],
+    batch: int,
+    options: argparse.Namespace,
 ) -> dict[str, Any]:
     """Speeds per system and ratios per repetition, printed and as a dictionary."""
-    speeds: dict[str, list[float]] = {}
+    speeds: dict[System, list[float]] = {}
     result: dict[str, Any] = {"systems": {}, "ratios": {}}
-    for name, steps in rounds.items():
+    for system, steps in rounds.items():
+        name = " ".join(system)
         counted = steps[WARM_UP:]
         blocks = [counted[start : start + options.steps] for start in range(0, len(counted), options.steps)]
-        speeds[name] = [sum(s[1] for s in block) / sum(s[0] for s in block) for block in blocks]
+        speeds[system] = [sum(s[1] for s in block) / sum(s[0] for s in block) for block in blocks]
         seconds, real, computed = (sum(s[i] for s in counted) for i in range(3))
         times = sorted(s[0] for s in counted)
         result["systems"][name] = {
@@ -157,20 +174,37 @@ def report(
             "seconds_per_step": [times[0], statistics.median(times), times[-1]],
             "seconds": seconds,
             "computed_over_real_tokens": computed / real,
-            "final_loss": last[name]["loss"],
-            "peak_mb": last[name]["peak_mb"],
+            "final_loss": last[system]["loss"],
+            "peak_mb": last[system]["peak_mb"],
         }
-        line = f"{name:8} {real / seconds:8.0f} tokens/s {len(counted) * batch / seconds:7.1f} examples/s"
-        line += f", {computed / real:.2f} tokens computed per real one, loss {last[name]['loss']:.3f}"
-        print(f"{line}, peak {last[name]['peak_mb']:.0f} MB")
-    for name in options.systems:
-        ratios = sorted(mine / theirs for mine, theirs in zip(speeds["ours"], speeds[name], strict=True))
-        result["ratios"][name] = [ratios[0], statistics.median(ratios), ratios[-1]]
-        print(f"ours / {name}: {ratios[0]:.2f} to {ratios[-1]:.2f}, median {statistics.median(ratios):.2f}", flush=True)
+        line = f"{name:16} {real / seconds:8.0f} tokens/s {len(counted) * batch / seconds:7.1f} examples/s"
+        line += f", {computed / real:.2f} tokens computed per real one, loss {last[system]['loss']:.3f}"
+        print(f"{line}, peak {last[system]['peak_mb']:.0f} MB")
+
+    def ratio(mine: System, theirs: System) -> list[float]:
+        ratios = sorted(mine / theirs for mine, theirs in zip(speeds[mine], speeds[theirs], strict=True))
+        three = [ratios[0], statistics.median(ratios), ratios[-1]]
+        words = f"{' '.join(mine)} / {' '.join(theirs)}"
+        print(f"{words}: {three[0]:.2f} to {three[2]:.2f}, median {three[1]:.2f}", flush=True)
+        return three
+
+    for precision in options.theirs:
+        ratios = {name: ratio(("ours", precision), (name, precision)) for name in options.systems}
+        result["ratios"][precision] = ratios
+    default = "ours", resolve("auto", SHAPES[options.shape]["hidden_size"])
+    theirs = [system for system in speeds if system[0] != "ours"]
+    if default in speeds and theirs:
+        best = max(theirs, key=lambda system: result["systems"][" ".join(system)]["tokens_per_second"])
+        print("our default over the best of Trainer: ", end="")
+        result["default_over_best"] = {"best": best, "ratio": ratio(default, best)}
+    if len(options.ours) > 1:
+        result["bfloat16_over_float32"] = ratio(("ours", "bfloat16"), ("ours", "float32"))
     if device().type == "cuda":
-        speed = result["systems"]["ours"]["tokens_per_second"]
-        result["mfu"] = speed * _flops(options.shape) / _matrix_peak(options)
-        print(f"MFU of ours: {result['mfu']:.1%} of the measured matrix peak")
+        for precision in options.ours:
+            speed = result["systems"][f"ours {precision}"]["tokens_per_second"]
+            share = speed * _flops(options.shape) / _matrix_peak(precision)
+            result.setdefault("mfu", {})[precision] = share
+            print(f"MFU of ours in {precision}: {share:.1%} of the measured matrix peak")
     return result
 
 
@@ -181,9 +215,9 @@ def _flops(shape: str) -> float:
     return 6.0 * size["num_hidden_layers"] * (4 * width**2 + 2 * width * wide)
 
 
-def _matrix_peak(options: argparse.Namespace) -> float:
-    """FLOP/s of a large matrix product in the precision of the run."""
-    kind = torch.bfloat16 if options.precision == "bfloat16" else torch.float32
+def _matrix_peak(precision: str) -> float:
+    """FLOP/s of a large matrix product in a precision."""
+    kind = torch.bfloat16 if precision == "bfloat16" else torch.float32
     matrix = torch.randn(8192, 8192, device=device(), dtype=kind)
     for _ in range(3):
         matrix @ matrix
@@ -194,7 +228,7 @@ def _matrix_peak(options: argparse.Namespace) -> float:
 
 
 def _device_name() -> str:
-    return torch.cuda.get_device_name() if device().type == "cuda" else f"cpu, {os.cpu_count()} cores"
+    return torch.cuda.get_device_name() if device().type == "cuda" else f"{processor.this()}, {os.cpu_count()} cores"
 
 
 def _arguments() -> argparse.Namespace:
@@ -211,7 +245,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--gate-steps", type=int, default=20)
     parser.add_argument("--dropout", type=float, default=0.1)
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--precision", default=None, choices=["float32", "bfloat16"], help="bfloat16 on a GPU")
+    parser.add_argument("--precision", nargs="+", choices=PRECISIONS, help="of all systems; default: see above")
     parser.add_argument("--micro-tokens", type=int, help="tokens that ours computes at a time")
     parser.add_argument("--synthetic", action="store_true", help="random examples, even if there are real ones")
     parser.add_argument("--no-evaluation", dest="evaluation", action="store_false")
@@ -221,7 +255,9 @@ def _arguments() -> argparse.Namespace:
     if options.quick:
         options.shape, options.vocabulary, options.examples, options.batch = "toy", 17_000, 200, 8
         options.steps, options.repetitions, options.gate_steps = 2, 2, 4
-    options.precision = options.precision or ("bfloat16" if device().type == "cuda" else "float32")
+    units = device().type == "cuda" or processor.this().bfloat16
+    options.ours = options.precision or list(PRECISIONS)
+    options.theirs = options.precision or (list(PRECISIONS) if units else ["float32"])
     return options
 
 

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 from transformers import AutoConfig, AutoModel, XLMRobertaConfig, XLMRobertaForMaskedLM
 
-from intermezzo.core import sealed
+from intermezzo.core import processor, sealed
 from intermezzo.core.errors import UserError
 from intermezzo.modeling.encoder import import_encoder, load_encoder, save_encoder
 from intermezzo.modeling.folder import write_manifest
@@ -175,14 +175,28 @@ def test_an_example_that_alone_is_too_much_is_one_message(data, encoder, tmp_pat
         run(spec("colour"), encoder, data, tmp_path, "m")
 
 
-@pytest.mark.slow
-def test_bfloat16_learns_with_float32_weights(data, encoder, tmp_path):
+@pytest.mark.parametrize("name", ["colour", "text"])
+def test_losses_in_bfloat16_are_those_of_float32_and_weights_stay_float32(data, encoder, tmp_path, name):
     losses = {}
     for precision in ("float32", "bfloat16"):
-        run(spec("colour", epochs=20, precision=precision), encoder, data, tmp_path, precision)
-        losses[precision] = json.loads((tmp_path / precision / "manifest.json").read_text())["loss"]
-    assert losses["bfloat16"] < 0.5 and losses["bfloat16"] != losses["float32"]
+        run(spec(name, epochs=4, dropout=0.0, precision=precision), encoder, data, tmp_path, precision)
+        manifest = json.loads((tmp_path / precision / "manifest.json").read_text())
+        assert manifest["computed"] == {"precision": precision, "processor": str(processor.this())}
+        lines = (tmp_path / precision / "log.jsonl").read_text().splitlines()
+        losses[precision] = [json.loads(line)["loss"] for line in lines]
+    assert len(losses["float32"]) == 24 and losses["bfloat16"] != losses["float32"]
+    assert losses["bfloat16"] == pytest.approx(losses["float32"], abs=1e-2)
     assert trained(tmp_path / "bfloat16").dtype == torch.float32
+
+
+def test_a_state_of_another_precision_is_not_gone_on_from(tmp_path, caplog):
+    """`auto` on a machine with another kind of processor."""
+    model = nn.Linear(4, 4)
+    parts = tmp_path / "state.pt", model, torch.optim.AdamW(model.parameters())
+    states.State(*parts, "bfloat16").save(3, {})
+    assert states.State(*parts, "bfloat16").load()[0] == 3
+    assert states.State(*parts, "float32").load() == (0, {})
+    assert "a training in bfloat16, this one computes in float32" in caplog.text
 
 
 def test_a_loss_that_is_no_number_names_step_and_batch_and_keeps_the_last_good_state(
@@ -283,7 +297,10 @@ def test_kills_at_any_time_in_any_phase_change_no_weight(data, encoder, tmp_path
     monkeypatch.setattr(states, "SAVE_SECONDS", 0.0)
     monkeypatch.setattr(states, "SAVE_SHARE", float("inf"))
     drawn = random.Random(0)
-    for phase, job in phases(data, encoder, tmp_path / "state").items():
+    low = spec("tags", "text", precision="bfloat16")
+    jobs = phases(data, encoder, tmp_path / "state")
+    jobs["bfloat16"] = lambda out: finetune(low, encoder, inputs(data, "tags", "text"), out, tmp_path / "state")
+    for phase, job in jobs.items():
         began = time.monotonic()
         job(tmp_path / phase)
         took = time.monotonic() - began
@@ -400,6 +417,9 @@ def test_the_throughput_benchmark_runs_and_its_gate_holds(tmp_path):
     ran = subprocess.run(command, capture_output=True, text=True, timeout=300)
     assert ran.returncode == 0, ran.stderr[-2000:]
     result = json.loads((tmp_path / "j").read_text())
-    assert result["ratios"].keys() == {"padmax", "dynamic", "grouped"}
-    assert all(0 < low <= middle <= high for low, middle, high in result["ratios"].values())
-    assert result["pairs"]["gate"]["dynamic_loss"] < 1e-5
+    ratios = result["ratios"]["float32"]
+    assert ratios.keys() == {"padmax", "dynamic", "grouped"}
+    ratios |= {"default": result["pairs"]["default_over_best"]["ratio"]}
+    ratios |= {"precisions": result["pairs"]["bfloat16_over_float32"]}
+    assert all(0 < low <= middle <= high for low, middle, high in ratios.values())
+    assert result["pairs"]["gate"]["dynamic_loss"] < 1e-5 and 0 < result["pairs"]["gate"]["bfloat16_loss"] < 1e-2

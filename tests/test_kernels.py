@@ -11,10 +11,12 @@ from torch import nn
 from torch.nn.functional import scaled_dot_product_attention
 
 import test_engine as engine
+from intermezzo.core import processor
 from intermezzo.evaluation.predict import predictor
 from intermezzo.modeling import attention, kernels, packing
 from intermezzo.modeling.attention import Attention
 from intermezzo.modeling.kernels import SFC64_FROM, accelerate, dropout_masks
+from intermezzo.training import hardware
 from intermezzo.training.finetune import finetune
 from specifications import SETTINGS, prediction
 from toy_training import TASKS, inputs, rows, spec
@@ -30,9 +32,7 @@ def test_linear_layers_give_the_same_values_and_gradients(bias):
     plain, ours = nn.Linear(160, 200, bias=bias), nn.Sequential(nn.Linear(160, 200, bias=bias), nn.Linear(4, 4))
     ours[0].load_state_dict(plain.state_dict())
     accelerate(ours)
-    assert (
-        type(ours[0]) is (kernels.Linear if kernels.has_onednn_linear() else nn.Linear) and type(ours[1]) is nn.Linear
-    )  # too small to gain
+    assert type(ours[0]) is kernels.Linear and type(ours[1]) is kernels.PlainLinear  # too small to gain
     results = []
     for layer in (plain, ours[0]):
         values = torch.linspace(-1, 1, 160 * 21).view(1, 21, 160).sin().requires_grad_()
@@ -187,8 +187,10 @@ def no_private_operations(monkeypatch):
 
 def test_without_pytorchs_private_operations_its_public_ones_run(no_private_operations):
     model = nn.Sequential(nn.Linear(160, 200), nn.Dropout(0.1))
+    values = torch.randn(3, 160)
+    expected = model.eval()(values)
     accelerate(model)
-    assert [type(layer) for layer in model] == [nn.Linear, kernels.Dropout]
+    assert torch.equal(model(values), expected)
     inputs = attention_inputs()
     results = []
     for plain in ("0", "1"):
@@ -197,6 +199,85 @@ def test_without_pytorchs_private_operations_its_public_ones_run(no_private_oper
             out, _ = packing.packed_attention(None, *inputs, None, 0.0, 0.5, RUNS)
         results.append([out, *torch.autograd.grad(out.pow(2).sum(), inputs)])
     torch.testing.assert_close(*results, rtol=1e-4, atol=1e-5)
+
+
+# -- bfloat16 --------------------------------------------------------------------------------------------------------
+
+
+UNITS = processor.Processor("one with units", "amx_bf16", "avx512f")
+
+
+@pytest.mark.parametrize("bias", [True, False])
+def test_products_in_bfloat16_are_those_of_float64_but_for_its_rounding(monkeypatch, bias):
+    """Values and gradients, by units for bfloat16 and by rounding: both sum up in float32."""
+    torch.manual_seed(0)
+    exact = nn.Linear(160, 96, bias=bias, dtype=torch.float64)
+    values = torch.randn(2, 21, 160, dtype=torch.float64)
+    results = {}
+    for kind in (None, processor.Processor("one without", "", "avx2"), UNITS):
+        model, inputs = nn.Sequential(nn.Linear(160, 96, bias=bias)), values.float().requires_grad_()
+        model[0].load_state_dict(exact.state_dict())
+        if kind is None:
+            model, inputs = nn.Sequential(exact), values.clone().requires_grad_()
+        accelerate(model)
+        monkeypatch.setattr(processor, "this", lambda kind=kind: kind)
+        with kernels.bfloat16_products():
+            out = model(inputs)
+        results[kind] = [out.detach(), *torch.autograd.grad(out.sin().sum(), [inputs, *model.parameters()])]
+    exactly, by_rounding, by_units = results.values()
+    for value, rounded, native in zip(exactly, by_rounding, by_units, strict=True):
+        assert value.dtype == torch.float64 and rounded.dtype == native.dtype == torch.float32
+        assert 1e-5 < float((rounded - value).norm() / value.norm()) < 2**-7
+        torch.testing.assert_close(native, rounded, rtol=2**-7, atol=1e-5)
+
+
+def test_a_weight_is_rounded_once_while_it_is_fixed_and_anew_after_a_step():
+    """PyTorch's version of a weight does not count the steps of a fused optimizer."""
+    model = nn.Sequential(nn.Linear(8, 8), nn.Linear(8, 8))
+    accelerate(model)
+    values, (weight, *_) = torch.ones(1, 8), model.parameters()
+    optimizer, results = torch.optim.AdamW(model.parameters(), lr=1.0, fused=True), []
+    for _ in range(2):
+        with kernels.fixed_weights():
+            copies = []
+            for _ in range(2):
+                with kernels.bfloat16_products():
+                    results.append(model(values))
+                    copies.append(kernels.rounded(weight))
+            assert copies[0] is copies[1] and torch.equal(copies[0], weight.detach().bfloat16())
+            results[-1].sum().backward()
+        optimizer.step()
+    assert torch.equal(results[0], results[1]) and not torch.equal(results[1], results[2])
+    assert not kernels._copies and [*model.state_dict()] == ["0.weight", "0.bias", "1.weight", "1.bias"]
+
+
+@pytest.mark.parametrize("kind", ["amx_bf16", "avx512_bf16", ""])
+def test_auto_is_bfloat16_on_matrix_units_and_wide_models_alone(monkeypatch, kind):
+    monkeypatch.setattr(processor, "this", lambda: processor.Processor("a processor", kind))
+    assert hardware.resolve("auto", 768) == ("bfloat16" if kind == "amx_bf16" else "float32")
+    assert hardware.resolve("auto", 64) == "float32"
+    assert hardware.resolve("bfloat16", 64) == "bfloat16" and hardware.resolve("float32", 768) == "float32"
+
+
+CPUINFO = """processor\t: 0
+vendor_id\t: GenuineIntel
+model name\t: Intel(R) Xeon(R) Platinum 8481C
+flags\t\t: fpu sse2 avx avx2 avx512f{flags}
+
+processor\t: 1
+model name\t: another
+"""
+
+
+@pytest.mark.parametrize(("text", "expected"), [
+    (CPUINFO.format(flags=" avx512_bf16 amx_bf16"), ("Intel(R) Xeon(R) Platinum 8481C", "amx_bf16", "avx512f")),
+    (CPUINFO.format(flags=" avx512_bf16"), ("Intel(R) Xeon(R) Platinum 8481C", "avx512_bf16", "avx512f")),
+    (CPUINFO.format(flags=""), ("Intel(R) Xeon(R) Platinum 8481C", "", "avx512f")),
+    ("model name : ARM\nFeatures : fp asimd bf16\n", ("ARM", "bf16", "asimd")),
+])  # fmt: skip
+def test_the_kind_of_a_processor_is_read_off_its_flags(text, expected):
+    assert processor.parse(text) == expected
+    assert processor.parse("").name and not processor.parse("").bfloat16
 
 
 # -- the switch ------------------------------------------------------------------------------------------------------

@@ -14,6 +14,7 @@ import yaml
 from checkout import ROOT, TINY, Checkout
 from intermezzo.cli.main import main
 from intermezzo.config import load
+from intermezzo.core import processor
 from intermezzo.core.errors import UserError
 
 EXPERIMENTS = sorted((ROOT / "config" / "experiments").glob("*.yaml"))
@@ -85,6 +86,20 @@ def test_what_is_most_likely_not_meant(capsys, tmp_path, case):
         assert len(lines) == len(remarks)
         for line, remark in zip(lines, remarks, strict=True):
             assert line.startswith(f"warning: {remark}")
+
+
+@pytest.mark.parametrize("units", ["", "avx512_bf16"])
+def test_bfloat16_is_remarked_on_once_where_the_processor_has_no_units(capsys, tmp_path, monkeypatch, units):
+    monkeypatch.setattr(processor, "this", lambda: processor.Processor("A processor", units, "avx2"))
+    monkeypatch.setattr(processor, "has_gpu", lambda: False)
+    low = {"precision": "bfloat16"}
+    raw = {"training": {"target": low, "tasks": {"nli": {"target": low}}}, "encoders": {"world": {"training": low}}}
+    _, error = checked(capsys, tmp_path, raw)
+    lines = error.splitlines()
+    assert len(lines) == (0 if units else 1)
+    for line in lines:
+        assert line.startswith("warning: encoders.world.training.precision: bfloat16 (and 2 more), but the processor")
+        assert "(A processor, avx2) has no units" in line and "as long as with float32" in line
 
 
 def test_shipped_experiments_have_none(capsys, tmp_path, monkeypatch):

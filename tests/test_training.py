@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
+from intermezzo.core import processor
 from intermezzo.core.errors import UserError
 from intermezzo.evaluation.evaluate import evaluate, read_predictions
 from intermezzo.modeling.encoder import import_encoder, load_encoder
@@ -206,7 +207,7 @@ def test_a_diverging_loss_is_one_message(data, encoder, tmp_path):
     assert not (tmp_path / "m" / "manifest.json").exists()
 
 
-def test_only_new_languages_are_predicted_and_results_do_not_change(data, encoder, tmp_path, caplog):
+def test_only_new_languages_are_predicted_and_results_do_not_change(data, encoder, tmp_path, caplog, monkeypatch):
     task = TASKS["pairs"] | {"name": "pairs"}
     settings = SETTINGS | {"pooling": "mean", "layer": 0, "center": True}
 
@@ -222,8 +223,12 @@ def test_only_new_languages_are_predicted_and_results_do_not_change(data, encode
 
     first = run("xx")
     assert "predicted: xx; from the cache: none" in caplog.text
+    here = {"precision": "float32", "processor": str(processor.this())}
+    monkeypatch.setattr(processor, "this", lambda: processor.Processor("another"))
     second = run("xx", "yy")
     assert "predicted: yy; from the cache: xx" in caplog.text
+    computed = json.loads((tmp_path / "manifest.json").read_text())["computed"]
+    assert computed == {"xx": here, "yy": {"precision": "float32", "processor": "another"}}
     assert second["xx"] == first["xx"] and json.loads(first["xx"])["metrics"]["accuracy"] > 0.3
     run("xx", score="other")
     assert "predicted: none" in caplog.text

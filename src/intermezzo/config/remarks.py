@@ -7,15 +7,19 @@ from typing import Any
 
 from intermezzo.config import catalogue
 from intermezzo.config.models import Config
+from intermezzo.core import processor
 from intermezzo.core.artifacts import canonical
 from intermezzo.core.errors import UserError
 from intermezzo.mixing import shares
 from intermezzo.tasks import load_task
 
+ROUNDED = "1.1 to 1.2"
+"""Time of a training step in bfloat16 over one in float32 on a processor without units (benchmarks/throughput.py)."""
+
 
 def remarks(config: Config) -> list[str]:
     """All remarks on a configuration that has been checked, each beginning with its key."""
-    return [*_english_only(config), *_unused(config), *_alike(config)]
+    return [*_english_only(config), *_unused(config), *_alike(config), *_slow(config)]
 
 
 def _english_only(config: Config) -> Iterator[str]:
@@ -69,6 +73,27 @@ def _alike(config: Config) -> Iterator[str]:
     for section, entries in contents.items():
         for names in _groups(entries):
             yield f"{section}: {' and '.join(names)} differ in name only, so that the same runs {len(names)} times"
+
+
+def _slow(config: Config) -> Iterator[str]:
+    """bfloat16 where it gains nothing."""
+    keys = [*_keys(config.model_dump(), "precision", "bfloat16")]
+    kind = processor.this()
+    if keys and not kind.bfloat16 and not processor.has_gpu():
+        more = f" (and {len(keys) - 1} more)" if len(keys) > 1 else ""
+        yield (
+            f"{keys[0]}: bfloat16{more}, but the processor of this machine ({kind}) has no units for it: such a one "
+            f"takes {ROUNDED} times as long as with float32 (recorded in docs/performance.md, not measured now); "
+            "'auto' takes bfloat16 where it is faster"
+        )
+
+
+def _keys(section: Any, name: str, value: Any) -> Iterator[str]:
+    """The paths of all keys called `name` in nested sections that have this value."""
+    for key, content in section.items() if isinstance(section, dict) else ():
+        if key == name and content == value:
+            yield key
+        yield from (f"{key}.{path}" for path in _keys(content, name, value))
 
 
 def _groups(entries: dict[str, Hashable]) -> Iterable[list[str]]:

@@ -10,7 +10,7 @@ import hashlib
 import logging
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -23,6 +23,9 @@ from intermezzo.modeling.tokenizer import subwords_per_word
 from intermezzo.specs.evaluation import CodeStamps, EvaluateSpec
 from intermezzo.specs.prediction import PredictionSpec
 from intermezzo.tasks.formats import Format, load_format
+
+if TYPE_CHECKING:
+    from intermezzo.evaluation.predict import Predictor
 
 log = logging.getLogger(__name__)
 
@@ -54,7 +57,7 @@ def evaluate(
     manifest = read_manifest(model)
     predictor = _Predictor(prediction, model, support, cache / "tokens", fetch)
     support_sha256 = {language: sha256(path) for language, path in support.items()}
-    predicted, tables = [], {}
+    predicted, tables, computed = [], {}, {}
     for name, path in data.items():
         language = name.removesuffix(".dev")
         made_from = {
@@ -75,10 +78,10 @@ def evaluate(
         content = sealed.read(stored)
         if content is None:
             predicted.append(name)
-            content = _parquet(pa.table({"id": table["id"], "prediction": predictor(rows, language)}))
+            content = _parquet(predictor(rows, language, table["id"]))
             with sealed.write(stored) as part:
                 part.write_bytes(content)
-        tables[name] = pq.read_table(pa.BufferReader(content))
+        tables[name], computed[name] = _with_record(pq.read_table(pa.BufferReader(content)))
         predictions, gold = tables[name]["prediction"].to_pylist(), gold_of(rows, form)
         if form.scored_by_item and name == language:
             scores = item_scores(task, predictions, gold, language, spec.metrics)
@@ -97,7 +100,7 @@ def evaluate(
     folder = next(iter(outputs.values())).parent
     write_predictions(tables, folder / provenance.PREDICTIONS)
     files = {path.name: sha256(path) for path in (*outputs.values(), folder / provenance.PREDICTIONS)}
-    made_with = {"spec": spec.as_json(), "code": code.as_json(), "inputs": inputs}
+    made_with = {"spec": spec.as_json(), "code": code.as_json(), "inputs": inputs, "computed": computed}
     provenance.write_record(folder / provenance.MANIFEST, names | made_with | {"files": files})
     cached = [name for name in data if name not in predicted]
     log.info("predicted: %s; from the cache: %s", ", ".join(predicted) or "none", ", ".join(cached) or "none")
@@ -107,6 +110,12 @@ def _parquet(table: pa.Table) -> bytes:
     out = pa.BufferOutputStream()
     pq.write_table(table, out, compression="zstd")
     return out.getvalue().to_pybytes()
+
+
+def _with_record(table: pa.Table) -> tuple[pa.Table, dict[str, str]]:
+    """Predictions from the cache, and the precision and the processor that they were made with."""
+    record = {key.decode(): value.decode() for key, value in (table.schema.metadata or {}).items()}
+    return table.replace_schema_metadata(None), record
 
 
 def write_predictions(tables: dict[str, pa.Table], path: Path) -> None:
@@ -140,12 +149,14 @@ class _Predictor:
         self, spec: PredictionSpec, model: Path, support: dict[str, Path], tokens: Path, fetch: Callable[[], None]
     ) -> None:
         self.spec, self.model, self.support, self.tokens, self.fetch = spec, model, support, tokens, fetch
-        self.predict: Callable[[list[dict], str], list[Any]] | None = None
+        self.predict: Predictor | None = None
 
-    def __call__(self, rows: list[dict], language: str) -> list[Any]:
+    def __call__(self, rows: list[dict], language: str, ids: pa.ChunkedArray) -> pa.Table:
+        """Columns id and prediction, with what they were made with as the schema's metadata."""
         if self.predict is None:
             from intermezzo.evaluation.predict import predictor
 
             self.fetch()
             self.predict = predictor(self.spec, self.model, self.support, self.tokens)
-        return self.predict(rows, language)
+        predictions = self.predict(rows, language)
+        return pa.table({"id": ids, "prediction": predictions}, metadata=self.predict.computed)

@@ -1,13 +1,13 @@
 """Predictions of a model: length-sorted batches of a fixed number of tokens, in inference mode.
 
-The encoder computes in the precision of training (bfloat16 on a GPU that has it), pooling and heads in float32. What a
+The encoder computes in the precision of training, pooling and heads in float32. What a
 format makes of outputs or vectors is in its head module (`intermezzo.modeling.heads`).
 """
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from safetensors.torch import load_file
@@ -25,6 +25,7 @@ from intermezzo.modeling.heads import (
     to_device,
     to_float32,
 )
+from intermezzo.modeling.kernels import fixed_weights
 from intermezzo.modeling.packing import Packed
 from intermezzo.modeling.pooling import pool, pooled_tokens
 from intermezzo.modeling.tokens import Tokens
@@ -32,12 +33,23 @@ from intermezzo.specs.prediction import PredictionSpec
 from intermezzo.specs.tasks import TaskSpec
 from intermezzo.tasks.controls import remove_input
 from intermezzo.tasks.formats import FROM_DATA
-from intermezzo.training.hardware import autocast, device, use_threads
+from intermezzo.training.hardware import computing, device, record, resolve, use_threads
+
+
+class Predictor(NamedTuple):
+    """A function from rows and their language to one prediction per row, and what it is recorded with."""
+
+    predict: Predict
+    computed: dict[str, str]
+    """As of `intermezzo.training.hardware.record`."""
+
+    def __call__(self, rows: list[dict], language: str) -> list[Any]:
+        return self.predict(rows, language)
 
 
 def predictor(
     spec: PredictionSpec, model: Path, support: dict[str, Path] | None = None, cache: Path | None = None
-) -> Predict:
+) -> Predictor:
     """A function from rows and their language to one prediction per row, with `model` loaded once.
 
     support: language -> Parquet. Mining tunes its threshold on that language's dev data; ranking searches in the
@@ -49,7 +61,8 @@ def predictor(
     use_threads(spec.threads)
     module = format_module(spec.task.format)
     read: Any = (_Headed if hasattr(module, "Head") else _Sentences)(spec, model, cache)
-    return getattr(module, "predictor", row_by_row)(read, spec, support or {})
+    predict = getattr(module, "predictor", row_by_row)(read, spec, support or {})
+    return Predictor(predict, record(read.precision))
 
 
 class _Headed:
@@ -59,6 +72,7 @@ class _Headed:
         self.spec, self.model = spec.replace(task=_with_labels(spec, model)), model
         self.task, self.module = self.spec.task, format_module(spec.task.format)
         self.encoder, self.tokens = _load(spec, model), Tokens(model, cache)
+        self.precision = resolve(spec.precision, self.encoder.hidden_size)
         self.batches = PredictionBatches()
         self.head = self.module.Head(self.encoder.hidden_size, self.task.head_spec(spec.pooling))
         prefix, weights = f"{spec.head_name}.", _heads(model)
@@ -78,6 +92,7 @@ class _Headed:
         self.head.to(device()).eval()
 
     @torch.inference_mode()
+    @fixed_weights()
     def __call__(self, rows: list[dict]) -> Any:
         """One prediction per row; for ranking, vectors (n, H)."""
         removed = self.task.partial_input
@@ -96,7 +111,7 @@ class _Headed:
         return self.head(self._states(packed, positions_needed(self.head, features, packed)), packed)
 
     def _states(self, packed: Packed, rows: torch.Tensor | None = None) -> torch.Tensor:
-        with autocast(self.spec.precision):
+        with computing(self.precision):
             states = self.encoder(packed, rows=rows)
         return to_float32(states)
 
@@ -142,6 +157,7 @@ class _Sentences:
     def __init__(self, spec: PredictionSpec, model: Path, cache: Path | None = None) -> None:
         self.spec, self.model, self.module = spec, model, format_module(spec.task.format)
         self.encoder, self.tokens = _load(spec, model), Tokens(model, cache)
+        self.precision = resolve(spec.precision, self.encoder.hidden_size)
         self.batches = PredictionBatches()
         layers = self.encoder.config.num_hidden_layers
         if spec.layer is None or spec.layer > layers:
@@ -151,6 +167,7 @@ class _Sentences:
             )
 
     @torch.inference_mode()
+    @fixed_weights()
     def __call__(self, texts: list[str]) -> torch.Tensor:
         """(n, d) float32."""
         features = self.tokens.encode(self.module, texts, self.spec.encoding)
@@ -166,6 +183,6 @@ class _Sentences:
 
     def _pooled(self, packed: Packed, features: list[Feature]) -> torch.Tensor:
         layer, pooling = self.spec.layer, self.spec.pooling
-        with autocast(self.spec.precision):
+        with computing(self.precision):
             states = self.encoder(packed, layer, pooled_tokens(packed, pooling))
         return pool(to_float32(states), packed, pooling).float()

@@ -4,9 +4,12 @@
 - Dropout from 16 random bits per value instead of one draw of the Mersenne twister. The rate is rounded to a multiple
   of 2**-16 (0.1 becomes 0.100006), and the values that stay are scaled by exactly that rate.
 - Attention of training is in `intermezzo.modeling.attention`.
+- Within `bfloat16_products`, products with weights in bfloat16. Processors with units for them compute these several
+  times as fast. Inputs and weights are rounded, and so are the products; all else is what float32 has: weights,
+  gradients, norms, softmax, dropout, losses. A weight is rounded once per step.
 
 `accelerate` gives the linear and dropout layers of a model a subclass. The subclass computes as PyTorch does on another
-device, in another precision and under autocast. The environment variable INTERMEZZO_PLAIN_KERNELS=1 turns off all of
+device, in another data type and under autocast. The environment variable INTERMEZZO_PLAIN_KERNELS=1 turns off all of
 this, and our attention too: PyTorch's and transformers' own operations run instead. Private operations of PyTorch are
 tried once before they are used; where one is missing or has changed, PyTorch's public ones run.
 """
@@ -16,12 +19,15 @@ from __future__ import annotations
 import os
 import platform
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
+
+from intermezzo.core import processor
 
 PLAIN = "INTERMEZZO_PLAIN_KERNELS"
 """Environment variable: 1 = PyTorch's own operations everywhere."""
@@ -30,6 +36,11 @@ MIN_WEIGHTS = 128 * 128
 SFC64_FROM = 2**17
 """From this many values on, draw with numpy's SFC64 seeded from torch's generator; below, with torch's own."""
 _LEVELS = 2**16
+_bfloat16 = False
+"""Whether products with weights are computed in bfloat16: see `bfloat16_products`."""
+_depth = 0
+_copies: dict[int, tuple[torch.Tensor, torch.Tensor]] = {}
+"""Within `fixed_weights`: of a weight, by its identity, itself (so that it lives) and what it was rounded to."""
 
 
 def plain_kernels() -> bool:
@@ -47,23 +58,72 @@ def use_kernels(values: torch.Tensor) -> bool:
     )
 
 
+@contextmanager
+def bfloat16_products() -> Iterator[None]:
+    """Compute products with weights in bfloat16 within it, and in the backward pass of what was computed within it."""
+    global _bfloat16
+    before, _bfloat16 = _bfloat16, True
+    try:
+        with fixed_weights():
+            yield
+    finally:
+        _bfloat16 = before
+
+
+@contextmanager
+def fixed_weights() -> Iterator[None]:
+    """No weight changes within it: what is rounded of one is kept until its end (of the outermost one).
+
+    It is for the caller to say: fused optimizers change a weight without a trace in PyTorch's count of its versions.
+    """
+    global _depth
+    _depth += 1
+    try:
+        yield
+    finally:
+        _depth -= 1
+        if not _depth:
+            _copies.clear()
+
+
 def accelerate(model: nn.Module) -> None:
     """Let the linear and dropout layers of `model` compute by this module; weights and their names stay."""
     if plain_kernels():
         return
     for module in model.modules():
-        if type(module) is nn.Linear and module.weight.numel() >= MIN_WEIGHTS and has_onednn_linear():
-            module.__class__ = Linear
+        if type(module) is nn.Linear:
+            module.__class__ = Linear if module.weight.numel() >= MIN_WEIGHTS else PlainLinear
         elif type(module) is nn.Dropout:
             module.__class__ = Dropout
 
 
-class Linear(nn.Linear):
-    """nn.Linear by oneDNN: (..., in) -> (..., out)."""
+def use_bfloat16(model: nn.Module) -> None:
+    """Let `bfloat16_products` reach the linear layers of `model`; in float32 they compute as before."""
+    for module in model.modules():
+        if type(module) is nn.Linear:
+            module.__class__ = PlainLinear
+
+
+def linear(values: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
+    """PyTorch's `linear`, in bfloat16 within `bfloat16_products`: (..., in) -> (..., out)."""
+    if _bfloat16 and use_kernels(values):
+        return _BFloat16Linear.apply(values, weight, bias)
+    return nn.functional.linear(values, weight, bias)
+
+
+class PlainLinear(nn.Linear):
+    """nn.Linear, in bfloat16 where that is asked for: (..., in) -> (..., out)."""
 
     def forward(self, values: torch.Tensor) -> torch.Tensor:
-        if not use_kernels(values):
-            return super().forward(values)
+        return linear(values, self.weight, self.bias)
+
+
+class Linear(nn.Linear):
+    """nn.Linear by oneDNN or in bfloat16: (..., in) -> (..., out)."""
+
+    def forward(self, values: torch.Tensor) -> torch.Tensor:
+        if _bfloat16 or not has_onednn_linear() or not use_kernels(values):
+            return linear(values, self.weight, self.bias)
         return _Linear.apply(values, self.weight, self.bias)
 
 
@@ -92,6 +152,52 @@ class _Linear(torch.autograd.Function):
 
 def _onednn_linear(values: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
     return torch.ops.mkldnn._linear_pointwise(values, weight, bias, "none", [], "")
+
+
+class _BFloat16Linear(torch.autograd.Function):
+    """float32 in, float32 out. For the backward pass the inputs are kept in bfloat16, half of what float32 takes."""
+
+    @staticmethod
+    def forward(ctx: Any, values: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None) -> torch.Tensor:
+        rows, low_weight = values.reshape(-1, values.shape[-1]).bfloat16(), rounded(weight)
+        ctx.save_for_backward(rows, low_weight)
+        ctx.shape, ctx.has_bias = values.shape, bias is not None
+        out = bfloat16_product(rows, low_weight.t())
+        if bias is not None:
+            out += bias
+        return out.view(*values.shape[:-1], -1)
+
+    @staticmethod
+    def backward(ctx: Any, grad_out: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
+        rows, low_weight = ctx.saved_tensors
+        grad_rows = grad_out.reshape(-1, grad_out.shape[-1])
+        low_grad = grad_rows.bfloat16()
+        grad_values = grad_weight = grad_bias = None
+        if ctx.needs_input_grad[0]:
+            grad_values = bfloat16_product(low_grad, low_weight).view(ctx.shape)
+        if ctx.needs_input_grad[1]:
+            grad_weight = bfloat16_product(low_grad.t(), rows)
+        if ctx.has_bias and ctx.needs_input_grad[2]:
+            grad_bias = grad_rows.sum(0)
+        return grad_values, grad_weight, grad_bias
+
+
+def bfloat16_product(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+    """The product of two bfloat16 matrices, summed up in float32 and rounded to bfloat16, as float32.
+
+    A processor without units for bfloat16 takes ten times as long for it as for a product in float32. So there the
+    product, of numbers that are rounded all the same, is one in float32.
+    """
+    if processor.this().bfloat16:
+        return (a @ b).float()
+    return (a.float() @ b.float()).bfloat16().float()
+
+
+def rounded(weight: torch.Tensor) -> torch.Tensor:
+    """A weight in bfloat16, rounded once within `fixed_weights`."""
+    if id(weight) not in _copies:
+        _copies[id(weight)] = weight, weight.detach().bfloat16()
+    return _copies[id(weight)][1]
 
 
 @cache

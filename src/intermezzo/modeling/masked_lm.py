@@ -17,6 +17,7 @@ from transformers.models.auto.modeling_auto import MODEL_FOR_MASKED_LM_MAPPING_N
 
 from intermezzo.modeling import architectures
 from intermezzo.modeling.encoder import Encoder, quietly
+from intermezzo.modeling.kernels import use_bfloat16
 
 
 def has_head(encoder: Encoder) -> bool:
@@ -37,6 +38,7 @@ class PretrainedHead(nn.Module):
             model = AutoModelForMaskedLM.from_pretrained(folder, local_files_only=True, **changes)
         setattr(model, model.base_model_prefix, encoder.model)
         model.tie_weights()
+        use_bfloat16(model)
         self._model = [model]  # in a list: its encoder is no part of the head
         shared = {id(parameter) for parameter in encoder.model.parameters()}
         for name, parameter in model.named_parameters():

@@ -25,7 +25,7 @@ from intermezzo.dag.encoder_size import Shape, shape_of
 from intermezzo.modeling.encoder import Encoder
 from intermezzo.modeling.packing import Packed, pack
 from intermezzo.planning.rates import BATCH, CPU, FIELDS, MEASURED, RateLine, Rates
-from intermezzo.training.hardware import autocast, device, use_threads
+from intermezzo.training.hardware import computing, device, resolve, use_threads
 
 log = logging.getLogger(__name__)
 
@@ -77,7 +77,7 @@ def lines_of(name: str, shape: Shape, where: str, source: str = "plan --measure"
 
     def train(batch: Packed) -> None:
         begins = torch.as_tensor(batch.begins, device=device())
-        with autocast("auto"):
+        with computing(resolve("auto", shape.hidden_size)):
             logits = head(encoder(batch)[begins])
             loss = cross_entropy(logits.float(), torch.zeros(len(begins), dtype=torch.long, device=device()))
         loss.backward()

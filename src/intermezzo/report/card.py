@@ -91,7 +91,8 @@ def _origin(manifest: dict[str, Any], names: Sequence[str]) -> str:
     if source := spec.get("from"):
         rows += [("taken from", f"`{source}`" + (f", revision `{spec['revision']}`" if spec.get("revision") else ""))]
     rows += [("specification", f"`{digest(spec)}`"), ("code", f"`{manifest.get('code') or 'not recorded'}`")]
-    rows += [(key, f"`{value}`") for key, value in sorted(manifest.get("made_with", {}).items())]
+    made_with = manifest.get("made_with", {}) | manifest.get("computed", {})
+    rows += [(key, f"`{value}`") for key, value in sorted(made_with.items())]
     settings = spec.get("training", {}) | ({"steps": manifest["steps"]} if "steps" in manifest else {})
     rows += [(f"training: {key}", f"`{json.dumps(value)}`") for key, value in sorted(settings.items())]
     return table(("", ""), rows)

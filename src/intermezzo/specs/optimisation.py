@@ -7,7 +7,9 @@ from typing import Literal
 from intermezzo.specs.base import Count, NonNegative, Positive, Share, Spec
 
 Precision = Literal["auto", "float32", "bfloat16"]
-"""Of the computation (weights are float32); `auto` = bfloat16 on a GPU that has it."""
+"""Of the computation (weights are float32); `auto` = bfloat16 where it is faster."""
+FixedPrecision = Literal["float32", "bfloat16"]
+"""What `auto` comes to on a machine."""
 
 
 class Optimisation(Spec):

@@ -36,7 +36,7 @@ from intermezzo.tasks.formats.base import FROM_DATA
 from intermezzo.training import selection
 from intermezzo.training.batches import Batch, TaskBatches
 from intermezzo.training.distributed import is_main_process, launch
-from intermezzo.training.loop import decay, device, state_folder, train, use_threads
+from intermezzo.training.loop import decay, device, record, resolve, state_folder, train, use_threads
 
 
 def finetune(
@@ -102,12 +102,15 @@ def _finetune(
         system = nn.ModuleDict({"encoder": encoder, "heads": heads}).to(device())
         head_of = {task.name: task.head for task in spec.tasks}
         planned = stages({name: len(f) for name, f in features.items()}, spec)
-        steps, remaining = 0, 1.0
+        steps, remaining, precision = 0, 1.0, resolve(settings.precision, encoder.hidden_size)
         for number, plan_ in enumerate(planned):
             batches = TaskBatches(system, head_of, features, plan_, ids)
             name = spec.phase if len(planned) == 1 else f"{spec.phase} {number + 1}/{len(planned)}"
             state_file, keep = work / f"state{number}.pt", number + 1 < len(planned)
-            loss = train(system, batches, len(plan_), settings, name=name, state=state_file, keep=keep, log=log)
+            loss = train(
+                system, batches, len(plan_), settings,
+                name=name, state=state_file, keep=keep, log=log, precision=precision,
+            )  # fmt: skip
             steps += len(plan_)
             remaining *= decay(len(plan_), settings)
         restore(remaining)
@@ -128,6 +131,7 @@ def _finetune(
             "steps": steps,
             "loss": loss,
             "made_with": environment(),
+            "computed": record(precision),
         }
         with whole_folder(out) as part:
             shutil.copyfile(log, part / LOG)

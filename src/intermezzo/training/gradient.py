@@ -15,7 +15,8 @@ from typing import Any, Protocol, TypeVar
 import torch
 
 from intermezzo.core.errors import UserError
-from intermezzo.specs.optimisation import Precision
+from intermezzo.modeling.kernels import fixed_weights
+from intermezzo.specs.optimisation import FixedPrecision
 from intermezzo.training.distributed import (
     all_gather,
     all_reduce_gradients,
@@ -24,7 +25,7 @@ from intermezzo.training.distributed import (
     rank,
     world_size,
 )
-from intermezzo.training.hardware import autocast, device
+from intermezzo.training.hardware import computing, device
 from intermezzo.training.randomness import random_state, set_random_state, shared_rng
 
 Result = TypeVar("Result")
@@ -94,7 +95,7 @@ class Gradient:
     def __init__(
         self,
         batches: TrainingBatches,
-        precision: Precision,
+        precision: FixedPrecision,
         micro_tokens: int | None = None,
         parameters: Sequence[torch.nn.Parameter] = (),
     ) -> None:
@@ -106,6 +107,10 @@ class Gradient:
 
         Raises UserError when one example alone is too much for the memory.
         """
+        with fixed_weights():
+            return self._of_step(step, clear)
+
+    def _of_step(self, step: int, clear: Callable[[], None]) -> tuple[torch.Tensor, int]:
         with shared_rng():
             items = self.batches.items(step)
         sizes = [self.batches.size(item) for item in items]
@@ -149,7 +154,7 @@ class Gradient:
                 share = self.batches.weight(step, part) / whole if whole else 0.0
                 if not share:
                     continue  # the mean over nothing is not a number
-                with autocast(self.precision):
+                with computing(self.precision):
                     loss = self.batches.loss(step, self.batches.outputs(step, part), part)
                 loss = loss if share == 1 else loss * share
                 loss.backward()
@@ -166,13 +171,13 @@ class Gradient:
             vectors = []
             for part in parts:
                 states.append(random_state())
-                with torch.no_grad(), autocast(self.precision):
+                with torch.no_grad(), computing(self.precision):
                     vectors.append(self.batches.outputs(step, part))
             return vectors
 
         cached = _attempt(encode)
         outputs = _in_order(torch.cat(cached) if cached else None, shares).requires_grad_()
-        with autocast(self.precision):
+        with computing(self.precision):
             loss = self.batches.loss(step, outputs, items)
         if is_main_process():
             loss.backward()
@@ -187,7 +192,7 @@ class Gradient:
             grads = rows.split([len(vectors) for vectors in cached])
             for part, state, grad in zip(parts, states, grads, strict=True):
                 set_random_state(state)  # the same dropout as in the first pass
-                with autocast(self.precision):
+                with computing(self.precision):
                     vectors = self.batches.outputs(step, part)
                 vectors.backward(grad)
 

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import ctypes
 import os
+from contextlib import AbstractContextManager
 from typing import Any
 
 import torch
 from threadpoolctl import threadpool_limits
 
-from intermezzo.specs.optimisation import Precision
+from intermezzo.core import processor
+from intermezzo.modeling.kernels import bfloat16_products, plain_kernels
+from intermezzo.specs.optimisation import FixedPrecision, Precision
+
+AUTO_UNITS, AUTO_WIDTH = "amx_bf16", 384
+"""From which units and width of the hidden states on bfloat16 was measured to be faster on a CPU."""
 
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
 """glibc's malloc.h."""
@@ -42,11 +48,35 @@ def device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
-def autocast(precision: Precision) -> torch.autocast:
-    """The precision of forward and backward; weights, gradients and the optimizer stay float32.
+def resolve(precision: Precision, width: int) -> FixedPrecision:
+    """The precision in which a model with states of `width` is computed here.
 
-    precision: `auto` (bfloat16 on a GPU that has it, else float32), `float32` or `bfloat16`.
+    `auto` is bfloat16 on a GPU that has it, and on a processor with matrix units for it if the model is wide enough. It
+    rests on the kind of the processor and on measurements that were made before (docs/performance.md), not on one of
+    this process: all jobs on machines of one kind choose alike.
     """
-    kind = device().type
-    low = precision == "bfloat16" or (precision == "auto" and kind == "cuda" and torch.cuda.is_bf16_supported())
+    if precision != "auto":
+        return precision
+    if device().type == "cuda":
+        return "bfloat16" if torch.cuda.is_bf16_supported() else "float32"
+    return "bfloat16" if processor.this().bfloat16 == AUTO_UNITS and width >= AUTO_WIDTH else "float32"
+
+
+def computing(precision: FixedPrecision) -> AbstractContextManager[Any]:
+    """The precision of forward and backward within it; weights, gradients and the optimizer stay float32.
+
+    On a CPU products in bfloat16 are our own (`intermezzo.modeling.kernels`), else they are PyTorch's autocast.
+    """
+    kind, low = device().type, precision == "bfloat16"
+    if kind == "cpu" and low and not plain_kernels():
+        return bfloat16_products()
     return torch.autocast(kind, torch.bfloat16, enabled=low)
+
+
+def record(precision: FixedPrecision) -> dict[str, str]:
+    """What a computation here is recorded with: its precision, and the GPU's name or the kind of the processor.
+
+    The same precision on the same kind gives the same bytes.
+    """
+    kind = torch.cuda.get_device_name() if device().type == "cuda" else str(processor.this())
+    return {"precision": precision, "processor": kind}

@@ -14,10 +14,12 @@ import torch
 from torch import nn
 
 from intermezzo.modeling.finite import check_finite
-from intermezzo.specs.optimisation import Optimisation
+from intermezzo.specs.optimisation import FixedPrecision, Optimisation
 from intermezzo.training.distributed import broadcast_weights, is_main_process, weights_in_sync
 from intermezzo.training.gradient import Gradient, TrainingBatches
 from intermezzo.training.hardware import device as device
+from intermezzo.training.hardware import record as record
+from intermezzo.training.hardware import resolve as resolve
 from intermezzo.training.hardware import use_threads as use_threads
 from intermezzo.training.progress import NullProgress, Progress
 from intermezzo.training.randomness import per_rank_rng
@@ -36,28 +38,29 @@ def train(
     state: Path,
     log: Path,
     name: str,
+    precision: FixedPrecision,
     keep: bool = False,
 ) -> float:
     """Run `steps` optimizer steps on the parameters of `modules` and return the mean loss of the last tenth.
 
     state: file for resuming, written whole or not at all, removed by the caller once the model is saved. log: JSONL
-    file. name: of the run, in messages and the log. keep: write the state at the end too, so that a run that is killed
-    in a later stage does not train this one again.
+    file. name: of the run, in messages and the log. precision: what that of `settings` comes to here. keep: write the
+    state at the end too, so that a run that is killed in a later stage does not train this one again.
     Raises UserError when the loss is not a number or diverges, naming step and batch, and when weights are not finite
     in the end, or before a state of them is written; the last state is then good.
     """
     optimizer = _optimizer(modules, settings)
     parameters = [p for group in optimizer.param_groups for p in group["params"]]
-    gradient = Gradient(batches, settings.precision, settings.micro_tokens, parameters)
+    gradient = Gradient(batches, precision, settings.micro_tokens, parameters)
     size = sum(p.numel() for p in parameters)
     modules.train()
     with per_rank_rng(name):
-        checkpoint = State(state, modules, optimizer)
+        checkpoint = State(state, modules, optimizer, precision)
         first, before = checkpoint.load()
         broadcast_weights(modules)
         gradient.budget = before.get("budget", gradient.budget)
         resumed = f", from step {first}" if first else ""
-        logger.info("%s: %d steps, %.2f M trained parameters%s", name, steps, size / 1e6, resumed)
+        logger.info("%s: %d steps in %s, %.2f M trained parameters%s", name, steps, precision, size / 1e6, resumed)
 
         def save(step: int) -> None:
             check_finite(modules.state_dict(), name, settings.learning_rate)

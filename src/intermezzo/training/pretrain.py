@@ -23,13 +23,14 @@ from intermezzo.core.folders import whole_folder
 from intermezzo.modeling.encoder import Encoder, environment, save_encoder
 from intermezzo.modeling.folder import LOG, write_manifest
 from intermezzo.modeling.heads import to_device, to_float32
+from intermezzo.modeling.kernels import use_bfloat16
 from intermezzo.modeling.masking import mask_tokens
 from intermezzo.modeling.packing import Packed, pack
 from intermezzo.modeling.tokenizer import MASK, SPECIAL, load_tokenizer, train_tokenizer
 from intermezzo.specs.pretraining import PretrainSpec
 from intermezzo.training.cooccurrence import cooccurrence_embeddings
 from intermezzo.training.distributed import broadcast_from_main, is_main_process, launch
-from intermezzo.training.loop import device, state_folder, train, use_threads
+from intermezzo.training.loop import device, record, resolve, state_folder, train, use_threads
 
 
 def pretrain(
@@ -71,11 +72,13 @@ def _pretrain(
             vectors = cooccurrence_embeddings(parallel, load_tokenizer(work), spec.model.hidden_size, spec.seed)
             with torch.no_grad():
                 model.roberta.embeddings.word_embeddings.weight.copy_(vectors)
-        loss = None
+        loss, precision = None, resolve(spec.training.precision, spec.model.hidden_size)
         if steps := spec.training.steps:
             model.to(device())
             batches, state_file = _MaskedText(model, spec, rows, work), work / "state.pt"
-            loss = train(model, batches, steps, spec.training, state=state_file, log=log, name="pretrain")
+            loss = train(
+                model, batches, steps, spec.training, state=state_file, log=log, name="pretrain", precision=precision
+            )
         if not is_main_process():
             return
         log.touch()
@@ -91,6 +94,7 @@ def _pretrain(
             "parameters": sum(p.numel() for p in model.parameters()),
             "loss": loss,
             "made_with": environment(),
+            "computed": record(precision),
         }
         with whole_folder(out) as part:
             shutil.copyfile(log, part / LOG)
@@ -140,6 +144,7 @@ class _MaskedText:
         self, model: XLMRobertaForMaskedLM, spec: PretrainSpec, rows: dict[str, list[dict[str, Any]]], folder: Path
     ) -> None:
         self.model, self.encoder, self.spec = model, Encoder(model.roberta), spec
+        use_bfloat16(model.lm_head)
         tokenizer = load_tokenizer(folder)
         tokenizer.enable_truncation(spec.model.max_length)
         self.ids = {lang: [e.ids for e in tokenizer.encode_batch(_texts(part))] for lang, part in rows.items()}

@@ -21,6 +21,7 @@ from intermezzo.core import sealed
 from intermezzo.core.errors import UserError, machine_fault
 from intermezzo.execution import locks
 from intermezzo.modeling.finite import not_finite
+from intermezzo.specs.optimisation import FixedPrecision
 from intermezzo.training.distributed import all_gather, all_reduce_max, barrier, is_main_process, rank, world_size
 from intermezzo.training.randomness import random_state, set_random_state
 
@@ -37,8 +38,10 @@ logger = logging.getLogger(__name__)
 class State:
     """The state file of one run over `modules` and `optimizer`."""
 
-    def __init__(self, path: Path, modules: nn.Module, optimizer: torch.optim.Optimizer) -> None:
-        self.path, self.modules, self.optimizer = path, modules, optimizer
+    def __init__(
+        self, path: Path, modules: nn.Module, optimizer: torch.optim.Optimizer, precision: FixedPrecision = "float32"
+    ) -> None:
+        self.path, self.modules, self.optimizer, self.precision = path, modules, optimizer, precision
         trained = sum(p.numel() for group in optimizer.param_groups for p in group["params"])
         self.cost = trained * 12 / BYTES_PER_SECOND  # weights and two moments, four bytes each
         self.saved = time.monotonic()
@@ -51,7 +54,8 @@ class State:
     def save(self, step: int, progress: dict[str, Any]) -> None:
         """Write the state after `step` steps."""
         began = time.monotonic()
-        content = {"step": step, "progress": progress, "rng": all_gather(random_state())}
+        content: dict[str, Any] = {"step": step, "progress": progress, "precision": self.precision}
+        content["rng"] = all_gather(random_state())
         if is_main_process():
             content |= {"modules": self.modules.state_dict(), "optimizer": self.optimizer.state_dict()}
             with sealed.write(self.path) as part:
@@ -81,6 +85,8 @@ class State:
                 raise ValueError(f"its weights are not finite numbers: {culprit}")
             if (processes := len(content["rng"])) != world_size():
                 raise ValueError(f"it is of a training by {processes} process(es), this one has {world_size()}")
+            if (precision := content["precision"]) != self.precision:  # `auto` on a processor of another kind
+                raise ValueError(f"it is of a training in {precision}, this one computes in {self.precision}")
             return {key: content[key] for key in ("step", "progress", "rng", "modules", "optimizer")}
         except Exception as error:  # a broken state costs the steps since the start, never the run
             reason = str(error) if type(error) is ValueError else type(error).__name__

@@ -60,7 +60,8 @@ class PretrainingConfig(Section):
     clip: Clip = Field(1.0, description="Maximum gradient norm.")
     precision: Literal["auto", "float32", "bfloat16"] = Field(
         "auto",
-        description="Precision of the computation (weights are float32): `auto` = bfloat16 on GPUs that support it.",
+        description="Precision of the computation (weights are float32): `auto` = bfloat16 where it is faster: on GPUs "
+        "that support it, and on CPUs with AMX for encoders from 384 wide on.",
     )
     micro_tokens: Tokens | None = Field(None, description="Tokens that are computed at once; null = no limit.")
     betas: Annotated[list[Annotated[Number, Field(ge=0, lt=1)]], Field(min_length=2, max_length=2)] = Field(

@@ -51,7 +51,8 @@ class Finetuning(Section):
     )
     precision: Literal["auto", "float32", "bfloat16"] = Field(
         "auto",
-        description="Precision of the computation (weights are float32): `auto` = bfloat16 on GPUs that support it.",
+        description="Precision of the computation (weights are float32): `auto` = bfloat16 where it is faster: on GPUs "
+        "that support it, and on CPUs with AMX for encoders from 384 wide on.",
     )
     micro_tokens: Tokens | None = Field(
         None,

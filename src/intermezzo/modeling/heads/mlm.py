@@ -17,10 +17,11 @@ import torch
 from safetensors import safe_open
 from tokenizers import Tokenizer
 from torch import nn
-from torch.nn.functional import cross_entropy, gelu, linear
+from torch.nn.functional import cross_entropy, gelu
 
 from intermezzo.modeling.encoder import Encoder
 from intermezzo.modeling.heads import NUMBER, NUMBERS, PAIRS, Feature, targets, to_device, to_float32
+from intermezzo.modeling.kernels import linear
 from intermezzo.modeling.masked_lm import PretrainedHead, has_head
 from intermezzo.modeling.masking import mask_tokens
 from intermezzo.modeling.packing import Packed
