@@ -15,7 +15,8 @@ from transformers import AutoConfig, AutoModel, XLMRobertaConfig, XLMRobertaForM
 
 from intermezzo.core import sealed
 from intermezzo.core.errors import UserError
-from intermezzo.modeling.encoder import import_encoder, load_encoder, save_encoder
+from intermezzo.modeling.encoder import load_encoder, save_encoder
+from intermezzo.modeling.importing import import_encoder
 from intermezzo.modeling.folder import write_manifest
 from intermezzo.modeling.heads import format_module
 from intermezzo.modeling.packing import pack, packed_attention
