@@ -214,6 +214,8 @@ class Specs:
         if not task.form.trained:
             retrieval = retrieval_of(self.config, name, task)
             reads = {"layer": retrieval.layer, "pooling": retrieval.pooling, "center": retrieval.center}
+            imported = self.grid.imported.get(wildcards.encoder)
+            reads["prefix"] = imported.prefix if imported else ""
         return EvaluateSpec(
             prediction=PredictionSpec(
                 task=TaskSpec(**task_fields(task), partial_input=task.partial_input if entry.partial_input else None),

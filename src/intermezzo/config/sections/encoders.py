@@ -113,6 +113,11 @@ class ImportedEncoder(Section):
         description="Languages of its pretraining text: codes, or the name of a known encoder with the same "
         "(`xlm-r`); null = as `resources/encoders.yaml` says of `from`, else not known.",
     )
+    prefix: Annotated[str, Field(max_length=1000)] = Field(
+        "",
+        description="Text before every sentence whose vector is read (retrieval, mining), as in the encoder's own "
+        "pretraining: `'query: '` of E5. Fine-tuning and its targets do without.",
+    )
     finetuning: EncoderTraining = Field(
         EncoderTraining(), description="Fine-tuning settings of this encoder, in place of `training`."
     )
