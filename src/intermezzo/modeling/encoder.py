@@ -157,6 +157,9 @@ def read_model(kind: Any, place: str | Path, options: dict) -> PreTrainedModel:
             f"{place}: the checkpoint is of another architecture than its config.json ({model.config.model_type}): "
             f"{problem}, {names[0]} for one"
         )
+    with torch.no_grad():
+        for name in info["missing_keys"]:
+            model.get_parameter(name).zero_()  # of a pooler: random numbers would make every import another one
     return model
 
 

@@ -102,8 +102,8 @@ class ImportedEncoder(Section):
     from_: Place = Field(
         alias="from",
         min_length=1,
-        description="A folder, `package:<python package>/<folder in it>`, `package:<name in resources/packages.yaml>`, or "
-        "a repository on the Hugging Face hub.",
+        description="A folder, `package:<python package>/<folder in it>`, `package:<name in resources/packages.yaml>`, "
+        "or a repository on the Hugging Face hub.",
     )
     revision: str | None = Field(
         None, description="Commit of the hub repository; required for a repository on the hub."
