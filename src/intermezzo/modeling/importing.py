@@ -1,4 +1,4 @@
-"""Taking a pretrained encoder from elsewhere (a folder, a Python package, the hub), which is checked before it is used."""
+"""Taking a pretrained encoder from a folder, a Python package or the hub. It is checked before it is used."""
 
 from __future__ import annotations
 
