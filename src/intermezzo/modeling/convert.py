@@ -35,7 +35,7 @@ def convert(source: str, folder: Path, revision: str | None = None) -> None:
     place, options = locate(source, revision)
     if isinstance(place, Path) and not missing_weights(place):
         raise UserError(f"{place}: its weights are safetensors already; name it as `from:` of an encoder")
-    options |= {"use_safetensors": False, "weights_only": True, "dtype": "auto"}
+    options = options | {"use_safetensors": False, "weights_only": True, "dtype": "auto"}
     try:
         model, tokenizer = read_checkpoint(source, place, options)
     except (pickle.UnpicklingError, RuntimeError, EOFError) as error:
