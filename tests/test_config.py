@@ -64,6 +64,21 @@ def test_the_pilot_of_real_languages_is_a_part_of_it(monkeypatch, tmp_path):
     assert all(names[target] == name for name, targets in part.trainings.items() for target in targets)
 
 
+def test_real_languages_from_files_and_from_the_hub_are_one_design():
+    files, hub = (
+        yaml.safe_load((ROOT / f"config/experiments/{name}.yaml").read_text())
+        for name in ("real_languages", "real_languages_hub")
+    )
+    for section in ("question", "languages", "intermediates", "mixes", "keep"):
+        assert files[section] == hub[section], section
+    for key in ("intermediates", "mixes", "seeds"):
+        assert files["grid"][key] == hub["grid"][key]
+    assert [*hub["grid"]["targets"], "udhr"] == files["grid"]["targets"]
+    assert files["encoders"]["e5"]["finetuning"] == hub["encoders"]["e5"]["finetuning"]
+    (ours,), (theirs,) = ([d["training"]["tasks"].pop(key)] for d, key in ((files, "multiple_choice"), (hub, "xcopa")))
+    assert ours == theirs and files["training"] == hub["training"]
+
+
 @pytest.mark.parametrize("path", [ROOT / "config" / "config.yaml", *EXPERIMENTS], ids=lambda path: path.stem)
 def test_shipped_files_fit_the_json_schema(path):
     schema = json.loads((ROOT / "config" / "schema.json").read_text())
