@@ -31,7 +31,8 @@ from transformers.utils import logging as transformers_logging
 
 from intermezzo.core.errors import UserError
 from intermezzo.evaluation.predict import predictor
-from intermezzo.modeling.encoder import import_encoder, load_encoder
+from intermezzo.modeling.encoder import load_encoder
+from intermezzo.modeling.importing import import_encoder
 from intermezzo.modeling.packing import pack
 from intermezzo.modeling.tokenizer import load_tokenizer, train_tokenizer
 from intermezzo.specs.finetuning import FinetuneSpec, TrainedTask, TrainingSettings

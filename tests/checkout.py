@@ -7,12 +7,25 @@ import re
 import shutil
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
+import pytest
 import yaml
+
+from intermezzo.core.model_packages import model_package
 
 ROOT = Path(__file__).resolve().parents[1]
 TINY = "config/experiments/tiny.yaml"
+
+
+def skip_without_packages(path: Path) -> None:
+    """Skip a test of an experiment whose encoders are in optional packages that are not installed."""
+    for source in sorted({f"package:{name}" for name in re.findall(r"package:(\w+)", path.read_text())}):
+        package = model_package(source)
+        absent = list(package.problems()) if package else not find_spec(source.removeprefix("package:"))
+        if absent:
+            pytest.skip(f"the optional package with a real encoder is not installed ({source})")
 
 
 class Checkout:

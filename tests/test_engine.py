@@ -15,9 +15,10 @@ from transformers import AutoConfig, AutoModel, XLMRobertaConfig, XLMRobertaForM
 
 from intermezzo.core import processor, sealed
 from intermezzo.core.errors import UserError
-from intermezzo.modeling.encoder import import_encoder, load_encoder, save_encoder
+from intermezzo.modeling.encoder import load_encoder, save_encoder
 from intermezzo.modeling.folder import write_manifest
 from intermezzo.modeling.heads import format_module
+from intermezzo.modeling.importing import import_encoder
 from intermezzo.modeling.packing import pack, packed_attention
 from intermezzo.modeling.tokenizer import load_tokenizer
 from intermezzo.specs.finetuning import FinetuneSpec

@@ -20,8 +20,9 @@ from intermezzo.core.errors import UserError
 from intermezzo.core.folders import whole_folder
 from intermezzo.evaluation.evaluate import evaluate
 from intermezzo.evaluation.predict import predictor
-from intermezzo.modeling.encoder import import_encoder, load_encoder
+from intermezzo.modeling.encoder import load_encoder
 from intermezzo.modeling.folder import write_manifest
+from intermezzo.modeling.importing import import_encoder
 from intermezzo.report.export import export
 from intermezzo.specs.evaluation import CodeStamps
 from intermezzo.specs.importing import ImportSpec

@@ -172,6 +172,14 @@ def test_mean_pooling_counts_special_tokens(encoder):
     )
 
 
+def test_a_prefix_stands_before_every_sentence_whose_vector_is_read(encoder):
+    spec, texts = RETRIEVAL.replace(layer=1), ["kara lono", "", "mipi"]
+    vectors = predict._Sentences(spec.replace(prefix="teve: "), encoder)(texts)
+    assert torch.equal(vectors, predict._Sentences(spec, encoder)([f"teve: {text}" for text in texts]))
+    assert not torch.equal(vectors, predict._Sentences(spec, encoder)(texts))
+    assert "prefix" not in spec.as_json()  # where none is set, predictions and their cache are those of before
+
+
 @pytest.mark.parametrize("layer", [2, 14])
 def test_a_layer_that_the_encoder_lacks_is_refused(encoder, layer):
     with pytest.raises(UserError, match=f"layer {layer}, but the encoder has 1; allowed: 0"):

@@ -14,7 +14,8 @@ import torch
 from intermezzo.core import processor
 from intermezzo.core.errors import UserError
 from intermezzo.evaluation.evaluate import evaluate, read_predictions
-from intermezzo.modeling.encoder import import_encoder, load_encoder
+from intermezzo.modeling.encoder import load_encoder
+from intermezzo.modeling.importing import import_encoder
 from intermezzo.specs.evaluation import CodeStamps
 from intermezzo.specs.finetuning import FinetuneSpec
 from intermezzo.specs.importing import ImportSpec
@@ -320,7 +321,7 @@ def test_a_hub_name_is_read_from_the_hubs_cache_layout(encoder, tmp_path):
     (repository / "refs").mkdir()
     (repository / "refs" / "main").write_text(commit)
     command = (
-        "from pathlib import Path; from intermezzo.modeling.encoder import import_encoder as i;"
+        "from pathlib import Path; from intermezzo.modeling.importing import import_encoder as i;"
         "from intermezzo.specs.importing import ImportSpec;"
         f"i(ImportSpec(source='owner/tiny', revision={commit!r}), Path({str(tmp_path / 'out')!r}))"
     )

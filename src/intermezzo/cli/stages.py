@@ -131,7 +131,7 @@ def pretrain(options: Namespace) -> None:
 def import_encoder(options: Namespace) -> None:
     """Take an encoder from elsewhere."""
     with bulk_import():
-        from intermezzo.modeling.encoder import import_encoder
+        from intermezzo.modeling.importing import import_encoder
 
     import_encoder(options.spec, options.out, options.code, max_length=options.max_length)
 

@@ -11,6 +11,7 @@ from typing import Any
 from intermezzo.config.models import Config
 from intermezzo.config.sections.encoders import Encoder, ScratchEncoder
 from intermezzo.config.settings import Phase, resolve
+from intermezzo.core.model_packages import model_package
 from intermezzo.core.places import locate
 
 _AFTER_PADDING = frozenset(
@@ -74,7 +75,9 @@ def longest_input(encoder: Encoder) -> int | None:
 
 
 def _config_json(source: str) -> dict[str, Any]:
-    """The config.json of a folder or of a package's folder; empty where there is none that can be read."""
+    """The config.json of a folder or of a package; empty where there is none that can be read."""
+    if packed := model_package(source):
+        return dict(packed.config)
     try:
         content = json.loads((source_folder(source) / "config.json").read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):

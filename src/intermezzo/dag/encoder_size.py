@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from intermezzo.config.models import Config
 from intermezzo.config.sections.encoders import ScratchEncoder
 from intermezzo.core.errors import UserError
+from intermezzo.core.model_packages import TABLE, model_package
 from intermezzo.core.places import local
 from intermezzo.tasks import RESOURCES
 
@@ -70,6 +71,8 @@ def shape_of(config: Config, name: str, known: Mapping[str, Shape]) -> tuple[Sha
         sizes = (model.hidden_size, model.layers, model.intermediate_size, encoder.tokenizer.vocab_size)
         return Shape(*sizes), "the configuration"
     source = encoder.from_
+    if packed := model_package(source):
+        return _shape(packed.config), str(TABLE)
     places = [Path(f"results/encoders/{name}"), Path(local(source))]
     if source.startswith("package:"):
         module, _, inside = source.removeprefix("package:").partition("/")

@@ -16,6 +16,7 @@ from intermezzo.config import catalogue
 from intermezzo.config.checks.data import data_root
 from intermezzo.config.settings import examples_of, resolve, retrieval_of
 from intermezzo.core.memoize import memoize_by
+from intermezzo.core.model_packages import model_package
 from intermezzo.core.places import local
 from intermezzo.core.secrets import masked_parts
 from intermezzo.dag.experiment import Grid
@@ -141,7 +142,9 @@ class Specs:
     def spec_import(self, wildcards: Any) -> str:
         """Of an encoder from elsewhere: `specs.importing`."""
         encoder = self.grid.imported[wildcards.encoder]
-        return ImportSpec(source=local(encoder.from_), revision=encoder.revision).canonical()
+        package = model_package(encoder.from_)
+        files = package.hashes if package else {}
+        return ImportSpec(source=local(encoder.from_), revision=encoder.revision, files=files).canonical()
 
     @memoize_by("encoder")
     def longest_input(self, wildcards: Any) -> int:
@@ -211,6 +214,8 @@ class Specs:
         if not task.form.trained:
             retrieval = retrieval_of(self.config, name, task)
             reads = {"layer": retrieval.layer, "pooling": retrieval.pooling, "center": retrieval.center}
+            imported = self.grid.imported.get(wildcards.encoder)
+            reads["prefix"] = imported.prefix if imported else ""
         return EvaluateSpec(
             prediction=PredictionSpec(
                 task=TaskSpec(**task_fields(task), partial_input=task.partial_input if entry.partial_input else None),
@@ -285,7 +290,9 @@ class Specs:
 
     def code_import(self, wildcards: Any) -> str:
         """Of taking an encoder from elsewhere."""
-        return self._fingerprint(("intermezzo.modeling.encoder", "intermezzo.specs.importing"))
+        package = model_package(self.grid.imported[wildcards.encoder].from_)
+        unpacking = (f"intermezzo.modeling.unpacking.{package.format}",) if package else ()
+        return self._fingerprint(("intermezzo.modeling.importing", "intermezzo.specs.importing", *unpacking))
 
     @memoize_by("intermediate")
     def code_intermediate(self, wildcards: Any) -> str:

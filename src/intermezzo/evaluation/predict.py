@@ -170,7 +170,8 @@ class _Sentences:
     @fixed_weights()
     def __call__(self, texts: list[str]) -> torch.Tensor:
         """(n, d) float32."""
-        features = self.tokens.encode(self.module, texts, self.spec.encoding)
+        read = [self.spec.prefix + text for text in texts] if self.spec.prefix else texts
+        features = self.tokens.encode(self.module, read, self.spec.encoding)
         vectors: torch.Tensor | None = None
         for batch, pooled in self.batches.outputs(features, self._pooled):
             if vectors is None:

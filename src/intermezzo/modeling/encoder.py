@@ -6,7 +6,6 @@ through a padded batch elsewhere, with equal results.
 
 from __future__ import annotations
 
-import importlib.util
 import logging
 import platform
 import shutil
@@ -14,33 +13,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
-from safetensors import SafetensorError
 from torch import nn
-from transformers import (
-    AutoConfig,
-    AutoModel,
-    AutoModelForMaskedLM,
-    AutoTokenizer,
-    PreTrainedModel,
-    PreTrainedTokenizerBase,
-)
+from transformers import AutoConfig, AutoModel, PreTrainedModel
 from transformers.utils import logging as transformers_logging
 
 from intermezzo.core.errors import UserError
-from intermezzo.core.folders import whole_folder
-from intermezzo.core.model_folders import missing_tokenizer, missing_weights
 from intermezzo.modeling import architectures
-from intermezzo.modeling.checks import UnfitError, check_length, check_states, check_tokenizer, check_type
-from intermezzo.modeling.finite import not_finite
-from intermezzo.modeling.folder import ENCODER, TOKENIZER, TOKENIZER_SETTINGS, check, write_manifest
+from intermezzo.modeling.checks import check_length
+from intermezzo.modeling.folder import ENCODER, TOKENIZER, TOKENIZER_SETTINGS, check
 from intermezzo.modeling.kernels import accelerate
 from intermezzo.modeling.packing import Packed, ScatterRows
-
-if TYPE_CHECKING:  # a change of it is none of those who load encoders
-    from intermezzo.specs.importing import ImportSpec
 
 log = logging.getLogger(__name__)
 
@@ -136,7 +121,7 @@ def load_encoder(folder: Path, *, dropout: float | None = None, max_length: int 
     check(folder, *ENCODER)
     config = AutoConfig.from_pretrained(folder)
     changes = architectures.settings(config, AutoModel._model_mapping[type(config)], dropout)
-    model = _read(AutoModel, folder, {"local_files_only": True, **changes})
+    model = read_model(AutoModel, folder, {"local_files_only": True, **changes})
     check_length(model, max_length, folder)
     if config.model_type in architectures.UNPADDED:
         log.info(
@@ -157,7 +142,7 @@ def quietly() -> Iterator[None]:
         transformers_logging.set_verbosity(verbosity)
 
 
-def _read(kind: Any, place: str | Path, options: dict) -> PreTrainedModel:
+def read_model(kind: Any, place: str | Path, options: dict) -> PreTrainedModel:
     """`from_pretrained` that does not make up weights: transformers fills what a checkpoint lacks with random numbers.
 
     Raises UserError when weights are missing (but those of a pooler, which nothing here uses) or of another shape.
@@ -172,6 +157,9 @@ def _read(kind: Any, place: str | Path, options: dict) -> PreTrainedModel:
             f"{place}: the checkpoint is of another architecture than its config.json ({model.config.model_type}): "
             f"{problem}, {names[0]} for one"
         )
+    with torch.no_grad():
+        for name in info["missing_keys"]:
+            model.get_parameter(name).zero_()  # of a pooler: random numbers would make every import another one
     return model
 
 
@@ -189,79 +177,3 @@ def environment() -> dict[str, str]:
     libraries = {name: version(name) for name in ("torch", "transformers", "tokenizers", "sentencepiece", "numpy")}
     device = torch.cuda.get_device_name() if torch.cuda.is_available() else "cpu"
     return libraries | {"python": platform.python_version(), "device": device}
-
-
-def import_encoder(spec: ImportSpec, out: Path, code: str = "", *, max_length: int = 0) -> None:
-    """Copy a pretrained encoder into `out`, and check that it works. max_length: tokens of the longest input to come.
-
-    `spec.source` is a folder, package:MODULE/PATH (a model that an installed package carries) or the name of a model on
-    the Hugging Face hub. Only safetensors weights are read, and no code of the model's repository is run. Raises
-    UserError when there is no such model or no weights in it, when it is no encoder, when its tokenizer is missing or
-    another model's, and when it cannot read inputs of `max_length` tokens.
-    """
-    place, hub = locate(spec.source, spec.revision)
-    if isinstance(place, Path) and (missing := missing_weights(place)):
-        raise UserError(f"encoder from '{spec.source}': {place} has {missing}")
-    model, tokenizer = read_checkpoint(
-        spec.source, place, hub | {"use_safetensors": True, "dtype": torch.float32}, max_length
-    )
-    with whole_folder(out) as part:
-        tokenizer.save_pretrained(part)
-        save_encoder(model, part, part)
-        write_manifest(part, {"kind": "encoder", "spec": spec.as_json(), "code": code, "made_with": environment()})
-
-
-def locate(source: str, revision: str | None) -> tuple[str | Path, dict[str, Any]]:
-    """Where a model is: a folder, or its name on the hub; and the options with which transformers opens it.
-
-    Raises UserError for a package that is not installed and a folder that is no model folder.
-    """
-    place: str | Path = source
-    if source.startswith("package:"):
-        module, _, inside = source.removeprefix("package:").partition("/")
-        package = importlib.util.find_spec(module)
-        if package is None or not package.submodule_search_locations:
-            raise UserError(f"encoder from '{source}': package '{module}' is not installed (pip install {module})")
-        place = Path(package.submodule_search_locations[0]) / inside
-    if not Path(place).is_dir() and not isinstance(place, Path) and not source.startswith((".", "/")):
-        return source, {"trust_remote_code": False, "revision": revision or "main"}
-    if not (Path(place) / "config.json").is_file():
-        raise UserError(f"encoder from '{source}': {place} has no config.json; is it a Hugging Face model folder?")
-    return Path(place), {"trust_remote_code": False, "local_files_only": True}
-
-
-def read_checkpoint(
-    source: str, place: str | Path, options: dict[str, Any], max_length: int = 0
-) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
-    """The model and the tokenizer at a `place`, checked. source: what a message calls it.
-
-    With a masked-language-modelling head, if the checkpoint has one: it serves masked text later. Raises UserError.
-    """
-    of_weights = {"use_safetensors", "dtype", "weights_only"}
-    common = {key: value for key, value in options.items() if key not in of_weights}
-    try:
-        config = AutoConfig.from_pretrained(place, **common)
-        check_type(config)
-        masked = any(name.endswith("ForMaskedLM") for name in config.architectures or ())
-        model = _read(
-            AutoModelForMaskedLM if masked else AutoModel, place, options | architectures.full_attention(config)
-        )
-        if culprit := not_finite(model.state_dict()):
-            raise UnfitError(f"its weights are not finite numbers ({culprit}); take another model")
-        if isinstance(place, Path) and (missing := missing_tokenizer(place)):
-            raise UnfitError(f"{place} has {missing}")
-        tokenizer = AutoTokenizer.from_pretrained(place, use_fast=True, **common)
-        if not tokenizer.is_fast:
-            raise UnfitError(f"a model of type '{config.model_type}' has no fast tokenizer (tokenizer.json)")
-        check_tokenizer(tokenizer.backend_tokenizer, model.get_input_embeddings().weight.shape[0])
-        check_length(model.base_model, max_length, f"'{source}'")
-        check_states(Encoder(model.base_model), tokenizer.backend_tokenizer)
-    except UnfitError as error:
-        raise UserError(f"encoder from '{source}': {error}") from None
-    except (OSError, ValueError, SafetensorError) as error:
-        first = str(error).strip().splitlines()[0]
-        raise UserError(
-            f"encoder from '{source}' cannot be read: {first}\n  allowed: a Hugging Face model folder, "
-            "package:MODULE/PATH, or a hub name (which needs the network once)"
-        ) from None
-    return model, tokenizer

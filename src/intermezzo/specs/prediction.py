@@ -24,6 +24,8 @@ class PredictionSpec(Spec):
     """Of sentence vectors: the encoder's layer they are read off; 0 = the embeddings."""
     center: bool = False
     """Of sentence vectors: subtract each language's mean vector."""
+    prefix: str = ""
+    """Of sentence vectors: text before every sentence."""
 
     @property
     def head_name(self) -> str:

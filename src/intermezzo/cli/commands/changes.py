@@ -41,7 +41,8 @@ class Naming:
             names["target"] = self.grid.trainings[names["training"]][0]
         last = rest[-1] if rest else first
         if job.rule in ("pretrain_encoder", "import_encoder"):
-            return "threads" if first == "threads" else f"encoders.{names['encoder']}.{path}"
+            own = {"threads": "threads", "files": "resources/packages.yaml"}
+            return own.get(first, f"encoders.{names['encoder']}.{path}")
         if job.rule in ("find_leakage", "leave_out_test_data"):
             return (
                 f"data.overlap.{path}"

