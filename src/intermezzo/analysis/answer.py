@@ -46,7 +46,7 @@ class Notes(NamedTuple):
 
     shortfalls: Sequence[str] = ()
     overlaps: Sequence[leakage.Overlap] = ()
-    """Of training and test data; empty: nobody looked."""
+    """With training data; empty: nobody looked."""
 
 
 def text(
@@ -103,7 +103,7 @@ def _short_answer(families: Families, past: History, notes: Notes) -> str:
     if notes.shortfalls:
         blocks.append("**What the mixes really had:**\n\n" + "\n".join(f"- {line}" for line in notes.shortfalls))
     if leaks := [*leakage.sentences(notes.overlaps, LARGE_SHARE)]:
-        blocks.append("**Test data in training data** (leakage.tsv):\n\n" + "\n".join(f"- {leak}." for leak in leaks))
+        blocks.append("**Overlap with training data** (leakage.tsv):\n\n" + "\n".join(f"- {leak}." for leak in leaks))
     if others := _not_in_the_verdict(families):
         blocks.append("Not part of the verdict:\n\n" + "\n".join(f"- {line}" for line in others))
     cost = power_text.next_look(past.looks) if families.decidable else ""
@@ -334,7 +334,8 @@ def _overlap_words(notes: Notes) -> str:
     """How much test data is in training data, as far as that was looked for."""
     if not notes.overlaps:
         return "Whether test data are in the training data was not looked for."
-    number = sum(1 for _ in leakage.sentences(notes.overlaps, LARGE_SHARE))
+    tests = [line for line in notes.overlaps if line.kind == leakage.TEST]
+    number = sum(1 for _ in leakage.sentences(tests, LARGE_SHARE))
     few = f"Of other test sets less than {100 * LARGE_SHARE:g} %" if number else f"Less than {100 * LARGE_SHARE:g} %"
     words = "of the rows are" if number else "of the rows of every test set are"
     return (

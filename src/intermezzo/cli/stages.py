@@ -68,14 +68,15 @@ def translate(options: Namespace) -> None:
 
 
 def leakage(options: Namespace) -> None:
-    """Count the rows of test data that are in training data, and warn of them."""
+    """Count the rows of test data, and of a target's training, that are in training data, and warn of them."""
     from intermezzo.core import leakage as table
     from intermezzo.core.artifacts import write_text
     from intermezzo.sources import overlap
 
     spec = options.spec
     training, tests = _overlap_files(options, spec.training, spec.tests)
-    lines = list(overlap.overlaps(training.items(), tests, spec.ngram, spec.drop))
+    intermediates, targets = ({file: training[file] for file in files} for files in (spec.intermediates, spec.targets))
+    lines = list(overlap.overlaps(tests, intermediates, targets, spec.ngram, spec.drop))
     write_text(options.out, table.table(lines))
     for sentence in table.sentences(lines):
         log.warning("%s", sentence)

@@ -103,12 +103,13 @@ class Specs:
         ).canonical()
 
     def spec_overlap(self, wildcards: Any = None) -> str:
-        """Of the table of overlaps between training and test data: `specs.overlap`."""
+        """Of the table of overlaps between training data and others: `specs.overlap`."""
         overlap = self.config.data.overlap
         return OverlapSpec(
             ngram=overlap.ngram,
             drop=overlap.drop,
-            training=tuple(map(self._training_file, self.inputs.training_names())),
+            intermediates=tuple(map(self._training_file, self.inputs.intermediate_names())),
+            targets=tuple(map(self._training_file, self.inputs.target_names())),
             tests=tuple(map(self._evaluation_file, self.inputs.test_names())),
         ).canonical()
 
