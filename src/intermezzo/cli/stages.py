@@ -16,7 +16,7 @@ from intermezzo.core import provenance
 from intermezzo.core.artifacts import atomic, digest, sha256
 from intermezzo.core.environment import bulk_import
 from intermezzo.core.errors import UserError
-from intermezzo.execution import adoption, weight_leases
+from intermezzo.execution import adoption, questions, weight_leases
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -181,6 +181,7 @@ def evaluate(options: Namespace) -> None:
         cache=options.cache,
         code=code,
         inputs=options.inputs,
+        question=questions.present(options.out.parents[5]) if len(options.out.parents) > 5 else "",
         fetch=lambda: weight_leases.ensure_weights(model, options.out, options.states, _train_again(tokens)),
     )
     weight_leases.release(model, options.out)
@@ -195,7 +196,7 @@ def summarize(options: Namespace) -> None:
     design = options.spec
     results = _results(design, options.results)
     development = _results(design.on_development(), options.results, ".dev")
-    verify([*results, *development])
+    asked = verify([*results, *development])
     summarize(
         design,
         results,
@@ -204,6 +205,7 @@ def summarize(options: Namespace) -> None:
         options.summary,
         options.answer,
         question=options.answer.with_name(NAME),
+        asked=asked,
         results=options.results,
         leakage=options.leakage,
     )

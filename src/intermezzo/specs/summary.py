@@ -142,4 +142,9 @@ class SummarySpec(Spec):
     @property
     def question_id(self) -> str:
         """A short name of the question: another one has another name."""
-        return digest(self.asked_question(), 12)
+        return question_id(self.asked_question())
+
+
+def question_id(question: dict[str, Any]) -> str:
+    """A short name of a question with nothing left open."""
+    return digest(question, 12)
