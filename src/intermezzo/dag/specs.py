@@ -23,6 +23,7 @@ from intermezzo.dag.fingerprint import fingerprint
 from intermezzo.dag.inputs import Inputs
 from intermezzo.dag.paths import BASELINE
 from intermezzo.dag.trainings import head_of, target_spec, task_fields, training_settings
+from intermezzo.languages import distances
 from intermezzo.specs.data import FilesData, HubData, WorldData
 from intermezzo.specs.evaluation import CodeStamps, EvaluateSpec, RunNames
 from intermezzo.specs.finetuning import FinetuneSpec, TrainedTask
@@ -244,6 +245,7 @@ class Specs:
             rare=frozenset(catalogue.rare_languages(self.config)),
             attributes=self._attributes(),
             pretrained=self._pretrained(),
+            distances=self._distances(),
             seeds=tuple(grid.seeds),
             encoders=tuple(grid.encoders),
             baseline_only=frozenset(grid.baseline_only),
@@ -413,6 +415,20 @@ class Specs:
         evaluated = self._evaluated()
         answers = {name: catalogue.pretraining(self.config, name, evaluated) for name in self.grid.encoders}
         return {name: by_language for name, by_language in answers.items() if by_language}
+
+    def _distances(self) -> dict[str, dict[str, float]]:
+        """Evaluated language -> language of any mix but English -> their distance, from the user's file."""
+        if self.config.languages.distances is None:
+            return {}
+        known = distances.read(Path(self.config.languages.distances))
+        entries = self.config.grid.intermediates
+        mixed = {code for name in entries for mix in self.config.mixes_of(name) for code in self._seen(name, mix)}
+        found: dict[str, dict[str, float]] = {}
+        for code in self._evaluated():
+            for other in sorted(mixed - {catalogue.ENGLISH, code}):
+                if (value := distances.between(known, code, other)) is not None:
+                    found.setdefault(code, {})[other] = value
+        return found
 
     def _seen(self, intermediate: str, mix: str) -> tuple[str, ...]:
         """Languages that an intermediate is really trained on, over all its tasks."""
