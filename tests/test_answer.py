@@ -437,7 +437,7 @@ def items_of(plan: Design, folder, shared: float):
         frame = pd.DataFrame({"name": cell.language, "id": ids, "score": (luck < 0.5).astype(float)})
         frames.setdefault((cell.encoder, cell.intermediate, cell.mix, cell.seed, cell.target), []).append(frame)
     for (*run, target), parts in frames.items():
-        path = tmp_file = folder / evaluation_path(Run(*run), target, "x", "results")
+        path = tmp_file = folder / evaluation_path(Run(*run), target, "x", "results/eval")
         tmp_file.parent.mkdir(parents=True, exist_ok=True)
         pd.concat(parts).to_parquet(path.with_name("predictions.parquet"))
     return folder / "results"

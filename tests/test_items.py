@@ -31,7 +31,7 @@ def item_scores(plan, folder, lacking: int) -> dict[tuple[str, ...], np.ndarray]
         present = np.arange(ITEMS) >= lacking * rank
         names = [f"{number}" for number in np.arange(ITEMS)[present]]
         frame = pd.DataFrame({"name": cell.language, "id": names, "score": right[present]})
-        path = folder / evaluation_path(Run(*cell[:4]), cell.target, "predictions", "results")
+        path = folder / evaluation_path(Run(*cell[:4]), cell.target, "predictions", "results/eval")
         tables.setdefault(path.with_suffix(".parquet"), []).append(frame)
         key = (cell.intermediate, cell.mix, cell.target, cell.language)
         means[key] = means.get(key, 0.0) + np.where(present, 100 * right / len(plan.seeds), np.nan)

@@ -84,7 +84,7 @@ class Items:
             return None
         numbers, sums = self._numbers.setdefault(target, {}), {}
         for seed in self._design.seeds:
-            path = Path(evaluation_path(Run(encoder, intermediate, mix, seed), target, "x", str(self._results)))
+            path = Path(evaluation_path(Run(encoder, intermediate, mix, seed), target, "x", f"{self._results}/eval"))
             table = _table(path.with_name(FILE))
             if table is None:
                 return None

@@ -206,7 +206,7 @@ def summarize(options: Namespace) -> None:
         options.answer,
         question=options.answer.with_name(NAME),
         asked=asked,
-        results=options.results,
+        results=options.results.parent,
         leakage=options.leakage,
     )
     _record(options, options.summary, options.scores, options.answer)
