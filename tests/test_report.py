@@ -367,6 +367,8 @@ def test_what_the_answer_folds_is_folded_once():
     rows = "| a |\n|---|\n" + "| `x` <b> |\n" * 9
     lead, (section,) = answer(f"# x\n\nwords\n\n## y\n\n{folded('Rows: 9', rows)}\n\nafter\n\n{rows}\n\n<details>\n")
     assert "details" not in lead.html and "after" in section.html and "&lt;details&gt;" in section.html
+    (both,) = answer(f"# x\n\n## y\n\n{folded('A', rows)}\n\nbetween\n\n{folded('B', rows)}\n")[1]
+    assert re.findall(r"<summary>(.)</summary>|(between)", both.html) == [("A", ""), ("", "between"), ("B", "")]
     assert section.html.count("<details>") == section.html.count("</details>") == 2  # the second one is the page's own
     assert (
         "<details><summary>Rows: 9</summary>" in section.html and "<summary>Table of 9 rows</summary>" in section.html

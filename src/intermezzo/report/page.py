@@ -32,7 +32,7 @@ MOST_ROWS = 1500
 """Rows of hashes on the page; the tables hold all."""
 _OPEN_PARTS, _OPEN_COMPARISONS = 6, 4
 """An answer of at most so many parts shows all; a longer one so many comparisons."""
-_FOLDED = re.compile(r"^<details><summary>(.*)</summary>$(.*?)^</details>$", re.MULTILINE | re.DOTALL)
+_FOLDED = re.compile(r"^<details><summary>([^\n]*)</summary>$(.*?)^</details>$", re.MULTILINE | re.DOTALL)
 """What `core.markdown.folded` writes."""
 
 
