@@ -365,6 +365,25 @@ def test_a_question_is_recorded_before_there_are_results(tmp_path):
     assert record.history(path, families())[0].before
 
 
+@pytest.mark.slow
+def test_a_question_that_results_were_not_made_under_is_told(tmp_path):
+    """Evaluations' manifests say which question was asked; question.json has its text, unless it was deleted."""
+    before, after = design(question={"smallest": 2.0}), design()
+    questions.ask(after, tmp_path)
+    questions.ask(before, tmp_path)  # still before results; these are made now
+    assert questions.present(tmp_path) == before.question_id and questions.present(tmp_path / "none") == ""
+    questions.ask(after, tmp_path)
+    past = record.history(tmp_path / record.NAME, families(after), [before.question_id, after.question_id])[0]
+    assert past.changes == ["`question.smallest` was 2.0 when results existed, and is 1.0."] and not past.before
+    past = record.history(tmp_path / record.NAME, families(after), [after.question_id])[0]
+    assert past.changes == [] and past.before
+    past = record.history(tmp_path / record.NAME, families(after), ["0123456789ab"])[0]
+    assert past.changes == [
+        "Results were made under another question (`0123456789ab`), whose text is not in question.json."
+    ]
+    assert len(questions.read(tmp_path / record.NAME).asked) == 2
+
+
 def test_a_question_that_came_with_results_is_told(tmp_path):
     (tmp_path / "eval/small/mnli/mix/seed0/xnli").mkdir(parents=True)
     (tmp_path / "eval/small/mnli/mix/seed0/xnli/manifest.json").write_text("{}")
@@ -418,7 +437,7 @@ def items_of(plan: Design, folder, shared: float):
         frame = pd.DataFrame({"name": cell.language, "id": ids, "score": (luck < 0.5).astype(float)})
         frames.setdefault((cell.encoder, cell.intermediate, cell.mix, cell.seed, cell.target), []).append(frame)
     for (*run, target), parts in frames.items():
-        path = tmp_file = folder / evaluation_path(Run(*run), target, "x", "results")
+        path = tmp_file = folder / evaluation_path(Run(*run), target, "x", "results/eval")
         tmp_file.parent.mkdir(parents=True, exist_ok=True)
         pd.concat(parts).to_parquet(path.with_name("predictions.parquet"))
     return folder / "results"

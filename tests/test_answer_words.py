@@ -127,6 +127,31 @@ def test_every_verdict(made):
     assert words[1] == "Higher" and words[2] != "Higher"
 
 
+def screen_lines(text: str) -> int:
+    """Lines of 120 characters before the first heading below the title."""
+    return sum(max(1, -(-len(line) // 120)) for line in text.partition("\n## ")[0].splitlines())
+
+
+def test_the_first_screen_has_the_means_behind_the_verdicts(made):
+    text, frame = made
+    first = text.partition("\n## ")[0]
+    assert screen_lines(text) <= 45 and "Smallest difference that matters: 1 point." in first
+    main = frame[frame["metric"] == frame["target"].map(MAIN)]
+    means = 100 * main.groupby(["intermediate", "mix", "target", "language"])["value"].mean()
+    for name, codes in GROUPS.items():
+        (row,) = re.findall(
+            rf"^\| {name} \| {len(codes)} \| {NUMBER} \| {NUMBER} \| {NUMBER} .* \|$", first, re.MULTILINE
+        )
+        counted = {
+            code: [pair for pair in product(("mnli", "squad"), MAIN) if zero_shot(*pair, code)] for code in codes
+        }
+        before, after = (
+            np.mean([np.mean([means[i, mix, t, code] for i, t in pairs]) for code, pairs in counted.items()])
+            for mix in ("en", "mix")
+        )
+        assert tuple(map(float, row)) == pytest.approx((before, after, after - before), abs=0.0501)
+
+
 @pytest.mark.slow
 def test_what_is_no_part_of_the_verdict(made):
     text, frame = made

@@ -55,7 +55,7 @@ def test_what_overlaps(tmp_path, row, kind):
     training = TrainingFile(source="files", task="mnli", language="en", format="classification")
     files = {test: pairs(tmp_path / "test.parquet", [*TEST, ("?!", None)])}
     train = pairs(tmp_path / "train.parquet", [("nothing of it", "at all"), row])
-    (line,) = overlap.overlaps([(training, train)], files, 12, drop="normalised")
+    (line,) = overlap.overlaps(files, {training: train}, {}, 12, drop="normalised")
     number = {None: 0, "ngram": 1, "normalised": 2, "exact": 3}[kind]
     assert line.counts == (int(number > 2), int(number > 1), int(number > 0))
     assert (line.rows, line.training_rows, line.training_overlap) == (5, 2, int(number > 0))
@@ -70,8 +70,35 @@ def test_letters_of_scripts_without_spaces_are_words(tmp_path):
     sentence = "\u4eca\u5929\u5929\u6c14\u5f88\u597d\u6211\u4eec\u53bb\u516c\u56ed\u73a9"
     files = {test: pairs(tmp_path / "test.parquet", [(sentence, None)])}
     train = pairs(tmp_path / "train.parquet", [(f"\u6211\u8bf4\uff1a{sentence}\u3002", None), (sentence[:6], None)])
-    (line,) = overlap.overlaps([(training, train)], files, 8)
+    (line,) = overlap.overlaps(files, {}, {training: train}, 8)
     assert line.counts == (0, 0, 1) and line.training_overlap == 1
+
+
+def test_training_data_of_a_target_in_that_of_intermediates(tmp_path):
+    """Rows of what targets are trained on, in other files of intermediates; a file that both have is no overlap."""
+    names = {task: TrainingFile(source="files", task=task, language="en", format="classification") for task in "abc"}
+    other = names["a"].model_copy(update={"language": "sw"})
+    rows = {"a": [*TEST, ("A", "one")], "b": [TEST[0], ("dogs BARK", None), ("x", LONG)], "c": [("of its own", None)]}
+    paths = {file: pairs(tmp_path / f"{name}.parquet", rows[name]) for name, file in names.items()}
+    intermediates = {names["a"]: paths[names["a"]], names["c"]: paths[names["c"]], other: paths[names["a"]]}
+    targets = {names["a"]: paths[names["a"]], names["b"]: paths[names["b"]]}
+    test = EvaluationFile(task="t", language="sw", format="classification")
+    tests = {test: pairs(tmp_path / "test.parquet", TEST[:1])}
+    lines = [*overlap.overlaps(tests, intermediates, targets, 12, drop="exact")]
+    assert {
+        (line.training, line.data, line.language): line.counts for line in lines if line.kind == "target training"
+    } == {
+        ("files/a", "files/b", "en"): (1, 2, 3),
+        ("files/c", "files/a", "en"): (0, 0, 0),
+        ("files/c", "files/b", "en"): (0, 0, 0),
+    }
+    (tested,) = [line for line in lines if line.kind == "test"]
+    assert (tested.training, tested.language, tested.rows, tested.counts) == ("files/a", "sw", 1, (1, 1, 1))
+    (line,) = [line for line in lines if line.counts == (1, 2, 3)]
+    assert (line.rows, line.training_rows, line.training_overlap, line.dropped) == (3, 5, 3, 0)
+    (sentence,) = leakage.sentences([line])
+    assert sentence.startswith("100 % of the target") and "(3 of 3, 1 exactly)" in sentence
+    assert "of `files/b`" in sentence and "the intermediate training data of `files/a`" in sentence
 
 
 @pytest.fixture
@@ -97,7 +124,8 @@ def specification(drop=None) -> OverlapSpec:
     return OverlapSpec(
         ngram=12,
         drop=drop,
-        training=tuple(TrainingFile(**of, language=code) for code in ("sw", "en")),
+        intermediates=tuple(TrainingFile(**of, language=code) for code in ("sw", "en")),
+        targets=(TrainingFile(**of, language="en"),),
         tests=tuple(EvaluationFile(**tests, language=code) for code in ("sw", "en")),
     )
 
@@ -119,7 +147,7 @@ def test_the_table_and_its_warning(files, tmp_path, capsys):
 
 def test_training_data_without_rows_of_tests(files, tmp_path):
     spec = specification()
-    disjoint = DisjointSpec(ngram=12, drop="ngram", training=spec.training[0], tests=spec.tests[:1])
+    disjoint = DisjointSpec(ngram=12, drop="ngram", training=spec.intermediates[0], tests=spec.tests[:1])
     out = tmp_path / "disjoint.parquet"
     chosen = {name: path for name, path in files.items() if name.endswith("/sw")}
     assert main(arguments(chosen, "disjoin", disjoint, out)) in (0, None)

@@ -27,6 +27,7 @@ from intermezzo.analysis.families import Families
 from intermezzo.analysis.pairing import Comparisons
 from intermezzo.core.artifacts import sha256
 from intermezzo.core.errors import UserError
+from intermezzo.core.markdown import folded
 from intermezzo.core.numerals import duration, interval, short_number, signed
 from intermezzo.report import build, palette, plots
 from intermezzo.report.captions import CAPTIONS, MOST_LANGUAGES
@@ -239,7 +240,7 @@ def test_page_begins_with_question_and_answer(results, output):
     verdict = text.index("in zero-shot transfer to rare languages, en+rare against en: ")
     question = text.index("fixed in the configuration: does intermediate training on en+rare")
     assert verdict < question < min(text.index(CAPTIONS[name]) for name in FIGURES)
-    assert "What these numbers cannot say" in text
+    assert "Limitations" in text
 
 
 @pytest.mark.slow
@@ -360,6 +361,19 @@ def test_long_answers_are_folded_but_for_comparisons_and_limits():
         True,
         False,
     ]
+
+
+def test_what_the_answer_folds_is_folded_once():
+    rows = "| a |\n|---|\n" + "| `x` <b> |\n" * 9
+    lead, (section,) = answer(f"# x\n\nwords\n\n## y\n\n{folded('Rows: 9', rows)}\n\nafter\n\n{rows}\n\n<details>\n")
+    assert "details" not in lead.html and "after" in section.html and "&lt;details&gt;" in section.html
+    (both,) = answer(f"# x\n\n## y\n\n{folded('A', rows)}\n\nbetween\n\n{folded('B', rows)}\n")[1]
+    assert re.findall(r"<summary>(.)</summary>|(between)", both.html) == [("A", ""), ("", "between"), ("B", "")]
+    assert section.html.count("<details>") == section.html.count("</details>") == 2  # the second one is the page's own
+    assert (
+        "<details><summary>Rows: 9</summary>" in section.html and "<summary>Table of 9 rows</summary>" in section.html
+    )
+    assert section.html.count("<b>") == 0 and section.html.count("<table>") == 2
 
 
 def test_tables_are_escaped():

@@ -332,7 +332,7 @@ def test_languages_are_grouped_by_what_is_known_of_them():
     }
     assert not (table["languages"].str.contains("en")).any()
     text = answer.text(families(plan, lambda c: 0))
-    assert "## Beyond the mean" in text and "| resource class (Joshi et al. 2020) | 1 |" in text
+    assert "### Groups of languages" in text and "| resource class (Joshi et al. 2020) | 1 |" in text
 
 
 def test_targets_that_nothing_is_trained_for_are_no_other_task():

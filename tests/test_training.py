@@ -11,7 +11,8 @@ import pyarrow.parquet as pq
 import pytest
 import torch
 
-from intermezzo.core import processor
+from intermezzo.analysis.scores import verify
+from intermezzo.core import processor, provenance
 from intermezzo.core.errors import UserError
 from intermezzo.evaluation.evaluate import evaluate, read_predictions
 from intermezzo.modeling.encoder import load_encoder
@@ -212,18 +213,24 @@ def test_only_new_languages_are_predicted_and_results_do_not_change(data, encode
     task = TASKS["pairs"] | {"name": "pairs"}
     settings = SETTINGS | {"pooling": "mean", "layer": 0, "center": True}
 
-    def run(*languages: str, metrics: tuple[str, ...] = (), **code: str) -> dict[str, str]:
+    def run(*languages: str, metrics: tuple[str, ...] = (), question: str = "", **code: str) -> dict[str, str]:
         caplog.clear()
         outputs = {language: tmp_path / f"{language}.json" for language in languages}
         paths = {language: data("pairs", language) for language in languages}
         both = CodeStamps(**{"predict": "p", "score": "s"} | code)
         whole = evaluation(task | {"metrics": metrics}, settings, languages)
         with caplog.at_level("INFO", "intermezzo"):
-            evaluate(whole, encoder, paths, outputs, {}, support={}, cache=tmp_path / "c", code=both)
+            places = {"support": {}, "cache": tmp_path / "c"}
+            evaluate(whole, encoder, paths, outputs, {}, **places, code=both, question=question)
         return {language: path.read_text() for language, path in outputs.items()}
 
     first = run("xx")
     assert "predicted: xx; from the cache: none" in caplog.text
+    assert verify([tmp_path / "xx.json"]) == []
+    before = provenance.parameters(provenance.read(tmp_path / "manifest.json"))
+    assert run("xx", question="0123") == first and verify([tmp_path / "xx.json"]) == ["0123"]
+    assert provenance.parameters(provenance.read(tmp_path / "manifest.json")) == before  # nothing is out of date
+    caplog.clear()
     here = {"precision": "float32", "processor": str(processor.this())}
     monkeypatch.setattr(processor, "this", lambda: processor.Processor("another"))
     second = run("xx", "yy")

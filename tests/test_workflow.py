@@ -17,6 +17,7 @@ from checkout import ROOT, Checkout, skip_without_packages
 from intermezzo.config import load
 from intermezzo.dag.experiment import Grid
 from intermezzo.dag.preflight import absent_files
+from test_answer_words import screen_lines
 
 pytestmark = pytest.mark.workflow
 
@@ -57,6 +58,13 @@ def test_results_are_there(tiny):
     assert not list((results / ".state").iterdir()), "a state for resuming was left behind"
     for model in results.glob("target/tiny/*/*/*/*/"):
         assert {"manifest.json", "model.safetensors", "allocation.tsv"} <= {path.name for path in model.iterdir()}
+
+
+def test_the_answer_begins_with_one_screen(tiny):
+    """45 lines of 120 characters; then the evidence, whose intervals allow for test items (predictions.parquet)."""
+    text = (tiny.folder / "results" / "answer.md").read_text()
+    assert screen_lines(text) <= 45
+    assert "Intervals allow for other test items" in text and text.count("<details>") == text.count("</details>")
 
 
 def test_a_second_run_has_nothing_to_do(tiny):

@@ -1,52 +1,39 @@
 """The answer in words: does a mix help in zero-shot transfer to rare languages, against English-only training?
 
-First what fits on a screen: a verdict per primary comparison (`Families.primary`), the question and its changes, what
-the mixes really had, and what is no part of the verdict. Then the evidence. Every sentence is made from a line of
-the frames; bold words and stars are for what the evidence allows (`verdict`).
+First what fits on a screen (`headline`), then the evidence under a few headings, with long tables folded. Every
+sentence is made from a line of the frames; bold words and stars are for what the evidence allows (`verdict`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import product
-from typing import NamedTuple
 
 import pandas as pd
 
-from intermezzo.analysis import breakdown_text, effects, few_shot, gains_text, power_text, published_text, sensitivity
+from intermezzo.analysis import (
+    breakdown_text,
+    effects,
+    few_shot,
+    gains_text,
+    headline,
+    power_text,
+    published_text,
+    sensitivity,
+)
 from intermezzo.analysis.design import Design
-from intermezzo.analysis.effects import GROUPS, KINDS, SUPERVISED, Pair, overall, statistics
+from intermezzo.analysis.effects import GROUPS, KINDS, Pair, overall, statistics
 from intermezzo.analysis.families import Families
+from intermezzo.analysis.headline import LARGE_SHARE, Notes, both_at_chance
 from intermezzo.analysis.pairing import Comparisons, Key
 from intermezzo.analysis.record import History
 from intermezzo.analysis.significance import smallest_p
-from intermezzo.analysis.verdict import (
-    LANGUAGES,
-    LEVEL,
-    basis,
-    difference,
-    p_value,
-    points,
-    related,
-    sentence,
-    setting,
-    significant,
-    verdict,
-)
+from intermezzo.analysis.verdict import LANGUAGES, LEVEL, difference, p_value, related, significant, verdict
 from intermezzo.core import leakage
-from intermezzo.core.markdown import table
+from intermezzo.core.markdown import long_table, table
 from intermezzo.core.numerals import count
 
-LARGE_SHARE = 0.01
-"""Of the rows of a test set that are in training data: from here on the answer says it at its beginning."""
-
-
-class Notes(NamedTuple):
-    """What the answer says of the data. shortfalls: sentences about mixes that had less than they asked for."""
-
-    shortfalls: Sequence[str] = ()
-    overlaps: Sequence[leakage.Overlap] = ()
-    """Of training and test data; empty: nobody looked."""
+__all__ = ["Notes", "text", "verdicts"]
 
 
 def text(
@@ -61,80 +48,25 @@ def text(
     """
     past, notes, comparisons = past or History(), notes or Notes(), families.comparisons
     design = families.design
-    blocks = [_short_answer(families, past, notes)]
-    for encoder in design.encoders:
-        for mix in effects.mixes(design):
-            if compared := effects.pairs(comparisons, encoder, mix):
-                blocks += _mix(families, compared)
-        if len(families.mean_from_baseline):
-            blocks += _against_baseline(encoder, families.mean_from_baseline)
-        blocks += _at_chance(comparisons, design, encoder)
-    blocks += _secondary(families) + few_shot.blocks(families)
+    blocks = headline.blocks(families, past, notes)
+    for encoder, mix in product(design.encoders, effects.mixes(design)):
+        if compared := effects.pairs(comparisons, encoder, mix):
+            blocks += _mix(families, compared)
+    blocks += _section("Secondary comparisons", [*_secondary(families), *_against_baseline(families)])
+    blocks += few_shot.blocks(families)
     blocks += sensitivity.blocks(families)
-    blocks += gains_text.blocks(families)
-    blocks += breakdown_text.blocks(families, development)
+    blocks += _section("Language by language", [*gains_text.blocks(families), *breakdown_text.blocks(families)])
+    blocks += _at_chance(comparisons, design)
     blocks += published_text.blocks(families)
+    if development is not None:
+        blocks += _section("Best intermediate", breakdown_text.best(families, development))
     blocks.append(_limits(families, notes))
     return "\n\n".join(blocks) + "\n"
 
 
-def _short_answer(families: Families, past: History, notes: Notes) -> str:
-    design, primary = families.design, families.primary
-    verdicts = [f"- {sentence(line, design)}" for line in primary.to_dict("records")]
-    asked, question = design.asked, design.question
-    blocks = ["# The answer of this experiment"]
-    if verdicts:
-        blocks += ["\n".join(verdicts)]
-    else:
-        blocks += [f"This experiment cannot answer its question: {_why_not(design)}."]
-    mixes = ", ".join(f"`{mix}`" for mix in asked) or "no mix"
-    groups = ", ".join(LANGUAGES[group] for group in question.groups)
-    when = " before there were results" if past.before else ""
-    blocks.append(
-        f"**Question** `{design.question_id}`, fixed in the configuration{when}: does intermediate training on {mixes} "
-        f"instead of `{design.against}` change results in {groups}? Pairs that count: {', '.join(question.pairs)}. "
-        f"Smallest difference that matters: {points(question.smallest)}. {count(len(primary), 'primary comparison')}"
-        f"{', corrected (Holm) for each other alone' if families.decidable > 1 else ''}"
-        f"{f' and for look {past.looks} at growing results' if past.looks > 1 else ''}; everything else is secondary."
-    )
-    if past.changes:
-        changes = "\n".join(f"- {change}" for change in past.changes)
-        blocks.append(f"**The question or its design was changed after results existed:**\n\n{changes}")
-    if notes.shortfalls:
-        blocks.append("**What the mixes really had:**\n\n" + "\n".join(f"- {line}" for line in notes.shortfalls))
-    if leaks := [*leakage.sentences(notes.overlaps, LARGE_SHARE)]:
-        blocks.append("**Test data in training data** (leakage.tsv):\n\n" + "\n".join(f"- {leak}." for leak in leaks))
-    if others := _not_in_the_verdict(families):
-        blocks.append("Not part of the verdict:\n\n" + "\n".join(f"- {line}" for line in others))
-    cost = power_text.next_look(past.looks) if families.decidable else ""
-    blocks.append(
-        "Points are 0 to 100 of a target's main metric. Differences are paired by seed and language; 95 % intervals in "
-        "brackets allow for other seeds and other languages, related ones taken together. Terms, methods and how well "
-        f"they are calibrated: docs/statistics.md. {cost}".strip()
-    )
-    return "\n\n".join(blocks)
-
-
-def _why_not(design: Design) -> str:
-    if not design.against:
-        return "it has no English-only mix, and `question.against` names no other"
-    if not design.asked:
-        return f"no mix but `{design.against}` has rows in a rare language, and `question.mixes` names none"
-    return "no intermediate and target of the asked kinds were trained in both mixes and evaluated in such a language"
-
-
-def _not_in_the_verdict(families: Families) -> list[str]:
-    """In-language supervision, which is not zero-shot, and where its line stands alone, what the controls do."""
-    notes = []
-    for line in families.secondary.to_dict("records"):
-        if line["family"] == "in-language supervision":
-            where = f"{setting(SUPERVISED)} {LANGUAGES[line['group']]}, "
-            p_words = f", corrected p = {p_value(line['p_holm'])}"
-            notes.append(
-                f"In-language supervision, not zero-shot: {where}`{line['mix']}` against `{families.design.against}` "
-                f"{difference(line)}{'' if line['doubt'] else p_words} ({basis(line)})."
-            )
-    return notes
+def _section(heading: str, paragraphs: list[str]) -> list[str]:
+    """Paragraphs below a heading; nothing where there are none."""
+    return [f"## {heading}", *paragraphs] if paragraphs else []
 
 
 def _mix(families: Families, compared: Sequence[Pair]) -> list[str]:
@@ -145,7 +77,7 @@ def _mix(families: Families, compared: Sequence[Pair]) -> list[str]:
     for line in of_mix.to_dict("records"):
         restricted = [pair.restricted(design.question.pairs) for pair in compared]
         counted = [pair for pair in restricted if line["group"] in pair.groups]
-        chance = sum(_both_at_chance(families.comparisons, pair, line["group"]) for pair in counted)
+        chance = sum(both_at_chance(families.comparisons, pair, line["group"]) for pair in counted)
         listed = ", ".join(_language(code, compared, line["group"]) for code in line["languages"].split())
         sentences.append(
             f"- **{LANGUAGES[line['group']]}** ({listed}): {verdict(line)}, {difference(line)}"
@@ -154,6 +86,8 @@ def _mix(families: Families, compared: Sequence[Pair]) -> list[str]:
         )
         details = power_text.details(line, design, max(1, families.decidable), families.looks)
         sentences += [f"  - {detail}" for detail in details]
+    if families.decidable and len(of_mix):
+        sentences.append(f"- {power_text.next_look(families.looks)}")
     intermediates, targets = sorted({pair.intermediate for pair in compared}), sorted({p.target for p in compared})
     kinds = [kind for kind in KINDS if any(kind in pair.kinds.values() for pair in compared)]
     single = families.single
@@ -169,7 +103,7 @@ def _mix(families: Families, compared: Sequence[Pair]) -> list[str]:
         table(["languages", "number", "all", *kinds], _by_kind(compared, kinds, design)),
         f"Per pair: the mean with `{design.against}`, with `{mix}`, and the difference; \\* = corrected p below "
         f"{LEVEL} (over {len(single)} such differences), † = no language above the uninformed guess with either mix.",
-        table(["intermediate", "target", *GROUPS.values()], [_row(families, pair) for pair in compared]),
+        long_table("Per pair", ["intermediate", "target", *GROUPS.values()], [_row(families, p) for p in compared]),
     ]
 
 
@@ -213,49 +147,56 @@ def _row(families: Families, pair: Pair) -> list[str]:
             row.append("")
             continue
         marks = ("\\*" if significant(line) else "") + (
-            " †" if _both_at_chance(families.comparisons, pair, group) else ""
+            " †" if both_at_chance(families.comparisons, pair, group) else ""
         )
         kind = f" ({line['kind']})" if line["kind"] not in ("transfer", "untrained") else ""
         row.append(f"{line['before']:.1f} → {line['after']:.1f}, {difference(line)}{marks}{kind}")
     return row
 
 
-def _against_baseline(encoder: str, frame: pd.DataFrame) -> list[str]:
+def _against_baseline(families: Families) -> list[str]:
+    frame, several = families.mean_from_baseline, len(families.design.encoders) > 1
+    if frame.empty:
+        return []
     rows = []
-    for (intermediate, mix), part in frame[frame["encoder"] == encoder].groupby(["intermediate", "mix"], sort=False):
+    keys = ["encoder", "intermediate", "mix"]
+    for (encoder, intermediate, mix), part in frame.groupby(keys, sort=False):
         lines = {line["group"]: line for line in part.to_dict("records")}
         marks = {group: "\\*" if significant(line) else "" for group, line in lines.items()}
         cells = [difference(lines[g]) + marks[g] if g in lines else "" for g in ("english", "rare", "other")]
-        rows.append([intermediate, mix, *cells])
+        rows.append([*([encoder] if several else []), intermediate, mix, *cells])
+    header = [*(["encoder"] if several else []), "intermediate", "mix", "English", "rare", "other"]
     return [
-        f"## Against no intermediate training, encoder `{encoder}`",
+        "### Against no intermediate training",
         "Mean difference over all targets; this says whether intermediate training itself helps. "
         f"\\* = corrected p below {LEVEL} (over the {count(len(frame), 'difference')} of this kind).",
-        table(["intermediate", "mix", "English", "rare", "other"], rows),
+        long_table("Against no intermediate training", header, rows),
     ]
 
 
-def _both_at_chance(comparisons: Comparisons, pair: Pair, group: str) -> bool:
-    """No language of the group is above the guess, in the mix or in the reference."""
-    return not any(comparisons.above_guess(key)[pair.groups[group]].any() for key in (pair.reference, pair.key))
-
-
-def _at_chance(comparisons: Comparisons, design: Design, encoder: str) -> list[str]:
+def _at_chance(comparisons: Comparisons, design: Design) -> list[str]:
     """Targets and languages where nothing was learnt: a difference between two guesses says nothing."""
-    lines = []
-    for name, target in design.targets.items():
-        keys: list[Key] = [(encoder, *training, name, target.metrics[0]) for training in design.trained(encoder, name)]
-        above = pd.DataFrame([comparisons.above_guess(key) for key in keys]).sum()
-        for group in ("english", "rare", "other"):
-            codes = [c for split in design.groups(*keys[0][1:4]) if split.name == group for c in split.languages]
-            if codes and (above[codes] < len(keys)).any():
-                lines.append(f"- `{name}`, {LANGUAGES[group]}: {_counts(above[codes], len(keys))}")
+    paragraphs = []
+    for encoder in design.encoders:
+        lines = []
+        for name, target in design.targets.items():
+            keys: list[Key] = [
+                (encoder, *training, name, target.metrics[0]) for training in design.trained(encoder, name)
+            ]
+            above = pd.DataFrame([comparisons.above_guess(key) for key in keys]).sum()
+            for group in ("english", "rare", "other"):
+                codes = [c for split in design.groups(*keys[0][1:4]) if split.name == group for c in split.languages]
+                if codes and (above[codes] < len(keys)).any():
+                    lines.append(f"- `{name}`, {LANGUAGES[group]}: {_counts(above[codes], len(keys))}")
+        head = f"Encoder `{encoder}`:\n\n" if len(design.encoders) > 1 else ""
+        words = "On every target every language is above the guess, with every model."
+        paragraphs.append(head + ("\n".join(lines) or words))
     return [
-        f"## Which results are above a guess, encoder `{encoder}`",
+        "## Which results are above a guess",
         "A language counts as above the uninformed guess (most frequent label or tag, fixed answer, one in n) when the "
         "mean over seeds exceeds it by more than two standard errors of a test set of its size. A difference of two "
         "guesses says nothing; such results stay in the averages and dilute them.",
-        "\n".join(lines) or "On every target every language is above the guess, with every model.",
+        *paragraphs,
     ]
 
 
@@ -285,10 +226,11 @@ def _secondary(families: Families) -> list[str]:
         for line in frame.to_dict("records")
     ]
     return [
-        "## Secondary comparisons",
         "Each family is corrected by itself; none decides the question. `in-language supervision`: the mix has rows "
         "of the target's skill in the language. `control mixes`: those that the question does not ask about.",
-        table(["family", "mix, encoder", "languages", "difference", "corrected p", "over"], rows),
+        long_table(
+            "Secondary comparisons", ["family", "mix, encoder", "languages", "difference", "corrected p", "over"], rows
+        ),
     ]
 
 
@@ -327,14 +269,15 @@ def _limits(families: Families, notes: Notes) -> str:
         if singles
         else "",
     ]
-    return "## What these numbers cannot say\n\n" + "\n".join(f"- {point}" for point in points if point)
+    return "## Limitations\n\n" + "\n".join(f"- {point}" for point in points if point)
 
 
 def _overlap_words(notes: Notes) -> str:
     """How much test data is in training data, as far as that was looked for."""
     if not notes.overlaps:
         return "Whether test data are in the training data was not looked for."
-    number = sum(1 for _ in leakage.sentences(notes.overlaps, LARGE_SHARE))
+    tests = [line for line in notes.overlaps if line.kind == leakage.TEST]
+    number = sum(1 for _ in leakage.sentences(tests, LARGE_SHARE))
     few = f"Of other test sets less than {100 * LARGE_SHARE:g} %" if number else f"Less than {100 * LARGE_SHARE:g} %"
     words = "of the rows are" if number else "of the rows of every test set are"
     return (

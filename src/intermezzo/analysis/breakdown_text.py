@@ -12,19 +12,18 @@ from intermezzo.analysis.effects import GROUPS
 from intermezzo.analysis.families import Families
 from intermezzo.analysis.pairing import Comparisons
 from intermezzo.analysis.verdict import LEVEL, difference, p_value, significant
-from intermezzo.core.markdown import table
+from intermezzo.core.markdown import long_table
 from intermezzo.core.numerals import plain
 
 
-def blocks(families: Families, development: pd.DataFrame | None) -> list[str]:
-    """Markdown paragraphs; none where the design and results have nothing to break down by.
+def blocks(families: Families) -> list[str]:
+    """Markdown paragraphs; none where the design and results have nothing to break down by."""
+    return _attributes(families) + _fertility(families) + _gap(families)
 
-    development: scores on development data (see `best_intermediate`), or None.
-    """
-    paragraphs = _attributes(families) + _fertility(families) + _gap(families)
-    if development is not None:
-        paragraphs += _best_intermediate(families.comparisons, development)
-    return ["## Beyond the mean", *paragraphs] if paragraphs else []
+
+def best(families: Families, development: pd.DataFrame) -> list[str]:
+    """The best intermediate of each target. development: scores on development data (see `best_intermediate`)."""
+    return _best_intermediate(families.comparisons, development)
 
 
 def _attributes(families: Families) -> list[str]:
@@ -44,12 +43,13 @@ def _attributes(families: Families) -> list[str]:
     if not rows:
         return []
     return [
+        "### Groups of languages",
         "By what languages have in common, where that is more than one language: mix minus reference, mean over the "
         f"pairs that the question counts, without English. \\* = p below {LEVEL} after correction over the values of "
         "one attribute (of a comparison that stands elsewhere too: as there). A description: languages in the mix and "
         "languages of one family are hard to tell "
         "apart where they are few.",
-        table(["mix, encoder", "by", "value", "languages", "difference"], rows),
+        long_table("Groups of languages", ["mix, encoder", "by", "value", "languages", "difference"], rows),
     ]
 
 
@@ -83,9 +83,10 @@ def _gap(families: Families) -> list[str]:
     if not rows:
         return []
     return [
-        "Transfer gap, English minus the other languages, on targets that have English: with the reference mix, "
-        "with this one, and the change. A gap also shrinks when English gets worse.",
-        table(["mix, encoder", "languages", "gap", "change"], rows),
+        "### Transfer gap",
+        "English minus the other languages, on targets that have English: with the reference mix, with "
+        "this one, and the change. A gap also shrinks when English gets worse.",
+        long_table("Transfer gap", ["mix, encoder", "languages", "gap", "change"], rows),
     ]
 
 
@@ -104,4 +105,5 @@ def _best_intermediate(comparisons: Comparisons, development: pd.DataFrame) -> l
         for line in frame.to_dict("records")
     ]
     header = ["encoder", "target", "chosen on", "chosen", "dev", "next best", "test, from baseline to chosen"]
-    return ["The best intermediate per target, chosen on development data alone:", table(header, rows)] if rows else []
+    words = "Per target, chosen on development data alone, with its scores on test data."
+    return [words, long_table("Best intermediate", header, rows)] if rows else []

@@ -18,7 +18,7 @@ from intermezzo.analysis.effects import average, statistics
 from intermezzo.analysis.families import Families
 from intermezzo.analysis.pairing import Key
 from intermezzo.analysis.verdict import difference, p_value, significant
-from intermezzo.core.markdown import table
+from intermezzo.core.markdown import long_table
 
 
 def frame(families: Families) -> pd.DataFrame:
@@ -100,5 +100,9 @@ def blocks(families: Families) -> list[str]:
         "Targets that are trained in other languages than English, against the same task trained in English alone, "
         "each pair from the same models. This is few-shot, not zero-shot, and no part of the question. What the "
         "languages add in the intermediate is above.",
-        table(["target", "after intermediates in", "languages", "difference", "corrected p"], rows),
+        long_table(
+            "Targets trained in rare languages",
+            ["target", "after intermediates in", "languages", "difference", "corrected p"],
+            rows,
+        ),
     ]

@@ -1,10 +1,11 @@
 """The gain of each language, what goes with it, and how it differs between encoders: descriptions, none of them tested.
 
 A gain is a mix minus the reference, mean over the pairs that the question counts. What may go with it: whether the mix
-has the language, or a related one (family or branch, script), how many subwords a word has, and whether the encoder's
-pretraining has read the language. Each predictor is fitted by itself (least squares) and, where there are five
-languages for each, all together. The interval of a slope is the wider one of the usual and of one whose errors are
-common to a family (Liang and Zeger 1986, Biometrika 73), as for the means of `intervals`.
+has the language, or a related one (family or branch, script), how far the nearest one is (`languages.distances`), how
+many subwords a word has, and whether the encoder's pretraining has read the language. Each predictor is fitted by
+itself (least squares) and, where there are five languages for each, all together. The interval of a slope is the wider
+one of the usual and of one whose errors are common to a family (Liang and Zeger 1986, Biometrika 73), as for the means
+of `intervals`.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ PREDICTORS = {
     "in_mix": "in the mix",
     "family": "another language of its family (or branch) in the mix",
     "script": "another language with its script in the mix, not English",
+    "distance": "distance to the nearest other language in the mix, not English (`languages.distances`), per unit",
     "fertility": "subwords per word, per subword more",
     "pretrained": "in the encoder's pretraining",
 }
@@ -150,9 +152,20 @@ def _predictors(
         "in_mix": {code: int(code in seen) for code in languages},
         "family": {code: _shared(code, family[code], of_mix) for code in known if table[code].family},
         "script": {code: _shared(code, table[code].script, scripts) for code in known if table[code].script},
+        "distance": _nearest(design, languages, seen),
         "fertility": {code: float(fertility[code]) for code in languages if code in fertility.index},
         "pretrained": {code: int(pretrained[code]) for code in languages if code in pretrained},
     }
+
+
+def _nearest(design: Design, languages: Sequence[str], seen: set[str]) -> dict[str, float]:
+    """Language -> distance to the nearest other one in the mix, where that to each of them is known."""
+    nearest = {}
+    for code in languages:
+        known = design.distances.get(code, {})
+        if (others := seen - {code}) and others <= known.keys():
+            nearest[code] = min(known[other] for other in others)
+    return nearest
 
 
 def _shared(code: str, value: str | None, others: Mapping[str, str | None]) -> int:

@@ -6,7 +6,7 @@ from intermezzo.analysis import gains
 from intermezzo.analysis.effects import GROUPS
 from intermezzo.analysis.families import Families
 from intermezzo.analysis.verdict import LANGUAGES, difference
-from intermezzo.core.markdown import table
+from intermezzo.core.markdown import long_table, table
 
 
 def blocks(families: Families) -> list[str]:
@@ -32,11 +32,10 @@ def _languages(families: Families) -> list[str]:
         for line in frame.to_dict("records")
     ]
     return [
-        "## Language by language",
         "Mean over the pairs that the question counts, reference and mix, and their difference. An interval is over "
         "seeds (and test items, where there are scores for each), so it speaks of this language alone; one language "
         "never gets a star.",
-        table(["mix, encoder", "language", "family", "group", "scores", "difference", "pairs"], rows),
+        long_table("Languages", ["mix, encoder", "language", "family", "group", "scores", "difference", "pairs"], rows),
     ]
 
 
@@ -53,10 +52,11 @@ def _regressions(families: Families) -> list[str]:
         name = gains.PREDICTORS[predictor]
         rows.append([f"`{mix}`, `{encoder}`", name, cells.get("alone", ""), cells.get("together", "")])
     return [
-        "What goes with a language's gain, in points: slopes of least squares, each predictor by itself and, with "
+        "### What goes with a gain",
+        "In points: slopes of least squares, each predictor by itself and, with "
         f"{gains.FEWEST} languages or more for each, all together. A description without correction: what goes "
         "together need not be the cause.",
-        table(["mix, encoder", "predictor", "by itself", "together"], rows),
+        long_table("What goes with a gain", ["mix, encoder", "predictor", "by itself", "together"], rows),
     ]
 
 
@@ -74,6 +74,7 @@ def _encoders(families: Families) -> list[str]:
         for line in frame.to_dict("records")
     ]
     return [
+        "### Encoders",
         "Encoders as repetitions: the mean of the encoders' differences, with an interval over encoders (their seeds "
         "and languages taken as given), and how many are above zero. Encoders that were pretrained on the same text "
         "are alike, so the interval can be too short.",

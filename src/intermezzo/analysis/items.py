@@ -4,8 +4,9 @@ XNLI, XQuAD, XCOPA or the embedded world translate one test set into all languag
 be right is then easy in every language, and an average over languages does not average this luck away. Evaluations
 write a score per item (`predictions.parquet`); items of two languages are the same if they have one id. An item's part
 in a comparison is its difference from the mean, over seeds, pairs and languages as the comparison averages them. The
-sum of squared parts is the squared error of the mean; the same with every language by itself is what there would be if
-languages had items of their own. The surplus is the common part.
+sum of squared parts is the squared error of the mean, as a bootstrap of items (drawn for all languages at once) has it;
+the same with every language by itself is what there would be if languages had items of their own. The surplus is the
+common part.
 """
 
 from __future__ import annotations
@@ -83,7 +84,7 @@ class Items:
             return None
         numbers, sums = self._numbers.setdefault(target, {}), {}
         for seed in self._design.seeds:
-            path = Path(evaluation_path(Run(encoder, intermediate, mix, seed), target, "x", str(self._results)))
+            path = Path(evaluation_path(Run(encoder, intermediate, mix, seed), target, "x", f"{self._results}/eval"))
             table = _table(path.with_name(FILE))
             if table is None:
                 return None

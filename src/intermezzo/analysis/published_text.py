@@ -6,7 +6,7 @@ import numpy as np
 
 from intermezzo.analysis.design import BASELINE
 from intermezzo.analysis.families import Families
-from intermezzo.core.markdown import table
+from intermezzo.core.markdown import long_table
 from intermezzo.core.numerals import count
 
 
@@ -40,5 +40,5 @@ def blocks(families: Families) -> list[str]:
         "## Published numbers",
         "Means over the same languages, English among them, zero-shot from English, in points. Systems differ in more "
         "than the method: encoders, checkpoints that were chosen on development data, settings.",
-        table(["target", "metric", "over", "system", "score", "source"], rows),
+        long_table("Published numbers", ["target", "metric", "over", "system", "score", "source"], rows),
     ]

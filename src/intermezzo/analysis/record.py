@@ -7,14 +7,16 @@ repeated says the same. Looks at several seeds with fewer seeds than now count a
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from intermezzo.analysis.design import Design
 from intermezzo.analysis.families import Families
 from intermezzo.core.artifacts import digest
 from intermezzo.execution.questions import NAME, Look, Record, read, write
+from intermezzo.specs.summary import question_id
 
 __all__ = ["NAME", "History", "history", "write"]
 
@@ -32,10 +34,11 @@ class History:
     before: bool = False
 
 
-def history(path: Path | None, families: Families) -> tuple[History, Record]:
+def history(path: Path | None, families: Families, made_under: Collection[str] = ()) -> tuple[History, Record]:
     """What the record at `path` says of the present results, and its new content; None: there is no record.
 
-    Raises UserError for a file that is not a record.
+    made_under: digests of the questions that were asked when the results were made, by their manifests. Raises
+    UserError for a file that is not a record.
     """
     design = families.design
     record = read(path) if path is not None else Record()
@@ -58,10 +61,22 @@ def history(path: Path | None, families: Families) -> tuple[History, Record]:
     late = first is not None and record.asked[first].results
     changes = [
         *(_asked_late(questions[:first], present.question) if late else ()),
+        *_made_under(made_under, questions, design),
         *_changes(earlier, present),
     ]
-    content = Record(asked=record.asked, looks=looks)
-    return History(1 + len(fewer), list(dict.fromkeys(changes)), first is not None and not late), content
+    content = Record(asked=record.asked, looks=looks, present=record.present)
+    before = first is not None and not late and not {*made_under} - {design.question_id}
+    return History(1 + len(fewer), list(dict.fromkeys(changes)), before), content
+
+
+def _made_under(digests: Collection[str], questions: list[dict[str, Any]], design: Design) -> Iterator[str]:
+    """What the questions asked otherwise that results were made under; the record has their texts."""
+    texts = {question_id(question): question for question in questions}
+    for name in sorted({*digests} - {design.question_id}):
+        if name in texts:
+            yield from _other_keys(texts[name], design.asked_question())
+        else:
+            yield f"Results were made under another question (`{name}`), whose text is not in {NAME}."
 
 
 def _asked_late(questions: list[dict[str, Any]], present: dict[str, Any]) -> Iterator[str]:

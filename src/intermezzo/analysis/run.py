@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 import pandas as pd
@@ -32,6 +32,7 @@ def summarize(
     answer: str | Path,
     *,
     question: str | Path | None = None,
+    asked: Collection[str] = (),
     results: Path | None = None,
     leakage: Path | None = None,
 ) -> None:
@@ -39,16 +40,17 @@ def summarize(
 
     development_paths: results on development data, on which the best intermediate of each target is chosen, if any.
     question: the record of the question and of earlier looks at results (see `record`), which is read and written;
-    None: there is none. results: the folder of all results, for the scores of single test items and for what the mixes
-    had. leakage: the table of test rows that are in training data (`sources.overlap`). Raises UserError, before
-    anything is written, for results that are missing, doubled, broken or not asked for.
+    None: there is none. asked: digests of the questions that results were made under (`scores.verify`). results: the
+    folder of all results, for the scores of single test items and for what the mixes had. leakage: the table of rows
+    that are in training data (`sources.overlap`). Raises UserError, before anything is written, for results that are
+    missing, doubled, broken or not asked for.
     Equal results give equal bytes: nothing depends on time, machine or the order of the files.
     """
     frame = tidy.read(result_paths, design)
     development = tidy.read(development_paths, design.on_development()).assign(split="dev")
     outputs = (Path(scores), Path(summary), Path(answer))
     notes = answers.Notes(shortfalls(results, design) if results else [], leakages.read(leakage) if leakage else [])
-    _write(design, frame, development, outputs, question, results, notes)
+    _write(design, frame, development, outputs, question, results, notes, asked)
 
 
 def analyse(table: Path, design: Design, folder: Path) -> None:
@@ -70,10 +72,11 @@ def _write(
     question: str | Path | None,
     results: Path | None,
     notes: answers.Notes,
+    asked: Collection[str] = (),
 ) -> None:
     scores, summary, answer = outputs
     comparisons = Comparisons(frame, design, Items(design, results))
-    past, content = record.history(Path(question) if question else None, Families(comparisons))
+    past, content = record.history(Path(question) if question else None, Families(comparisons), asked)
     families = Families(comparisons, past.looks)
     text = answers.text(families, None if development.empty else development, past, notes)
     table = summaries.table(families)

@@ -147,19 +147,24 @@ def _complete(rows: dict[Cell, dict[str, Any]], design: Design, mend: str) -> pd
     return frame.astype({"seed": "Int64", "fertility": float})
 
 
-def verify(paths: Iterable[str | Path]) -> None:
+def verify(paths: Iterable[str | Path]) -> list[str]:
     """See that each result file is the one that its evaluation wrote, by the manifest.json beside it.
 
-    Raises UserError naming the first file that is missing or was changed since.
+    Returns the digests of the questions that were asked when they were made, as far as manifests say so. Raises
+    UserError naming the first file that is missing or was changed since.
     """
     recorded: dict[Path, dict[str, str]] = {}
+    asked = set()
     for path in map(Path, paths):
         manifest = path.with_name(provenance.MANIFEST)
         if manifest not in recorded:
-            recorded[manifest] = provenance.read(manifest).get("files") or {}
+            content = provenance.read(manifest)
+            recorded[manifest] = content.get("files") or {}
+            asked.add(content.get(provenance.QUESTION))
         if not path.is_file() or sha256(path) != recorded[manifest].get(path.name):
             what = "is missing" if not path.is_file() else "was changed after its evaluation"
             raise UserError(f"{path} {what}; delete {manifest} and run again: its predictions are kept")
+    return sorted(value for value in asked if isinstance(value, str))
 
 
 def write(frame: pd.DataFrame, path: str | Path) -> None:

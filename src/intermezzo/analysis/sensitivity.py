@@ -1,4 +1,4 @@
-"""Second opinions on the primary comparisons: do other methods see the same?
+"""Sensitivity of the primary comparisons to the method: do other methods see the same?
 
 Neither decides anything: in simulations both are too short with few seeds (docs/statistics.md).
 
@@ -19,7 +19,7 @@ from intermezzo.analysis.effects import overall, pairs
 from intermezzo.analysis.families import Families
 from intermezzo.analysis.intervals import Anova
 from intermezzo.analysis.verdict import LANGUAGES, difference
-from intermezzo.core.markdown import table
+from intermezzo.core.markdown import long_table
 
 _RESAMPLES = 4000
 
@@ -78,9 +78,13 @@ def blocks(families: Families) -> list[str]:
     if not rows:
         return []
     return [
-        "## Second opinions",
+        "## Sensitivity",
         "The primary comparisons by two other methods, uncorrected. With few seeds or languages both have intervals "
         "that are too short (docs/statistics.md), so they decide nothing. `agree`: all three leave out zero, or none "
         "does.",
-        table(["mix, encoder", "languages", "here", "mixed model (REML)", "hierarchical bootstrap", "agree"], rows),
+        long_table(
+            "Sensitivity",
+            ["mix, encoder", "languages", "here", "mixed model (REML)", "hierarchical bootstrap", "agree"],
+            rows,
+        ),
     ]

@@ -171,6 +171,16 @@ def _parser() -> argparse.ArgumentParser:
     export.add_argument("folder", type=Path, metavar="DIR", help="new folder to write")
     export.set_defaults(run=_lazily("cli.commands.export", "export"))
 
+    does = "write the distances between an experiment's languages, by URIEL+, for languages.distances"
+    distances = stages.add_parser("distances", help=does, description=does, allow_abbrev=False)
+    kinds = ("featural", "syntactic", "phonological", "inventory", "genetic", "geographic")
+    distances.add_argument(
+        "--kind", choices=kinds, default="featural", help="what is compared (featural: all of typology)"
+    )
+    distances.add_argument("--out", type=Path, required=True, metavar="FILE", help="table to write")
+    _overlays(distances)
+    distances.set_defaults(run=_lazily("cli.commands.distances", "write_distances"))
+
     does = "write an encoder that has pickled weights (*.bin) as a folder with safetensors and tokenizer.json"
     convert = stages.add_parser("convert", help=does, description=does)
     convert.add_argument("source", metavar="FOLDER-OR-NAME", help="model folder, or the name of a model on the hub")

@@ -16,7 +16,7 @@ from intermezzo.core import provenance
 from intermezzo.core.artifacts import atomic, digest, sha256
 from intermezzo.core.environment import bulk_import
 from intermezzo.core.errors import UserError
-from intermezzo.execution import adoption, weight_leases
+from intermezzo.execution import adoption, questions, weight_leases
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -68,14 +68,15 @@ def translate(options: Namespace) -> None:
 
 
 def leakage(options: Namespace) -> None:
-    """Count the rows of test data that are in training data, and warn of them."""
+    """Count the rows of test data, and of a target's training, that are in training data, and warn of them."""
     from intermezzo.core import leakage as table
     from intermezzo.core.artifacts import write_text
     from intermezzo.sources import overlap
 
     spec = options.spec
     training, tests = _overlap_files(options, spec.training, spec.tests)
-    lines = list(overlap.overlaps(training.items(), tests, spec.ngram, spec.drop))
+    intermediates, targets = ({file: training[file] for file in files} for files in (spec.intermediates, spec.targets))
+    lines = list(overlap.overlaps(tests, intermediates, targets, spec.ngram, spec.drop))
     write_text(options.out, table.table(lines))
     for sentence in table.sentences(lines):
         log.warning("%s", sentence)
@@ -180,6 +181,7 @@ def evaluate(options: Namespace) -> None:
         cache=options.cache,
         code=code,
         inputs=options.inputs,
+        question=questions.present(options.out.parents[5]) if len(options.out.parents) > 5 else "",
         fetch=lambda: weight_leases.ensure_weights(model, options.out, options.states, _train_again(tokens)),
     )
     weight_leases.release(model, options.out)
@@ -194,7 +196,7 @@ def summarize(options: Namespace) -> None:
     design = options.spec
     results = _results(design, options.results)
     development = _results(design.on_development(), options.results, ".dev")
-    verify([*results, *development])
+    asked = verify([*results, *development])
     summarize(
         design,
         results,
@@ -203,7 +205,8 @@ def summarize(options: Namespace) -> None:
         options.summary,
         options.answer,
         question=options.answer.with_name(NAME),
-        results=options.results,
+        asked=asked,
+        results=options.results.parent,
         leakage=options.leakage,
     )
     _record(options, options.summary, options.scores, options.answer)

@@ -1,4 +1,4 @@
-"""The table of test rows that are in training data, `results/leakage.tsv`: its lines, and what they say.
+"""The table of rows that are in training data, `results/leakage.tsv`: its lines, and what they say.
 
 `sources.overlap` makes it before anything is trained; the analysis reads it.
 """
@@ -12,56 +12,69 @@ from typing import NamedTuple
 from intermezzo.core.errors import UserError
 
 KINDS = ("exact", "normalised", "ngram")
+TEST, TRAINING = "test", "target training"
+"""What a line counts: rows of test data; rows that a target is trained on, in the training data of intermediates."""
 COLUMNS = (
-    *("language", "training", "test", "rows", *KINDS, "share"),
+    *("language", "training", "kind", "data", "rows", *KINDS, "share"),
     *("training_rows", "training_overlap", "dropped"),
 )
 """Of leakage.tsv: see `Overlap`."""
 
 
 class Overlap(NamedTuple):
-    """What a training file and the test file of a task have in common, in one language."""
+    """What a training file has in common with test data, or with the training data of a target, in one language."""
 
     language: str
     training: str
     """source/task of the training file."""
-    test: str
-    """Task of the test file."""
+    kind: str
+    """`TEST` or `TRAINING`."""
+    data: str
+    """Task of the test file, or source/task of the file that a target is trained on."""
     rows: int
-    """Of the test file."""
+    """Of that file."""
     counts: tuple[int, int, int]
-    """Test rows that overlap, by `KINDS`."""
+    """Rows of it that overlap, by `KINDS`."""
     training_rows: int
     training_overlap: int
-    """Training rows that overlap with test rows of this file in any of the ways."""
+    """Rows of the training file that overlap with it in any of the ways."""
     dropped: int
     """Training rows that are left out of the trainings because of any test file."""
 
     @property
     def share(self) -> float:
-        """Of the test rows that overlap in any of the ways, 0..1."""
+        """Of the rows that overlap in any of the ways, 0..1."""
         return self.counts[-1] / self.rows if self.rows else 0.0
 
 
 def sentences(lines: Iterable[Overlap], least: float = 0.0) -> Iterator[str]:
-    """A warning per training file and task of test data, over languages: the share, and the language with the most.
+    """A warning per training file and data that are in it, over languages: the share, and the language with the most.
 
-    least: the share of a language's test rows below which there is none, 0..1.
+    least: the share of a language's rows below which there is none, 0..1.
     """
-    groups: dict[tuple[str, str], list[Overlap]] = {}
+    groups: dict[tuple[str, str, str], list[Overlap]] = {}
     for line in lines:
-        groups.setdefault((line.training, line.test), []).append(line)
-    for (training, test), parts in groups.items():
+        groups.setdefault((line.training, line.kind, line.data), []).append(line)
+    for (training, kind, data), parts in groups.items():
         rows, overlapping = sum(line.rows for line in parts), sum(line.counts[-1] for line in parts)
         worst = max(parts, key=lambda line: line.share)
-        if overlapping and worst.share >= least:
-            exact = sum(line.counts[0] for line in parts)
-            dropped = sum(line.dropped for line in parts)
-            yield (
-                f"{100 * overlapping / rows:.2g} % of the test rows of `{test}` ({overlapping} of {rows}, {exact} "
-                f"exactly) are in the training data of `{training}`, most in {worst.language} "
-                f"({100 * worst.share:.2g} %)" + (f"; {dropped} training rows are left out" if dropped else "")
-            )
+        if not overlapping or worst.share < least:
+            continue
+        exact, dropped = sum(line.counts[0] for line in parts), sum(line.dropped for line in parts)
+        of, where = f"the test rows of `{data}`", f"the training data of `{training}`"
+        if kind == TRAINING:
+            of, where = f"the target training rows of `{data}`", f"the intermediate training data of `{training}`"
+        most = f", most in {worst.language} ({_percent(worst.share)} %)"
+        left_out = f"; {dropped} training rows are left out" if dropped and kind == TEST else ""
+        yield (
+            f"{_percent(overlapping / rows)} % of {of} ({overlapping} of {rows}, {exact} exactly) are in {where}"
+            f"{most}{left_out}"
+        )
+
+
+def _percent(share: float) -> str:
+    """Two significant digits, and 100."""
+    return f"{100 * share:.2g}" if share < 0.995 else "100"
 
 
 def read(path: Path) -> list[Overlap]:
@@ -77,9 +90,16 @@ def read(path: Path) -> list[Overlap]:
 
 def _overlap(row: Mapping[str, str]) -> Overlap:
     exact, normalised, ngram = (int(row[kind]) for kind in KINDS)
-    numbers = (int(row[name]) for name in ("training_rows", "training_overlap", "dropped"))
     return Overlap(
-        row["language"], row["training"], row["test"], int(row["rows"]), (exact, normalised, ngram), *numbers
+        language=row["language"],
+        training=row["training"],
+        kind=row["kind"],
+        data=row["data"],
+        rows=int(row["rows"]),
+        counts=(exact, normalised, ngram),
+        training_rows=int(row["training_rows"]),
+        training_overlap=int(row["training_overlap"]),
+        dropped=int(row["dropped"]),
     )
 
 
@@ -88,5 +108,5 @@ def table(lines: Iterable[Overlap]) -> str:
     rows: list[tuple[str, ...]] = [COLUMNS]
     for line in lines:
         numbers = (line.rows, *line.counts, f"{line.share:.4f}", line.training_rows, line.training_overlap)
-        rows.append((line.language, line.training, line.test, *map(str, numbers), str(line.dropped)))
+        rows.append((line.language, line.training, line.kind, line.data, *map(str, numbers), str(line.dropped)))
     return "".join("\t".join(row) + "\n" for row in rows)

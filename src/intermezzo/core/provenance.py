@@ -34,6 +34,8 @@ TRACKED = ("spec", "code", "inputs", "run")
 """Parameters of a job that say what it makes; `run` are the names of an evaluation."""
 NAMES = ("encoder", "intermediate", "mix", "seed", "target")
 """Keys of an evaluation's manifest that are its `run`."""
+QUESTION = "question"
+"""Key of an evaluation's manifest: digest of the question that was asked then. It makes nothing out of date."""
 MISSING = "is missing"
 WEIGHTS = ".safetensors"
 LARGEST = 100_000_000

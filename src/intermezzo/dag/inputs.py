@@ -246,8 +246,18 @@ class Inputs:
     def training_names(self) -> Files:
         """Path -> SOURCE/TASK/LANGUAGE of every file of labelled data, or of text beside them, that is trained on, as
         it was before any row was left out. Pretraining is not among it."""
+        return self.intermediate_names() | self.target_names()
+
+    @memoize
+    def intermediate_names(self) -> Files:
+        """The same of the files that intermediates are trained on."""
         files = [self._intermediate_files(intermediate, mix) for intermediate, mix in self.grid.trained]
-        files += map(self._training_files, self.grid.trainings)
+        return {path: _file_name(path) for part in files for path in part.values()}
+
+    @memoize
+    def target_names(self) -> Files:
+        """The same of the files that targets are trained on."""
+        files = map(self._training_files, self.grid.trainings)
         return {path: _file_name(path) for part in files for path in part.values()}
 
     @memoize

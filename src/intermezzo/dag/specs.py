@@ -24,6 +24,7 @@ from intermezzo.dag.fingerprint import fingerprint
 from intermezzo.dag.inputs import Inputs
 from intermezzo.dag.paths import BASELINE
 from intermezzo.dag.trainings import head_of, target_spec, task_fields, training_settings
+from intermezzo.languages import distances
 from intermezzo.specs.data import FilesData, HubData, WorldData
 from intermezzo.specs.evaluation import CodeStamps, EvaluateSpec, RunNames
 from intermezzo.specs.finetuning import FinetuneSpec, TrainedTask
@@ -104,12 +105,13 @@ class Specs:
         ).canonical()
 
     def spec_overlap(self, wildcards: Any = None) -> str:
-        """Of the table of overlaps between training and test data: `specs.overlap`."""
+        """Of the table of overlaps between training data and others: `specs.overlap`."""
         overlap = self.config.data.overlap
         return OverlapSpec(
             ngram=overlap.ngram,
             drop=overlap.drop,
-            training=tuple(map(self._training_file, self.inputs.training_names())),
+            intermediates=tuple(map(self._training_file, self.inputs.intermediate_names())),
+            targets=tuple(map(self._training_file, self.inputs.target_names())),
             tests=tuple(map(self._evaluation_file, self.inputs.test_names())),
         ).canonical()
 
@@ -248,6 +250,7 @@ class Specs:
             rare=frozenset(catalogue.rare_languages(self.config)),
             attributes=self._attributes(),
             pretrained=self._pretrained(),
+            distances=self._distances(),
             seeds=tuple(grid.seeds),
             encoders=tuple(grid.encoders),
             baseline_only=frozenset(grid.baseline_only),
@@ -419,6 +422,20 @@ class Specs:
         evaluated = self._evaluated()
         answers = {name: catalogue.pretraining(self.config, name, evaluated) for name in self.grid.encoders}
         return {name: by_language for name, by_language in answers.items() if by_language}
+
+    def _distances(self) -> dict[str, dict[str, float]]:
+        """Evaluated language -> language of any mix but English -> their distance, from the user's file."""
+        if self.config.languages.distances is None:
+            return {}
+        known = distances.read(Path(self.config.languages.distances))
+        entries = self.config.grid.intermediates
+        mixed = {code for name in entries for mix in self.config.mixes_of(name) for code in self._seen(name, mix)}
+        found: dict[str, dict[str, float]] = {}
+        for code in self._evaluated():
+            for other in sorted(mixed - {catalogue.ENGLISH, code}):
+                if (value := distances.between(known, code, other)) is not None:
+                    found.setdefault(code, {})[other] = value
+        return found
 
     def _seen(self, intermediate: str, mix: str) -> tuple[str, ...]:
         """Languages that an intermediate is really trained on, over all its tasks."""

@@ -41,6 +41,7 @@ def evaluate(
     cache: Path,
     code: CodeStamps,
     inputs: str = "",
+    question: str = "",
     fetch: Callable[[], None] = lambda: None,
 ) -> None:
     """Score `model` (a model folder) on `data` (name -> Parquet) and write `outputs` (name -> JSON).
@@ -50,7 +51,8 @@ def evaluate(
     candidates). Beside the JSONs are predictions.parquet (name, id, prediction, and of test data the score of each row,
     where a row can be scored) and, written last, manifest.json, which has the SHA-256 of each of these files: what
     changes one afterwards does not go unseen. names: keys that name the run, copied into each JSON. inputs: digest of
-    what the model and the data were made with, for the manifest. fetch: called before the model's weights are read,
+    what the model and the data were made with, and question: digest of the one that the experiment asks now, both for
+    the manifest. fetch: called before the model's weights are read,
     which is only when there is something to predict.
     """
     prediction, task, form = spec.prediction, spec.prediction.task, load_format(spec.prediction.task.format)
@@ -101,6 +103,7 @@ def evaluate(
     write_predictions(tables, folder / provenance.PREDICTIONS)
     files = {path.name: sha256(path) for path in (*outputs.values(), folder / provenance.PREDICTIONS)}
     made_with = {"spec": spec.as_json(), "code": code.as_json(), "inputs": inputs, "computed": computed}
+    made_with |= {provenance.QUESTION: question} if question else {}
     provenance.write_record(folder / provenance.MANIFEST, names | made_with | {"files": files})
     cached = [name for name in data if name not in predicted]
     log.info("predicted: %s; from the cache: %s", ", ".join(predicted) or "none", ", ".join(cached) or "none")

@@ -1,7 +1,8 @@
 """The record of the question: `results/question.json`, which says what was asked before there were results.
 
-A run writes the question into it before its first job, with whether there were results. The analysis adds every look
-at results (`analysis.record`). The file is evidence: it is never made again.
+A run writes the question into it before its first job, with whether there were results. Evaluations write the digest
+of the present question into their manifests, whose text is here. The analysis adds every look at results
+(`analysis.record`). The file is evidence: it is never made again.
 """
 
 from __future__ import annotations
@@ -47,6 +48,8 @@ class Record(BaseModel):
 
     asked: list[Asked] = []
     looks: list[Look] = []
+    present: str = ""
+    """Digest of the question of the last run (`SummarySpec.question_id`)."""
 
 
 def read(path: Path) -> Record:
@@ -68,8 +71,13 @@ def write(path: Path, record: Record) -> None:
     write_json(path, record.model_dump())
 
 
+def present(results: Path) -> str:
+    """Digest of the question of the run that goes on, whose results lie below `results`; "" where none is recorded."""
+    return read(results / NAME).present
+
+
 def ask(spec: SummarySpec, results: Path = Path("results")) -> None:
-    """Write the question of an experiment into the record below `results`, unless it is there already.
+    """Write the question of an experiment into the record below `results`, as the present one.
 
     Raises UserError for a file that is not a record.
     """
@@ -78,4 +86,7 @@ def ask(spec: SummarySpec, results: Path = Path("results")) -> None:
     if all(entry.question != question for entry in record.asked):
         exist = next((results / "eval").glob(f"*/*/*/*/*/{MANIFEST}"), None) is not None
         record.asked.append(Asked(question=question, results=exist))
-        write(path, record)
+    elif record.present == spec.question_id:
+        return
+    record.present = spec.question_id
+    write(path, record)

@@ -14,6 +14,7 @@ from markupsafe import Markup
 
 from intermezzo import __version__
 from intermezzo.analysis.design import BASELINE
+from intermezzo.core.markdown import LONG_TABLE
 from intermezzo.core.numerals import count, duration, short_number, signed
 from intermezzo.report import accounts, differences
 from intermezzo.report.figures import PanelGroup, ReportFigure, overview
@@ -31,8 +32,8 @@ MOST_ROWS = 1500
 """Rows of hashes on the page; the tables hold all."""
 _OPEN_PARTS, _OPEN_COMPARISONS = 6, 4
 """An answer of at most so many parts shows all; a longer one so many comparisons."""
-_LONG_TABLE = 8
-"""A table of the answer with more rows is folded."""
+_FOLDED = re.compile(r"^<details><summary>([^\n]*)</summary>$(.*?)^</details>$", re.MULTILINE | re.DOTALL)
+"""What `core.markdown.folded` writes."""
 
 
 @dataclass(frozen=True)
@@ -85,8 +86,8 @@ def render(results: ExperimentResults, frames: Frames, figures: list[ReportFigur
 def answer(text: str) -> tuple[AnswerPart, list[AnswerPart]]:
     """The answer's Markdown as HTML: the text before its first part, and its parts (headings of the second level).
 
-    Of many parts only the first comparisons of mixes (their headings begin with a mix) and the last part (what the
-    numbers cannot say) are unfolded; long tables are folded.
+    Of many parts only the first comparisons of mixes (their headings begin with a mix) and the last part
+    (limitations) are unfolded; long tables are folded.
     """
     lead, *parts = re.split(r"^## ", text, flags=re.MULTILINE)
     title, _, body = lead.removeprefix("# ").partition("\n")
@@ -101,18 +102,28 @@ def answer(text: str) -> tuple[AnswerPart, list[AnswerPart]]:
 
 
 def _html(text: str) -> Markup:
-    """Markdown to HTML: tags in it are text, tables can scroll, and long ones are folded."""
+    """Markdown to HTML: what the answer folds is folded, other tags are text; tables scroll, and long ones fold."""
+    html, end = Markup(), 0
+    for match in _FOLDED.finditer(text):
+        summary, inner = _inline(match[1]), _rendered(match[2], folds=False)
+        html += _rendered(text[end : match.start()]) + Markup(f"<details><summary>{summary}</summary>{inner}</details>")
+        end = match.end()
+    return html + _rendered(text[end:])
+
+
+def _rendered(text: str, *, folds: bool = True) -> Markup:
+    """folds: whether long tables are folded."""
     html = MarkdownIt("commonmark", {"html": False}).enable("table").render(text)
     html = re.sub(r"<(/?)h([1-4])>", lambda tag: f"<{tag[1]}h{int(tag[2]) + 1}>" if tag[2] != "1" else tag[0], html)
     html = re.sub(r"<img\b[^>]*>", "", html)
-    return Markup(re.sub(r"<table>.*?</table>", _table, html, flags=re.DOTALL))
+    return Markup(re.sub(r"<table>.*?</table>", lambda match: _table(match[0], folds=folds), html, flags=re.DOTALL))
 
 
-def _table(match: re.Match[str]) -> str:
-    table, rows = match[0].replace("<th>", '<th scope="col">'), match[0].count("<tr>") - 1
+def _table(html: str, *, folds: bool) -> str:
+    table, rows = html.replace("<th>", '<th scope="col">'), html.count("<tr>") - 1
     table = re.sub(r"<tr>\s*<td>(.*?)</td>", r'<tr><th scope="row">\1</th>', table)
     scrollable = f'<div class="scroll" tabindex="0" role="region" aria-label="table">{table}</div>'
-    if rows <= _LONG_TABLE:
+    if rows <= LONG_TABLE or not folds:
         return scrollable
     return f"<details><summary>Table of {rows} rows</summary>{scrollable}</details>"
 

@@ -1,4 +1,4 @@
-"""The specifications of the search for test data in training data: of the table, and of files without what it names."""
+"""The specifications of the search for rows in training data: of the table, and of files without what it names."""
 
 from __future__ import annotations
 
@@ -49,8 +49,16 @@ class OverlapSpec(Spec):
     """Words in a row that two rows have in common."""
     drop: Kind | None = None
     """Training rows of this kind are left out of the trainings."""
-    training: tuple[TrainingFile, ...]
+    intermediates: tuple[TrainingFile, ...]
+    """What intermediates are trained on."""
+    targets: tuple[TrainingFile, ...]
+    """What targets are trained on; a file may be in both."""
     tests: tuple[EvaluationFile, ...]
+
+    @property
+    def training(self) -> tuple[TrainingFile, ...]:
+        """All training files, each once."""
+        return tuple(dict.fromkeys((*self.intermediates, *self.targets)))
 
 
 class DisjointSpec(Spec):

@@ -113,6 +113,9 @@ class SummarySpec(Spec):
     pretrained: dict[str, dict[str, bool]] = Field({})
     """Encoder -> evaluated language -> whether its pretraining text has it; what is not known is not there."""
 
+    distances: dict[str, dict[str, float]] = Field({})
+    """Evaluated language -> language of any mix, not English -> their distance, as far as it is known."""
+
     def in_order(self, mixes: Iterable[str]) -> list[str]:
         """Each mix once, as a reader gets them: English-only first, then in the configuration's order."""
         rank = {mix: number for number, mix in enumerate(self.mixes)}
@@ -142,4 +145,9 @@ class SummarySpec(Spec):
     @property
     def question_id(self) -> str:
         """A short name of the question: another one has another name."""
-        return digest(self.asked_question(), 12)
+        return question_id(self.asked_question())
+
+
+def question_id(question: dict[str, Any]) -> str:
+    """A short name of a question with nothing left open."""
+    return digest(question, 12)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 from intermezzo.config import catalogue
 from intermezzo.config.checks.common import known_tasks, repeated, unknown_languages
@@ -10,7 +11,7 @@ from intermezzo.config.models import Config
 from intermezzo.config.sections.data import RareConfig
 from intermezzo.config.settings import training_tasks
 from intermezzo.core.errors import UserError, suggestion
-from intermezzo.languages import code_problem, find
+from intermezzo.languages import code_problem, distances, find
 from intermezzo.languages.pretraining import key_of, known_encoders
 from intermezzo.mixing import ENGLISH, Portion
 from intermezzo.tasks import Task, task_file
@@ -30,6 +31,11 @@ def check_languages(config: Config) -> Iterator[str]:
         yield f"languages.rare: '{ENGLISH}' is the language that targets are trained in, and no rare one; take it out"
     yield from unknown_languages("languages.selection", config.languages.selection, codes)
     yield from repeated("languages.selection", config.languages.selection)
+    if (path := config.languages.distances) is not None:
+        try:
+            distances.read(Path(path))
+        except UserError as error:
+            yield str(error)
     if config.languages.evaluation == []:
         yield "languages.evaluation: the list is empty, so nothing would be evaluated; write all, or name languages"
 

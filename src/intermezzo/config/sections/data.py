@@ -133,6 +133,11 @@ class LanguagesConfig(Section):
         description="Languages whose development data are also scored, only to choose the best intermediate of each "
         "target; [] = none.",
     )
+    distances: str | None = Field(
+        None,
+        description="File of distances between languages, such as typological ones (two codes and a number in a line, "
+        "tabs between): the answer then has the slope of the gain on the distance to the mix (docs/languages.md).",
+    )
     add: dict[str, AddedLanguage] = Field(
         {}, description="Languages that the table lacks, by code, with what is known of them (docs/languages.md)."
     )
