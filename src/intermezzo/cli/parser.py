@@ -88,8 +88,8 @@ def build() -> argparse.ArgumentParser:
     stages = commands.add(
         "stage",
         "run one stage of the workflow by hand; the rules call these",
-        "Each rule of the workflow is one stage. Its settings are a JSON specification (--spec), which is what Snakemake "
-        "tracks; `snakemake -n -p` prints the full command of every job.",
+        "Each rule of the workflow is one stage. Its settings are a JSON specification (--spec), which is what "
+        "Snakemake tracks; `snakemake -n -p` prints the full command of every job.",
         "intermezzo stage finetune --help",
     )
     stage_options.add(Commands(stages.add_subparsers(required=True, metavar="stage", title="stages"), shared))
@@ -254,8 +254,8 @@ def _experiment(commands: Commands) -> None:
     why = commands.add(
         "why",
         "say what would run again, and because of which change",
-        "Asks Snakemake what would run for files or rules of the workflow (everything, if none is named), and says which "
-        "change of configuration, code or data causes it (docs/reruns.md).",
+        "Asks Snakemake what would run for files or rules of the workflow (everything, if none is named), and says "
+        "which change of configuration, code or data causes it (docs/reruns.md).",
         "intermezzo why my.yaml",
         "intermezzo why results/summary.tsv my.yaml",
         run="commands.why.why",
@@ -288,8 +288,8 @@ def _catalogue(commands: Commands) -> None:
     check = actions.add(
         "check",
         "load data of tasks and verify every row",
-        "Loads data as the workflow would and prints the number of rows of each language and split. --show prints rows as "
-        "the encoder reads them.",
+        "Loads data as the workflow would and prints the number of rows of each language and split. --show prints "
+        "rows as the encoder reads them.",
         "intermezzo tasks check topics --root data --show 3",
         "intermezzo tasks check topics my.yaml",
         run="commands.tasks.check_tasks",

@@ -1,10 +1,10 @@
 """A fork server: one process that has imported torch and transformers, and forks for each job.
 
 Importing them costs five CPU-seconds, more than many small trainings. So a local run of the workflow starts one server;
-`python -m intermezzo stage finetune ...` hands its arguments, folder, environment and standard streams over a Unix socket to
-it and waits for the exit status of the fork that runs them. A fork computes the same bytes. Without a server (on a
-cluster, by hand, outside Linux) the job runs where it was started, and so does one whose interpreter is another than
-the server's: the packages of its own environment are the ones that it is to use.
+`python -m intermezzo stage finetune ...` hands its arguments, folder, environment and standard streams over a Unix
+socket to it and waits for the exit status of the fork that runs them. A fork computes the same bytes. Without a server
+(on a cluster, by hand, outside Linux) the job runs where it was started, and so does one whose interpreter is another
+than the server's: the packages of its own environment are the ones that it is to use.
 
 A job that is killed takes its fork with it, whichever of its processes was killed: the client ends with them
 (`execution.orphans`), and the fork watches the connection. Server and forks end with the process that started the

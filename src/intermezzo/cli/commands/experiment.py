@@ -15,9 +15,8 @@ if TYPE_CHECKING:
 
 def check_config(options: Namespace) -> None:
     """Say that a configuration is valid, with remarks on what is most likely not meant."""
-    from intermezzo.dag.preflight import load_experiment, print_remarks
-
     from intermezzo.config.remarks import remarks
+    from intermezzo.dag.preflight import load_experiment, print_remarks
 
     config = load_experiment(options.overlays)
     show(options, ["the configuration is valid"], {"valid": True, "warnings": list(remarks(config))})

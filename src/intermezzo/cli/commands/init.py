@@ -160,7 +160,7 @@ def _weights(mix: str) -> dict[str, float]:
 def _text(content: Mapping[str, Any], name: str) -> str:
     """The file: a remark above each section, lists on one line."""
     lines = [
-        "# An experiment of your own. Keys that are not here have the values of config/config.yaml, where each is explained.",
+        "# An experiment of your own. Other keys have the values of config/config.yaml, which explains each of them.",
         f"# Check it with: intermezzo config check {name}",
     ]
     for key, value in content.items():
