@@ -15,6 +15,7 @@ import pandas as pd
 
 from intermezzo.analysis.design import BASELINE
 from intermezzo.analysis.effects import GROUPS, Pair, overall, pairs, statistics
+from intermezzo.analysis.intervals import ItemError
 from intermezzo.analysis.verdict import significant
 from intermezzo.report.results import ExperimentResults
 
@@ -76,6 +77,7 @@ def by_group(results: ExperimentResults) -> pd.DataFrame:
     """A mix against its reference: per encoder, mix, target and group of languages.
 
     Target `mean`: over all pairs that the question counts, so that zero-shot transfer and supervision are not mixed.
+    Intervals allow for seeds, languages and test items, as those of the answer do.
     """
     lines = []
     for encoder, mix in results.compared:
@@ -88,10 +90,10 @@ def by_group(results: ExperimentResults) -> pd.DataFrame:
             for group in GROUPS:
                 if any(group in pair.groups for pair in of_target):
                     delta = overall(of_target, group)
+                    items = results.comparisons.items.error([p for p in of_target if group in p.groups], group)
                     names = {"encoder": encoder, "mix": mix, "target": target, "languages": group}
-                    lines.append(
-                        names | _interval(delta, results) | {"n_languages": delta.shape[1], "n_seeds": len(delta)}
-                    )
+                    size = {"n_languages": delta.shape[1], "n_seeds": len(delta)}
+                    lines.append(names | _interval(delta, results, items) | size)
     return pd.DataFrame(lines)
 
 
@@ -127,8 +129,8 @@ def _languages(results: ExperimentResults, compared: Sequence[Pair], group: str)
         yield names | scores | difference | {"per_intermediate": per_intermediate, "n_seeds": len(delta)}
 
 
-def _interval(delta: pd.DataFrame, results: ExperimentResults) -> dict[str, float]:
-    result = statistics(delta, results.design)
+def _interval(delta: pd.DataFrame, results: ExperimentResults, items: ItemError | None = None) -> dict[str, float]:
+    result = statistics(delta, results.design, items)
     return {"value": result["mean"], "low": result["low"], "high": result["high"]}
 
 
