@@ -187,6 +187,8 @@ def test_a_changed_key_changes_the_specifications_that_depend_on_it(change):
 def test_the_longest_jobs_come_first_within_their_stage():
     scheduling = Scheduling(grid_of(WITH_MULTI))
     multi, nli = (scheduling.intermediate_priority(wildcards(intermediate=name)) for name in ("multi", "nli"))
+    text, labelled = (scheduling.data_priority(wildcards(task=name)) for name in ("text", "nli"))
+    assert labelled <= scheduling.encoder_priority(wildcards()) < text, "labelled data are prepared beside pretraining"
     assert 400 <= scheduling.encoder_priority(wildcards()) < 500
     assert 300 <= nli < multi < 400
     assert 200 <= scheduling.target_priority(wildcards()) < 300

@@ -156,6 +156,17 @@ def _scenes(meaning):
     return [scene for part in parts if part is not None for scene in _scenes(part)]
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("generator", ["pos", "ner"])
+def test_no_tagged_sentence_of_a_test_set_occurs_in_training_data(world, generator):
+    """Not even one that says less than a fact, such as a state."""
+    test, train = (
+        {tuple(row["tokens"]) for row in world.rows(generator, "en", split, rows)}
+        for split, rows in (("test", 400), ("train", 6000))
+    )
+    assert not test & train
+
+
 def test_test_rows_are_parallel_and_training_rows_are_not(world):
     english, other = (world.rows("nli", code, "test", 60) for code in ("en", "zha"))
     assert [row["label"] for row in english] == [row["label"] for row in other]

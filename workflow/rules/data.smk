@@ -17,7 +17,7 @@ rule prepare_data:
         "benchmarks/jobs/data/{source}/{task}/{language}/{split}.tsv"
     wildcard_constraints:
         source="world|files",
-    priority: 500
+    priority: scheduling.data_priority
     group:
         "data"
     conda:
@@ -53,7 +53,7 @@ rule download_data:
         "benchmarks/jobs/data/{source}/{task}/{language}/{split}.tsv"
     wildcard_constraints:
         source="hub",
-    priority: 500
+    priority: scheduling.data_priority
     localrule: True
     conda:
         "../envs/data.yaml"

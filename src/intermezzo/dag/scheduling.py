@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from functools import cached_property
 from typing import Any
 
+from intermezzo.config import catalogue
 from intermezzo.config.settings import Phase, examples_of, resolve
 from intermezzo.core.memoize import memoize_by
 from intermezzo.dag.experiment import Grid
@@ -56,6 +57,10 @@ class Scheduling:
         """
         stages = ("intermediate", "target", "evaluation")
         return stages[::-1] if self.unkept else stages
+
+    def data_priority(self, wildcards: Any) -> int:
+        """500 for what encoders are pretrained on; 400 for all else, which is prepared beside their pretraining."""
+        return 500 if wildcards.task in (catalogue.TEXT, catalogue.PARALLEL) else 400
 
     def encoder_priority(self, wildcards: Any) -> int:
         """400 to 499: before all that needs an encoder, the longest pretraining first."""

@@ -96,7 +96,8 @@ class Sampler:
     """Draws scenes whose facts belong to one split.
 
     A fact is (subject, verb, object) up to synonyms. Facts and names are dealt out to the splits by a hash, so
-    that no event of a test set, whatever its modifiers, occurs in training data or in the text.
+    that no event of a test set, whatever its modifiers, occurs in training data or in the text. Sentences that say
+    less than a fact (a question for a participant, a state) are dealt out likewise where they are labelled.
     """
 
     HYPERNYMS = 0.2
@@ -127,6 +128,25 @@ class Sampler:
             return False
         has_name = subject == "@" or object_ == "@"  # names are dealt out themselves
         return has_name or _owner(self.seed, subject, base[scene.verb], object_) == self.split
+
+    def owns_question(self, scene: Scene, slot: str) -> bool:
+        """Whether no other split asks for `slot` of this scene in the same words: all but the slot is said."""
+        subject, object_ = scene.subject, scene.object
+        if slot == "subject":
+            return object_.startswith("@") or self._owns_part("?", scene.verb, object_)
+        if slot == "object":
+            return subject.startswith("@") or self._owns_part(subject, scene.verb, "?")
+        return True  # the whole fact is said
+
+    def qualities(self, holder: str) -> list[str]:
+        """The qualities in which a state of `holder` is the split's own; a name has none."""
+        if holder.startswith("@"):
+            return []
+        return [quality for quality in self.inventory.adjectives if self._owns_part(holder, "is", quality)]
+
+    def _owns_part(self, *concepts: str) -> bool:
+        base = self.inventory.base
+        return owner(self.seed, "part", *(base.get(concept, concept) for concept in concepts)) == self.split
 
     def open(self, scene: Scene, slot: str) -> bool:
         """Whether `slot` can still be filled: names take no adjective."""

@@ -28,9 +28,10 @@ def draw_pos(sampler: Sampler) -> Iterator[Meaning]:
         scene = replace(with_relation(sampler, scene), negated=rng.random() < 0.2, front=rng.random() < 0.3)
         kind = rng.random()
         if kind < 0.1:
-            yield Question(scene, rng.choice(("subject", "object", "place", "time")))
-        elif kind < 0.2 and not scene.subject.startswith("@"):
-            yield State(scene.subject, rng.choice(inventory.adjectives), scene.negated)
+            slots = [slot for slot in ("subject", "object", "place", "time") if sampler.owns_question(scene, slot)]
+            yield Question(scene, rng.choice(slots))
+        elif kind < 0.2 and (qualities := sampler.qualities(scene.subject)):
+            yield State(scene.subject, rng.choice(qualities), scene.negated)
         else:
             yield scene
 
