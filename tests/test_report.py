@@ -343,25 +343,34 @@ def test_the_page_counts_what_there_is():
 
 
 def test_names_and_answers_cannot_break_the_page(tmp_path):
-    lead, details, sections = answer(
+    lead, sections = answer(
         "# A & B\n\n<script>x</script>\n\n<i>y</i>\n\n## `m` against\n\n| a |\n|---|\n| <b> |\n\n[x](javascript:1)\n"
     )
     assert "<script>" not in lead.html and "&lt;script&gt;" in lead.html and lead.heading == "A &amp; B"
-    assert "<i>" not in details and "&lt;i&gt;" in details
+    assert "<i>" not in lead.details and "&lt;i&gt;" in lead.details
     assert "<b>" not in sections[0].html and 'href="javascript' not in sections[0].html
     assert sections[0].heading == "<code>m</code> against"
 
 
 def test_statistics_are_folded_but_for_what_they_cannot_say():
     parts = [f"## {name}\n\ntext\n" for name in ("`a` against", "b", "cannot")]
-    lead, details, sections = answer("# x\n\n- verdict\n- another\n\nquestion\n\n" + "".join(parts))
+    lead, sections = answer("# x\n\n- verdict\n- another\n\nquestion\n\n" + "".join(parts))
     assert [section.folded for section in sections] == [True, True, False]
-    assert "another" in lead.html and "question" in details and "question" not in lead.html
+    assert "another" in lead.html and "question" in lead.details and "question" not in lead.html
+
+
+def test_what_the_answer_folds_is_folded():
+    rows = "| a |\n|---|\n" + "| `x` <b> |\n" * 9
+    folded = f"<details><summary>Rows: 9</summary>\n\n{rows}\n</details>"
+    _, (section,) = answer(f"# x\n\nwords\n\n## y\n\n{folded}\n\n{folded}\n\n{rows}\n\n<details>\n")
+    assert section.html.count("<details>") == section.html.count("</details>") == 3
+    assert "<summary>Rows: 9</summary>" in section.html and "<summary>Table of 9 rows</summary>" in section.html
+    assert "&lt;details&gt;" in section.html and "<b>" not in section.html
 
 
 def test_cells_know_their_column_and_codes_their_names():
     table = "| language | difference |\n|---|---|\n| sw | +1 |\n\n(sw, yo) and (accuracy)\n"
-    _, _, (section,) = answer(f"# x\n\nv\n\n## a\n\n{table}", {"sw": "Swahili", "yo": "Yoruba"})
+    _, (section,) = answer(f"# x\n\nv\n\n## a\n\n{table}", {"sw": "Swahili", "yo": "Yoruba"})
     assert '<th scope="row">Swahili (sw)</th><td data-label="difference">+1</td>' in section.html
     assert '(<abbr title="Swahili">sw</abbr>, <abbr title="Yoruba">yo</abbr>) and (accuracy)' in section.html
     assert [width_class(columns) for columns in (2, 6, 12, 30)] == ["w1", "w2", "w3", "w4"]

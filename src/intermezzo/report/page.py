@@ -11,7 +11,7 @@ import json
 import re
 from base64 import b64encode
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -41,6 +41,8 @@ MOST_ROWS = 1500
 """Rows of hashes on the page; the tables hold all."""
 _LONG_TABLE = 8
 """A table of the answer with more rows is folded."""
+_FOLDED = re.compile(r"^<details><summary>([^\n]*)</summary>$(.*?)^</details>$", re.MULTILINE | re.DOTALL)
+"""What the answer folds."""
 _FEW_COLUMNS, _MANY_COLUMNS, _MOST_COLUMNS = 4, 7, 16
 """Up to so many columns a table is a table on a phone, on a tablet, on a desktop (classes w1 to w4 of page.css)."""
 _MOST_CSV = 200_000
@@ -49,11 +51,15 @@ _MOST_CSV = 200_000
 
 @dataclass(frozen=True)
 class AnswerPart:
-    """A part of the answer: its heading, and its text as HTML. folded: behind a heading to open."""
+    """A part of the answer: its heading, and its text as HTML. folded: behind a heading to open.
+
+    details: of the lead, what stands between the verdicts and the first part.
+    """
 
     heading: str
     html: Markup
     folded: bool = False
+    details: Markup = field(default_factory=Markup)
 
 
 def render(results: ExperimentResults, frames: Frames, figures: list[ReportFigure]) -> str:
@@ -75,7 +81,7 @@ def render(results: ExperimentResults, frames: Frames, figures: list[ReportFigur
     }
     style = Markup((TEMPLATES / "page.css").read_text(encoding="utf-8"))
     names = language_names(results)
-    lead, details, sections = answer(results.answer, names)
+    lead, sections = answer(results.answer, names)
     data = {name: _csv(frame) for name, frame in frames.by_figure().items()}
     return environment.get_template("page.html.jinja").render(
         style=style,
@@ -83,7 +89,6 @@ def render(results: ExperimentResults, frames: Frames, figures: list[ReportFigur
         dark=Markup(css(DARK)),
         version=__version__,
         lead=lead,
-        details=details,
         sections=sections,
         names=Markup(json.dumps(names, ensure_ascii=False).replace("<", "\\u003c")),
         languages=_languages(results, names),
@@ -100,11 +105,11 @@ def render(results: ExperimentResults, frames: Frames, figures: list[ReportFigur
     )
 
 
-def answer(text: str, names: Mapping[str, str] | None = None) -> tuple[AnswerPart, Markup, list[AnswerPart]]:
-    """The answer's Markdown as HTML: title and verdicts, the rest before its first part, and its parts (`## `).
+def answer(text: str, names: Mapping[str, str] | None = None) -> tuple[AnswerPart, list[AnswerPart]]:
+    """The answer's Markdown as HTML: the text before its first part, and its parts (headings of the second level).
 
-    The verdicts are the first paragraph or list. Of the parts only the last, what the numbers cannot say, is unfolded;
-    long tables are folded. names: of languages, by code.
+    The lead begins with the verdicts, the first paragraph or list. Of the parts only the last, what the numbers cannot
+    say, is unfolded; long tables are folded. names: of languages, by code.
     """
     lead, *parts = re.split(r"^## ", text, flags=re.MULTILINE)
     title, _, body = lead.removeprefix("# ").partition("\n")
@@ -113,31 +118,41 @@ def answer(text: str, names: Mapping[str, str] | None = None) -> tuple[AnswerPar
     for number, part in enumerate(parts):
         heading, _, words = part.partition("\n")
         sections.append(AnswerPart(_inline(heading), _html(words, names), number < len(parts) - 1))
-    return AnswerPart(_inline(title), _html(verdicts, names)), _html(details, names), sections
+    return AnswerPart(_inline(title), _html(verdicts, names), details=_html(details, names)), sections
 
 
 def _html(text: str, names: Mapping[str, str] | None = None) -> Markup:
-    """Markdown to HTML: tags in it are text, tables fit the page, long ones are folded, codes have their names."""
+    """Markdown to HTML: what the answer folds is folded, other tags are text, codes have their names."""
+    html, end = Markup(), 0
+    for match in _FOLDED.finditer(text):
+        before, inner = _rendered(text[end : match.start()]), _rendered(match[2], folds=False)
+        html += before + Markup(_folded(_inline(match[1]), inner))
+        end = match.end()
+    html += _rendered(text[end:])
+    return Markup(_named(html, names)) if names else html
+
+
+def _rendered(text: str, *, folds: bool = True) -> Markup:
+    """Markdown to HTML: tags in it are text, tables fit the page. folds: whether long ones are folded."""
     html = MarkdownIt("commonmark", {"html": False}).enable("table").render(text)
     html = re.sub(r"<(/?)h([1-4])>", lambda tag: f"<{tag[1]}h{int(tag[2]) + 1}>" if tag[2] != "1" else tag[0], html)
     html = re.sub(r"<img\b[^>]*>", "", html)
-    html = re.sub(r"<table>.*?</table>", _table, html, flags=re.DOTALL)
-    return Markup(_named(html, names) if names else html)
+    return Markup(re.sub(r"<table>.*?</table>", lambda match: _table(match[0], folds=folds), html, flags=re.DOTALL))
 
 
-def _table(match: re.Match[str]) -> str:
+def _table(html: str, *, folds: bool) -> str:
     """A table whose cells know their column, for pages that are too narrow for it."""
-    heads = re.findall(r"<th>(.*?)</th>", match[0], flags=re.DOTALL)
+    heads = re.findall(r"<th>(.*?)</th>", html, flags=re.DOTALL)
     labels = [escape(re.sub(r"<[^>]+>", "", head)) for head in heads]
     rows = []
-    for row in re.findall(r"<tr>(.*?)</tr>", match[0].partition("<tbody>")[2], flags=re.DOTALL):
+    for row in re.findall(r"<tr>(.*?)</tr>", html.partition("<tbody>")[2], flags=re.DOTALL):
         first, *cells = re.findall(r"<td>(.*?)</td>", row, flags=re.DOTALL)
         marked = (f'<td data-label="{label}">{cell}</td>' for label, cell in zip(labels[1:], cells, strict=False))
         rows.append(f'<tr><th scope="row">{first}</th>{"".join(marked)}</tr>')
     head = "".join(f'<th scope="col">{text}</th>' for text in heads)
     kind = width_class(len(heads))
     table = f'<table class="{kind}"><thead><tr>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table>'
-    return table if len(rows) <= _LONG_TABLE else _folded(f"Table of {len(rows)} rows", table)
+    return table if len(rows) <= _LONG_TABLE or not folds else _folded(f"Table of {len(rows)} rows", table)
 
 
 def _folded(summary: str, html: str) -> str:
