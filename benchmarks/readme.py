@@ -21,7 +21,7 @@ ROOT = Path(__file__).resolve().parents[1]
 README, STORED = ROOT / "README.md", ROOT / "docs" / "default_run.json"
 PICTURE = ROOT / "docs" / "images" / "report.png"
 MARKS = ("<!-- results: make readme -->", "<!-- end of results -->")
-SIZE = "1280,800"
+SIZE = "1280,640"
 
 
 def read(results: Path) -> dict[str, Any]:

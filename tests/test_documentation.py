@@ -17,6 +17,7 @@ import yaml
 
 import intermezzo
 from checkout import ROOT, Checkout
+from intermezzo.core.errors import UserError
 from test_your_data import is_shown
 
 sys.path.insert(0, str(ROOT / "benchmarks"))
@@ -178,3 +179,17 @@ def test_the_tutorial_prints_what_it_shows(tiny, tmp_path):
     folder = tiny.copy(tmp_path / "project").folder
     assert run_marked(ROOT / "docs/tutorial.md", folder) == 7
     assert (folder / "languages.pdf").stat().st_size > 1000
+    run = intermezzo.results(str(folder / "results"))
+    shown = run.groups[(run.groups["target"] == "mean") & (run.groups["languages"] == "rare_seen")].iloc[0]
+    first = run.verdicts.iloc[0]
+    assert list(first[["mean", "low", "high"]]) == pytest.approx(list(shown[["value", "low", "high"]]))
+    text = f"{first['mean']:+.1f} [{first['low']:.1f}, {first['high']:.1f}]"
+    assert text in (folder / "results/answer.md").read_text(), "notebook, figure and answer differ"
+
+
+def test_a_folder_without_a_run_is_one_message(tmp_path):
+    with pytest.raises(UserError, match=r"summary.json: no such file; name the folder of a finished run"):
+        intermezzo.results(str(tmp_path))
+    (tmp_path / "design.json").write_text("{")
+    with pytest.raises(UserError, match=r"design.json: not JSON"):
+        intermezzo.results(str(tmp_path), str(tmp_path / "design.json"))
