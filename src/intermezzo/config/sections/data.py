@@ -26,7 +26,7 @@ class RowsConfig(Section):
         description="Rows of each training split, from which intermediate and target training draw their examples.",
     )
     dev: Rows = Field(400, description="Rows of each development split.")
-    test: Rows = Field(400, description="Rows of each test split.")
+    test: Rows = Field(300, description="Rows of each test split.")
     tasks: dict[str, TaskRows] = Field(
         {"text": TaskRows(train=None), "parallel": TaskRows(train=None)},
         description="Different numbers for single tasks.",

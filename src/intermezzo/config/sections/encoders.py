@@ -51,10 +51,10 @@ class PretrainingConfig(Section):
     """Optimisation of masked language modelling."""
 
     steps: Annotated[Whole, Field(ge=0, le=100_000_000)] = Field(
-        5500, description="Number of steps; 0 = an untrained encoder (a control)."
+        2400, description="Number of steps; 0 = an untrained encoder (a control)."
     )
-    batch_size: BatchSize = Field(32, description="Documents per step.")
-    learning_rate: LearningRate = Field(3.0e-3, description="Peak learning rate of AdamW, with linear decay to 0.")
+    batch_size: BatchSize = Field(64, description="Documents per step.")
+    learning_rate: LearningRate = Field(4.5e-3, description="Peak learning rate of AdamW, with linear decay to 0.")
     weight_decay: WeightDecay = Field(0.01, description="Decoupled weight decay.")
     warmup: Share = Field(0.06, description="Share of the steps with a rising learning rate.")
     clip: Clip = Field(1.0, description="Maximum gradient norm.")

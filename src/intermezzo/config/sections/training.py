@@ -90,7 +90,7 @@ class TrainingConfig(Section):
     """Fine-tuning settings of each phase, and of single tasks."""
 
     intermediate: Finetuning = Field(
-        Finetuning(examples=6000, epochs=4), description="Intermediate training, in the languages of the mix."
+        Finetuning(examples=6000, epochs=3), description="Intermediate training, in the languages of the mix."
     )
     target: Finetuning = Field(Finetuning(), description="Target training, in English.")
     protocol: str | None = Field(
