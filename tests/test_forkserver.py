@@ -260,10 +260,10 @@ def test_without_any_folder_for_a_socket_there_is_no_server(monkeypatch, caplog)
 
 def test_without_a_server_jobs_run_where_they_are(monkeypatch, tmp_path):
     monkeypatch.delenv(forkserver.VARIABLE, raising=False)
-    assert forkserver.submit(["finetune"]) is None
+    assert forkserver.submit(["stage", "finetune"]) is None
     monkeypatch.setenv(forkserver.VARIABLE, str(tmp_path / "gone"))
     monkeypatch.setenv(forkserver.PREFIX, sys.prefix)
-    assert forkserver.submit(["finetune"]) is None
+    assert forkserver.submit(["stage", "finetune"]) is None
     done = run("--spec", "{}")
     assert done.returncode == 2 and "--model" in done.stderr
 
