@@ -9,12 +9,14 @@ ARGS ?=
 venv := .venv
 run := PATH="$(CURDIR)/$(venv)/bin:$$PATH"
 
-.PHONY: help why env test test-fast test-versions test-slurm lint clean-env FORCE
+.PHONY: help why docs readme env test test-fast test-versions test-slurm lint clean-env FORCE
 
 help:
 	@echo "make results/summary.tsv   run the experiment of config/config.yaml (CORES=$(CORES); ARGS=... go to snakemake)"
 	@echo "make results/<file>        run what is needed for any other result"
 	@echo "make why                   what would run again, and because of which change (ARGS=... goes to it)"
+	@echo "make docs                  build the documentation as a site, in site/"
+	@echo "make readme                write what README.md shows of results/ (needs results/report.html and Chromium)"
 	@echo "make test                  run all tests, by WORKERS=$(WORKERS) processes (ARGS=... go to pytest)"
 	@echo "make test-fast             run those that take two minutes: no whole runs, nothing slow"
 	@echo "make test-versions         run the workflow's tests on the oldest and newest Snakemake and transformers"
@@ -28,6 +30,14 @@ results/%: $(venv)/.made FORCE
 
 why: $(venv)/.made
 	@$(run) python -m intermezzo why $(ARGS)
+
+docs: $(venv)/.made
+	@$(venv)/bin/pip install --quiet -e '.[docs]' -c constraints.txt
+	@NO_MKDOCS_2_WARNING=1 $(run) mkdocs build --clean
+	@echo "site/index.html"
+
+readme: $(venv)/.made
+	@$(run) python benchmarks/readme.py results --picture
 
 # A file's tests stay together, in one process: they share the run that its first test makes.
 pytest := python -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder

@@ -480,7 +480,7 @@ def prepare(folder: Path, sample: Sample, case: Case) -> dict[str, Any]:
     out = folder / "out" / "rows.parquet"
     with open(folder / "stderr", "w") as stderr, contextlib.redirect_stderr(stderr):
         try:
-            status: int | str = command_line(["prepare", "--spec", json.dumps(spec), "--out", str(out)])
+            status: int | str = command_line(["stage", "prepare", "--spec", json.dumps(spec), "--out", str(out)])
         except BaseException:
             status = "traceback"
             traceback.print_exc(limit=-6, file=stderr)

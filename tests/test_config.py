@@ -34,7 +34,7 @@ def problems(raw) -> list[str]:
 
 
 def test_generated_files_are_what_the_models_say():
-    assert outdated() == [], "run `python -m intermezzo config docs --write`"
+    assert outdated() == [], "run `intermezzo config docs --write`"
 
 
 def test_the_default_file_says_what_the_models_say():

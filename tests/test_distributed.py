@@ -357,7 +357,7 @@ def test_a_folder_that_cannot_be_made_is_one_message(tmp_path):
 def command(job: FinetuneSpec, encoder: Path, data, out: Path) -> list[str]:
     files = [f"{name}={path}" for name, path in inputs(data, *(task.name for task in job.tasks)).items()]
     return [
-        *(sys.executable, "-m", "intermezzo", "finetune", "--spec", job.canonical()),
+        *(sys.executable, "-m", "intermezzo", "stage", "finetune", "--spec", job.canonical()),
         *("--model", str(encoder / "manifest.json"), "--data", *files),
         *("--out", str(out), "--states", str(out.parent / "states")),
     ]

@@ -25,18 +25,18 @@ import intermezzo.cli.main
 from intermezzo.execution import forkserver
 
 def job(arguments):
-    print("out", arguments[1], os.getcwd(), os.environ.get("COLOUR"))
+    print("out", arguments[2], os.getcwd(), os.environ.get("COLOUR"))
     print("err", file=sys.stderr)
-    if arguments[1] == "sleep":
-        Path(arguments[2]).write_text(str(os.getpid()))
+    if arguments[2] == "sleep":
+        Path(arguments[3]).write_text(str(os.getpid()))
         time.sleep(60)
-    if arguments[1] == "crash":
+    if arguments[2] == "crash":
         raise RuntimeError("boom")
-    if arguments[1] == "die":
+    if arguments[2] == "die":
         os._exit(9)
-    if arguments[1] == "wait":
-        Path(arguments[2]).write_text(str(os.getpid()))
-        while Path(arguments[2]).exists():
+    if arguments[2] == "wait":
+        Path(arguments[3]).write_text(str(os.getpid()))
+        while Path(arguments[3]).exists():
             time.sleep(0.02)
     return 7
 
@@ -70,13 +70,13 @@ def server(tmp_path, monkeypatch):
 
 
 def run(*arguments: str, **keywords) -> subprocess.CompletedProcess:
-    command = [sys.executable, "-m", "intermezzo", "finetune", *arguments]
+    command = [sys.executable, "-m", "intermezzo", "stage", "finetune", *arguments]
     return subprocess.run(command, capture_output=True, text=True, timeout=60, **keywords)
 
 
 def sleeping(note: Path) -> tuple[subprocess.Popen, Path]:
     """A client whose job sleeps, and the folder in /proc of the process that runs it."""
-    client = subprocess.Popen([sys.executable, "-m", "intermezzo", "finetune", "sleep", str(note)])
+    client = subprocess.Popen([sys.executable, "-m", "intermezzo", "stage", "finetune", "sleep", str(note)])
     assert until(lambda: note.exists() and note.read_text())
     fork = Path(f"/proc/{note.read_text()}")
     assert fork.exists()
@@ -139,7 +139,7 @@ def part(job: psutil.Process, name: str) -> psutil.Process:
 @pytest.mark.parametrize("name", ["bash", "tee", "python"])
 def test_a_fork_ends_with_its_job_whichever_part_is_killed(server, tmp_path, name):
     note = tmp_path / "pid"
-    job = shell(f"{sys.executable} -m intermezzo finetune sleep {note}", note)
+    job = shell(f"{sys.executable} -m intermezzo stage finetune sleep {note}", note)
     fork = Path(f"/proc/{note.read_text()}")
     part(job, name).kill()
     assert job.wait(20) != 0
@@ -201,7 +201,7 @@ def test_a_job_by_hand_may_outlive_its_shell(tmp_path):
 
 def test_a_killed_server_takes_no_job_with_it(server, tmp_path):
     note = tmp_path / "pid"
-    client = subprocess.Popen([sys.executable, "-m", "intermezzo", "finetune", "wait", str(note)])
+    client = subprocess.Popen([sys.executable, "-m", "intermezzo", "stage", "finetune", "wait", str(note)])
     assert until(lambda: note.exists() and note.read_text())
     (process,) = psutil.Process(server.pid).children()
     process.kill()
@@ -220,7 +220,7 @@ def test_a_job_that_no_fork_has_begun_runs_by_itself(tmp_path, monkeypatch):
     process = subprocess.Popen([sys.executable, "-c", script, str(tmp_path / "server")], stdin=subprocess.PIPE)
     assert until((tmp_path / "server" / "socket").exists)
     environment = os.environ | {forkserver.VARIABLE: f"{tmp_path}/server/socket", forkserver.PREFIX: sys.prefix}
-    command = [sys.executable, "-m", "intermezzo", "finetune", "plain"]
+    command = [sys.executable, "-m", "intermezzo", "stage", "finetune", "plain"]
     client = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
     assert until(lambda: psutil.Process(client.pid).net_connections("unix")), "it has not connected"
     process.kill()
@@ -260,10 +260,10 @@ def test_without_any_folder_for_a_socket_there_is_no_server(monkeypatch, caplog)
 
 def test_without_a_server_jobs_run_where_they_are(monkeypatch, tmp_path):
     monkeypatch.delenv(forkserver.VARIABLE, raising=False)
-    assert forkserver.submit(["finetune"]) is None
+    assert forkserver.submit(["stage", "finetune"]) is None
     monkeypatch.setenv(forkserver.VARIABLE, str(tmp_path / "gone"))
     monkeypatch.setenv(forkserver.PREFIX, sys.prefix)
-    assert forkserver.submit(["finetune"]) is None
+    assert forkserver.submit(["stage", "finetune"]) is None
     done = run("--spec", "{}")
     assert done.returncode == 2 and "--model" in done.stderr
 
@@ -286,7 +286,7 @@ def test_a_job_with_another_interpreter_does_not_borrow_the_servers(server, with
     monkeypatch.setenv("PATH", without_pyarrow)
     monkeypatch.setenv("PYTHONPATH", str(ROOT / "src"))
     options = {"cwd": tmp_path, "capture_output": True, "text": True}
-    done = subprocess.run(["python", "-m", "intermezzo", "finetune", "plain"], **options)
+    done = subprocess.run(["python", "-m", "intermezzo", "stage", "finetune", "plain"], **options)
     assert done.returncode == 2 and "usage" in done.stderr, "it did not run in its own interpreter"
     assert run("plain").returncode == 7, "the server's own interpreter is served"
 

@@ -114,7 +114,7 @@ def test_missing_files_are_the_users_to_mend_only_where_the_job_was_given_them(c
 
         monkeypatch.setattr("intermezzo.cli.stages.report", work)
         files = ("--page", "out/report.html", "--figures", "out/f", "--tables", "out/t", "--results", "given/results")
-        return command_line.main(["report", "--spec", spec, "--scores", "given/scores.parquet", *files])
+        return command_line.main(["stage", "report", "--spec", spec, "--scores", "given/scores.parquet", *files])
 
     spec = (
         '{"english": "en", "english_mix": null, "rare": [], "seeds": [0], "encoders": ["e"],'

@@ -115,7 +115,20 @@ def files(tmp_path):
 
 def arguments(files: dict[str, Path], stage: str, spec, out: Path) -> list[str]:
     data = [f"{name}={path}" for name, path in files.items()]
-    return [stage, "--spec", spec.canonical(), "--code", "c", "--inputs", "i", "--data", *data, "--out", str(out)]
+    return [
+        "stage",
+        stage,
+        "--spec",
+        spec.canonical(),
+        "--code",
+        "c",
+        "--inputs",
+        "i",
+        "--data",
+        *data,
+        "--out",
+        str(out),
+    ]
 
 
 def specification(drop=None) -> OverlapSpec:

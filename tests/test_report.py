@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import csv
 import html
 import json
@@ -31,7 +32,7 @@ from intermezzo.core.markdown import folded
 from intermezzo.core.numerals import duration, interval, short_number, signed
 from intermezzo.report import build, palette, plots
 from intermezzo.report.captions import CAPTIONS, MOST_LANGUAGES
-from intermezzo.report.page import answer, facts
+from intermezzo.report.page import answer, facts, width_class
 from intermezzo.report.plots.heatmap import cell_colours, relative_luminance
 from intermezzo.report.plots.intervals import difference_limits
 from intermezzo.report.results import ExperimentResults
@@ -226,9 +227,10 @@ class _Page(HTMLParser):
 def test_page_loads_nothing_and_is_accessible(output):
     text = (output / "report.html").read_text()
     page = _Page(text)
-    assert page.loads == ["data:,"] and "script" not in page.tags and "iframe" not in page.tags
+    assert page.loads == ["data:,"] and "iframe" not in page.tags  # its scripts are its own
     assert not re.search(r"@import|url\((?!#)|https?://", text)
-    assert all(link.startswith("#") for link in page.links) and {link[1:] for link in page.links} <= set(page.ids)
+    assert all(link.startswith(("#", "data:text/csv")) for link in page.links)
+    assert {link[1:] for link in page.links if link.startswith("#")} <= set(page.ids)
     assert len(set(page.ids)) == len(page.ids) and not page.unnamed
     labels = {name for names in re.findall(r'aria-labelledby="([^"]*)"', text) for name in names.split()}
     assert labels <= set(page.ids)
@@ -343,24 +345,44 @@ def test_the_page_counts_what_there_is():
 
 def test_names_and_answers_cannot_break_the_page(tmp_path):
     lead, sections = answer(
-        "# A & B\n\n<script>x</script>\n\n## `m` against\n\n| a |\n|---|\n| <b> |\n\n[x](javascript:1)\n"
+        "# A & B\n\n<script>x</script>\n\n<i>y</i>\n\n## `m` against\n\n| a |\n|---|\n| <b> |\n\n[x](javascript:1)\n"
     )
     assert "<script>" not in lead.html and "&lt;script&gt;" in lead.html and lead.heading == "A &amp; B"
+    assert "<i>" not in lead.details and "&lt;i&gt;" in lead.details
     assert "<b>" not in sections[0].html and 'href="javascript' not in sections[0].html
     assert sections[0].heading == "<code>m</code> against"
 
 
-def test_long_answers_are_folded_but_for_comparisons_and_limits():
-    parts = [f"## {name}\n\ntext\n" for name in ("`a` against", "b", "c", "`d` against", "e", "f", "cannot")]
-    assert [section.folded for section in answer("# x\n" + "".join(parts))[1]] == [
-        False,
-        True,
-        True,
-        False,
-        True,
-        True,
-        False,
-    ]
+def test_statistics_are_folded_but_for_what_they_cannot_say():
+    parts = [f"## {name}\n\ntext\n" for name in ("`a` against", "b", "cannot")]
+    lead, sections = answer("# x\n\n- verdict\n- another\n\nquestion\n\n" + "".join(parts))
+    assert [section.folded for section in sections] == [True, True, False]
+    assert "another" in lead.html and "question" in lead.details and "question" not in lead.html
+
+
+def test_what_the_answer_folds_is_folded():
+    rows = "| a |\n|---|\n" + "| `x` <b> |\n" * 9
+    folded = f"<details><summary>Rows: 9</summary>\n\n{rows}\n</details>"
+    _, (section,) = answer(f"# x\n\nwords\n\n## y\n\n{folded}\n\n{folded}\n\n{rows}\n\n<details>\n")
+    assert section.html.count("<details>") == section.html.count("</details>") == 3
+    assert "<summary>Rows: 9</summary>" in section.html and "<summary>Table of 9 rows</summary>" in section.html
+    assert "&lt;details&gt;" in section.html and "<b>" not in section.html
+
+
+def test_cells_know_their_column_and_codes_their_names():
+    table = "| language | difference |\n|---|---|\n| sw | +1 |\n\n(sw, yo) and (accuracy)\n"
+    _, (section,) = answer(f"# x\n\nv\n\n## a\n\n{table}", {"sw": "Swahili", "yo": "Yoruba"})
+    assert '<th scope="row">Swahili (sw)</th><td data-label="difference">+1</td>' in section.html
+    assert '(<abbr title="Swahili">sw</abbr>, <abbr title="Yoruba">yo</abbr>) and (accuracy)' in section.html
+    assert [width_class(columns) for columns in (2, 6, 12, 30)] == ["w1", "w2", "w3", "w4"]
+
+
+@pytest.mark.slow
+def test_the_data_of_a_figure_can_be_saved(output):
+    links = dict(re.findall(r'download="(\w+).csv" href="data:[^,]*,([^"]*)"', (output / "report.html").read_text()))
+    assert links.keys() == FIGURES
+    lines = list(csv.DictReader(base64.b64decode(links["languages"]).decode().splitlines()))
+    assert {line["name"] for line in lines if line["language"] == "sw"} == {"Swahili"}
 
 
 def test_what_the_answer_folds_is_folded_once():
@@ -480,7 +502,7 @@ def test_captions_of_the_workflow_are_those_of_the_page():
         assert " ".join((folder / f"{name}.rst").read_text().split()) == caption
 
 
-WIDTHS = (390, 1280)
+WIDTHS = (390, 768, 1440)
 MEASURE = """
 <script>
 addEventListener("load", () => {
@@ -489,12 +511,28 @@ addEventListener("load", () => {
     const page = frame.contentDocument, width = frame.clientWidth, wide = [];
     const box = element => element.getBoundingClientRect();
     const size = element => [box(element).width, box(element).height, box(element).right];
+    const verdict = box(page.querySelector(".lead li, .lead p")).bottom;
+    for (const fold of page.querySelectorAll("details")) fold.open = true;
     for (const text of page.querySelectorAll("svg text")) {
       const inside = box(text), whole = box(text.ownerSVGElement);
       if (inside.left < whole.left - 1 || inside.right > whole.right + 1) wide.push(text.textContent);
     }
+    for (const cell of page.querySelectorAll("table, th, td")) {
+      const shown = getComputedStyle(cell).display != "none";
+      if (shown && (box(cell).right > width || cell.scrollWidth > cell.clientWidth + 1)) wide.push(cell.textContent);
+    }
+    const input = page.querySelector("#find");
+    const type = word => { input.value = word; input.dispatchEvent(new Event("input")); };
+    const rows = () => [...page.querySelectorAll("#languages-table tbody tr:not(.away)")]
+      .map(row => row.cells[0].textContent);
+    type("swah");
+    const found = rows();
+    type("");
     measures[width] = {
       overflow: page.documentElement.scrollWidth - width,
+      verdict: verdict,
+      found: found,
+      all: rows().length,
       figures: [...page.querySelectorAll("figure")].map(element => size(element)),
       drawings: [...page.querySelectorAll("figure svg")].map(element => size(element)),
       sections: [...page.querySelectorAll("main > section")].map(element => element.id),
@@ -509,8 +547,8 @@ addEventListener("load", () => {
 
 
 @pytest.mark.slow
-def test_browser_shows_every_figure_on_phone_and_desk(output, tmp_path):
-    """Two frames of these widths hold the page; a script around them measures what is drawn."""
+def test_browser_shows_the_page_whole_on_phone_tablet_and_desk(output, tmp_path):
+    """Frames of these widths hold the page; a script around them measures what is drawn, and searches."""
     names = ("chromium", "chromium-browser", "google-chrome", "chrome")
     browser = next((path for name in names if (path := shutil.which(name))), None)
     if browser is None:
@@ -519,7 +557,7 @@ def test_browser_shows_every_figure_on_phone_and_desk(output, tmp_path):
     frames = [f'<iframe width="{width}" height="900" style="border:0" srcdoc="{page}"></iframe>' for width in WIDTHS]
     (tmp_path / "frames.html").write_text(f"<!doctype html><meta charset=utf-8>{''.join(frames)}{MEASURE}")
     options = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--enable-logging=stderr"]
-    options += [f"--user-data-dir={tmp_path / 'profile'}", "--window-size=1800,1000", "--virtual-time-budget=10000"]
+    options += [f"--user-data-dir={tmp_path / 'profile'}", "--window-size=2700,1000", "--virtual-time-budget=10000"]
     command = [browser, *options, "--dump-dom", (tmp_path / "frames.html").as_uri()]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120)
     measured = re.search(r'<pre id="measured">(.*?)</pre>', done.stdout, re.DOTALL)
@@ -527,7 +565,9 @@ def test_browser_shows_every_figure_on_phone_and_desk(output, tmp_path):
     assert not [line for line in done.stderr.splitlines() if ":CONSOLE" in line]
     for width, measures in json.loads(html.unescape(measured[1])).items():
         assert measures["overflow"] <= 0, width
-        assert measures["sections"] == ["answer", *CAPTIONS, "provenance"]
+        assert 0 < measures["verdict"] < 700, "it is on the first screen"
+        assert measures["found"] == ["sw"] and measures["all"] > 1
+        assert measures["sections"] == ["answer", *CAPTIONS, "languages-table", "provenance"]
         assert len(measures["figures"]) >= 1 + len(FIGURES) and len(measures["drawings"]) > 10
         for wide, high, right in [*measures["figures"], *measures["drawings"]]:
             assert wide > 100 and high > 20 and right <= int(width) + 0.5, width

@@ -262,7 +262,9 @@ CHANGES: dict[str, Row] = {
     ),
     "the command of a rule": Row(
         "Train target|Evaluate (nli|pos)|Summarize",
-        edit=file("workflow/rules/target.smk", "python -m intermezzo finetune", "python -I -m intermezzo finetune"),
+        edit=file(
+            "workflow/rules/target.smk", "python -m intermezzo stage finetune", "python -I -m intermezzo stage finetune"
+        ),
     ),
     # -- how it is run
     "resources, priority and message of a rule": Row(

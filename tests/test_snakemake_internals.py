@@ -15,6 +15,7 @@ from intermezzo.config import load
 from intermezzo.dag.experiment import Grid
 from intermezzo.execution import snakemake_internals
 from intermezzo.execution.snakemake_internals import support
+from intermezzo.execution.snakemake_internals.job_lines import short_list, short_reason
 from intermezzo.planning.jobs import Completion, jobs_of
 
 DATA = "results/data/world/pos/en/train.parquet"
@@ -177,3 +178,15 @@ def test_the_range_of_versions(version, supported, monkeypatch):
     monkeypatch.delenv(support.PLAIN, raising=False)
     monkeypatch.setattr(snakemake, "__version__", version, raising=False)
     assert bool(support.unsupported()) != supported
+
+
+def test_a_reason_is_a_line_and_not_a_page():
+    files = [f"results/eval/{number}.json" for number in range(900)]
+    missing, others = ", ".join(files), ", ".join(files[:2])
+    assert short_reason(f"Missing output files: {missing}; Input files updated by another job: {others}") == (
+        "Missing output files: results/eval/0.json, results/eval/1.json, results/eval/2.json, and 897 more; "
+        "Input files updated by another job: results/eval/0.json, results/eval/1.json"
+    )
+    changed = 'Params have changed since last execution: before: {"a": 1, "b": 2, "c": 3, "d": 4, "e": 5}'
+    assert short_reason(changed) == changed and len(short_reason(changed * 100)) < 400
+    assert short_list(files[:4]) == files[:4] and short_list(files)[3:] == ["and 897 more"]

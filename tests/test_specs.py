@@ -61,7 +61,7 @@ def elsewhere(tmp_path, monkeypatch):
 def complaint(stage: str, spec: object, arguments: list[str], capsys) -> str:
     """The one message that a stage ends in."""
     text = spec if isinstance(spec, str) else json.dumps(spec)
-    assert main([stage, "--spec", text, *arguments]) == 2
+    assert main(["stage", stage, "--spec", text, *arguments]) == 2
     output = capsys.readouterr().err
     assert output.count("error: ") == 1 and "Traceback" not in output
     return output[output.index("error: ") :]

@@ -111,7 +111,7 @@ def test_an_intermediates_setting_reruns_what_follows_from_it(checkout):
 def test_what_failed_after_a_change_is_not_taken_for_done(checkout):
     """The model of a failed job is gone, but evaluations of its predecessor are there: they must be made again."""
     fails = 'if "none/none" in str(getattr(options, "out", "")) and "states" in options:\n        return 3'
-    parse = "options = _parser().parse_args(arguments)"
+    parse = "options = parse(sys.argv[1:] if arguments is None else arguments)"
     checkout.edit("cli/main.py", parse, f"{parse}\n    {fails}")
     changed = {"targets__pos__training__learning_rate": 0.002}
     assert checkout.snakemake("results/summary.tsv", **changed).returncode != 0

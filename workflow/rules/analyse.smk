@@ -37,7 +37,7 @@ rule summarize_scores:
     message:
         "Summarize all scores"
     shell:
-        "python -m intermezzo summarize --spec {params.spec:q} --code {params.code:q} "
+        "python -m intermezzo stage summarize --spec {params.spec:q} --code {params.code:q} "
         "--inputs {params.inputs:q} --results {params.results:q} "
         "--leakage {input.leakage:q} "
         "--scores {output.scores:q} --summary {output.summary:q} --answer {output.answer:q} 2>&1 | tee {log:q}"
@@ -96,7 +96,7 @@ rule write_report:
     message:
         "Write the report"
     shell:
-        "python -m intermezzo report --spec {params.spec:q} --code {params.code:q} "
+        "python -m intermezzo stage report --spec {params.spec:q} --code {params.code:q} "
         "--inputs {params.inputs:q} --scores {input.scores:q} "
         "--results {params.out:q} --page {output.page:q} --figures {params.out:q}/figures --tables {params.out:q}/tables "
         "2>&1 | tee {log:q}"

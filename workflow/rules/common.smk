@@ -32,6 +32,7 @@ lineage = Lineage(specs)
 requests = Requests(grid)  # memory and time that jobs ask a cluster for
 snakemake_internals.register(workflow)
 snakemake_internals.install_patches()  # planning in half the time
+snakemake_internals.install_short_lines()  # a reason of a job is a line, not a page
 if not snakemake_internals.install_verification() and workflow.is_main_process and not grid.staged:
     verification.refuse(grid)  # results of other settings, which are planned again otherwise
 snakemake_internals.install_lock()  # one run at a time in a folder; one that was killed needs no --unlock

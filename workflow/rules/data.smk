@@ -33,7 +33,7 @@ rule prepare_data:
     message:
         "Prepare {wildcards.task}, {wildcards.language}, {wildcards.split} ({wildcards.source})"
     shell:
-        "python -m intermezzo prepare --spec {params.spec:q} --code {params.code:q} --out {output:q} 2>&1 | tee {log:q}"
+        "python -m intermezzo stage prepare --spec {params.spec:q} --code {params.code:q} --out {output:q} 2>&1 | tee {log:q}"
 
 
 rule download_data:
@@ -68,7 +68,7 @@ rule download_data:
     message:
         "Download {wildcards.task}, {wildcards.language}, {wildcards.split}"
     shell:
-        "INTERMEZZO_FORK_SERVER= python -m intermezzo prepare --spec {params.spec:q} --code {params.code:q} "
+        "INTERMEZZO_FORK_SERVER= python -m intermezzo stage prepare --spec {params.spec:q} --code {params.code:q} "
         "--out {output:q} 2>&1 | tee {log:q}"
 
 
@@ -103,7 +103,7 @@ rule find_leakage:
     message:
         "Look for test data in training data"
     shell:
-        "python -m intermezzo leakage --spec {params.spec:q} --code {params.code:q} --inputs {params.inputs:q} "
+        "python -m intermezzo stage leakage --spec {params.spec:q} --code {params.code:q} --inputs {params.inputs:q} "
         "--data {params.data:q} --out {output:q} 2>&1 | tee {log:q}"
 
 
@@ -139,7 +139,7 @@ rule leave_out_test_data:
     message:
         "Leave out rows of {wildcards.task}, {wildcards.language}, that are in test data"
     shell:
-        "python -m intermezzo disjoin --spec {params.spec:q} --code {params.code:q} --inputs {params.inputs:q} "
+        "python -m intermezzo stage disjoin --spec {params.spec:q} --code {params.code:q} --inputs {params.inputs:q} "
         "--data {params.data:q} --out {output:q} 2>&1 | tee {log:q}"
 
 
@@ -172,6 +172,6 @@ rule translate_data:
     message:
         "Translate {wildcards.task} into {wildcards.language}"
     shell:
-        "{params.alone} python -m intermezzo translate --spec {params.spec:q} --code {params.code:q} "
+        "{params.alone} python -m intermezzo stage translate --spec {params.spec:q} --code {params.code:q} "
         "--inputs {params.inputs:q} "
         "--data {params.data:q} --out {output:q} 2>&1 | tee {log:q}"

@@ -36,7 +36,7 @@ rule pretrain_encoder:
     message:
         "Pretrain encoder {wildcards.encoder}"
     shell:
-        "python -m intermezzo pretrain --spec {params.spec:q} --code {params.code:q} "
+        "python -m intermezzo stage pretrain --spec {params.spec:q} --code {params.code:q} "
         "--inputs {params.inputs:q} --text {params.text:q} "
         "--parallel {params.parallel:q} --out {params.out:q} --states results/.state 2>&1 | tee {log:q}"
 
@@ -77,5 +77,5 @@ rule import_encoder:
     message:
         "Import encoder {wildcards.encoder}"
     shell:
-        "INTERMEZZO_FORK_SERVER= python -m intermezzo import-encoder --spec {params.spec:q} --code {params.code:q} "
+        "INTERMEZZO_FORK_SERVER= python -m intermezzo stage import-encoder --spec {params.spec:q} --code {params.code:q} "
         "--out {params.out:q} --max-length {resources.max_length} 2>&1 | tee {log:q}"

@@ -53,7 +53,7 @@ for evaluated_target in grid.targets:
         message:
             "Evaluate {wildcards.target} on {wildcards.encoder}/{wildcards.intermediate}/{wildcards.mix}/seed{wildcards.seed}"
         shell:
-            "python -m intermezzo evaluate --spec {params.spec:q} --code {params.code:q} "
+            "python -m intermezzo stage evaluate --spec {params.spec:q} --code {params.code:q} "
             "--inputs {params.inputs:q} --run {params.run:q} "
             "--model {input.model:q} --data {params.data:q} --support {params.support:q} --out {params.out:q} "
             "--cache results/.cache --states results/.state 2>&1 | tee {log:q}"

@@ -37,6 +37,6 @@ rule train_intermediate:
     message:
         "Train {wildcards.encoder} on intermediate {wildcards.intermediate}, mix {wildcards.mix}, seed {wildcards.seed}"
     shell:
-        "python -m intermezzo finetune --spec {params.spec:q} --code {params.code:q} "
+        "python -m intermezzo stage finetune --spec {params.spec:q} --code {params.code:q} "
         "--inputs {params.inputs:q} --model {input.model:q} "
         "--data {params.data:q} --out {params.out:q} --states results/.state 2>&1 | tee {log:q}"

@@ -1,1 +1,1 @@
-"""The command line: `python -m intermezzo`; stages are what rules run, commands what people ask for."""
+"""The command line: `intermezzo`; stages are what rules run, commands what people ask for."""

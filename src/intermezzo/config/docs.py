@@ -2,7 +2,7 @@
 
 The table of docs/catalogue.md is generated from the task files.
 
-`python -m intermezzo config docs --write` writes the files; `--check` and a test compare them.
+`intermezzo config docs --write` writes the files; `--check` and a test compare them.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import textwrap
 import typing
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import UnionType
 from typing import Any, TypeGuard
@@ -32,7 +32,7 @@ ROOT = Path(__file__).resolve().parents[3]
 BEGIN, END = "<!-- generated: begin -->", "<!-- generated: end -->"
 _HEAD = """\
 # The default experiment: every key with its default. Generated from src/intermezzo/config/models.py
-# (`python -m intermezzo config docs --write`). For an experiment of your own, write the keys that differ into a new
+# (`intermezzo config docs --write`). For an experiment of your own, write the keys that differ into a new
 # file and run `snakemake --configfile my.yaml ...`; config/README.md explains how files are merged.
 # yaml-language-server: $schema=schema.json
 """
@@ -66,19 +66,19 @@ def _with(page: Path, generated: str) -> str:
     return f"{before}{BEGIN}\n{generated}{END}{rest.partition(END)[2]}"
 
 
-def outdated() -> list[str]:
-    """The generated files that are missing or differ from the models, as paths relative to the repository."""
+def outdated(generated: Mapping[Path, str] | None = None) -> list[str]:
+    """The generated files (`files()`) that are missing or have other content, as paths relative to the repository."""
     return [
         str(path.relative_to(ROOT))
-        for path, text in files().items()
+        for path, text in (files() if generated is None else generated).items()
         if not path.is_file() or path.read_text(encoding="utf-8") != text
     ]
 
 
-def write() -> list[str]:
+def write(generated: Mapping[Path, str]) -> list[str]:
     """Write the files that are out of date and return their paths, as `outdated` does."""
-    names = outdated()
-    for path, text in files().items():
+    names = outdated(generated)
+    for path, text in generated.items():
         if str(path.relative_to(ROOT)) in names:
             write_text(path, text)
     return names

@@ -1,7 +1,7 @@
 """The configuration as types: every key, its meaning, its allowed values and its default.
 
 This module defines the root and the grid; `sections/` defines the remaining sections. `config/config.yaml`,
-`config/schema.json` and `docs/configuration.md` are generated from these models (`python -m intermezzo config docs
+`config/schema.json` and `docs/configuration.md` are generated from these models (`intermezzo config docs
 --write`). The defaults of the fields define the default experiment.
 """
 

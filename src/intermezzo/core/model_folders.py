@@ -18,7 +18,7 @@ def missing_weights(folder: Path) -> str:
         return "no weights (*.safetensors)"
     return (
         f"no weights in safetensors format, but {pickled[0]}, which could run code when it is opened; "
-        f"`python -m intermezzo convert {folder} NEW_FOLDER` opens it without that and writes *.safetensors"
+        f"`intermezzo convert {folder} NEW_FOLDER` opens it without that and writes *.safetensors"
     )
 
 

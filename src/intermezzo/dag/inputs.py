@@ -2,7 +2,7 @@
 
     input:   data=inputs.target_data,                     paths
     params:  data=inputs.target_arguments,                TASK/LANGUAGE=PATH, for the command line
-    rule:    "python -m intermezzo finetune --data {params.data:q} ..."
+    rule:    "python -m intermezzo stage finetune --data {params.data:q} ..."
 
 Where jobs get local copies (remote storage) the paths are those of the copies: `*_arguments` put the names of the data
 to the paths that Snakemake hands them. Snakemake does not record such parameters, as they follow from the inputs.

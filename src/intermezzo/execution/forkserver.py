@@ -1,10 +1,10 @@
 """A fork server: one process that has imported torch and transformers, and forks for each job.
 
 Importing them costs five CPU-seconds, more than many small trainings. So a local run of the workflow starts one server;
-`python -m intermezzo finetune ...` hands its arguments, folder, environment and standard streams over a Unix socket to
-it and waits for the exit status of the fork that runs them. A fork computes the same bytes. Without a server (on a
-cluster, by hand, outside Linux) the job runs where it was started, and so does one whose interpreter is another than
-the server's: the packages of its own environment are the ones that it is to use.
+`python -m intermezzo stage finetune ...` hands its arguments, folder, environment and standard streams over a Unix
+socket to it and waits for the exit status of the fork that runs them. A fork computes the same bytes. Without a server
+(on a cluster, by hand, outside Linux) the job runs where it was started, and so does one whose interpreter is another
+than the server's: the packages of its own environment are the ones that it is to use.
 
 A job that is killed takes its fork with it, whichever of its processes was killed: the client ends with them
 (`execution.orphans`), and the fork watches the connection. Server and forks end with the process that started the
@@ -92,7 +92,7 @@ def submit(arguments: Sequence[str]) -> int | None:
     None is for this process to run it: there is no server, none that fits, or it was killed before it forked.
     """
     path = os.environ.get(VARIABLE)
-    if not path or os.environ.get(PREFIX) != sys.prefix or not arguments or arguments[0] not in STAGES:
+    if not path or os.environ.get(PREFIX) != sys.prefix or not _gains(arguments):
         return None
     job = json.dumps({"arguments": list(arguments), "folder": os.getcwd(), "environment": dict(os.environ)}).encode()
     with socket.socket(socket.AF_UNIX) as connection:
@@ -113,6 +113,11 @@ def submit(arguments: Sequence[str]) -> int | None:
         print("error: the process that ran this job was killed (out of memory?)", file=sys.stderr)
         return 1
     return status[0]
+
+
+def _gains(arguments: Sequence[str]) -> bool:
+    """Whether a command line is a stage that gains from a fork."""
+    return len(arguments) > 1 and arguments[0] == "stage" and arguments[1] in STAGES
 
 
 def serve(folder: Path, owner: int = 0) -> None:

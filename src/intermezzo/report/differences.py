@@ -15,6 +15,7 @@ import pandas as pd
 
 from intermezzo.analysis.design import BASELINE
 from intermezzo.analysis.effects import GROUPS, Pair, overall, pairs, statistics
+from intermezzo.analysis.intervals import ItemError
 from intermezzo.analysis.verdict import significant
 from intermezzo.report.results import ExperimentResults
 
@@ -75,7 +76,9 @@ def _corrected(results: ExperimentResults, key: tuple[str, ...]) -> dict[str, ob
 def by_group(results: ExperimentResults) -> pd.DataFrame:
     """A mix against its reference: per encoder, mix, target and group of languages.
 
-    Target `mean`: over all pairs that the question counts, so that zero-shot transfer and supervision are not mixed.
+    Target `mean`: over all pairs that the question counts, so that zero-shot transfer and supervision are not mixed; it
+    has a line for all rare languages, too, where some are in the mix and others are not.
+    Intervals allow for seeds, languages and test items, as those of the answer do.
     """
     lines = []
     for encoder, mix in results.compared:
@@ -85,13 +88,14 @@ def by_group(results: ExperimentResults) -> pd.DataFrame:
             of_target = [
                 p.restricted(asked) if target == OVERALL else p for p in compared if target in (OVERALL, p.target)
             ]
-            for group in GROUPS:
-                if any(group in pair.groups for pair in of_target):
-                    delta = overall(of_target, group)
-                    names = {"encoder": encoder, "mix": mix, "target": target, "languages": group}
-                    lines.append(
-                        names | _interval(delta, results) | {"n_languages": delta.shape[1], "n_seeds": len(delta)}
-                    )
+            present = [group for group in GROUPS if any(group in pair.groups for pair in of_target)]
+            split = target == OVERALL and {"rare_seen", "rare_unseen"} <= {*present}
+            for group in ["rare", *present] if split else present:
+                of_group = [pair for pair in of_target if group in pair.groups]
+                delta, items = overall(of_group, group), results.comparisons.items.error(of_group, group)
+                names = {"encoder": encoder, "mix": mix, "target": target, "languages": group}
+                size = {"n_languages": delta.shape[1], "n_seeds": len(delta)}
+                lines.append(names | _interval(delta, results, items) | size)
     return pd.DataFrame(lines)
 
 
@@ -127,8 +131,8 @@ def _languages(results: ExperimentResults, compared: Sequence[Pair], group: str)
         yield names | scores | difference | {"per_intermediate": per_intermediate, "n_seeds": len(delta)}
 
 
-def _interval(delta: pd.DataFrame, results: ExperimentResults) -> dict[str, float]:
-    result = statistics(delta, results.design)
+def _interval(delta: pd.DataFrame, results: ExperimentResults, items: ItemError | None = None) -> dict[str, float]:
+    result = statistics(delta, results.design, items)
     return {"value": result["mean"], "low": result["low"], "high": result["high"]}
 
 

@@ -21,6 +21,17 @@ class Frames:
     allocation: pd.DataFrame
     costs: pd.DataFrame
 
+    def by_figure(self) -> dict[str, pd.DataFrame]:
+        """Name of a figure -> the frame that it draws."""
+        return {
+            "rare": self.groups,
+            "heatmap": self.baseline,
+            "languages": self.languages,
+            "learning": self.curves,
+            "allocation": self.allocation,
+            "costs": self.costs,
+        }
+
     @classmethod
     def of(cls, results: ExperimentResults) -> Frames:
         """Compute all of them. Raises UserError for a broken training log."""

@@ -1,9 +1,18 @@
-"""The page: one HTML file without scripts that loads nothing, from the answer's text, the figures and the tables."""
+"""The page: one HTML file that loads nothing, from the answer's text, the figures and the tables.
+
+Its first screen is the verdict and one figure that shows it; statistics are folded below. Tables are never cut: where
+the page is too narrow for their columns, each row becomes a block. A small script searches the page; without it all is
+there.
+"""
 
 from __future__ import annotations
 
+import json
 import re
-from dataclasses import dataclass
+from base64 import b64encode
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from html import escape
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +25,7 @@ from intermezzo import __version__
 from intermezzo.analysis.design import BASELINE
 from intermezzo.core.markdown import LONG_TABLE
 from intermezzo.core.numerals import count, duration, short_number, signed
+from intermezzo.mixing import ENGLISH
 from intermezzo.report import accounts, differences
 from intermezzo.report.figures import PanelGroup, ReportFigure, overview
 from intermezzo.report.frames import Frames
@@ -30,19 +40,25 @@ _OPEN_GROUPS = 3
 """A figure of at most so many groups of panels shows all; one of more shows the first and folds the others."""
 MOST_ROWS = 1500
 """Rows of hashes on the page; the tables hold all."""
-_OPEN_PARTS, _OPEN_COMPARISONS = 6, 4
-"""An answer of at most so many parts shows all; a longer one so many comparisons."""
 _FOLDED = re.compile(r"^<details><summary>([^\n]*)</summary>$(.*?)^</details>$", re.MULTILINE | re.DOTALL)
 """What `core.markdown.folded` writes."""
+_FEW_COLUMNS, _MANY_COLUMNS, _MOST_COLUMNS = 4, 7, 16
+"""Up to so many columns a table is a table on a phone, on a tablet, on a desktop (classes w1 to w4 of page.css)."""
+_MOST_CSV = 200_000
+"""Bytes of a figure's data on the page; larger ones are in the tables alone."""
 
 
 @dataclass(frozen=True)
 class AnswerPart:
-    """A part of the answer: its heading, and its text as HTML. folded: behind a heading to open."""
+    """A part of the answer: its heading, and its text as HTML. folded: behind a heading to open.
+
+    details: of the lead, what stands between the verdicts and the first part.
+    """
 
     heading: str
     html: Markup
     folded: bool = False
+    details: Markup = field(default_factory=Markup)
 
 
 def render(results: ExperimentResults, frames: Frames, figures: list[ReportFigure]) -> str:
@@ -63,7 +79,9 @@ def render(results: ExperimentResults, frames: Frames, figures: list[ReportFigur
         "short": lambda sha: sha[:16],
     }
     style = Markup((TEMPLATES / "page.css").read_text(encoding="utf-8"))
-    lead, sections = answer(results.answer)
+    names = language_names(results)
+    lead, sections = answer(results.answer, names)
+    data = {name: _csv(frame) for name, frame in frames.by_figure().items()}
     return environment.get_template("page.html.jinja").render(
         style=style,
         light=Markup(css(LIGHT)),
@@ -71,9 +89,12 @@ def render(results: ExperimentResults, frames: Frames, figures: list[ReportFigur
         version=__version__,
         lead=lead,
         sections=sections,
+        names=Markup(json.dumps(names, ensure_ascii=False).replace("<", "\\u003c")),
+        languages=_languages(results, names),
+        columns=width_class,
         facts=facts(results),
         overview=_overview(overview(results, frames.groups)),
-        figures=[_with_panels(figure) for figure in figures],
+        figures=[_with_panels(figure) | {"csv": data.get(figure.name, "")} for figure in figures],
         heatmaps=_heatmaps(frames.baseline),
         colour_scale=", ".join(cell_colours(step / 10)[0] for step in range(-10, 11)),
         costs=_records(frames.costs),
@@ -83,36 +104,35 @@ def render(results: ExperimentResults, frames: Frames, figures: list[ReportFigur
     )
 
 
-def answer(text: str) -> tuple[AnswerPart, list[AnswerPart]]:
+def answer(text: str, names: Mapping[str, str] | None = None) -> tuple[AnswerPart, list[AnswerPart]]:
     """The answer's Markdown as HTML: the text before its first part, and its parts (headings of the second level).
 
-    Of many parts only the first comparisons of mixes (their headings begin with a mix) and the last part
-    (limitations) are unfolded; long tables are folded.
+    The lead begins with the verdicts, the first paragraph or list. Of the parts only the last, the
+    limitations, is unfolded; long tables are folded. names: of languages, by code.
     """
     lead, *parts = re.split(r"^## ", text, flags=re.MULTILINE)
     title, _, body = lead.removeprefix("# ").partition("\n")
-    comparisons = [number for number, part in enumerate(parts) if part.startswith("`")]
-    every = set(range(len(parts)))
-    unfolded = {*comparisons[:_OPEN_COMPARISONS], len(parts) - 1} if len(parts) > _OPEN_PARTS else every
+    verdicts, _, details = body.strip().partition("\n\n")
     sections = []
     for number, part in enumerate(parts):
         heading, _, words = part.partition("\n")
-        sections.append(AnswerPart(_inline(heading), _html(words), number not in unfolded))
-    return AnswerPart(_inline(title), _html(body)), sections
+        sections.append(AnswerPart(_inline(heading), _html(words, names), number < len(parts) - 1))
+    return AnswerPart(_inline(title), _html(verdicts, names), details=_html(details, names)), sections
 
 
-def _html(text: str) -> Markup:
-    """Markdown to HTML: what the answer folds is folded, other tags are text; tables scroll, and long ones fold."""
+def _html(text: str, names: Mapping[str, str] | None = None) -> Markup:
+    """Markdown to HTML: what the answer folds is folded, other tags are text, codes have their names."""
     html, end = Markup(), 0
     for match in _FOLDED.finditer(text):
-        summary, inner = _inline(match[1]), _rendered(match[2], folds=False)
-        html += _rendered(text[end : match.start()]) + Markup(f"<details><summary>{summary}</summary>{inner}</details>")
+        before, inner = _rendered(text[end : match.start()]), _rendered(match[2], folds=False)
+        html += before + Markup(_folded(_inline(match[1]), inner))
         end = match.end()
-    return html + _rendered(text[end:])
+    html += _rendered(text[end:])
+    return Markup(_named(html, names)) if names else html
 
 
 def _rendered(text: str, *, folds: bool = True) -> Markup:
-    """folds: whether long tables are folded."""
+    """Markdown to HTML: tags in it are text, tables fit the page. folds: whether long ones are folded."""
     html = MarkdownIt("commonmark", {"html": False}).enable("table").render(text)
     html = re.sub(r"<(/?)h([1-4])>", lambda tag: f"<{tag[1]}h{int(tag[2]) + 1}>" if tag[2] != "1" else tag[0], html)
     html = re.sub(r"<img\b[^>]*>", "", html)
@@ -120,12 +140,71 @@ def _rendered(text: str, *, folds: bool = True) -> Markup:
 
 
 def _table(html: str, *, folds: bool) -> str:
-    table, rows = html.replace("<th>", '<th scope="col">'), html.count("<tr>") - 1
-    table = re.sub(r"<tr>\s*<td>(.*?)</td>", r'<tr><th scope="row">\1</th>', table)
-    scrollable = f'<div class="scroll" tabindex="0" role="region" aria-label="table">{table}</div>'
-    if rows <= LONG_TABLE or not folds:
-        return scrollable
-    return f"<details><summary>Table of {rows} rows</summary>{scrollable}</details>"
+    """A table whose cells know their column, for pages that are too narrow for it."""
+    heads = re.findall(r"<th>(.*?)</th>", html, flags=re.DOTALL)
+    labels = [escape(re.sub(r"<[^>]+>", "", head)) for head in heads]
+    rows = []
+    for row in re.findall(r"<tr>(.*?)</tr>", html.partition("<tbody>")[2], flags=re.DOTALL):
+        first, *cells = re.findall(r"<td>(.*?)</td>", row, flags=re.DOTALL)
+        marked = (f'<td data-label="{label}">{cell}</td>' for label, cell in zip(labels[1:], cells, strict=False))
+        rows.append(f'<tr><th scope="row">{first}</th>{"".join(marked)}</tr>')
+    head = "".join(f'<th scope="col">{text}</th>' for text in heads)
+    kind = width_class(len(heads))
+    table = f'<table class="{kind}"><thead><tr>{head}</tr></thead><tbody>{"".join(rows)}</tbody></table>'
+    return table if len(rows) <= LONG_TABLE or not folds else _folded(f"Table of {len(rows)} rows", table)
+
+
+def _folded(summary: str, html: str) -> str:
+    return f"<details><summary>{summary}</summary>{html}</details>"
+
+
+def width_class(columns: int) -> str:
+    """The class of a table with so many columns: from which width on it is a table, and not blocks."""
+    return f"w{1 + sum(columns > most for most in (_FEW_COLUMNS, _MANY_COLUMNS, _MOST_COLUMNS))}"
+
+
+def _named(html: str, names: Mapping[str, str]) -> str:
+    """Language codes with their names, where nothing but codes stands: in a cell, or in brackets."""
+
+    def cell(match: re.Match[str]) -> str:
+        code = match[2]
+        return f"{match[1]}{escape(names[code])} ({code}){match[3]}" if names.get(code, code) != code else match[0]
+
+    def listed(match: re.Match[str]) -> str:
+        codes = match[1].split(", ")
+        if not all(code in names for code in codes):
+            return match[0]
+        marked = (f'<abbr title="{escape(names[code])}">{code}</abbr>' for code in codes)
+        return f"({', '.join(marked)})"
+
+    html = re.sub(r"\(([a-z][\w, ]*)\)", listed, html)
+    return re.sub(r"(<t[dh][^>]*>)([a-z_A-Z]{2,12})(</t[dh]>)", cell, html)
+
+
+def language_names(results: ExperimentResults) -> dict[str, str]:
+    """Code -> name of every language that is evaluated."""
+    codes = dict.fromkeys(code for target in results.design.targets.values() for code in target.languages)
+    return {code: results.language_name(code) for code in codes}
+
+
+def _languages(results: ExperimentResults, names: Mapping[str, str]) -> list[dict[str, str]]:
+    """What the table of languages says: code, name, family, group, targets that have it."""
+    design = results.design.without_controls()
+    rows = []
+    for code, name in names.items():
+        family = getattr(design.attributes.get(code), "family", None) or ""
+        group = "English" if code == ENGLISH else "rare" if code in design.rare else "other"
+        targets = [target for target, entry in design.targets.items() if code in entry.languages]
+        rows.append({"code": code, "name": name, "family": family, "group": group, "targets": ", ".join(targets)})
+    return rows
+
+
+def _csv(frame: pd.DataFrame) -> str:
+    """A frame as the address of a CSV file, for a link; empty for one that is too large for a page, or has no lines."""
+    if frame.empty:
+        return ""
+    text = frame.drop(columns="per_intermediate", errors="ignore").to_csv(index=False, float_format="%.6g")
+    return "" if len(text) > _MOST_CSV else f"data:text/csv;charset=utf-8;base64,{b64encode(text.encode()).decode()}"
 
 
 def _inline(text: str) -> Markup:

@@ -48,8 +48,11 @@ DARK = {
 }
 SERIES = [colour for role, colour in LIGHT.items() if role.startswith("series")]
 """Colours of mixes, in their order; a tenth mix has the first again."""
-GROUP_COLOURS = {group: LIGHT[group] for group in ("rare_seen", "rare_unseen", "other")} | {"english": LIGHT["muted"]}
-GROUP_MARKERS = {"rare_seen": "o", "rare_unseen": "o", "other": "s", "english": "D"}
+GROUP_COLOURS = {group: LIGHT[group] for group in ("rare_seen", "rare_unseen", "other")} | {
+    "english": LIGHT["muted"],
+    "rare": LIGHT["ink"],
+}
+GROUP_MARKERS = {"rare": "^", "rare_seen": "o", "rare_unseen": "o", "other": "s", "english": "D"}
 """matplotlib's marker of a group of languages; that of `rare_unseen` is hollow."""
 
 

@@ -119,7 +119,8 @@ class ExperimentResults:
     def __init__(self, design: Design, scores: Path, results: Path) -> None:
         self.design = design
         self.scores = _scores(scores, self.design)
-        self.comparisons = Comparisons(self.scores, self.design, Items(self.design, results))
+        items = Items(self.design, results / "eval")  # intervals allow for them, as in the answer
+        self.comparisons = Comparisons(self.scores, self.design, items)
         self._question = results / record.NAME
         self.models = list(_models(self.design, results))
         answer = results / "answer.md"

@@ -6,6 +6,7 @@ from argparse import Namespace
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
+from intermezzo.cli.output import show
 from intermezzo.core.errors import UserError
 
 if TYPE_CHECKING:
@@ -14,19 +15,23 @@ if TYPE_CHECKING:
 
 def check_config(options: Namespace) -> None:
     """Say that a configuration is valid, with remarks on what is most likely not meant."""
+    from intermezzo.config.remarks import remarks
     from intermezzo.dag.preflight import load_experiment, print_remarks
 
     config = load_experiment(options.overlays)
-    print("the configuration is valid")
+    show(options, ["the configuration is valid"], {"valid": True, "warnings": list(remarks(config))})
     print_remarks(config)
 
 
 def document_config(options: Namespace) -> None:
+    """Compare or write the files that are generated from types, task files and the parser."""
+    from intermezzo.cli import reference
     from intermezzo.config import docs
 
-    changed = docs.write() if options.write else docs.outdated()
+    files = docs.files() | reference.files()
+    changed = docs.write(files) if options.write else docs.outdated(files)
     if changed and options.check:
-        raise UserError(f"not up to date: {', '.join(changed)}; run `python -m intermezzo config docs --write`")
+        raise UserError(f"not up to date: {', '.join(changed)}; run `intermezzo config docs --write`")
     print(f"written: {', '.join(changed)}" if changed else "up to date")
 
 
@@ -55,12 +60,13 @@ def show_grid(options: Namespace) -> None:
         ("target trainings", len(inputs.target_paths()), _list(t for t in grid.targets if grid.is_trained(t))),
         ("evaluations", evaluations, f"{len(inputs.evaluation_paths())} results (one per language)"),
     ]
-    for name, count, what in rows:
-        print(f"{count:8}  {name:24}{what}")
-    for section in ("encoders", "intermediates", "mixes", "targets"):
-        unused = sorted(set(getattr(grid.config, section)) - set(getattr(chosen, section)))
-        if unused:
-            print(f"defined but not in grid.{section}: {_list(unused)}")
+    sections = ("encoders", "intermediates", "mixes", "targets")
+    unused = {name: sorted(set(getattr(grid.config, name)) - set(getattr(chosen, name))) for name in sections}
+    lines = [f"{count:8}  {name:24}{what}".rstrip() for name, count, what in rows]
+    lines += [f"defined but not in grid.{name}: {_list(names)}" for name, names in unused.items() if names]
+    counts = {name.replace(" ", "_"): count for name, count, _ in rows} | {"results": len(inputs.evaluation_paths())}
+    content = counts | {"grid": {name: list(getattr(chosen, name)) for name in (*sections, "seeds")}, "unused": unused}
+    show(options, lines, content)
     print_remarks(grid.config)
 
 

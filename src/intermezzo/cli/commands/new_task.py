@@ -89,7 +89,7 @@ def new_task(options: Namespace) -> None:
             print(f"  language '{code}' is not defined yet: add it to languages.add or {languages.OWN_TABLE}")
     if task.metrics and "test" not in {split for splits in task.sources.parts("files").values() for split in splits}:
         print("  no test data: a target needs some; an intermediate does without")
-    print(f"next: name the licence in it, then python -m intermezzo tasks check {options.name} --root {root} --show 3")
+    print(f"next: name the licence in it, then intermezzo tasks check {options.name} --root {root} --show 3")
 
 
 def _check_name(name: str, path: Path) -> None:
@@ -254,7 +254,7 @@ def _skill(name: str, found: Guess, labels: list[str] | str) -> dict[str, str]:
 
 def _rendered(content: Mapping[str, Any]) -> str:
     """The task file as text: keys on lines of their own, short values inline."""
-    remarks = "# Written by `python -m intermezzo tasks new` from the data; see that all of it is right.\n"
+    remarks = "# Written by `intermezzo tasks new` from the data; see that all of it is right.\n"
     lines = [remarks]
     for key, value in content.items():
         if key != "sources":

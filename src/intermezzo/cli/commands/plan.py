@@ -6,13 +6,13 @@ import sys
 from argparse import Namespace
 from operator import contains
 
+from intermezzo.cli.output import show
 from intermezzo.core.errors import UserError
 
 
 def plan(options: Namespace) -> None:
     """Print the price list of an experiment and how good the last one was; with a budget, the part to run instead."""
     from intermezzo.config import load
-    from intermezzo.core.artifacts import write_json
     from intermezzo.dag.preflight import missing_files, print_remarks
     from intermezzo.planning.estimate import make
     from intermezzo.planning.review import remember, review
@@ -27,11 +27,7 @@ def plan(options: Namespace) -> None:
         measure(config)
     made = make(config, workers=options.workers, device=options.device)
     last = review(made)
-    print(render(made))
-    if last is not None:
-        print(f"\n{render_review(last)}")
-    if options.json:
-        write_json(options.json, as_json(made, last))
+    show(options, [render(made), *([f"\n{render_review(last)}"] if last is not None else [])], as_json(made, last))
     remember(made)
     if options.budget is not None:
         _choose(made, options)

@@ -10,6 +10,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
+from intermezzo.cli.output import show
 from intermezzo.core.errors import UserError, suggestion
 from intermezzo.dag.paths import ENCODERS
 from intermezzo.tasks import Task, load_task, task_names
@@ -29,13 +30,30 @@ def list_tasks(options: Namespace) -> None:
         metric = task.metrics[0] if task.metrics else "-"
         count = max((len(task.sources.parts(source)) for source in ("files", "hub")), default=0)
         rows.append((task.name, task.format, metric, " ".join(sources_of(task)), str(count or "-"), task.description))
-    _print_columns(rows)
+    show(options, _columns(rows), [_described(load_task(name)) for name in task_names()])
+
+
+def _described(task: Task) -> dict[str, Any]:
+    """A task as data, for programs."""
+    languages = {
+        source: {
+            split: [entry.partition(" ")[0] for entry in codes] for split, codes in _by_split(task, source).items()
+        }
+        for source in sources_of(task)
+    }
+    names = ("name", "description", "format", "skill", "labels", "metrics", "licence", "citation")
+    return {name: getattr(task, name) for name in names} | {"sources": languages}
 
 
 def show_task(options: Namespace) -> None:
     """Print all about one task."""
     task = load_task(options.name)
-    print(f"{task.name}: {task.description}\n")
+    show(options, _explained(task), _described(task))
+
+
+def _explained(task: Task) -> Iterator[str]:
+    """All about a task, line by line."""
+    yield f"{task.name}: {task.description}\n"
     labels = task.labels if isinstance(task.labels, str) else ", ".join(task.labels)
     for key, value in (
         ("format", task.format + (" (with unanswerable questions)" if task.unanswerable else "")),
@@ -45,22 +63,22 @@ def show_task(options: Namespace) -> None:
         ("licence", task.licence),
         ("citation", task.citation),
     ):
-        _print_item(key, value)
+        yield from _item(key, value)
     for column, content in task.fields.items():
-        _print_item(f"column {column}", content)
+        yield from _item(f"column {column}", content)
     protocol = task.protocol
-    _print_item("trained on", ", then ".join(protocol.train) or (f"{task.name} (its own English data)"))
-    _print_item("direction", protocol.direction)
+    yield from _item("trained on", ", then ".join(protocol.train) or (f"{task.name} (its own English data)"))
+    yield from _item("direction", protocol.direction)
     for name in dict.fromkeys([*protocol.settings, *protocol.retrieval]):
         settings = protocol.settings.get(name, {}) | protocol.retrieval.get(name, {})
-        _print_item(f"protocol {name}", ", ".join(f"{key} {value}" for key, value in settings.items()))
-    _print_item("notes", protocol.notes)
+        yield from _item(f"protocol {name}", ", ".join(f"{key} {value}" for key, value in settings.items()))
+    yield from _item("notes", protocol.notes)
     for source in sources_of(task):
-        print(f"\nsource {source}:")
+        yield f"\nsource {source}:"
         if source == "world":
-            _print_item("  generator", f"{task.sources.world.generator}; every language and split of the world")
+            yield from _item("  generator", f"{task.sources.world.generator}; every language and split of the world")
         for split, languages in _by_split(task, source).items():
-            _print_item(f"  {split}", ", ".join(languages))
+            yield from _item(f"  {split}", ", ".join(languages))
 
 
 def check_tasks(options: Namespace) -> None:
@@ -206,13 +224,13 @@ def _expected(parts: list[dict[str, Any]]) -> str:
     return f" ({'' if all(sure is not None for sure, _ in counts) else '~'}{total:,})"
 
 
-def _print_item(key: str, value: str) -> None:
+def _item(key: str, value: str) -> Iterator[str]:
     if value:
         lines = textwrap.wrap(value, 96, break_long_words=False)
-        print(f"{key + ':':22}" + f"\n{'':22}".join(lines))
+        yield f"{key + ':':22}" + f"\n{'':22}".join(lines)
 
 
-def _print_columns(rows: list[tuple[str, ...]]) -> None:
+def _columns(rows: list[tuple[str, ...]]) -> Iterator[str]:
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]) - 1)]
     for row in rows:
-        print("  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[-1]]).rstrip())
+        yield "  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[-1]]).rstrip()

@@ -1,4 +1,4 @@
-"""`python -m intermezzo why TARGET`: what would run again for a target and because of which change, in words.
+"""`intermezzo why TARGET`: what would run again for a target and because of which change, in words.
 
 What runs is what `snakemake -n` says, from its own plan. Why it runs is read from what Snakemake recorded when the
 files were made: the specification of each job, compared key by key with the present one; the fingerprint of its code,
@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from intermezzo.cli.commands.changes import Naming
+from intermezzo.cli.output import show
 from intermezzo.core.differences import differences
 from intermezzo.core.errors import UserError
 from intermezzo.dag.fingerprint import COMPONENTS, PACKAGE
@@ -39,8 +40,10 @@ def why(options: Namespace) -> None:
     if Path("Snakefile").is_file() and beside.is_dir() and beside.resolve() != PACKAGE:
         raise SystemExit(_by_the_code_beside(beside.resolve().parent))
     load_experiment(options.overlays)  # what is wrong with them is better said here
-    for line in report(planned(options.targets, options.overlays), options.targets):
-        print(line)
+    plan = planned(options.targets, options.overlays)
+    causes = jobs_by_cause(plan)
+    jobs = [{"rule": job.rule, "message": job.message, "outputs": job.outputs} for job in plan.jobs]
+    show(options, report(plan, causes, options.targets), {"jobs": jobs, "causes": causes})
 
 
 def _by_the_code_beside(source: Path) -> int:
@@ -75,23 +78,28 @@ def _complaint(arguments: list[str]) -> str:
     return "\n".join(line for line in output.splitlines() if not noise.match(line)).removeprefix("error: ")
 
 
-def report(plan: Plan, targets: list[str]) -> Iterator[str]:
-    """The answer, line by line: causes with most to tell first, what merely follows last."""
-    scope = ", ".join(targets) or "the experiment"
+def jobs_by_cause(plan: Plan) -> dict[str, list[str]]:
+    """Cause, in words -> its jobs, in words: causes with most to tell first, what merely follows last."""
     jobs_of: dict[str, list[str]] = {}
     causes = Causes(plan)
     for job in sorted(plan.jobs, key=lambda job: (-job.priority, job.message)):
         for cause in causes.of(job):
             jobs_of.setdefault(cause, []).append(job.message)
+    return dict(sorted(jobs_of.items(), key=lambda item: item[0] == FOLLOWS))
+
+
+def report(plan: Plan, causes: dict[str, list[str]], targets: list[str]) -> Iterator[str]:
+    """The answer, line by line."""
+    scope = ", ".join(targets) or "the experiment"
     if not plan.jobs:
         yield f"{scope}: nothing would run, everything is up to date"
         return
     yield f"{scope}: {_count(len(plan.jobs))} would run"
-    for cause in sorted(jobs_of, key=lambda cause: cause == FOLLOWS):
+    for cause, jobs in causes.items():
         yield ""
-        yield f"{_count(len(jobs_of[cause]))}, because {cause}:"
-        yield from (f"  {job}" for job in jobs_of[cause][:SHOWN])
-        if (more := len(jobs_of[cause]) - SHOWN) > 0:
+        yield f"{_count(len(jobs))}, because {cause}:"
+        yield from (f"  {job}" for job in jobs[:SHOWN])
+        if (more := len(jobs) - SHOWN) > 0:
             yield f"  ... and {more} more"
 
 

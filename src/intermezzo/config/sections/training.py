@@ -96,7 +96,7 @@ class TrainingConfig(Section):
     target: Finetuning = Field(Finetuning(), description="Target training, in English.")
     protocol: str | None = Field(
         None,
-        description="Name of a published protocol (`python -m intermezzo tasks show NAME` lists those of a task). Its "
+        description="Name of a published protocol (`intermezzo tasks show NAME` lists those of a task). Its "
         "settings override `target` above; more specific sections override the protocol.",
     )
     tasks: dict[str, TaskTraining] = Field(

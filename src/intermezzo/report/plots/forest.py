@@ -31,7 +31,7 @@ def plot_forest(
     | column | meaning |
     |---|---|
     | mix | the mix |
-    | languages | rare_seen, rare_unseen, other or english |
+    | languages | rare, rare_seen, rare_unseen, other or english |
     | value, low, high | mean difference and its 95 % interval, points; NaN: no interval |
     | n_languages | number of languages |
 

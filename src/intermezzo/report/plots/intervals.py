@@ -14,6 +14,7 @@ from intermezzo.core.numerals import MINUS, signed
 from intermezzo.report.palette import GROUP_COLOURS, GROUP_MARKERS, LIGHT
 
 GROUP_LABELS = {
+    "rare": "rare, all",
     "rare_seen": "rare, seen",
     "rare_unseen": "rare, unseen",
     "other": "other",
