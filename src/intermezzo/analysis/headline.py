@@ -47,9 +47,9 @@ def blocks(families: Families, past: History, notes: Notes) -> list[str]:
         *_supervision(families),
         *_warnings(families, past, notes),
         *_means(families),
-        f"Points: 0 to 100 of a target's main metric. Brackets: 95 % intervals over {over}, clustered by family. Below: "
-        "the evidence, secondary comparisons, sensitivity, languages, chance, limitations. docs/statistics.md: methods "
-        "and their calibration.",
+        f"Points: 0 to 100 of a target's main metric. Brackets: 95 % intervals over {over}, clustered by family. "
+        "Below: the evidence, secondary comparisons, sensitivity, languages, chance, limitations. docs/statistics.md: "
+        "methods and their calibration.",
     ]
 
 
