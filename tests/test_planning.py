@@ -131,7 +131,7 @@ def test_more_epochs_more_examples_and_other_budgets_are_more_tokens(empty):
         return make(load(settings)).costs["intermediate/world/nli/en+rare/seed0"].tokens
 
     once = tokens()
-    assert tokens(training={"intermediate": {"epochs": 8}}) == pytest.approx(2 * once)
+    assert tokens(training={"intermediate": {"epochs": 6}}) == pytest.approx(2 * once)
     assert tokens(training={"intermediate": {"examples": 3000}}) == pytest.approx(once / 2)
     # 0.75 English: an additive mix has a third more
     assert tokens(mixes={"en+rare": {"budget": "additive"}}) == pytest.approx(once / 0.75, rel=1e-3)
