@@ -38,6 +38,7 @@ class Notes(NamedTuple):
 def blocks(families: Families, past: History, notes: Notes) -> list[str]:
     """Markdown paragraphs: the title, the verdicts (one paragraph, a line each), and the rest of the first screen."""
     design = families.design
+    over = "seeds and languages" if len(design.seeds) > 1 else "languages (one seed)"
     verdicts = [f"- {sentence(line, design)}" for line in families.primary.to_dict("records")]
     return [
         TITLE,
@@ -46,9 +47,9 @@ def blocks(families: Families, past: History, notes: Notes) -> list[str]:
         *_supervision(families),
         *_warnings(families, past, notes),
         *_means(families),
-        "Points: 0 to 100 of a target's main metric. Brackets: 95 % intervals over seeds and languages, clustered by "
-        "family. Below: the evidence, secondary comparisons, sensitivity, languages, chance, limitations. "
-        "docs/statistics.md: methods and their calibration.",
+        f"Points: 0 to 100 of a target's main metric. Brackets: 95 % intervals over {over}, clustered by family. "
+        "Below: the evidence, secondary comparisons, sensitivity, languages, chance, limitations. docs/statistics.md: "
+        "methods and their calibration.",
     ]
 
 
