@@ -98,7 +98,7 @@ def test_configurations_stand_anywhere_and_after_the_option(name):
 
 
 def test_all_commands_that_read_a_configuration_take_it_alike():
-    assert set(WITH_CONFIGURATIONS) == {"config check", "grid", "plan", "why", "tasks check", "tables"}
+    assert set(WITH_CONFIGURATIONS) == {"config check", "grid", "plan", "why", "tasks check", "tables", "distances"}
 
 
 @pytest.mark.parametrize(("command", "option"), [("why", "targets"), ("tasks check", "names")])

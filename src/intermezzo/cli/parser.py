@@ -273,7 +273,8 @@ def _experiment(commands: Commands) -> None:
     )
     kinds = ("featural", "syntactic", "phonological", "inventory", "genetic", "geographic")
     distances.add_argument("--kind", choices=kinds, default="featural", help="what is compared (all of typology)")
-    distances.add_argument("--out", type=Path, required=True, metavar="FILE", help="table to write")
+    place = Path("config/distances.tsv")
+    distances.add_argument("--out", type=Path, default=place, metavar="FILE", help=f"table to write ({place})")
     _configurations(distances)
 
 
