@@ -233,7 +233,10 @@ def test_a_killed_process_ends_the_training_which_then_resumes_to_the_same_weigh
     die("no file", 0)
     capfd.readouterr()
     train(job, encoder, data, tmp_path / "killed")
-    assert f"target {int(file[5]) + 1}/2: 12 steps, " in (said := capfd.readouterr().err) and "from step 5" in said
+    assert (
+        f"target {int(file[5]) + 1}/2: 12 steps in float32, " in (said := capfd.readouterr().err)
+        and "from step 5" in said
+    )
     assert weights(tmp_path / "killed") == weights(tmp_path / "whole")
     manifests = [(tmp_path / name / "manifest.json").read_text() for name in ("whole", "killed")]
     assert manifests[0] == manifests[1]

@@ -35,14 +35,14 @@ EXPERIMENT = {
             "languages": ["en", *RARE],
             "tokenizer": {"vocab_size": 1200},
             "model": {"hidden_size": 32, "layers": 1, "heads": 2, "intermediate_size": 64},
-            "training": {"steps": 250, "learning_rate": 5.0e-3},
+            "training": {"steps": 250, "batch_size": 32, "learning_rate": 5.0e-3},
         },
     },
     "intermediates": {"pos_shuffled": {"tasks": ["pos"], "shuffle_labels": True}},
     "mixes": {"en+rare": {"weights": {"en": 0.5, "@rare": 0.5}, "translated": True}},
     "training": {
         "intermediate": {"examples": 400, "epochs": 4, "batch_size": 16, "learning_rate": 3.0e-3},
-        "target": {"examples": 100, "epochs": 2, "batch_size": 16, "learning_rate": 3.0e-3},
+        "target": {"examples": 100, "epochs": 6, "batch_size": 16, "learning_rate": 3.0e-3},
     },
 }
 

@@ -25,6 +25,7 @@ import os, sys
 from snakemake import cli
 from intermezzo.execution import snakemake_internals
 snakemake_internals.install_verification()  # with plain planning, too
+snakemake_internals.install_short_lines = lambda: False  # what is compared is printed whole
 if sys.argv[1] == "plain":
     os.environ[snakemake_internals.PLAIN] = "1"
 assert snakemake_internals.install_patches() == (sys.argv[1] == "patched")

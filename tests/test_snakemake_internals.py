@@ -181,11 +181,11 @@ def test_the_range_of_versions(version, supported, monkeypatch):
 
 
 def test_a_reason_is_a_line_and_not_a_page():
-    files = [f"results/eval/{number}.json" for number in range(900)]
-    missing, others = ", ".join(files), ", ".join(files[:2])
+    files = [f"results/eval/{number:03}.json" for number in reversed(range(900))]
+    missing, others = ", ".join(files), ", ".join(files[-2:])
     assert short_reason(f"Missing output files: {missing}; Input files updated by another job: {others}") == (
-        "Missing output files: results/eval/0.json, results/eval/1.json, results/eval/2.json, and 897 more; "
-        "Input files updated by another job: results/eval/0.json, results/eval/1.json"
+        "Missing output files: results/eval/000.json, results/eval/001.json, results/eval/002.json, and 897 more; "
+        "Input files updated by another job: results/eval/000.json, results/eval/001.json"
     )
     changed = 'Params have changed since last execution: before: {"a": 1, "b": 2, "c": 3, "d": 4, "e": 5}'
     assert short_reason(changed) == changed and len(short_reason(changed * 100)) < 400

@@ -46,14 +46,14 @@ def short_list(names: list[str]) -> list[str]:
 
 
 def short_reason(reason: str) -> str:
-    """A reason of Snakemake's: parts joined by "; ", each a sentence that may end in a list of files."""
+    """A reason of Snakemake's: parts joined by "; ", each a sentence that may end in a list of files, in no order."""
     return "; ".join(map(_short_part, reason.split("; ")))
 
 
 def _short_part(part: str) -> str:
     head, colon, files = part.partition(": ")
     if colon and not re.search("params|[{}]", part, flags=re.IGNORECASE):
-        part = f"{head}: {', '.join(short_list(files.split(', ')))}"
+        part = f"{head}: {', '.join(short_list(sorted(files.split(', '))))}"
     if len(part) > _CHARACTERS:
         part = f"{part[:_CHARACTERS].rstrip()} ... (`intermezzo why` names what has changed)"
     return part
