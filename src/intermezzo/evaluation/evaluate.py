@@ -52,8 +52,7 @@ def evaluate(
     where a row can be scored) and, written last, manifest.json, which has the SHA-256 of each of these files: what
     changes one afterwards does not go unseen. names: keys that name the run, copied into each JSON. inputs: digest of
     what the model and the data were made with, and question: digest of the one that the experiment asks now, both for
-    the manifest. fetch: called before the model's weights are read,
-    which is only when there is something to predict.
+    the manifest. fetch: called before the model's weights are read, which is only when there is something to predict.
     """
     prediction, task, form = spec.prediction, spec.prediction.task, load_format(spec.prediction.task.format)
     manifest = read_manifest(model)

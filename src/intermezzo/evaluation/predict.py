@@ -1,7 +1,7 @@
 """Predictions of a model: length-sorted batches of a fixed number of tokens, in inference mode.
 
-The encoder computes in the precision of training, pooling and heads in float32. What a
-format makes of outputs or vectors is in its head module (`intermezzo.modeling.heads`).
+The encoder computes in the precision of training, pooling and heads in float32. What a format makes of outputs or
+vectors is in its head module (`intermezzo.modeling.heads`).
 """
 
 from __future__ import annotations
