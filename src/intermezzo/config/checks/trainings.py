@@ -117,6 +117,13 @@ def _aligned(config: Config, key: str, name: str, align: Realignment) -> Iterato
         yield from _alignment_files(key, align, list(languages))
     for encoder in config.grid.encoders:
         shape = config.encoders.get(encoder)
+        if isinstance(shape, ScratchEncoder) and align.layers == "upper":
+            bound, last = (shape.model.layers + 1) // 2, shape.model.layers if align.layer is None else align.layer
+            if last <= bound:
+                yield (
+                    f"{key}.align.layers: 'upper' trains what comes after layer {bound} of encoder '{encoder}', and "
+                    f"the loss reads layer {last}; write lower or all, or a higher layer"
+                )
         for layer_key, layer in (("layer", align.layer), ("match_layer", align.match_layer)):
             if isinstance(shape, ScratchEncoder) and layer is not None and layer > shape.model.layers:
                 depth = shape.model.layers
