@@ -26,7 +26,7 @@ from intermezzo.core.errors import UserError
 from intermezzo.modeling.encoder import load_encoder
 from intermezzo.modeling.heads import format_module
 from intermezzo.modeling.tokenizer import load_tokenizer
-from intermezzo.specs.finetuning import FinetuneSpec
+from intermezzo.specs.finetuning import ALIGNMENT, Alignment, AlignmentHead, FinetuneSpec
 from intermezzo.training import distributed, loop, states
 from intermezzo.training.batches import TaskBatches
 from intermezzo.training.distributed import all_gather, is_main_process, launch, rank
@@ -40,6 +40,7 @@ from toy_training import PRETRAIN, TASKS, inputs, rows, spec, weights
 pytestmark = pytest.mark.slow
 
 FORMATS = ("colour", "choice", "tags", "where", "text", "find")
+ALIGNED = AlignmentHead(pooling="cls", align=Alignment(level="both", temperature=0.1, regulariser=1.0))
 SHORT = {"max_length": 10, "stride": 4}
 """The contexts of `where` are several windows."""
 
@@ -84,17 +85,22 @@ def difference(one: Path, other: Path) -> float:
 
 
 def gradients(encoder: Path, out: Path) -> None:
-    """Gradients of one batch of every format, in float64: large and small batches, whole and in parts."""
+    """Gradients of one batch of every format and of pairs, in float64: large and small batches, whole and in parts."""
     results = {}
-    for name in FORMATS:
-        module, task = format_module(TASKS[name]["format"]), TASKS[name] | {"name": name}
+    for name in (*FORMATS, "pairs"):
+        module = format_module(ALIGNMENT if name == "pairs" else TASKS[name]["format"])
+        task = TASKS[name] | {"name": name}
         for count, budget in ((24, None), (24, 40), (3, None), (1, None)):
             system = load_encoder(encoder, dropout=0.0)
             torch.manual_seed(0)
-            head = module.Head(system.hidden_size, head_spec(task, SETTINGS | {"dropout": 0.0}))
+            spec_ = ALIGNED if name == "pairs" else head_spec(task, SETTINGS | {"dropout": 0.0})
+            head = module.Head(system.hidden_size, spec_)
             if hasattr(head, "attach"):
                 head.attach(system, encoder)
             features = module.encode(rows(name, count, 1), load_tokenizer(encoder), encoding(task, SETTINGS | SHORT))
+            if name == "pairs":
+                head.start = [start.double() for start in head.start]
+                features = head.prepare(features, torch.device("cpu"))
             modules = nn.ModuleDict({"encoder": system, "heads": nn.ModuleDict({name: head, "idle": nn.Linear(2, 2)})})
             every = [(name, range(len(features) if count > 1 else 1))]
             work = TaskBatches(modules.double(), {name: name}, {name: features}, every, {name: ["?"] * count})
