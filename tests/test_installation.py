@@ -1,0 +1,113 @@
+"""What installs the program, as far as a machine without PyTorch's index, conda or a container engine shows it."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import subprocess
+import sys
+import threading
+import venv
+import zipfile
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from urllib.parse import quote
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+PINNED = dict(line.split("==") for line in (ROOT / "constraints.txt").read_text().splitlines() if "==" in line)
+
+
+def make(*arguments: str) -> subprocess.CompletedProcess:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("MAKE", "TORCH"))}
+    command = ["make", "--no-print-directory", *arguments]
+    return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True)
+
+
+def wheel(folder: Path, version: str) -> Path:
+    """A wheel of a package `torch` that has nothing but its metadata, and needs another package as torch does."""
+    folder.mkdir(parents=True, exist_ok=True)
+    path, info = folder / f"torch-{version}-py3-none-any.whl", f"torch-{version}.dist-info"
+    metadata = f"Metadata-Version: 2.1\nName: torch\nVersion: {version}\nRequires-Dist: package-of-another-index\n"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr(f"{info}/METADATA", metadata)
+        archive.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
+        archive.writestr(f"{info}/RECORD", "")
+    return path
+
+
+@pytest.fixture
+def index(tmp_path):
+    """(folder, URL) of an index in the layout of PyTorch's: wheels beside the pages, addresses that start at the host."""
+    folder = tmp_path / "site" / "whl" / "cpu"
+    folder.mkdir(parents=True)
+    handler = partial(SimpleHTTPRequestHandler, directory=str(tmp_path / "site"))
+    handler.func.log_message = lambda *_: None
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield folder, f"http://127.0.0.1:{server.server_port}/whl/cpu"
+    server.shutdown()
+    server.server_close()
+
+
+def publish(folder: Path, version: str) -> None:
+    path = wheel(folder, version)
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    page = folder / "torch" / "index.html"
+    page.parent.mkdir(exist_ok=True)
+    page.write_text(f'<a href="/whl/cpu/{quote(path.name)}#sha256={digest}">{path.name}</a><br/>')
+
+
+def install_torch(place: Path, url: str) -> subprocess.CompletedProcess:
+    """Run the command by which `make env TORCH=cpu` installs torch, in a new environment without packages."""
+    venv.create(place)
+    script = f'#!/bin/sh\nexec {sys.executable} -m pip --python {place}/bin/python "$@"\n'
+    (place / "bin" / "pip").write_text(script)
+    (place / "bin" / "pip").chmod(0o755)
+    lines = make("-n", "-B", "env", "TORCH=cpu", f"venv={place}", f"TORCH_INDEX={url}").stdout.splitlines()
+    start = next(number for number, line in enumerate(lines) if "install --quiet torch" in line)
+    command = "\n".join(lines[start : start + 2])
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PIP_")}
+    environment |= {"PIP_CONFIG_FILE": os.devnull, "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
+    return subprocess.run(command, shell=True, cwd=ROOT, env=environment, capture_output=True, text=True)
+
+
+@pytest.mark.slow
+def test_torch_without_a_gpu_comes_from_its_index_alone_and_satisfies_the_pinned_version(index, tmp_path):
+    folder, url = index
+    publish(folder, f"{PINNED['torch']}+cpu")
+    done = install_torch(tmp_path / "env", url)
+    assert done.returncode == 0, done.stderr
+    installed = {path.name for path in (tmp_path / "env").glob("lib/python*/site-packages/*.dist-info")}
+    assert installed == {f"torch-{PINNED['torch']}+cpu.dist-info"}
+
+
+@pytest.mark.slow
+def test_an_index_without_the_pinned_version_ends_the_installation(index, tmp_path):
+    folder, url = index
+    publish(folder, "2.0.0+cpu")
+    done = install_torch(tmp_path / "env", url)
+    assert done.returncode and f"the torch of constraints.txt was not installed from {url}" in done.stderr
+    assert not list((tmp_path / "env").glob("lib/python*/site-packages/torch*"))
+
+
+def test_make_env_takes_torch_from_pypi_unless_told_and_remembers_which(tmp_path):
+    def commands(*arguments: str) -> list[str]:
+        shown = make("-n", "-B", *arguments).stdout
+        return re.findall(r"^\S+/pip install --quiet (.*?)(?: *\|\| \\)?$", shown, flags=re.MULTILINE)
+
+    packages = "-e '.[test,real]' -c constraints.txt"
+    cpu = "torch -c constraints.txt --no-deps --index-url https://download.pytorch.org/whl/cpu"
+    place = f"venv={tmp_path}"
+    assert commands("env", place) == ["torch -c constraints.txt", packages]
+    assert commands("env", place, "TORCH=cpu") == [cpu, packages]
+    (tmp_path / ".made").write_text("cpu\n")
+    assert commands("env", place) == [cpu, packages]
+    for build in ("", "cu130"):
+        done = make("env", place, f"TORCH={build}", "PYTHON=true")
+        assert done.returncode == 2 and "another build of torch" in done.stderr
+    done = make("env", f"venv={tmp_path / 'none'}", "TORCH=cu130")
+    assert done.returncode == 2 and "TORCH=cu130: give cpu" in done.stderr and not (tmp_path / "none").exists()
