@@ -22,7 +22,7 @@ from snakemake.utils import min_version
 min_version("9.20")  # priorities that are functions
 
 
-configfile: f"{workflow.basedir}/config/config.yaml"
+configfile: f"{workflow.current_basedir}/config/config.yaml"
 
 
 include: "workflow/rules/common.smk"
@@ -49,15 +49,6 @@ onsuccess:
 onerror:
     startup.tidy()
     startup.show_failures(workflow)
-
-
-localrules:
-    summary,
-    prepare,
-    encoders,
-    intermediates,
-    targets,
-    evaluations,
 
 
 rule summary:

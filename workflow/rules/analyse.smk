@@ -57,7 +57,7 @@ rule write_report:
         scores="results/scores.parquet",
         answer="results/answer.md",
         models=inputs.model_paths,
-        page=expand(f"{workflow.basedir}/src/intermezzo/report/page.{{kind}}", kind=["css", "html.jinja"]),
+        page=expand(f"{PROJECT}/src/intermezzo/report/page.{{kind}}", kind=["css", "html.jinja"]),
     output:
         page=report("results/report.html", caption="../report/report.rst", category="Report"),
         figures=[

@@ -11,6 +11,7 @@
 | `failed_jobs` | jobs that the scheduler has given up (`workflow`) | messages of failed jobs are not repeated |
 | `runs_in_own_environment`, `partition_file` | run settings (`workflow`) | no fork server, no check of partitions |
 | `overlays`, `plans` | settings of the command line (`workflow`) | keys that are given twice are overlooked |
+| `is_module`, `moves_paths` | what a `module` statement says (`workflow`), always read | (the grid depends on it) |
 | `dry_run` | the plan and its reasons (`plan`) | `why` says that it cannot tell |
 | `Records` | files and tables of records (`records`), always read | without records results' own are compared |
 
@@ -29,7 +30,9 @@ from intermezzo.execution.snakemake_internals.verification import install_verifi
 from intermezzo.execution.snakemake_internals.workflow import (
     failed_jobs,
     install_sigterm_handler,
+    is_module,
     is_staged,
+    moves_paths,
     overlays,
     partition_file,
     planned_jobs,
@@ -50,7 +53,9 @@ __all__ = [
     "install_short_lines",
     "install_sigterm_handler",
     "install_verification",
+    "is_module",
     "is_staged",
+    "moves_paths",
     "overlays",
     "partition_file",
     "planned_jobs",

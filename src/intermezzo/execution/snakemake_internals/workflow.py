@@ -53,8 +53,25 @@ def partition_file(workflow: Any) -> str | None:
     return getattr(workflow.executor_settings, "partition_config", None)
 
 
+def is_module(workflow: Any) -> bool:
+    """Whether another workflow is importing this one (`module`)."""
+    return "modifier" in dir(workflow) and not workflow.modifier.is_main_snakefile()
+
+
+def moves_paths(workflow: Any) -> bool:
+    """Whether the workflow that imports this one gives its files another place (`prefix`, `replace_prefix`)."""
+    paths = workflow.modifier.path_modifier if is_module(workflow) else None
+    while paths is not None:
+        if paths.prefix or getattr(paths, "_prefix_replacements", None) is not None:
+            return True
+        paths = getattr(paths, "inner_modifier", None)
+    return False
+
+
 def overlays(workflow: Any) -> list[str]:
-    """The configuration files of the command line."""
+    """The configuration files of the command line; none of a workflow that imports this one, which are its own."""
+    if is_module(workflow):
+        return []
     return [str(path) for path in getattr(getattr(workflow, "config_settings", None), "configfiles", ())]
 
 
