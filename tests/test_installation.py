@@ -41,7 +41,7 @@ def wheel(folder: Path, version: str) -> Path:
 
 @pytest.fixture
 def index(tmp_path):
-    """(folder, URL) of an index in the layout of PyTorch's: wheels beside the pages, addresses that start at the host."""
+    """(folder, URL) of an index in the layout of PyTorch's: wheels beside the pages, addresses from the root."""
     folder = tmp_path / "site" / "whl" / "cpu"
     folder.mkdir(parents=True)
     handler = partial(SimpleHTTPRequestHandler, directory=str(tmp_path / "site"))
