@@ -26,6 +26,11 @@ configfile: f"{workflow.current_basedir}/config/config.yaml"
 
 
 include: "workflow/rules/common.smk"
+
+
+containerized: containers.image()  # with --sdm apptainer
+
+
 include: "workflow/rules/data.smk"
 include: "workflow/rules/encoder.smk"
 include: "workflow/rules/intermediate.smk"

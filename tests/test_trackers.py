@@ -1,4 +1,4 @@
-"""Trackers see a training and its scores, and change nothing: stand-ins of MLflow and W&B, and the libraries offline."""
+"""Trackers see a training and its scores and change nothing: stand-ins of MLflow and W&B, and the libraries offline."""
 
 from __future__ import annotations
 
@@ -199,7 +199,7 @@ def test_weights_and_results_are_the_same_bytes_with_trackers_with_failing_ones_
         monkeypatch.setenv(trackers.TRACKERS, asked)
         monkeypatch.setenv("FAILS", fails)
         out, earlier = tmp_path / name, len(stand_ins("wandb"))
-        finetune(spec("colour"), encoder, inputs(data, "colour"), out / "model", out / "state")
+        finetune(spec("colour", epochs=2), encoder, inputs(data, "colour"), out / "model", out / "state")
         outputs = {language: out / f"{language}.json" for language in languages}
         test = {language: data("colour", language) for language in languages}
         places = {"support": {}, "cache": out / "cache", "code": CodeStamps()}

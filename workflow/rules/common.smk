@@ -7,7 +7,7 @@ gc.disable()  # planning makes millions of objects that all stay: a quarter of i
 
 sys.path.insert(0, os.path.normpath(f"{workflow.current_basedir}/../../src"))
 
-from intermezzo.execution import adoption, snakemake_internals, startup, verification
+from intermezzo.execution import adoption, containers, snakemake_internals, startup, verification
 from intermezzo.config.remarks import remarks
 from intermezzo.core.places import PROJECT
 from intermezzo.dag import preflight

@@ -14,6 +14,7 @@ import yaml
 from intermezzo.core.errors import UserError
 from intermezzo.execution import (
     adoption,
+    containers,
     forkserver,
     locks,
     outcome,
@@ -39,6 +40,7 @@ def begin(workflow: Any, unkept: Collection[str]) -> None:
         forkserver.start()
     try:
         trackers.check()
+        containers.check(*snakemake_internals.deployment(workflow))
         if partitions := snakemake_internals.partition_file(workflow):
             check_partitions(Path(partitions))
     except UserError as error:

@@ -47,6 +47,15 @@ def runs_in_own_environment(workflow: Any) -> bool:
     return bool(local and not workflow.deployment_settings.deployment_method)
 
 
+@feature(
+    "images and folders that containers need are not checked before the run", fallback=(set(), ""), documented=True
+)
+def deployment(workflow: Any) -> tuple[set[str], str]:
+    """How software is deployed (`--sdm`: conda, apptainer), and the arguments for Apptainer."""
+    settings = workflow.deployment_settings
+    return {str(method).lower() for method in settings.deployment_method}, str(settings.apptainer_args)
+
+
 @feature("the partitions of the profile are not checked before the run", fallback=None, documented=True)
 def partition_file(workflow: Any) -> str | None:
     """The file of partitions that a Slurm profile names; None for other executors."""
