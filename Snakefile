@@ -28,6 +28,9 @@ configfile: f"{workflow.current_basedir}/config/config.yaml"
 include: "workflow/rules/common.smk"
 
 
+report: "workflow/report/workflow.rst"  # of `snakemake --report`
+
+
 containerized: containers.image()  # with --sdm apptainer
 
 

@@ -72,7 +72,10 @@ rule write_report:
         pdf=expand("results/figures/{name}.pdf", name=FIGURES),
         tables=[
             report(
-                f"results/tables/{name}.tsv", caption="../report/tables.rst", category="Tables", labels={"table": name}
+                f"results/tables/{name}.tsv",
+                caption=f"../report/tables/{name}.rst",
+                category="Tables",
+                labels={"table": name},
             )
             for name in TABLES
         ],
