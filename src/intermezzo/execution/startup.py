@@ -12,6 +12,7 @@ from typing import Any
 import yaml
 
 from intermezzo.core.errors import UserError
+from intermezzo.core.terminal import ERROR, GOOD, say
 from intermezzo.execution import (
     adoption,
     forkserver,
@@ -40,7 +41,7 @@ def begin(workflow: Any, unkept: Collection[str]) -> None:
         if partitions := snakemake_internals.partition_file(workflow):
             check_partitions(Path(partitions))
     except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
+        say(f"error: {error}", ERROR)
         raise SystemExit(2) from None
     jobs = snakemake_internals.planned_jobs(workflow)
     _run.update(began=time.time(), answers=any(outcome.ANSWER in job.output for job in jobs or ()))
@@ -57,7 +58,7 @@ def ask(spec: str, *, staged: bool) -> None:
         if not staged:
             questions.ask(SummarySpec.read(spec))
     except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
+        say(f"error: {error}", ERROR)
         raise SystemExit(2) from None
 
 
@@ -69,15 +70,15 @@ def tidy() -> None:
 def show_answer() -> None:
     """Called by the Snakefile's `onsuccess`: the verdicts of the answer and where it is, if this run has made it."""
     if _run.get("answers"):
-        lines = [*outcome.verdicts(Path(outcome.ANSWER)), f"The answer of this experiment is in {outcome.ANSWER}"]
-        print("", *lines, sep="\n", file=sys.stderr)
+        say("\n".join(["", *outcome.verdicts(Path(outcome.ANSWER))]), "bold")
+        say(f"The answer of this experiment is in {outcome.ANSWER}", GOOD)
 
 
 def show_failures(workflow: Any) -> None:
     """Called by the Snakefile's `onerror`: repeat the messages of all jobs that failed."""
     jobs = [outcome.FailedJob(*job) for job in snakemake_internals.failed_jobs(workflow)]
     if text := outcome.failures(jobs, _run.get("began", 0.0)):
-        print(text, file=sys.stderr)
+        say(text, ERROR)
 
 
 def use_forkserver(workflow: Any) -> bool:
