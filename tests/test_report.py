@@ -33,7 +33,7 @@ from intermezzo.core.numerals import duration, interval, short_number, signed
 from intermezzo.report import build, palette, plots
 from intermezzo.report.captions import CAPTIONS, MOST_LANGUAGES
 from intermezzo.report.page import answer, facts, width_class
-from intermezzo.report.plots.heatmap import cell_colours, relative_luminance
+from intermezzo.report.plots.heatmap import Heatmap, cell_colours, relative_luminance
 from intermezzo.report.plots.intervals import difference_limits
 from intermezzo.report.results import ExperimentResults
 from intermezzo.report.tables import escape_latex, latex, markdown_file
@@ -316,6 +316,14 @@ def test_hundreds_of_languages_stay_readable(tmp_path):
     panel = re.search(r"<svg[^>]*languages0-0-t.*?</svg>", (output / "report.html").read_text(), re.DOTALL)[0]
     assert panel.count("→") == MOST_LANGUAGES
     assert (output / "report.html").stat().st_size < 1_000_000
+
+
+@pytest.mark.parametrize(("targets", "widths"), [(1, [1]), (15, [15]), (16, [8, 8]), (31, [10, 10, 11])])
+def test_a_heat_map_of_many_targets_is_several_that_fit(targets, widths):
+    columns = [(f"t{number}", "accuracy", False) for number in range(targets)]
+    parts = Heatmap(columns, [("nli", "en", False)], {}).parts(15)
+    assert [len(part.columns) for part in parts] == widths
+    assert [column for part in parts for column in part.columns] == columns and parts[0].rows == parts[-1].rows
 
 
 @pytest.mark.slow
