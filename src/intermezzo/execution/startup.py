@@ -26,7 +26,7 @@ from intermezzo.execution import (
 from intermezzo.specs.summary import SummarySpec
 
 _run: dict[str, Any] = {}
-"""Of the run that goes on: `began` (seconds since the epoch), and `answers`, whether it makes the answer."""
+"""Of the run that goes on: `began` (seconds since the epoch), and `files`: which of answer and report it makes."""
 
 
 def begin(workflow: Any, unkept: Collection[str]) -> None:
@@ -44,7 +44,8 @@ def begin(workflow: Any, unkept: Collection[str]) -> None:
         say(f"error: {error}", ERROR)
         raise SystemExit(2) from None
     jobs = snakemake_internals.planned_jobs(workflow)
-    _run.update(began=time.time(), answers=any(outcome.ANSWER in job.output for job in jobs or ()))
+    made = {str(file) for job in jobs or () for file in job.output}
+    _run.update(began=time.time(), files=[file for file in (outcome.ANSWER, outcome.REPORT) if file in made])
     weight_leases.lease(jobs, unkept)
     adoption.clean(jobs)
 
@@ -68,10 +69,13 @@ def tidy() -> None:
 
 
 def show_answer() -> None:
-    """Called by the Snakefile's `onsuccess`: the verdicts of the answer and where it is, if this run has made it."""
-    if _run.get("answers"):
+    """Called by the Snakefile's `onsuccess`: the verdicts, and where answer and report are, if this run has made them."""
+    files = _run.get("files", ())
+    if outcome.ANSWER in files:
         say("\n".join(["", *outcome.verdicts(Path(outcome.ANSWER))]), "bold")
         say(f"The answer of this experiment is in {outcome.ANSWER}", GOOD)
+    if outcome.REPORT in files:
+        say(f"The report is in {outcome.REPORT}; open it in a browser", GOOD)
 
 
 def show_failures(workflow: Any) -> None:
