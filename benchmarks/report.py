@@ -21,13 +21,12 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "tests"))
 
-from test_report import design, make  # noqa: E402
-
 from intermezzo.analysis.design import Cell, Design  # noqa: E402
 from intermezzo.languages import table  # noqa: E402
 from intermezzo.report import figures, page  # noqa: E402
 from intermezzo.report.frames import Frames  # noqa: E402
 from intermezzo.report.results import ExperimentResults  # noqa: E402
+from test_report import design, make  # noqa: E402
 
 _RUNS = 5
 

@@ -69,7 +69,7 @@ def tidy() -> None:
 
 
 def show_answer() -> None:
-    """Called by the Snakefile's `onsuccess`: the verdicts, and where answer and report are, if this run has made them."""
+    """Called by the Snakefile's `onsuccess`: the verdicts, and where answer and report are, if the run made them."""
     files = _run.get("files", ())
     if outcome.ANSWER in files:
         say("\n".join(["", *outcome.verdicts(Path(outcome.ANSWER))]), "bold")
