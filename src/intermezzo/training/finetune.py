@@ -22,6 +22,7 @@ from torch import nn
 from intermezzo.core.artifacts import sha256, write_text
 from intermezzo.core.errors import UserError
 from intermezzo.core.folders import whole_folder
+from intermezzo.execution.trackers import follow
 from intermezzo.modeling.checks import check_text
 from intermezzo.modeling.encoder import Encoder, environment, load_encoder, save_encoder
 from intermezzo.modeling.finite import check_finite
@@ -72,7 +73,8 @@ def _finetune(
 ) -> None:
     use_threads(spec.threads)
     settings = spec.training
-    with state_folder(state) as work:
+    tracked = follow(str(out), spec.as_json(), active=is_main_process())
+    with state_folder(state) as work, tracked as run:
         log = work / LOG
         encoder = load_encoder(model, dropout=settings.dropout, max_length=settings.max_length)
         texts = {name: path for name, path in data.items() if not name.startswith(f"{ALIGNMENT}/")}
@@ -117,7 +119,7 @@ def _finetune(
             state_file, keep = work / f"state{number}.pt", number + 1 < len(planned)
             loss = train(
                 system, batches, len(plan_), settings,
-                name=name, state=state_file, keep=keep, log=log, precision=precision,
+                name=name, state=state_file, keep=keep, log=log, precision=precision, tracked=run,
             )  # fmt: skip
             steps += len(plan_)
             remaining *= decay(len(plan_), settings, _idle(plan_, heads, head_of))
