@@ -179,6 +179,24 @@ def test_every_figure_and_table_in_every_format(output):
 
 
 @pytest.mark.slow
+def test_captions_in_snakemakes_report_are_those_of_the_figures_and_tables(output):
+    def caption(name: str) -> str:
+        return " ".join((ROOT / "workflow" / "report" / f"{name}.rst").read_text().split())
+
+    assert {path.stem for path in (ROOT / "workflow/report/tables").iterdir()} == TABLES
+    assert {path.stem for path in (ROOT / "workflow/report").glob("*.rst")} == FIGURES | {"report", "workflow"}
+    assert {name: caption(name) for name in FIGURES} == {name: " ".join(CAPTIONS[name].split()) for name in FIGURES}
+    for name in TABLES:
+        title = (output / "tables" / f"{name}.md").read_text().partition("\n")[0].strip(" *:.")
+        assert caption(f"tables/{name}").startswith(title), name
+    rule = (ROOT / "workflow/rules/analyse.smk").read_text()
+    listed = {
+        kind: set(json.loads(re.search(rf"^{kind} = (.*)$", rule, re.MULTILINE)[1])) for kind in ("FIGURES", "TABLES")
+    }
+    assert listed == {"FIGURES": FIGURES, "TABLES": TABLES}
+
+
+@pytest.mark.slow
 def test_equal_results_give_equal_bytes(results, output, tmp_path):
     elsewhere = shutil.copytree(results, tmp_path / "elsewhere")
     assert contents(report(elsewhere, tmp_path / "again")) == contents(output)

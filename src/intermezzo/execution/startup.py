@@ -15,12 +15,14 @@ from intermezzo.core.errors import UserError
 from intermezzo.core.terminal import ERROR, GOOD, say
 from intermezzo.execution import (
     adoption,
+    containers,
     forkserver,
     locks,
     outcome,
     questions,
     runlock,
     snakemake_internals,
+    trackers,
     weight_leases,
 )
 from intermezzo.specs.summary import SummarySpec
@@ -30,14 +32,16 @@ _run: dict[str, Any] = {}
 
 
 def begin(workflow: Any, unkept: Collection[str]) -> None:
-    """Called by the Snakefile's `onstart` with Snakemake's workflow; a bad profile ends the run with its message alone.
+    """Called by the Snakefile's `onstart`; a bad profile or setting of trackers ends the run with its message alone.
 
-    unkept: stages whose weights are deleted after their last reader.
+    workflow: Snakemake's. unkept: stages whose weights are deleted after their last reader.
     """
     snakemake_internals.install_sigterm_handler(workflow)
     if use_forkserver(workflow):
         forkserver.start()
     try:
+        trackers.check()
+        containers.check(*snakemake_internals.deployment(workflow))
         if partitions := snakemake_internals.partition_file(workflow):
             check_partitions(Path(partitions))
     except UserError as error:

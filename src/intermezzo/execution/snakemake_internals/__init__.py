@@ -11,7 +11,9 @@
 | `planned_jobs` | the jobs of the plan (`workflow`) | weights that `keep` gives up stay |
 | `failed_jobs` | jobs that the scheduler has given up (`workflow`) | messages of failed jobs are not repeated |
 | `runs_in_own_environment`, `partition_file` | run settings (`workflow`) | no fork server, no check of partitions |
+| `deployment` | run settings (`workflow`) | images and folders for containers are not checked |
 | `overlays`, `plans` | settings of the command line (`workflow`) | keys that are given twice are overlooked |
+| `is_module`, `moves_paths` | what a `module` statement says (`workflow`), always read | (the grid depends on it) |
 | `dry_run` | the plan and its reasons (`plan`) | `why` says that it cannot tell |
 | `Records` | files and tables of records (`records`), always read | without records results' own are compared |
 
@@ -28,9 +30,12 @@ from intermezzo.execution.snakemake_internals.records import FOLDER, Records
 from intermezzo.execution.snakemake_internals.support import PLAIN, SUPPORTED, switched_off, unsupported
 from intermezzo.execution.snakemake_internals.verification import install_verification
 from intermezzo.execution.snakemake_internals.workflow import (
+    deployment,
     failed_jobs,
     install_sigterm_handler,
+    is_module,
     is_staged,
+    moves_paths,
     overlays,
     partition_file,
     planned_jobs,
@@ -44,6 +49,7 @@ __all__ = [
     "SUPPORTED",
     "PlannedJob",
     "Records",
+    "deployment",
     "dry_run",
     "failed_jobs",
     "install_lock",
@@ -52,7 +58,9 @@ __all__ = [
     "install_short_lines",
     "install_sigterm_handler",
     "install_verification",
+    "is_module",
     "is_staged",
+    "moves_paths",
     "overlays",
     "partition_file",
     "planned_jobs",
