@@ -250,6 +250,7 @@ class Specs:
             rare=frozenset(catalogue.rare_languages(self.config)),
             attributes=self._attributes(),
             pretrained=self._pretrained(),
+            leakage=self._leakage(),
             distances=self._distances(),
             seeds=tuple(grid.seeds),
             encoders=tuple(grid.encoders),
@@ -422,6 +423,11 @@ class Specs:
         evaluated = self._evaluated()
         answers = {name: catalogue.pretraining(self.config, name, evaluated) for name in self.grid.encoders}
         return {name: by_language for name, by_language in answers.items() if by_language}
+
+    def _leakage(self) -> dict[str, str]:
+        """Encoder -> what the configuration says of tasks or test data in its pretraining."""
+        notes = {name: getattr(self.config.encoders[name], "leakage", "") for name in self.grid.encoders}
+        return {name: note for name, note in notes.items() if note}
 
     def _distances(self) -> dict[str, dict[str, float]]:
         """Evaluated language -> language of any mix but English -> their distance, from the user's file."""
