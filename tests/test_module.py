@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 
@@ -15,47 +16,27 @@ from intermezzo.dag.experiment import Grid
 from intermezzo.dag.jobs import jobs_of
 
 DATA = "results/data/world/nli/en/dev.parquet"
-WORKFLOW = """
-configfile: "config.yaml"
-
-module intermezzo:
-    snakefile: {snakefile!r}
-    config: config["intermezzo"]
-    {more}
-
-use rule * from intermezzo as intermezzo_*
-
-onstart:
-    intermezzo.onstart()
-
-onsuccess:
-    intermezzo.onsuccess()
-
-onerror:
-    intermezzo.onerror()
-
-rule all:
-    default_target: True
-    input: "mine/lines.txt", "mine/model.txt"
-
-rule lines:
-    input: "results/summary.tsv"
-    output: "mine/lines.txt"
-    shell: "wc -l < {{input}} > {{output}}"
+PAGE = (ROOT / "docs/module.md").read_text()
+CONFIG, WORKFLOW = (
+    re.search(rf"^```{kind}\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)[1] for kind in ("yaml", "python")
+)
+MODEL = """
 
 rule model:
     input: model="model.txt", data={data!r}
-    output: "mine/model.txt"
+    output: "paper/model.txt"
     params: spec="of this workflow alone"
     shell: "cp {{input.model}} {{output}}"
 """
+"""A rule that names its files and parameters as rules of this project do."""
 
 pytestmark = pytest.mark.workflow
 
 
 @pytest.fixture
 def importing(tmp_path):
-    """snakemake(*arguments, more="") in the folder of a workflow that imports this one with the tiny experiment."""
+    """snakemake(*arguments, more="") in the folder of the workflow of docs/module.md, with the tiny experiment."""
+    assert load(yaml.safe_load(CONFIG)["intermezzo"]).grid.seeds
     changes = yaml.safe_load((ROOT / TINY).read_text())
     changes |= {
         "mixes": {"mine": {"weights": {"en": 0.5, "fri": 0.5}}},
@@ -67,7 +48,9 @@ def importing(tmp_path):
 
     def snakemake(*arguments: str, more: str = "") -> subprocess.CompletedProcess:
         snakefile = os.path.relpath(ROOT / "Snakefile", tmp_path)
-        (tmp_path / "Snakefile").write_text(WORKFLOW.format(snakefile=snakefile, more=more, data=DATA))
+        text = WORKFLOW.replace("../intermezzo/Snakefile", snakefile)
+        text = text.replace("    config:\n", f"    {more}\n    config:\n" if more else "    config:\n")
+        (tmp_path / "Snakefile").write_text(text + MODEL.format(data=DATA))
         command = [sys.executable, "-m", "snakemake", "--cores", "1", *arguments]
         return subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
 
@@ -81,14 +64,14 @@ def test_a_workflow_that_imports_this_one_plans_the_grid_of_its_section_beside_i
     counts = [line.split() for line in (done.stdout + done.stderr).splitlines()]
     rows = {row[0]: int(row[1]) for row in counts if len(row) == 2 and row[1].isdecimal()}
     stages = sum(count for name, count in rows.items() if name.startswith("intermezzo_"))
-    assert stages == len(jobs_of(importing.grid)) and rows["total"] == stages + 3
-    assert rows["intermezzo_train_intermediate"] == 2 and rows["lines"] == rows["model"] == 1
+    assert stages == len(jobs_of(importing.grid)) and rows["total"] == stages + 2
+    assert rows["intermezzo_train_intermediate"] == 2 and rows["lines"] == rows["all"] == 1
 
 
 def test_it_runs_jobs_of_this_one_and_its_own_in_its_folder(importing):
-    done = importing("mine/model.txt")
+    done = importing("paper/model.txt")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert (importing.folder / "mine/model.txt").read_text() == "a model of the other workflow"
+    assert (importing.folder / "paper/model.txt").read_text() == "a model of the other workflow"
     assert (importing.folder / DATA).is_file() and (importing.folder / "results/question.json").is_file()
 
 

@@ -146,7 +146,7 @@ def test_the_catalogue_entry_says_how_the_workflow_is_run():
     usage = load(".snakemake-workflow-catalog.yml")["usage"]
     assert usage.keys() == {"mandatory-flags", "software-stack-deployment", "report"}
     assert usage["mandatory-flags"].keys() == {"desc", "flags"}
-    assert usage["software-stack-deployment"] == {"conda": True}
+    assert usage["software-stack-deployment"] == {"conda": True, "apptainer": True}
     assert usage["report"] is True
     assert (ROOT / "config/README.md").is_file()
 
