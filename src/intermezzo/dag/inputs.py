@@ -16,6 +16,7 @@ from typing import Any
 
 from intermezzo.config import catalogue
 from intermezzo.config.checks.data import data_root
+from intermezzo.config.settings import Phase, resolve
 from intermezzo.core.memoize import memoize
 from intermezzo.core.places import local
 from intermezzo.dag.experiment import Grid
@@ -166,11 +167,35 @@ class Inputs:
         """The other files of the model whose manifest a job depends on, where they must be brought to the job."""
 
         def files(wildcards: Any) -> list[str]:
-            folder = manifest(wildcards).rpartition("/")[0]
-            names = MODEL if folder.startswith(f"{ENCODERS}/") else TRAINED_MODEL
-            return [f"{folder}/{name}" for name in names if name != "manifest.json"] if self.grid.staged else []
+            if not self.grid.staged:
+                return []
+            path = manifest(wildcards)
+            own = [name for name in _model_files(path) if name != path]
+            return own + [name for below in self.below(path, wildcards) for name in _model_files(below)]
 
         return files
+
+    def below(self, manifest: str, wildcards: Any) -> list[str]:
+        """The manifests of the models whose weights the model of this manifest needs: those below its adapter.
+
+        wildcards: of a job that reads it.
+        """
+        stage = manifest.split("/")[1]
+        if stage == "target" and self._has_adapter("target", wildcards.encoder, wildcards.target):
+            start = self.started_from(wildcards)
+            return [start, *self.below(start, wildcards)]
+        if stage == "intermediate" and self._has_adapter("intermediate", wildcards.encoder, wildcards.intermediate):
+            return [self.encoder_of(wildcards)]
+        return []
+
+    def below_evaluated(self, wildcards: Any) -> list[str]:
+        """The same of the model that an evaluation reads; none for a job of another kind."""
+        return self.below(self.evaluated(wildcards), wildcards) if hasattr(wildcards, "target") else []
+
+    @memoize
+    def _has_adapter(self, phase: Phase, encoder: str, name: str) -> bool:
+        tasks = self.grid.intermediate_tasks(name) if phase == "intermediate" else [self.grid.task(name).name]
+        return resolve(self.config, encoder, phase, name, tasks).adapter is not None
 
     # -- of the rules that collect (a list is made only when its rule is used) -----------------------------------
 
@@ -367,6 +392,12 @@ class Inputs:
 def _arguments(names: Iterable[str], paths: Iterable[str]) -> list[str]:
     """NAME=PATH for each file, in the order of both."""
     return [f"{name}={path}" for name, path in zip(names, paths, strict=True)]
+
+
+def _model_files(manifest: str) -> list[str]:
+    """The files of a model folder, by the path of its manifest."""
+    folder = manifest.rpartition("/")[0]
+    return [f"{folder}/{name}" for name in (MODEL if folder.startswith(f"{ENCODERS}/") else TRAINED_MODEL)]
 
 
 def _file_name(path: str) -> str:

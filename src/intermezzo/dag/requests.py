@@ -25,6 +25,7 @@ from intermezzo.dag.experiment import Grid
 from intermezzo.dag.inputs import Inputs
 from intermezzo.dag.paths import BASELINE
 from intermezzo.dag.scheduling import Scheduling
+from intermezzo.modeling.folder import has_adapter
 from intermezzo.tasks import load_task
 
 DAY = 1440
@@ -120,6 +121,8 @@ class Requests:
         """What the job asks for itself, and for training models again whose weights were not kept (`keep`)."""
         parts = [self._request(stage, keys)]
         for above, model, keys_above in self._starts(stage, keys) if self.unkept else ():
+            if has_adapter(model):  # it stays, and the weights below it are needed
+                continue
             if above not in self.unkept or not _is_away(model):
                 break
             parts.append(self._request(above, keys_above))

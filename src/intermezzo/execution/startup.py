@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
@@ -28,10 +28,10 @@ _run: dict[str, Any] = {}
 """Of the run that goes on: `began` (seconds since the epoch), and `answers`, whether it makes the answer."""
 
 
-def begin(workflow: Any, unkept: Collection[str]) -> None:
+def begin(workflow: Any, unkept: Collection[str], below: Callable[[Any], list[str]]) -> None:
     """Called by the Snakefile's `onstart` with Snakemake's workflow; a bad profile ends the run with its message alone.
 
-    unkept: stages whose weights are deleted after their last reader.
+    unkept: stages whose weights are deleted after their last reader. below: see `weight_leases.lease`.
     """
     snakemake_internals.install_sigterm_handler(workflow)
     if use_forkserver(workflow):
@@ -44,7 +44,7 @@ def begin(workflow: Any, unkept: Collection[str]) -> None:
         raise SystemExit(2) from None
     jobs = snakemake_internals.planned_jobs(workflow)
     _run.update(began=time.time(), answers=any(outcome.ANSWER in job.output for job in jobs or ()))
-    weight_leases.lease(jobs, unkept)
+    weight_leases.lease(jobs, unkept, below)
     adoption.clean(jobs)
 
 

@@ -32,6 +32,26 @@ class TrainedTask(TaskSpec):
     """Language -> examples on top of those that the mix divides."""
 
 
+ALL_MODULES = "all"
+"""Every linear layer of the encoder."""
+
+
+class AdapterSpec(Spec):
+    """An adapter that is trained in place of the encoder's weights."""
+
+    kind: Literal["lora", "ia3"]
+    rank: Count = 8
+    """Of LoRA's two matrices."""
+    alpha: Positive = 16.0
+    """LoRA's product counts by alpha / rank."""
+    dropout: Share = 0.0
+    """Of LoRA's inputs."""
+    modules: Literal["all"] | tuple[str, ...] | None = None
+    """Names, or ends of names, of linear layers; None = those that peft adapts in encoders of this type."""
+    start: Literal["merged", "stacked"] = "merged"
+    """What becomes of the adapter of the model to start from: part of the weights, or a frozen one beside the new."""
+
+
 class TrainingSettings(Optimisation):
     """Settings of one phase of fine-tuning."""
 
@@ -48,6 +68,8 @@ class TrainingSettings(Optimisation):
     """Keep the word embeddings fixed."""
     restrict_vocabulary: bool = True
     """Train only the word embeddings that occur."""
+    adapter: AdapterSpec | None = None
+    """None = all weights are trained."""
 
 
 class FinetuneSpec(Spec):
