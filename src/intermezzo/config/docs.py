@@ -23,7 +23,7 @@ from intermezzo.config.sections.data import AddedLanguage, RareConfig
 from intermezzo.config.sections.encoders import ImportedEncoder, ScratchEncoder
 from intermezzo.config.sections.intermediates import IntermediateConfig, MixConfig
 from intermezzo.config.sections.targets import TargetConfig
-from intermezzo.config.sections.training import Finetuning
+from intermezzo.config.sections.training import AdapterConfig, Finetuning
 from intermezzo.core import markdown
 from intermezzo.core.artifacts import write_text
 from intermezzo.tasks import overview
@@ -43,7 +43,10 @@ _ENTRIES: dict[str, tuple[type[Section], ...]] = {
     "targets": (TargetConfig,),
 }
 """Sections that are dictionaries of definitions -> the models of an entry."""
-_INNER: dict[str, dict[str, type[Section]]] = {"languages": {"rare": RareConfig, "add.<code>": AddedLanguage}}
+_INNER: dict[str, dict[str, type[Section]]] = {
+    "languages": {"rare": RareConfig, "add.<code>": AddedLanguage},
+    "training": {"<phase>.adapter": AdapterConfig},
+}
 """Section -> its keys that hold a section of their own -> that section's model."""
 _PARTIAL = frozenset({"Overrides", "TaskRows", "TaskTraining"})
 """Sections in which all keys are optional and only the keys that are present count."""

@@ -15,7 +15,7 @@ from intermezzo.core.excerpt import excerpt
 
 INSTALL = "pip install 'intermezzo[adapters]'"
 _OF_LORA = ("rank", "alpha", "dropout")
-_LINEAR = ("attention.self.query", "attention.self.key", "attention.self.value", "attention.output.dense",
+LINEAR = ("attention.self.query", "attention.self.key", "attention.self.value", "attention.output.dense",
            "intermediate.dense", "output.dense")  # fmt: skip
 """Linear layers in a layer of an encoder that is pretrained here (XLM-RoBERTa's)."""
 
@@ -33,9 +33,14 @@ def check_adapters(config: Config) -> Iterator[str]:
             for below in intermediates.values():
                 if below.kind != adapter.kind:
                     yield (
-                        f"{_key(config, adapter)}.start: stacked, but {_key(config, below)}, on which it would stand, is "
-                        f"{below.kind} and this one {adapter.kind}; set `start: merged`, or give both the same kind"
+                        f"{_key(config, adapter)}.start: stacked, but {_key(config, below)}, on which it would stand, "
+                        f"is {below.kind} and this one {adapter.kind}; set `start: merged`, or give both the same kind"
                     )
+
+
+def is_named(name: str, end: str) -> bool:
+    """Whether a module of this full name is meant by `end`, as peft reads it."""
+    return name == end or name.endswith(f".{end}")
 
 
 def _trained(config: Config, encoder: str, phase: Phase) -> dict[str, AdapterConfig]:
@@ -58,10 +63,10 @@ def _alone(config: Config, encoder: str, adapter: AdapterConfig) -> Iterator[str
         yield f"{key}.{extra[0]}: an adapter of kind ia3 has none; leave it out, or set `kind: lora`"
     scratch = config.encoders.get(encoder)
     if isinstance(scratch, ScratchEncoder) and isinstance(adapter.modules, list):
-        names = [f"encoder.layer.{i}.{part}" for i in range(scratch.model.layers) for part in _LINEAR]
+        names = [f"encoder.layer.{i}.{part}" for i in range(scratch.model.layers) for part in LINEAR]
         for module in adapter.modules:
-            if not any(name == module or name.endswith(f".{module}") for name in names):
-                allowed = suggestion(module, (*_LINEAR, *(part.rpartition(".")[2] for part in _LINEAR)))
+            if not any(is_named(name, module) for name in names):
+                allowed = suggestion(module, (*LINEAR, *(part.rpartition(".")[2] for part in LINEAR)))
                 yield f"{key}.modules: encoder '{encoder}' has no linear layer {excerpt(module)}; {allowed}, or `all`"
 
 
