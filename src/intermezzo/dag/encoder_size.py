@@ -9,13 +9,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from intermezzo.config.checks.adapters import LINEAR, is_named
+from intermezzo.config.checks.adapters import LINEAR
 from intermezzo.config.models import Config
 from intermezzo.config.sections.encoders import ScratchEncoder
 from intermezzo.config.sections.training import AdapterConfig
 from intermezzo.core.errors import UserError
 from intermezzo.core.model_packages import TABLE, model_package
 from intermezzo.core.places import local
+from intermezzo.specs.finetuning import is_named
 from intermezzo.tasks import RESOURCES
 
 RATES = RESOURCES / "rates.tsv"

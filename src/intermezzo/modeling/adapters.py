@@ -29,7 +29,7 @@ from intermezzo.core.errors import UserError, suggestion
 from intermezzo.core.excerpt import excerpt
 from intermezzo.modeling.folder import ADAPTER, ADAPTER_SETTINGS, WEIGHTS, read_manifest
 from intermezzo.modeling.kernels import accelerate
-from intermezzo.specs.finetuning import ALL_MODULES, AdapterSpec
+from intermezzo.specs.finetuning import ALL_MODULES, AdapterSpec, is_named
 
 _TRAINED = "default"
 """peft's name of the adapter that is trained; those that it stands on are start0, start1, ..."""
@@ -39,8 +39,9 @@ _MARKS = ("lora_", "ia3_")
 _TABLES = {
     "lora": "TRANSFORMERS_MODELS_TO_LORA_TARGET_MODULES_MAPPING",
     "ia3": "TRANSFORMERS_MODELS_TO_IA3_TARGET_MODULES_MAPPING",
+    "feedforward": "TRANSFORMERS_MODELS_TO_IA3_FEEDFORWARD_MODULES_MAPPING",
 }
-"""Kind of adapter -> peft's table of the modules that it adapts, by type of model."""
+"""Kind of adapter -> peft's table of its modules, by type of model; of IA3 also those whose inputs are scaled."""
 
 
 def peft() -> Any:
@@ -139,8 +140,10 @@ def _config(model: PreTrainedModel, spec: AdapterSpec) -> Any:
         return peft().LoraConfig(
             r=spec.rank, lora_alpha=spec.alpha, lora_dropout=spec.dropout, target_modules=names, bias="none"
         )
-    narrowing = [name for name in names if linear[name].in_features > linear[name].out_features]
-    return peft().IA3Config(target_modules=names, feedforward_modules=narrowing)  # these are scaled at their inputs
+    ends = _table("feedforward", model.config.model_type) or ()
+    at_inputs = [name for name in names if linear[name].in_features > linear[name].out_features]
+    at_inputs += [name for name in names if any(is_named(name, end) for end in ends) and name not in at_inputs]
+    return peft().IA3Config(target_modules=names, feedforward_modules=at_inputs)
 
 
 def _chosen(model_type: str, linear: Sequence[str], spec: AdapterSpec) -> list[str]:
@@ -149,10 +152,8 @@ def _chosen(model_type: str, linear: Sequence[str], spec: AdapterSpec) -> list[s
         return [*linear]
     parts = spec.modules
     if parts is None:
-        constants = importlib.import_module("peft.utils.constants")
-        table = {"xlm-roberta": ["key", "value", "output.dense"]} if spec.kind == "ia3" else {}
-        parts = (getattr(constants, _TABLES[spec.kind]) | table).get(model_type)
-        if parts is None or isinstance(parts, str):
+        parts = _table(spec.kind, model_type)
+        if parts is None:
             names = ", ".join(dict.fromkeys(_short(name) for name in linear))
             raise UserError(
                 f"training.adapter.modules: peft names none for encoders of type '{model_type}'; name some "
@@ -160,14 +161,21 @@ def _chosen(model_type: str, linear: Sequence[str], spec: AdapterSpec) -> list[s
             )
     chosen: list[str] = []
     for part in parts:
-        matches = [name for name in linear if name == part or name.endswith(f".{part}")]
+        matches = [name for name in linear if is_named(name, part)]
         if not matches:
-            allowed = suggestion(part, {_short(name) for name in linear})
+            allowed = suggestion(part, {end for name in linear for end in (_short(name), name.rpartition(".")[2])})
             raise UserError(
                 f"training.adapter.modules: the encoder has no linear layer {excerpt(part)}; {allowed}, or `all`"
             )
         chosen += matches
     return [name for name in linear if name in {*chosen}]
+
+
+def _table(name: str, model_type: str) -> list[str] | None:
+    """The modules that peft names for a type of encoder, in one of its tables; XLM-R's are RoBERTa's."""
+    table = getattr(importlib.import_module("peft.utils.constants"), _TABLES[name])
+    modules = table.get(model_type, table.get(model_type.removeprefix("xlm-")))
+    return modules if isinstance(modules, list) else None
 
 
 def _short(name: str) -> str:

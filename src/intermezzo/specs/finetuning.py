@@ -52,6 +52,11 @@ class AdapterSpec(Spec):
     """What becomes of the adapter of the model to start from: part of the weights, or a frozen one beside the new."""
 
 
+def is_named(module: str, end: str) -> bool:
+    """Whether a module of this full name is meant by `end`: its name or the last parts of it, as peft reads it."""
+    return module == end or module.endswith(f".{end}")
+
+
 class TrainingSettings(Optimisation):
     """Settings of one phase of fine-tuning."""
 

@@ -12,6 +12,7 @@ from intermezzo.config.sections.training import AdapterConfig, EncoderTraining, 
 from intermezzo.config.settings import Phase, resolve
 from intermezzo.core.errors import suggestion
 from intermezzo.core.excerpt import excerpt
+from intermezzo.specs.finetuning import is_named
 
 INSTALL = "pip install 'intermezzo[adapters]'"
 _OF_LORA = ("rank", "alpha", "dropout")
@@ -36,11 +37,6 @@ def check_adapters(config: Config) -> Iterator[str]:
                         f"{_key(config, adapter)}.start: stacked, but {_key(config, below)}, on which it would stand, "
                         f"is {below.kind} and this one {adapter.kind}; set `start: merged`, or give both the same kind"
                     )
-
-
-def is_named(name: str, end: str) -> bool:
-    """Whether a module of this full name is meant by `end`, as peft reads it."""
-    return name == end or name.endswith(f".{end}")
 
 
 def _trained(config: Config, encoder: str, phase: Phase) -> dict[str, AdapterConfig]:
