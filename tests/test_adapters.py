@@ -348,7 +348,7 @@ def test_adapters_stay_and_the_weights_below_are_leased_to_who_reads_them(tmp_pa
     reader = SimpleNamespace(
         input={"model": f"{target}/manifest.json"}, output=["results/eval/a/manifest.json"], wildcards=keys
     )
-    weight_leases.lease([reader], {"intermediate", "target"}, below)
+    weight_leases.lease([reader], {"intermediate", "target"}, lambda job: below(job.wildcards))
     weight_leases.release(start, target)  # trained from it
     assert (start / weight_leases.FILE).is_file()
     weight_leases.release(target, Path("results/eval/a"))

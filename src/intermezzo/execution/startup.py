@@ -31,7 +31,8 @@ _run: dict[str, Any] = {}
 def begin(workflow: Any, unkept: Collection[str], below: Callable[[Any], list[str]]) -> None:
     """Called by the Snakefile's `onstart` with Snakemake's workflow; a bad profile ends the run with its message alone.
 
-    unkept: stages whose weights are deleted after their last reader. below: see `weight_leases.lease`.
+    unkept: stages whose weights are deleted after their last reader. below: wildcards of a job -> manifests of
+    the models below the adapter that it reads.
     """
     snakemake_internals.install_sigterm_handler(workflow)
     if use_forkserver(workflow):
@@ -44,7 +45,7 @@ def begin(workflow: Any, unkept: Collection[str], below: Callable[[Any], list[st
         raise SystemExit(2) from None
     jobs = snakemake_internals.planned_jobs(workflow)
     _run.update(began=time.time(), answers=any(outcome.ANSWER in job.output for job in jobs or ()))
-    weight_leases.lease(jobs, unkept, below)
+    weight_leases.lease(jobs, unkept, lambda job: below(job.wildcards))
     adoption.clean(jobs)
 
 

@@ -32,12 +32,12 @@ Train = Callable[[dict[str, Any], Path, dict[str, Path], Path, Path, str], None]
 
 
 def lease(
-    jobs: Iterable[Any] | None, unkept: Collection[str], below: Callable[[Any], list[str]] = lambda wildcards: []
+    jobs: Iterable[Any] | None, unkept: Collection[str], below: Callable[[Any], list[str]] = lambda job: []
 ) -> None:
     """Give the jobs of a run (Snakemake's, those that will run) their leases; leases of an earlier run are void.
 
     jobs: None = it is not known which will run; all weights are kept then. unkept: stages (folders of results/) whose
-    weights are deleted. below: wildcards of a job -> manifests of the models below the adapter that it reads. Weights
+    weights are deleted. below: job -> manifests of the models below the adapter that it reads. Weights
     whose last reader was lost with its run are deleted now.
     """
     folders = {unquote(path.name): path for path in LEASES.glob("*") if path.is_dir()}
@@ -47,7 +47,7 @@ def lease(
     for job in jobs or ():
         if not (read := job.input.get("model")):
             continue
-        for manifest in (read, *below(job.wildcards)):
+        for manifest in (read, *below(job)):
             model = Path(manifest).parent
             if model.parts[1] in unkept:
                 folders.pop(str(model), None)

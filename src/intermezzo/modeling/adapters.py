@@ -82,7 +82,7 @@ def save(model: PreTrainedModel, spec: AdapterSpec, start: Path, folder: Path) -
     state = peft().get_peft_model_state_dict(model, adapter_name=_TRAINED, save_embedding_layers=False)
     tensors = {_PREFIX + name: values.detach().cpu().contiguous() for name, values in state.items()}
     digest = str(read_manifest(start)["weights_sha256"])
-    save_file(tensors, folder / ADAPTER, {"format": "pt", "start_sha256": digest})
+    save_file(tensors, folder / ADAPTER, {"start_sha256": digest})  # safetensors writes several in any order
     settings = _config(model, spec).to_dict() | {"base_model_name_or_path": str(start), "inference_mode": True}
     settings = {key: sorted(value) if isinstance(value, set) else value for key, value in settings.items()}
     write_text(folder / ADAPTER_SETTINGS, json.dumps(settings, indent=2, sort_keys=True, default=str) + "\n")
