@@ -14,10 +14,12 @@ from torch import nn
 from transformers import AutoModel
 
 from intermezzo.config import parse
+from intermezzo.core.artifacts import sha256
 from intermezzo.core.errors import UserError
 from intermezzo.dag.encoder_size import Shape, adapter_parameters
 from intermezzo.dag.experiment import Grid
 from intermezzo.dag.inputs import Inputs
+from intermezzo.dag.preflight import check
 from intermezzo.dag.requests import Requests
 from intermezzo.execution import weight_leases
 from intermezzo.modeling import adapters
@@ -150,8 +152,12 @@ def test_a_folder_has_the_adapter_and_the_head_and_names_the_weights_below(chain
     folder = chain(LORA) / "merged"
     with safe_open(folder / "adapter_model.safetensors", "pt") as weights:
         assert {weights.get_tensor(name).numel() for name in weights.keys()} == {16 * 4}  # noqa: SIM118
-        below = folders.read_manifest(folder.with_name("intermediate"))["weights_sha256"]
-        assert weights.metadata()["start_sha256"] == below == folders.read_manifest(folder)["from_sha256"]
+    below = folders.read_manifest(folder.with_name("intermediate"))["weights_sha256"]
+    digests = (sha256(folder / "adapter_model.safetensors"), below)
+    assert all(digest in (folder / "model.safetensors").read_text() for digest in digests)
+    assert below == folders.read_manifest(folder)["from_sha256"]
+    with pytest.raises(Exception, match="header"):
+        AutoModel.from_pretrained(folder)
     size = sum(path.stat().st_size for path in folder.glob("*.safetensors") if path.name != "heads.safetensors")
     assert size < (encoder / "model.safetensors").stat().st_size / 4
     assert folders.read_manifest(folder)["made_with"]["peft"] == peft.__version__
@@ -322,6 +328,12 @@ def test_the_plan_knows_how_much_is_trained_kept_and_computed(encoder, tmp_path,
     assert small.seconds < full.seconds and small.memory_mb < full.memory_mb and small.tokens == full.tokens
     assert small.weights_mb == pytest.approx(4 * 4096 / 1e6) and small.weights_mb < full.weights_mb / 20
     assert requests[1] <= requests[0] - 2000
+
+
+def test_results_in_a_storage_are_refused():
+    check(Grid(parse({}), staged=True))
+    with pytest.raises(UserError, match=r"'nli' trains an adapter.*storage"):
+        check(Grid(parse({"training": {"target": {"adapter": {}}}}), staged=True))
 
 
 def test_adapters_stay_and_the_weights_below_are_leased_to_who_reads_them(tmp_path, monkeypatch):

@@ -167,11 +167,9 @@ class Inputs:
         """The other files of the model whose manifest a job depends on, where they must be brought to the job."""
 
         def files(wildcards: Any) -> list[str]:
-            if not self.grid.staged:
-                return []
-            path = manifest(wildcards)
-            own = [name for name in _model_files(path) if name != path]
-            return own + [name for below in self.below(path, wildcards) for name in _model_files(below)]
+            folder = manifest(wildcards).rpartition("/")[0]
+            names = MODEL if folder.startswith(f"{ENCODERS}/") else TRAINED_MODEL
+            return [f"{folder}/{name}" for name in names if name != "manifest.json"] if self.grid.staged else []
 
         return files
 
@@ -191,6 +189,12 @@ class Inputs:
     def below_evaluated(self, wildcards: Any) -> list[str]:
         """The same of the model that an evaluation reads; none for a job of another kind."""
         return self.below(self.evaluated(wildcards), wildcards) if hasattr(wildcards, "target") else []
+
+    def adapted(self) -> list[str]:
+        """Intermediates and targets that any encoder trains with an adapter."""
+        names: list[tuple[Phase, str]] = [("intermediate", name) for name in self.config.grid.intermediates]
+        names += [("target", name) for name in self.grid.trained_targets]
+        return [name for phase, name in names if any(self._has_adapter(phase, e, name) for e in self.grid.encoders)]
 
     @memoize
     def _has_adapter(self, phase: Phase, encoder: str, name: str) -> bool:
@@ -392,12 +396,6 @@ class Inputs:
 def _arguments(names: Iterable[str], paths: Iterable[str]) -> list[str]:
     """NAME=PATH for each file, in the order of both."""
     return [f"{name}={path}" for name, path in zip(names, paths, strict=True)]
-
-
-def _model_files(manifest: str) -> list[str]:
-    """The files of a model folder, by the path of its manifest."""
-    folder = manifest.rpartition("/")[0]
-    return [f"{folder}/{name}" for name in (MODEL if folder.startswith(f"{ENCODERS}/") else TRAINED_MODEL)]
 
 
 def _file_name(path: str) -> str:

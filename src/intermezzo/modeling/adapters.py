@@ -12,8 +12,6 @@ from __future__ import annotations
 
 import importlib
 import json
-import os
-import shutil
 import warnings
 from collections.abc import Sequence
 from importlib.metadata import version
@@ -24,7 +22,7 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 from transformers import PreTrainedModel
 
-from intermezzo.core.artifacts import write_text
+from intermezzo.core.artifacts import sha256, write_text
 from intermezzo.core.errors import UserError, suggestion
 from intermezzo.core.excerpt import excerpt
 from intermezzo.modeling.folder import ADAPTER, ADAPTER_SETTINGS, WEIGHTS, read_manifest
@@ -76,21 +74,19 @@ def add(model: PreTrainedModel, spec: AdapterSpec) -> None:
 def save(model: PreTrainedModel, spec: AdapterSpec, start: Path, folder: Path) -> None:
     """Write the trained adapter as peft does, and the encoder's configuration.
 
-    start: the model folder that it was trained from. The digest of its weights is in the file of the adapter, so that
-    the SHA-256 of this file stands for all weights. model.safetensors, which every model folder has, is the same file.
+    start: the model folder that it was trained from. In the place of weights there is a line of text with the digests
+    of the adapter and of the weights below it, so that its SHA-256 stands for both; no library takes it for weights.
     """
     state = peft().get_peft_model_state_dict(model, adapter_name=_TRAINED, save_embedding_layers=False)
     tensors = {_PREFIX + name: values.detach().cpu().contiguous() for name, values in state.items()}
-    digest = str(read_manifest(start)["weights_sha256"])
-    save_file(tensors, folder / ADAPTER, {"start_sha256": digest})  # safetensors writes several in any order
+    save_file(tensors, folder / ADAPTER, {"format": "pt"})
     settings = _config(model, spec).to_dict() | {"base_model_name_or_path": str(start), "inference_mode": True}
     settings = {key: sorted(value) if isinstance(value, set) else value for key, value in settings.items()}
     write_text(folder / ADAPTER_SETTINGS, json.dumps(settings, indent=2, sort_keys=True, default=str) + "\n")
-    try:
-        os.link(folder / ADAPTER, folder / WEIGHTS)
-    except OSError:  # a file system without links
-        shutil.copyfile(folder / ADAPTER, folder / WEIGHTS)
     model.config.save_pretrained(folder)
+    below = read_manifest(start)["weights_sha256"]
+    line = f"These weights are an adapter: {ADAPTER} (sha256 {sha256(folder / ADAPTER)}) for those of sha256 {below}.\n"
+    write_text(folder / WEIGHTS, line)
 
 
 def read(model: PreTrainedModel, folders: Sequence[Path], *, stacked: bool) -> None:

@@ -101,6 +101,13 @@ def start_of(folder: Path) -> Path:
     )
 
 
+def without_adapters(folder: Path) -> Path:
+    """The model folder whose weights are none of an adapter, below all adapters of this one."""
+    while has_adapter(folder):
+        folder = start_of(folder)
+    return folder
+
+
 def read_allocation(folder: Path) -> list[dict[str, str]]:
     """The lines of a model's allocation.tsv, as its manifest knows it; none of an encoder, which has no such file."""
     if ALLOCATION not in read_manifest(folder)["files"]:

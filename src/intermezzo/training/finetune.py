@@ -25,7 +25,16 @@ from intermezzo.modeling import adapters
 from intermezzo.modeling.checks import check_text
 from intermezzo.modeling.encoder import Encoder, copy_tokenizer, environment, load_encoder, save_encoder
 from intermezzo.modeling.finite import check_finite
-from intermezzo.modeling.folder import ALLOCATION, HEADS, LOG, TOKENIZER, TOKENIZER_SETTINGS, check, write_manifest
+from intermezzo.modeling.folder import (
+    ALLOCATION,
+    HEADS,
+    LOG,
+    TOKENIZER,
+    TOKENIZER_SETTINGS,
+    check,
+    without_adapters,
+    write_manifest,
+)
 from intermezzo.modeling.heads import Feature, format_module
 from intermezzo.modeling.stored import occurring
 from intermezzo.modeling.tokens import Tokens
@@ -98,7 +107,7 @@ def _finetune(
                     encoder.hidden_size, task.head_spec(settings.pooling, settings.dropout)
                 )
                 if hasattr(head, "attach"):
-                    head.attach(encoder, model)
+                    head.attach(encoder, without_adapters(model))
         if adapter:
             adapters.add(encoder.model, adapter)
         if settings.freeze_embeddings:
