@@ -295,6 +295,13 @@ def test_bad_settings_are_one_message(adapter, message):
     assert len(str(caught.value).splitlines()) == 2
 
 
+@pytest.mark.parametrize("align", [{"layers": "lower"}, {"layer": 0}])
+def test_realignment_of_what_an_adapter_does_not_train_is_refused(align):
+    entry = {"align": {"pairs": 10} | align, "training": {"adapter": {}}}
+    with pytest.raises(UserError, match=r"intermediates.a.align.layers?: (lower|0), but it trains an adapter"):
+        parse({"grid": {"intermediates": ["a"]}, "intermediates": {"a": entry}})
+
+
 def test_without_peft_the_message_has_the_command(monkeypatch, encoder):
     monkeypatch.setattr("intermezzo.config.checks.adapters.find_spec", lambda name: None)
     with pytest.raises(UserError, match=r"target.adapter: adapters need .* pip install 'intermezzo\[adapters\]'"):

@@ -40,6 +40,7 @@ def lease(
     weights are deleted. below: job -> manifests of the models below the adapter that it reads. Weights
     whose last reader was lost with its run are deleted now.
     """
+    places = {("results", stage) for stage in unkept}  # a workflow that imports this one has models elsewhere
     folders = {unquote(path.name): path for path in LEASES.glob("*") if path.is_dir()}
     for folder in folders.values():
         for file in folder.iterdir():
@@ -49,12 +50,12 @@ def lease(
             continue
         for manifest in (read, *below(job)):
             model = Path(manifest).parent
-            if model.parts[1] in unkept:
+            if model.parts[:2] in places:
                 folders.pop(str(model), None)
                 _add_lease(model, Path(job.output[0]).parent)
     for name, folder in folders.items():
         model = Path(name)
-        if jobs is not None and model.parts[1] in unkept:
+        if jobs is not None and model.parts[:2] in places:
             with _lock(model):
                 _delete_if_unleased(model)
         else:

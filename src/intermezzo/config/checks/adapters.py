@@ -28,6 +28,14 @@ def check_adapters(config: Config) -> Iterator[str]:
         targets = _trained(config, encoder, "target")
         for adapter in [*intermediates.values(), *targets.values()]:
             yield from _alone(config, encoder, adapter)
+        for name in intermediates:
+            align = config.intermediate(name).align
+            if align is not None and (align.layers != "all" or align.layer == 0):
+                key, value = ("layers", align.layers) if align.layers != "all" else ("layer", align.layer)
+                yield (
+                    f"intermediates.{name}.align.{key}: {value}, but it trains an adapter, and neither embeddings nor a "
+                    "half of the encoder; leave it out, and choose layers in the adapter's modules"
+                )
         for target, adapter in targets.items():
             if adapter.start == "merged" or config.target(target).baseline_only:
                 continue
