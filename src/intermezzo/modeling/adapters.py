@@ -13,7 +13,8 @@ from __future__ import annotations
 import importlib
 import json
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -94,7 +95,8 @@ def read(model: PreTrainedModel, folders: Sequence[Path], *, stacked: bool) -> N
     for number, folder in enumerate(folders):
         name = f"start{number}"
         if not stacked:
-            peft().PeftModel.from_pretrained(model, folder, adapter_name=name).merge_and_unload()
+            with _quietly():
+                peft().PeftModel.from_pretrained(model, folder, adapter_name=name).merge_and_unload()
             _forget(model)
             continue
         _inject(model, peft().PeftConfig.from_pretrained(folder), name)
@@ -123,9 +125,17 @@ def linear_modules(model: nn.Module) -> dict[str, nn.Linear]:
 
 
 def _inject(model: PreTrainedModel, config: Any, name: str) -> None:
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Already found a `peft_config`")  # they are meant to be several
+    with _quietly():
         peft().inject_adapter_in_model(config, model, adapter_name=name)
+
+
+@contextmanager
+def _quietly() -> Iterator[None]:
+    """Without peft's warnings that adapters are several, and transformers' of names that peft still uses."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Already found a `peft_config`")
+        warnings.filterwarnings("ignore", category=FutureWarning, module="transformers")
+        yield
 
 
 def _config(model: PreTrainedModel, spec: AdapterSpec) -> Any:

@@ -33,7 +33,7 @@ def check_adapters(config: Config) -> Iterator[str]:
             if align is not None and (align.layers != "all" or align.layer == 0):
                 key, value = ("layers", align.layers) if align.layers != "all" else ("layer", align.layer)
                 yield (
-                    f"intermediates.{name}.align.{key}: {value}, but it trains an adapter, and neither embeddings nor a "
+                    f"intermediates.{name}.align.{key}: {value}, but it trains an adapter, and no embeddings or "
                     "half of the encoder; leave it out, and choose layers in the adapter's modules"
                 )
         for target, adapter in targets.items():
