@@ -45,7 +45,7 @@ include: "workflow/rules/analyse.smk"
 onstart:
     gc.freeze()  # the plan stays: nothing in it is garbage until the end
     gc.enable()
-    startup.begin(workflow, scheduling.unkept)
+    startup.begin(workflow, scheduling.unkept, inputs.below_evaluated)
     startup.ask(specs.spec_summary(), staged=grid.staged)
     from intermezzo.planning import pace
 

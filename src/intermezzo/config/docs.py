@@ -23,7 +23,7 @@ from intermezzo.config.sections.data import AddedLanguage, RareConfig
 from intermezzo.config.sections.encoders import ImportedEncoder, ScratchEncoder
 from intermezzo.config.sections.intermediates import IntermediateConfig, MixConfig, Realignment
 from intermezzo.config.sections.targets import TargetConfig
-from intermezzo.config.sections.training import Finetuning
+from intermezzo.config.sections.training import AdapterConfig, Finetuning
 from intermezzo.core import markdown
 from intermezzo.core.artifacts import write_text
 from intermezzo.tasks import overview
@@ -46,6 +46,7 @@ _ENTRIES: dict[str, tuple[type[Section], ...]] = {
 _INNER: dict[str, dict[str, type[Section]]] = {
     "intermediates": {"<name>.align": Realignment},
     "languages": {"rare": RareConfig, "add.<code>": AddedLanguage},
+    "training": {"<phase>.adapter": AdapterConfig},
 }
 """Section -> its keys that hold a section of their own -> that section's model."""
 _PARTIAL = frozenset({"Overrides", "TaskRows", "TaskTraining"})

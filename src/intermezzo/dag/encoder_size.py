@@ -9,11 +9,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from intermezzo.config.checks.adapters import LINEAR
 from intermezzo.config.models import Config
 from intermezzo.config.sections.encoders import ScratchEncoder
+from intermezzo.config.sections.training import AdapterConfig
 from intermezzo.core.errors import UserError
 from intermezzo.core.model_packages import TABLE, model_package
 from intermezzo.core.places import local
+from intermezzo.specs.finetuning import is_named
 from intermezzo.tasks import RESOURCES
 
 RATES = RESOURCES / "rates.tsv"
@@ -50,6 +53,20 @@ class Shape(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.layers}x{self.hidden_size}, {self.vocab_size:,} pieces"
+
+
+def adapter_parameters(shape: Shape, adapter: AdapterConfig) -> int:
+    """Weights of an adapter; a module that BERT and XLM-R lack counts as one of the feed-forward layers."""
+    default = ["query", "value"] if adapter.kind == "lora" else ["key", "value", "output.dense"]
+    names = {"all": [*LINEAR], "None": default}.get(str(adapter.modules), adapter.modules)
+    adapted = [part for part in LINEAR if any(is_named(part, end) for end in names or ())]
+    others = [end for end in names or () if not any(is_named(part, end) for part in LINEAR)]
+    narrow = sum("attention" in part for part in adapted)
+    wide = len(adapted) - narrow + len(others)
+    h, ff = shape.hidden_size, shape.intermediate_size
+    if adapter.kind == "ia3":
+        return shape.layers * (narrow * h + wide * ff)
+    return shape.layers * adapter.rank * (narrow * 2 * h + wide * (h + ff))
 
 
 def known_shapes(table: Path = RATES) -> dict[str, Shape]:

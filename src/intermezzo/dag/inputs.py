@@ -16,6 +16,7 @@ from typing import Any
 
 from intermezzo.config import catalogue
 from intermezzo.config.checks.data import data_root
+from intermezzo.config.settings import Phase, resolve
 from intermezzo.core.memoize import memoize
 from intermezzo.core.places import local
 from intermezzo.dag.experiment import Grid
@@ -178,6 +179,34 @@ class Inputs:
             return [f"{folder}/{name}" for name in names if name != "manifest.json"] if self.grid.staged else []
 
         return files
+
+    def below(self, manifest: str, wildcards: Any) -> list[str]:
+        """The manifests of the models whose weights the model of this manifest needs: those below its adapter.
+
+        wildcards: of a job that reads it.
+        """
+        stage = manifest.split("/")[1]
+        if stage == "target" and self._has_adapter("target", wildcards.encoder, wildcards.target):
+            start = self.started_from(wildcards)
+            return [start, *self.below(start, wildcards)]
+        if stage == "intermediate" and self._has_adapter("intermediate", wildcards.encoder, wildcards.intermediate):
+            return [self.encoder_of(wildcards)]
+        return []
+
+    def below_evaluated(self, wildcards: Any) -> list[str]:
+        """The same of the model that an evaluation reads; none for a job of another kind."""
+        return self.below(self.evaluated(wildcards), wildcards) if hasattr(wildcards, "target") else []
+
+    def adapted(self) -> list[str]:
+        """Intermediates and targets that any encoder trains with an adapter."""
+        names: list[tuple[Phase, str]] = [("intermediate", name) for name in self.config.grid.intermediates]
+        names += [("target", name) for name in self.grid.trained_targets]
+        return [name for phase, name in names if any(self._has_adapter(phase, e, name) for e in self.grid.encoders)]
+
+    @memoize
+    def _has_adapter(self, phase: Phase, encoder: str, name: str) -> bool:
+        tasks = self.grid.intermediate_tasks(name) if phase == "intermediate" else [self.grid.task(name).name]
+        return resolve(self.config, encoder, phase, name, tasks).adapter is not None
 
     # -- of the rules that collect (a list is made only when its rule is used) -----------------------------------
 

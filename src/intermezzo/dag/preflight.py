@@ -86,6 +86,11 @@ def check(grid: Grid) -> None:
     """Raise UserError if jobs could not start, for the project's path or files that are not below `data.root`."""
     if "{" in str(PROJECT):
         raise UserError(f"the project's folder {PROJECT}: {BRACES}")
+    if grid.staged and (names := Inputs(grid).adapted()):
+        raise UserError(
+            f"'{names[0]}' trains an adapter, which needs the weights of another model beside it, and results in a "
+            "storage have no room for that; keep results in a folder that all jobs see, or train all weights"
+        )
     if problems := missing_files(grid):
         raise UserError(listed(problems))
 

@@ -20,11 +20,12 @@ from typing import Any, NamedTuple
 from intermezzo.config import catalogue
 from intermezzo.config.settings import Phase, examples_of, resolve
 from intermezzo.core.errors import UserError
-from intermezzo.dag.encoder_size import Shape, known_shapes, shape_of
+from intermezzo.dag.encoder_size import Shape, adapter_parameters, known_shapes, shape_of
 from intermezzo.dag.experiment import Grid
 from intermezzo.dag.inputs import Inputs
 from intermezzo.dag.paths import BASELINE
 from intermezzo.dag.scheduling import Scheduling
+from intermezzo.modeling.folder import has_adapter
 from intermezzo.tasks import load_task
 
 DAY = 1440
@@ -47,8 +48,8 @@ ROW_MB, ROW_SECONDS = 4e-3, 4e-4
 """Of a tokenised row: its memory, and reading, tokenising and writing it."""
 PROCESS_MB, GPU_PROCESS_MB = 750, 3000
 """A process that has imported torch and transformers; with CUDA."""
-TRAINING_BYTES, PREDICTION_BYTES = 16, 8
-"""Per parameter: weights, gradients and AdamW's two moments in float32; weights twice, while they are read."""
+TRAINING_BYTES, PREDICTION_BYTES, WEIGHT_BYTES = 16, 8, 4
+"""Per parameter: weights, gradients and AdamW's two moments in float32; weights twice, while they are read; weights."""
 MEMORY_MARGIN, TIME_MARGIN = 1.25, 10.0
 """Ten times as long is an older GPU that others use too."""
 
@@ -120,6 +121,8 @@ class Requests:
         """What the job asks for itself, and for training models again whose weights were not kept (`keep`)."""
         parts = [self._request(stage, keys)]
         for above, model, keys_above in self._starts(stage, keys) if self.unkept else ():
+            if has_adapter(model):  # it stays, and the weights below it are needed
+                continue
             if above not in self.unkept or not _is_away(model):
                 break
             parts.append(self._request(above, keys_above))
@@ -160,7 +163,8 @@ class Requests:
         training, length = encoder.training, encoder.model.max_length
         rows = sum(self._rows(catalogue.TEXT, code, "train") for code in self.inputs.text(name))
         seconds = self._seconds(shape, training.steps, training.steps * training.batch_size * length, length)
-        return self._training_mb(shape, training.batch_size * length, rows), seconds + rows * ROW_SECONDS
+        megabytes = self._training_mb(shape, training.batch_size * length, rows, shape.parameters)
+        return megabytes, seconds + rows * ROW_SECONDS
 
     def _intermediate(self, encoder: str, name: str, mix: str) -> tuple[float, float]:
         """(MB, seconds) of an intermediate training."""
@@ -198,17 +202,19 @@ class Requests:
         shape, settings = self._shapes[encoder], resolve(self.config, encoder, phase, name, tasks)
         steps, length = factor * rows * settings.epochs / settings.batch_size, settings.max_length
         seconds = self._seconds(shape, steps, steps * settings.batch_size * length, length)
-        return self._training_mb(shape, settings.batch_size * length, rows), seconds + rows * ROW_SECONDS
+        trained = adapter_parameters(shape, settings.adapter) if settings.adapter else shape.parameters
+        return self._training_mb(shape, settings.batch_size * length, rows, trained), seconds + rows * ROW_SECONDS
 
-    def _training_mb(self, shape: Shape, tokens: float, rows: float) -> float:
-        """MB of a training's processes, each of which holds a model.
+    def _training_mb(self, shape: Shape, tokens: float, rows: float, trained: int) -> float:
+        """MB of a training's processes, each of which holds a model, and gradients and moments of what is trained.
 
         Beside a GPU there is room for the model as well, so that it finds room without one, but for what long inputs
         keep for the way back: about 20 numbers per hidden unit and layer, and the feed-forward's two.
         """
         activations = tokens * (20 * shape.hidden_size + 2 * shape.intermediate_size) * shape.layers * 4
         large = shape.parameters > LARGE
-        model = (shape.parameters * TRAINING_BYTES + (0 if large else activations)) / 1e6 + rows * ROW_MB
+        weights = shape.parameters * WEIGHT_BYTES + trained * (TRAINING_BYTES - WEIGHT_BYTES)
+        model = (weights + (0 if large else activations)) / 1e6 + rows * ROW_MB
         return self.config.processes * ((GPU_PROCESS_MB if large else PROCESS_MB) + model)
 
     def _seconds(self, shape: Shape, steps: float, tokens: float, length: float) -> float:

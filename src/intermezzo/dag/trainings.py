@@ -15,7 +15,7 @@ from intermezzo.config import catalogue
 from intermezzo.config.sections.intermediates import MixConfig
 from intermezzo.config.sections.training import Finetuning
 from intermezzo.config.settings import examples_of, resolve
-from intermezzo.specs.finetuning import FinetuneSpec, TrainedTask, TrainingSettings
+from intermezzo.specs.finetuning import AdapterSpec, FinetuneSpec, TrainedTask, TrainingSettings
 from intermezzo.specs.mixes import MixSettings
 from intermezzo.tasks import Task, load_task
 
@@ -82,7 +82,10 @@ def task_fields(task: Task) -> dict[str, Any]:
 
 def training_settings(settings: Finetuning) -> TrainingSettings:
     """The settings of a training; each task has its own number of examples."""
-    return TrainingSettings(**{name: value for name, value in settings if name != "examples"})
+    values: dict[str, Any] = {name: value for name, value in settings if name != "examples"}
+    if settings.adapter is not None:
+        values["adapter"] = AdapterSpec.read(settings.adapter.model_dump())
+    return TrainingSettings(**values)
 
 
 def _has_other_data(grid: Grid, target: str) -> bool:

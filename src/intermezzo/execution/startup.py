@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
@@ -31,10 +31,11 @@ _run: dict[str, Any] = {}
 """Of the run that goes on: `began` (seconds since the epoch), and `files`: which of answer and report it makes."""
 
 
-def begin(workflow: Any, unkept: Collection[str]) -> None:
+def begin(workflow: Any, unkept: Collection[str], below: Callable[[Any], list[str]]) -> None:
     """Called by the Snakefile's `onstart`; a bad profile or setting of trackers ends the run with its message alone.
 
     workflow: Snakemake's. unkept: stages whose weights are deleted after their last reader.
+    below: wildcards of a job -> manifests of the models below the adapter that it reads.
     """
     snakemake_internals.install_sigterm_handler(workflow)
     if use_forkserver(workflow):
@@ -50,7 +51,7 @@ def begin(workflow: Any, unkept: Collection[str]) -> None:
     jobs = snakemake_internals.planned_jobs(workflow)
     made = {str(file) for job in jobs or () for file in job.output}
     _run.update(began=time.time(), files=[file for file in (outcome.ANSWER, outcome.REPORT) if file in made])
-    weight_leases.lease(jobs, unkept)
+    weight_leases.lease(jobs, unkept, lambda job: below(job.wildcards))
     adoption.clean(jobs)
 
 

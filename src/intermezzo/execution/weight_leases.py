@@ -7,6 +7,8 @@ deleted weights trains them again from what the model's manifest names, and they
 Snakemake's own `temp()` would do the first half. But a rebuilt model counts as an updated input of everything that was
 ever made from it, so that one more language on one target would train every other target of the same intermediate anew.
 So Snakemake does not follow weights: it follows manifests, which stay.
+
+Adapters are small and stay, whatever is kept. Who reads one reads the weights below it, and has a lease of them.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ from urllib.parse import quote, unquote
 from intermezzo.core.artifacts import digest, sha256
 from intermezzo.core.errors import UserError
 from intermezzo.execution import locks
-from intermezzo.modeling.folder import MANIFEST, WEIGHTS, read_manifest
+from intermezzo.modeling.folder import MANIFEST, WEIGHTS, has_adapter, read_manifest, start_of
 
 LEASES = Path("results/.leases")
 FILE = WEIGHTS
@@ -29,11 +31,14 @@ Train = Callable[[dict[str, Any], Path, dict[str, Path], Path, Path, str], None]
 """`intermezzo.training.finetune.finetune`."""
 
 
-def lease(jobs: Iterable[Any] | None, unkept: Collection[str]) -> None:
+def lease(
+    jobs: Iterable[Any] | None, unkept: Collection[str], below: Callable[[Any], list[str]] = lambda job: []
+) -> None:
     """Give the jobs of a run (Snakemake's, those that will run) their leases; leases of an earlier run are void.
 
     jobs: None = it is not known which will run; all weights are kept then. unkept: stages (folders of results/) whose
-    weights are deleted. Weights whose last reader was lost with its run are deleted now.
+    weights are deleted. below: job -> manifests of the models below the adapter that it reads. Weights
+    whose last reader was lost with its run are deleted now.
     """
     places = {("results", stage) for stage in unkept}  # a workflow that imports this one has models elsewhere
     folders = {unquote(path.name): path for path in LEASES.glob("*") if path.is_dir()}
@@ -41,7 +46,9 @@ def lease(jobs: Iterable[Any] | None, unkept: Collection[str]) -> None:
         for file in folder.iterdir():
             file.unlink()
     for job in jobs or ():
-        for manifest in filter(None, [job.input.get("model")]):
+        if not (read := job.input.get("model")):
+            continue
+        for manifest in (read, *below(job)):
             model = Path(manifest).parent
             if model.parts[:2] in places:
                 folders.pop(str(model), None)
@@ -56,7 +63,9 @@ def lease(jobs: Iterable[Any] | None, unkept: Collection[str]) -> None:
 
 
 def release(model: Path, reader: Path) -> None:
-    """Release the lease that the job which writes the folder `reader` has of a model, if it has one."""
+    """Release the leases that the job which writes the folder `reader` has of a model, and of those below it."""
+    if has_adapter(model):
+        release(start_of(model), reader)
     if not _folder(model).is_dir():
         return
     with _lock(model):
@@ -70,6 +79,8 @@ def ensure_weights(model: Path, reader: Path, states: Path, train: Train) -> Non
     states: folder for what a killed training resumes. train: trains a model from its specification. Raises UserError
     when they cannot be rebuilt as they were: other libraries or another device, changed data, other bits.
     """
+    if has_adapter(model):
+        ensure_weights(start_of(model), reader, states, train)
     if (not _folder(model).is_dir() and (model / FILE).is_file()) or not (model / MANIFEST).is_file():
         return  # all are kept; or whoever reads the model says what is wrong
     manifest = read_manifest(model)
@@ -122,7 +133,8 @@ def _delete_if_unleased(model: Path) -> None:
     """Delete weights that nobody has a lease of; the folder of leases last, as without one they count as kept."""
     folder = _folder(model)
     if folder.is_dir() and not any(folder.iterdir()):
-        (model / FILE).unlink(missing_ok=True)
+        if not has_adapter(model):
+            (model / FILE).unlink(missing_ok=True)
         folder.rmdir()
 
 

@@ -21,9 +21,18 @@ from transformers import AutoConfig, AutoModel, PreTrainedModel
 from transformers.utils import logging as transformers_logging
 
 from intermezzo.core.errors import UserError
-from intermezzo.modeling import architectures
+from intermezzo.modeling import adapters, architectures
 from intermezzo.modeling.checks import check_length
-from intermezzo.modeling.folder import ENCODER, TOKENIZER, TOKENIZER_SETTINGS, check
+from intermezzo.modeling.folder import (
+    ADAPTER,
+    ADAPTER_SETTINGS,
+    ENCODER,
+    TOKENIZER,
+    TOKENIZER_SETTINGS,
+    check,
+    has_adapter,
+    start_of,
+)
 from intermezzo.modeling.kernels import accelerate
 from intermezzo.modeling.packing import Packed, ScatterRows
 
@@ -111,18 +120,25 @@ class Encoder(nn.Module):
             return self.model(**inputs, output_hidden_states=True).hidden_states[layer]
 
 
-def load_encoder(folder: Path, *, dropout: float | None = None, max_length: int = 0) -> Encoder:
+def load_encoder(folder: Path, *, dropout: float | None = None, max_length: int = 0, stacked: bool = False) -> Encoder:
     """Read an encoder from a model folder, checking its files against the folder's manifest.
 
-    `dropout` replaces the hidden and attention dropout of the configuration. Raises UserError when weights,
-    configuration or tokenizer are missing or not as the manifest says, when the weights are of another architecture
-    than config.json says, and when the encoder cannot read inputs of `max_length` tokens.
+    `dropout` replaces the hidden and attention dropout of the configuration. Adapters are merged into the weights;
+    stacked: they stay beside them. Raises UserError when weights, configuration or tokenizer are missing or not as the
+    manifest says, when the weights are of another architecture than config.json says, and when the encoder cannot read
+    inputs of `max_length` tokens.
     """
+    with_adapters: list[Path] = []
+    while has_adapter(folder):
+        check(folder, *ENCODER, ADAPTER, ADAPTER_SETTINGS)
+        with_adapters.insert(0, folder)
+        folder = start_of(folder)
     check(folder, *ENCODER)
     config = AutoConfig.from_pretrained(folder)
     changes = architectures.settings(config, AutoModel._model_mapping[type(config)], dropout)
     model = read_model(AutoModel, folder, {"local_files_only": True, **changes})
     check_length(model, max_length, folder)
+    adapters.read(model, with_adapters, stacked=stacked)
     if config.model_type in architectures.UNPADDED:
         log.info(
             "the states of an encoder of type '%s' depend on padding: sentences of one length are computed together, "
@@ -167,9 +183,14 @@ def save_encoder(model: PreTrainedModel, tokenizer_from: Path, folder: Path) -> 
     """Write weights, configuration and tokenizer in Hugging Face format."""
     folder.mkdir(parents=True, exist_ok=True)
     model.save_pretrained(folder)
+    copy_tokenizer(tokenizer_from, folder)
+
+
+def copy_tokenizer(start: Path, folder: Path) -> None:
+    """Copy the tokenizer of a model folder into another one."""
     for name in (TOKENIZER, TOKENIZER_SETTINGS):
-        if tokenizer_from != folder:
-            shutil.copyfile(tokenizer_from / name, folder / name)
+        if start != folder:
+            shutil.copyfile(start / name, folder / name)
 
 
 def environment() -> dict[str, str]:

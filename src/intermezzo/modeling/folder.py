@@ -24,6 +24,9 @@ WEIGHTS = "model.safetensors"
 HEADS = "heads.safetensors"
 TOKENIZER = "tokenizer.json"
 TOKENIZER_SETTINGS = "tokenizer_config.json"
+ADAPTER = "adapter_model.safetensors"
+ADAPTER_SETTINGS = "adapter_config.json"
+"""peft's files, in folders whose weights are an adapter for those of the folder that it was trained from."""
 ALLOCATION = "allocation.tsv"
 LOG = "log.jsonl"
 ENCODER = (CONFIG, WEIGHTS, TOKENIZER, TOKENIZER_SETTINGS)
@@ -76,6 +79,33 @@ def check(folder: Path, *names: str) -> dict[str, Any]:
         if (actual := sha256(path)) != expected:
             raise damaged(path, f"sha256 {actual}, manifest.json says {expected}")
     return manifest
+
+
+def has_adapter(folder: Path) -> bool:
+    """Whether the weights of a model folder are an adapter."""
+    return (folder / ADAPTER_SETTINGS).is_file()
+
+
+def start_of(folder: Path) -> Path:
+    """The model folder that an adapter was trained from, and whose weights it needs: where its manifest says, or there
+    in relation to a folder of results that was moved. Raises UserError when those weights are not to be found.
+    """
+    manifest = read_manifest(folder)
+    start, expected = Path(manifest["made_from"]["model"]), manifest["from_sha256"]
+    for place in (start, *(parent / start for parent in folder.resolve().parents)):
+        if (place / MANIFEST).is_file() and read_manifest(place)["weights_sha256"] == expected:
+            return place
+    raise UserError(
+        f"{folder}: it is an adapter for the weights of {start} (sha256 {expected[:12]}...), which are not there; "
+        "run from the folder that has these results, or make that model again"
+    )
+
+
+def without_adapters(folder: Path) -> Path:
+    """The model folder whose weights are none of an adapter, below all adapters of this one."""
+    while has_adapter(folder):
+        folder = start_of(folder)
+    return folder
 
 
 def read_allocation(folder: Path) -> list[dict[str, str]]:

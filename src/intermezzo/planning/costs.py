@@ -13,7 +13,7 @@ from typing import Any
 from intermezzo.config import catalogue
 from intermezzo.config.sections.training import Finetuning
 from intermezzo.config.settings import Phase, examples_of, resolve
-from intermezzo.dag.encoder_size import Shape, shape_of
+from intermezzo.dag.encoder_size import Shape, adapter_parameters, shape_of
 from intermezzo.dag.experiment import Grid
 from intermezzo.dag.inputs import Inputs
 from intermezzo.dag.paths import BASELINE, TRANSLATED
@@ -45,6 +45,9 @@ ALLOCATOR_MB = 250
 """What glibc keeps of what a training has once used (100 to 600 MB were seen with small models)."""
 GPU_MB = 800
 """CUDA's own."""
+ADAPTER_STEP, ADAPTER_TOKEN = 0.7, 0.75
+"""Time of a step and of a token with an adapter, over that of full training: no gradient and no optimizer of the other
+weights (0.5 to 1.0 and 0.7 to 0.8 were measured with LoRA on query and value and with IA3; docs/rivals.md)."""
 
 
 @dataclass(frozen=True)
@@ -169,7 +172,7 @@ class Costs:
         seconds = rate.seconds(training.steps, tokens * (1 + head / shape.flops(per_text)))
         rows_all = sum(rows.values())
         seconds += START_SECONDS + rows_all * 2 * ROW_SECONDS + _files(2 * shape.parameters)
-        memory = self._memory(shape, training.batch_size * per_text, self.device_of(name), train=True, rows=rows_all)
+        memory = self._memory(shape, training.batch_size * per_text, self.device_of(name), shape.parameters, rows_all)
         basis = {rate.basis} | {f"lengths: {size.basis}" for size in sizes.values()}
         return Cost(tokens, seconds, self.device_of(name), memory, tokenizer_mb, weights, frozenset(basis))
 
@@ -190,10 +193,18 @@ class Costs:
             text = self._text(encoder, name, mix, settings)
             steps, tokens = steps + extra, tokens + extra * settings.batch_size * text
         rate = self.rates.rate(shape, self.device_of(encoder), "train", self.grid.threads)
-        seconds = START_SECONDS + rate.seconds(steps, tokens) + inputs * ROW_SECONDS + _files(3 * shape.parameters)
-        memory = self._memory(shape, settings.batch_size * longest, self.device_of(encoder), train=True, rows=inputs)
+        trained = adapter_parameters(shape, settings.adapter) if settings.adapter else shape.parameters
+        if settings.adapter:
+            rate = rate._replace(
+                step_seconds=rate.step_seconds * ADAPTER_STEP,
+                token_seconds=rate.token_seconds * ADAPTER_TOKEN,
+                basis=f"{rate.basis}, of adapters x{ADAPTER_STEP} a step and x{ADAPTER_TOKEN} a token",
+            )
+        files = _files(shape.parameters + 2 * trained)
+        seconds = START_SECONDS + rate.seconds(steps, tokens) + inputs * ROW_SECONDS + files
+        memory = self._memory(shape, settings.batch_size * longest, self.device_of(encoder), trained, inputs)
         basis = frozenset({rate.basis, *(basis for part in parts for basis in part.basis)})
-        weights = shape.parameters * 4 / 1e6
+        weights = trained * 4 / 1e6
         return Cost(tokens, seconds, self.device_of(encoder), memory, _tokenizer_mb(shape), weights, basis)
 
     def _shared(self, phase: Phase, name: str, parts: list[_Part], settings: Finetuning) -> list[float]:
@@ -282,23 +293,23 @@ class Costs:
         seconds = (
             START_SECONDS + rate.seconds(tokens / BATCH, tokens) + rows * ROW_SECONDS + _files(2 * shape.parameters)
         )
-        memory = self._memory(shape, BATCH, self.device_of(encoder), train=False, rows=rows)
+        memory = self._memory(shape, BATCH, self.device_of(encoder), 0, rows)
         predictions = sum(self.amounts.rows(task.name, code, part).rows for code, part in results)
         disk_mb = (predictions * 30 + len(results) * 2500) / 1e6
         return Cost(tokens, seconds, self.device_of(encoder), memory, disk_mb, 0, frozenset({*basis, rate.basis}))
 
-    def _memory(self, shape: Shape, tokens: float, device: str, *, train: bool, rows: float) -> float:
-        """MB on a CPU, or of a GPU's own memory.
+    def _memory(self, shape: Shape, tokens: float, device: str, trained: int, rows: float) -> float:
+        """MB on a CPU, or of a GPU's own memory. trained: parameters that are trained; 0 = prediction.
 
-        Training: weights, gradients and AdamW's two moments, and what a step of so many tokens keeps for the way back
-        (about 20 numbers per hidden unit and layer, and the feed-forward's two; half as long on a GPU). Prediction: the
-        weights and one layer or two.
+        Training: weights, gradients and AdamW's two moments of what is trained, and what a step of so many tokens keeps
+        for the way back (about 20 numbers per hidden unit and layer, and the feed-forward's two; half as long on a
+        GPU). Prediction: the weights and one layer or two.
         """
-        numbers = (20 * shape.hidden_size + 2 * shape.intermediate_size) * (shape.layers if train else 2)
-        model = shape.parameters * (16 if train else 4)
+        numbers = (20 * shape.hidden_size + 2 * shape.intermediate_size) * (shape.layers if trained else 2)
+        model = shape.parameters * 4 + trained * 12
         if device != CPU:
             return GPU_MB + (model + tokens * numbers * 2) / 1e6
-        return PROCESS_MB + train * ALLOCATOR_MB + (model + tokens * numbers * 4 + rows * 4000) / 1e6
+        return PROCESS_MB + bool(trained) * ALLOCATOR_MB + (model + tokens * numbers * 4 + rows * 4000) / 1e6
 
 
 @dataclass(frozen=True)

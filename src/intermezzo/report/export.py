@@ -2,9 +2,10 @@
 
     export(Path("results/target/world/nli/en+rare/seed0/pos"), Path("pos-model"))
 
-Weights, configuration and tokenizer are copied as they are, so `AutoModel` and `AutoTokenizer` open the folder; heads
-lie beside them in heads.safetensors, which this package reads. Where the model lies below a folder of results, its
-scores come from the result files that name the same weights.
+Weights, configuration and tokenizer are copied as they are, but that an adapter is merged into the weights that it
+belongs to, so `AutoModel` and `AutoTokenizer` open the folder; heads lie beside them in heads.safetensors, which this
+package reads. Where the model lies below a folder of results, its scores come from the result files that name the same
+weights.
 """
 
 from __future__ import annotations
@@ -17,7 +18,19 @@ from typing import Any
 
 from intermezzo.core.artifacts import atomic, read_json
 from intermezzo.core.errors import UserError
-from intermezzo.modeling.folder import ENCODER, MANIFEST, WEIGHTS, check, read_allocation, read_manifest
+from intermezzo.core.provenance import DIGEST
+from intermezzo.modeling.folder import (
+    ADAPTER,
+    ADAPTER_SETTINGS,
+    ENCODER,
+    MANIFEST,
+    WEIGHTS,
+    check,
+    has_adapter,
+    read_allocation,
+    read_manifest,
+    write_manifest,
+)
 from intermezzo.report.card import TrainingRecord, card
 
 _DEPTH = {"encoders": 1, "intermediate": 4, "target": 5}
@@ -53,9 +66,24 @@ def export(model: Path, out: Path) -> None:
     text = card(names, list(_trainings(model, manifest, location)), list(_scores(location, manifest)))
     with atomic(out) as part:
         part.mkdir()
-        for name in (MANIFEST, *files):
-            shutil.copyfile(model / name, part / name)
+        if has_adapter(model):
+            _merge(model, manifest, part)
+        else:
+            for name in (MANIFEST, *files):
+                shutil.copyfile(model / name, part / name)
         (part / "README.md").write_text(text, encoding="utf-8")
+
+
+def _merge(model: Path, manifest: dict[str, Any], folder: Path) -> None:
+    """Write a model whose weights are an adapter as one with weights of its own."""
+    from intermezzo.modeling.encoder import load_encoder, save_encoder
+
+    save_encoder(load_encoder(model).model, model, folder)
+    for name in {*manifest["files"]} - {*ENCODER, ADAPTER, ADAPTER_SETTINGS}:
+        shutil.copyfile(model / name, folder / name)
+    hashes = ("files", "weights_sha256", "heads_sha256", DIGEST)
+    fields = {name: value for name, value in manifest.items() if name not in hashes}
+    write_manifest(folder, fields | {"merged_sha256": manifest["weights_sha256"]})
 
 
 def location_of(model: Path) -> ModelLocation | None:

@@ -73,6 +73,31 @@ class TrainedTask(TaskSpec):
         return AlignmentHead(pooling=pooling, dropout=dropout, align=self.align)
 
 
+ALL_MODULES = "all"
+"""Every linear layer of the encoder."""
+
+
+class AdapterSpec(Spec):
+    """An adapter that is trained in place of the encoder's weights."""
+
+    kind: Literal["lora", "ia3"]
+    rank: Count = 8
+    """Of LoRA's two matrices."""
+    alpha: Positive = 16.0
+    """LoRA's product counts by alpha / rank."""
+    dropout: Share = 0.0
+    """Of LoRA's inputs."""
+    modules: Literal["all"] | tuple[str, ...] | None = None
+    """Names, or ends of names, of linear layers; None = those that peft adapts in encoders of this type."""
+    start: Literal["merged", "stacked"] = "merged"
+    """What becomes of the adapter of the model to start from: part of the weights, or a frozen one beside the new."""
+
+
+def is_named(module: str, end: str) -> bool:
+    """Whether a module of this full name is meant by `end`: its name or the last parts of it, as peft reads it."""
+    return module == end or module.endswith(f".{end}")
+
+
 class TrainingSettings(Optimisation):
     """Settings of one phase of fine-tuning."""
 
@@ -89,6 +114,8 @@ class TrainingSettings(Optimisation):
     """Keep the word embeddings fixed."""
     restrict_vocabulary: bool = True
     """Train only the word embeddings that occur."""
+    adapter: AdapterSpec | None = None
+    """None = all weights are trained."""
 
 
 class FinetuneSpec(Spec):

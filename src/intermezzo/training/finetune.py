@@ -23,10 +23,19 @@ from intermezzo.core.artifacts import sha256, write_text
 from intermezzo.core.errors import UserError
 from intermezzo.core.folders import whole_folder
 from intermezzo.execution.trackers import follow
+from intermezzo.modeling import adapters
 from intermezzo.modeling.checks import check_text
-from intermezzo.modeling.encoder import Encoder, environment, load_encoder, save_encoder
+from intermezzo.modeling.encoder import Encoder, copy_tokenizer, environment, load_encoder, save_encoder
 from intermezzo.modeling.finite import check_finite
-from intermezzo.modeling.folder import ALLOCATION, HEADS, LOG, TOKENIZER, TOKENIZER_SETTINGS, check, write_manifest
+from intermezzo.modeling.folder import (
+    ALLOCATION,
+    HEADS,
+    LOG,
+    TOKENIZER,
+    TOKENIZER_SETTINGS,
+    check,
+    write_manifest,
+)
 from intermezzo.modeling.heads import Feature, format_module
 from intermezzo.modeling.stored import occurring
 from intermezzo.modeling.tokens import Tokens
@@ -76,7 +85,9 @@ def _finetune(
     tracked = follow(str(out), spec.as_json(), active=is_main_process())
     with state_folder(state) as work, tracked as run:
         log = work / LOG
-        encoder = load_encoder(model, dropout=settings.dropout, max_length=settings.max_length)
+        adapter = settings.adapter
+        stacked = adapter is not None and adapter.start == "stacked"
+        encoder = load_encoder(model, dropout=settings.dropout, max_length=settings.max_length, stacked=stacked)
         texts = {name: path for name, path in data.items() if not name.startswith(f"{ALIGNMENT}/")}
         tokenizer, unknown = Tokens(model, tokens), check_text(model, texts)
         torch.manual_seed(spec.seed)
@@ -106,6 +117,8 @@ def _finetune(
             trained: Any = heads[task.head]
             if hasattr(trained, "prepare"):
                 features[task.name] = broadcast_from_main(partial(trained.prepare, features[task.name], device()))
+        if adapter:
+            adapters.add(encoder.model, adapter)
         if settings.freeze_embeddings:
             encoder.model.get_input_embeddings().weight.requires_grad_(False)
         restore = _restrict(encoder, heads, features, settings)
@@ -140,12 +153,16 @@ def _finetune(
             "unknown_pieces": unknown,
             "steps": steps,
             "loss": loss,
-            "made_with": environment(),
+            "made_with": environment() | (adapters.versions() if adapter else {}),
             "computed": record(precision),
         }
         with whole_folder(out) as part:
             shutil.copyfile(log, part / LOG)
-            save_encoder(encoder.model.cpu(), model, part)
+            if adapter:
+                adapters.save(encoder.model.cpu(), adapter, model, part)
+                copy_tokenizer(model, part)
+            else:
+                save_encoder(encoder.model.cpu(), model, part)
             save_file({k: v.cpu().contiguous() for k, v in heads.state_dict().items()}, part / HEADS)
             write_text(part / ALLOCATION, selection.table(allocation))
             write_manifest(part, manifest)

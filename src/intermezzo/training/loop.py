@@ -15,6 +15,7 @@ import torch
 from torch import nn
 
 from intermezzo.execution.trackers import TrackedRun
+from intermezzo.modeling.adapters import is_scale
 from intermezzo.modeling.finite import check_finite
 from intermezzo.specs.optimisation import FixedPrecision, Optimisation
 from intermezzo.training.distributed import broadcast_weights, is_main_process, weights_in_sync
@@ -96,11 +97,11 @@ def train(
 
 
 def _optimizer(modules: nn.Module, settings: Optimisation) -> torch.optim.Optimizer:
-    """Fused AdamW; weight decay on matrices alone (BERT's and XLM-R's practice)."""
-    trained = [p for p in modules.parameters() if p.requires_grad]
+    """Fused AdamW; weight decay on matrices alone (BERT's and XLM-R's practice), which IA3's scales are none of."""
+    trained = [(p, p.ndim > 1 and not is_scale(name)) for name, p in modules.named_parameters() if p.requires_grad]
     groups = [
-        {"params": [p for p in trained if p.ndim > 1], "weight_decay": settings.weight_decay},
-        {"params": [p for p in trained if p.ndim <= 1], "weight_decay": 0.0},
+        {"params": [p for p, is_matrix in trained if is_matrix], "weight_decay": settings.weight_decay},
+        {"params": [p for p, is_matrix in trained if not is_matrix], "weight_decay": 0.0},
     ]
     return torch.optim.AdamW([g for g in groups if g["params"]], lr=0.0, betas=settings.betas, eps=1e-8, fused=True)
 

@@ -57,7 +57,7 @@ class State:
         content: dict[str, Any] = {"step": step, "progress": progress, "precision": self.precision}
         content["rng"] = all_gather(random_state())
         if is_main_process():
-            content |= {"modules": self.modules.state_dict(), "optimizer": self.optimizer.state_dict()}
+            content |= {"modules": _unfrozen(self.modules), "optimizer": self.optimizer.state_dict()}
             with sealed.write(self.path) as part:
                 torch.save(content, part)
         self.saved = time.monotonic()
@@ -69,7 +69,7 @@ class State:
         steps = all_gather(content["step"] if content else None)
         if content is None or steps != [content["step"]] * world_size():  # all processes, or none
             return 0, {}
-        self.modules.load_state_dict(content["modules"])
+        self.modules.load_state_dict(content["modules"], strict=False)  # frozen weights are in no state
         self.optimizer.load_state_dict(content["optimizer"])
         set_random_state(content["rng"][rank()])
         return content["step"], content["progress"]
@@ -79,7 +79,7 @@ class State:
             return None
         try:
             content = torch.load(self.path, weights_only=True)
-            if _shapes(content["modules"]) != _shapes(self.modules.state_dict()):
+            if _shapes(content["modules"]) != _shapes(_unfrozen(self.modules)):
                 raise ValueError("it is of another model")
             if culprit := not_finite(content["modules"]):
                 raise ValueError(f"its weights are not finite numbers: {culprit}")
@@ -92,6 +92,12 @@ class State:
             reason = str(error) if type(error) is ValueError else type(error).__name__
             logger.warning("%s: not a usable state (%s), starting from step 0", self.path, reason)
             return None
+
+
+def _unfrozen(modules: nn.Module) -> dict[str, torch.Tensor]:
+    """All that training changes: weights that are not frozen, and buffers."""
+    frozen = {name for name, parameter in modules.named_parameters() if not parameter.requires_grad}
+    return {name: values for name, values in modules.state_dict().items() if name not in frozen}
 
 
 def _shapes(weights: dict[str, torch.Tensor]) -> dict[str, torch.Size]:

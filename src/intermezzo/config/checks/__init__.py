@@ -5,6 +5,7 @@ from __future__ import annotations
 from itertools import islice
 
 from intermezzo.config import task_files
+from intermezzo.config.checks.adapters import check_adapters
 from intermezzo.config.checks.data import check_data
 from intermezzo.config.checks.encoders import check_encoders
 from intermezzo.config.checks.languages import check_languages, check_unlisted
@@ -19,7 +20,7 @@ MOST = 200
 """Problems of one kind that are looked for."""
 _OF_THE_EXPERIMENT = (
     *(check_question, check_languages, check_encoders, check_tasks, check_translation),
-    *(check_intermediates, check_targets, check_mixes, check_unlisted, too_long),
+    *(check_intermediates, check_targets, check_adapters, check_mixes, check_unlisted, too_long),
 )
 
 

@@ -12,6 +12,7 @@ from intermezzo.config.sections.base import (
     LearningRate,
     Length,
     Number,
+    Positive,
     Rows,
     Section,
     Share,
@@ -20,6 +21,30 @@ from intermezzo.config.sections.base import (
     WeightDecay,
     Whole,
 )
+
+Module = Annotated[str, Field(min_length=1, max_length=200)]
+"""A name of a layer, or its end."""
+
+
+class AdapterConfig(Section):
+    """An adapter, trained in place of the encoder's weights (docs/rivals.md; `pip install intermezzo[adapters]`)."""
+
+    kind: Literal["lora", "ia3"] = Field(
+        "lora", description="`lora` = low-rank matrices beside weights; `ia3` = scales of states."
+    )
+    rank: Annotated[Whole, Field(ge=1, le=4096)] = Field(8, description="lora: rank of the matrices.")
+    alpha: Annotated[Positive, Field(le=1e6)] = Field(16.0, description="lora: the product counts by alpha / rank.")
+    dropout: Annotated[Number, Field(ge=0, lt=1)] = Field(0.0, description="lora: dropout rate of its inputs.")
+    modules: Literal["all"] | Annotated[list[Module], Field(min_length=1, max_length=1000)] | None = Field(
+        None,
+        description="Linear layers that it adapts: their names or the ends of their names, or `all`; null = peft's "
+        "choice for encoders of this type (lora in BERT and XLM-R: [query, value]; ia3: [key, value, output.dense]).",
+    )
+    start: Literal["merged", "stacked"] = Field(
+        "merged",
+        description="An adapter of the intermediate that a target starts from: `merged` into the weights, or `stacked` "
+        "= frozen beside the new one. The same up to rounding.",
+    )
 
 
 class Finetuning(Section):
@@ -57,6 +82,9 @@ class Finetuning(Section):
     micro_tokens: Tokens | None = Field(
         None,
         description="Maximum tokens per forward pass; gradients of larger batches are accumulated. null = no limit.",
+    )
+    adapter: AdapterConfig | None = Field(
+        None, description="Train an adapter and heads alone; null = train all weights of the encoder."
     )
 
 

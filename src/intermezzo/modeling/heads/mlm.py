@@ -20,6 +20,7 @@ from torch import nn
 from torch.nn.functional import cross_entropy, gelu
 
 from intermezzo.modeling.encoder import Encoder
+from intermezzo.modeling.folder import without_adapters
 from intermezzo.modeling.heads import NUMBER, NUMBERS, PAIRS, Feature, targets, to_device, to_float32
 from intermezzo.modeling.kernels import linear
 from intermezzo.modeling.masked_lm import PretrainedHead, has_head
@@ -73,7 +74,7 @@ class Head(nn.Module):
 
     def attach(self, encoder: Encoder, folder: Path) -> None:
         """Tie the output to the encoder's word embeddings, and take over the pretrained head that `folder` has."""
-        config = encoder.config
+        config, folder = encoder.config, without_adapters(folder)
         special = (getattr(config, f"{name}_token_id", None) for name in ("pad", "bos", "eos"))
         self.special = [token for token in special if token is not None]
         if config.model_type not in _TYPES and has_head(encoder):
