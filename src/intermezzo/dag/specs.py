@@ -76,8 +76,17 @@ class Specs:
 
     def spec_translate(self, wildcards: Any) -> str:
         """Of translated training data: `specs.translation`."""
-        how, task, language = self.config.translation, load_task(wildcards.task), wildcards.language
-        common: dict[str, Any] = {"task": task.name, "language": language, "examples": how.examples}
+        return self._translation(wildcards.task, wildcards.language, "train", self.config.translation.examples)
+
+    def spec_translate_test(self, wildcards: Any) -> str:
+        """Of development or test data that are translated into English: all rows that are evaluated."""
+        published = self.config.translation.backend == "files"
+        rows = self.config.data.rows.of(wildcards.task, wildcards.split) if published else None
+        return self._translation(wildcards.task, wildcards.language, wildcards.split, rows)
+
+    def _translation(self, name: str, language: str, split: str, examples: int | None) -> str:
+        how, task = self.config.translation, load_task(name)
+        common: dict[str, Any] = {"task": name, "language": language, "split": split, "examples": examples}
         if how.backend == "world":
             return WorldTranslation(**common, backend="world", noise=how.noise, world=self._world()).canonical()
         if how.backend == "files":
@@ -85,7 +94,7 @@ class Specs:
                 **common,
                 backend="files",
                 format=task.format,
-                parts=masked_parts(task.sources.parts("translated").get(language, {}).get("train", [])),
+                parts=masked_parts(task.sources.parts("translated").get(language, {}).get(split, [])),
                 root=self._root(),
                 lock=LOCK,
                 downloads=self.config.data.downloads,
@@ -230,6 +239,7 @@ class Specs:
             metrics=task.metrics,
             languages=self.grid.languages(name),
             development=self.grid.development(name),
+            translated=entry.translate_test,
             split=self.config.data.evaluation_split,
         ).canonical()
 
@@ -387,6 +397,8 @@ class Specs:
             languages=self.grid.languages(name),
             trained_on=() if trained_on == [task.name] else tuple(trained_on),
             trained_in=self._trained_in(name) if task.form.trained else (),
+            shots=catalogue.shots_of(self.config, name, load_task(trained_on[-1])) if trained_on else {},
+            translated=entry.translate_test,
             development=self.grid.development(name),
             baseline_only=entry.baseline_only,
             control=entry.partial_input or entry.shuffle_labels,
@@ -452,6 +464,8 @@ class Specs:
         for name in self.grid.targets:
             task, entry = self.grid.task(name), self.config.target(name)
             if data.source_of(task.name) == "world" or data.evaluation_split != "test" or entry.partial_input:
+                continue
+            if entry.translate_test:  # other test data than those of the published scores
                 continue
             if task.form.trained and self._trained_in(name):  # few-shot: not what was published
                 continue
