@@ -40,8 +40,8 @@ from intermezzo.report.tables import escape_latex, latex, markdown_file
 
 ROOT = Path(__file__).parents[1]
 LANGUAGES = ["en", "de", "sw", "yo", "qu"]
-FIGURES = {"rare", "heatmap", "languages", "learning", "allocation", "costs"}
-TABLES = {"heatmap", "baseline", "rare", "languages", "allocation", "costs", "checkpoints", "data"}
+FIGURES = {"rare", "heatmap", "languages", "learning", "allocation", "costs", "methods", "shots"}
+TABLES = {"heatmap", "baseline", "rare", "languages", "allocation", "costs", "methods", "shots", "checkpoints", "data"}
 
 
 def design(**changes):

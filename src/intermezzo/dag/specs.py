@@ -33,7 +33,7 @@ from intermezzo.specs.mixes import MixSettings, Portion
 from intermezzo.specs.overlap import DisjointSpec, EvaluationFile, OverlapSpec, TrainingFile
 from intermezzo.specs.prediction import PredictionSpec
 from intermezzo.specs.pretraining import Architecture, PretrainingSettings, PretrainSpec, TokenizerSettings
-from intermezzo.specs.summary import Attributes, Intermediate, Published, Question, SummarySpec, Target
+from intermezzo.specs.summary import Attributes, Intermediate, Prices, Published, Question, SummarySpec, Target
 from intermezzo.specs.tasks import TaskSpec
 from intermezzo.specs.translation import FilesTranslation, HubTranslation, WorldTranslation
 from intermezzo.specs.world import WorldSettings
@@ -269,6 +269,7 @@ class Specs:
             targets={name: self._target(name) for name in grid.targets},
             skills=self._skills(),
             published=self._published(),
+            prices=Prices(**self.config.prices.model_dump()),
             question=Question(**self.config.question.as_spec()),
         ).canonical()
 

@@ -96,6 +96,15 @@ class Published(Spec):
     value: float
 
 
+class Prices(Spec):
+    """What an hour costs; None: not known, so that costs are hours."""
+
+    gpu_hour: NonNegative | None = None
+    cpu_hour: NonNegative | None = None
+    """Of one core."""
+    currency: str = "EUR"
+
+
 class SummarySpec(Spec):
     """What was asked for: `intermezzo.analysis.design.Design` says which results that are."""
 
@@ -116,6 +125,7 @@ class SummarySpec(Spec):
     """Task -> what it asks for (`tasks.SKILLS`); of a task that is missing here, its own name."""
     attributes: dict[str, Attributes] = Field({})
     question: Question = Question()
+    prices: Prices = Prices()
     published: dict[str, tuple[Published, ...]] = Field({})
     """Target -> published scores over languages that it is all evaluated in, on the same data."""
     pretrained: dict[str, dict[str, bool]] = Field({})
