@@ -27,6 +27,7 @@ import pandas as pd
 from intermezzo.analysis.breakdown import mixed_languages
 from intermezzo.analysis.design import BASELINE, Design
 from intermezzo.analysis.effects import average, statistics
+from intermezzo.dag.paths import DISJOINT, IN_ENGLISH, TRANSLATED
 from intermezzo.execution import usage
 from intermezzo.report.differences import OVERALL
 from intermezzo.report.results import ExperimentResults, TrainedModel
@@ -36,8 +37,8 @@ COLUMNS = ["encoder", "target", "metric", "seen_in", "method", "languages", "val
 COLUMNS += ["cost", "unit", *PARTS, "n_models", "n_languages", "n_seeds"]
 BASELINE_METHOD = "no intermediate"
 GROUPS = ("rare_seen", "rare_unseen", "english")
-_TRANSLATED = ("translated", "disjoint_translated")
-"""Folders of training data that are translations."""
+_TRANSLATIONS = (TRANSLATED, DISJOINT[1])
+"""Sources of training data that are translations."""
 
 
 class Trial(NamedTuple):
@@ -79,7 +80,7 @@ def cost_and_gain(results: ExperimentResults) -> pd.DataFrame:
     target: of the task that is trained in English; `mean`: over those that every method has, if there are several.
     value, low, high: the gain over the baseline, points, with its 95 % interval; of intermediates the mean over the
     pairs that the question counts. cost: in `unit` (CPU hours, GPU hours, or the currency of `prices`), and its four
-    parts; NaN where no log tells. Raises UserError for a broken log.
+    parts; NaN where no log tells (an experiment without any report of an evaluation has costs without them). Raises UserError for a broken log.
     """
     design = results.design.without_controls()
     lines: list[dict[str, Any]] = []
@@ -161,6 +162,7 @@ class _Costs:
     def __init__(self, results: ExperimentResults, encoder: str) -> None:
         self.design, self.encoder, self.folder = results.design, encoder, results.folder
         self.reports = usage.reports(results.folder.parent / usage.LOG)
+        self.evaluated = any(place.startswith("eval/") for place in self.reports)
         self.models = {_place(model.folder, results.folder): model for model in results.models}
         on_gpu = [model.manifest.get("made_with", {}).get("device", "cpu") != "cpu" for model in results.models]
         self.gpu = any(on_gpu)
@@ -178,7 +180,8 @@ class _Costs:
         for job in jobs.values():
             runs = 1 if job.part == "translation" else len(self.design.seeds) * len(starts)
             sums[job.part] += self._cost(job) / runs
-        return {"cost": sum(sums.values()), "unit": self.unit} | sums
+        known = [value for part, value in sums.items() if part != "evaluation" or self.evaluated]
+        return {"cost": sum(known), "unit": self.unit} | sums
 
     def _jobs(self, trial: Trial) -> Iterator[Job]:
         entry = self.design.targets[trial.target]
@@ -191,11 +194,11 @@ class _Costs:
             elif trial.intermediate == BASELINE:
                 run = f"{self.encoder}/{trial.intermediate}/{trial.mix}/seednone"
             yield Job("evaluation", f"eval/{run}/{trial.target}", self.gpu)
-        if entry.translated:
-            of_languages = tuple(f"data/in_english/{entry.task}/{code}/" for code in entry.languages)
-            for place in self.reports:
-                if place.startswith(of_languages):
-                    yield Job("translation", place, self.gpu)
+        for code in entry.languages if entry.translated else ():
+            if code != self.design.english:
+                folder = f"data/{IN_ENGLISH}/{entry.task}/{code}/"
+                places = [place for place in self.reports if place.startswith(folder)]
+                yield from (Job("translation", place, self.gpu) for place in places or [folder])
 
     def _training(self, part: str, place: str) -> Iterator[Job]:
         """A training, and the translations that it reads."""
@@ -205,8 +208,8 @@ class _Costs:
         yield Job(part, place, gpu, model)
         for path in manifest.get("made_from", {}).get("data", {}).values():
             source, task, language, name = Path(path).with_suffix("").parts[-4:]
-            if source in _TRANSLATED:
-                yield Job("translation", f"data/{_TRANSLATED[0]}/{task}/{language}/{name}", self.gpu)
+            if source in _TRANSLATIONS:
+                yield Job("translation", f"data/{TRANSLATED}/{task}/{language}/{name}", self.gpu)
 
     def _cost(self, job: Job) -> float:
         """Hours of the device, or their price; NaN where no log tells."""
