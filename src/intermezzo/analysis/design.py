@@ -52,6 +52,12 @@ class Design(SummarySpec):
         }
         return self.model_copy(update=parts)
 
+    def with_rivals(self) -> Design:
+        """The same, with those rivals (`method_of`) that are trained from the baseline alone."""
+        plain = self.without_controls()
+        names = {*plain.targets, *(n for n, entry in self.targets.items() if self.method_of(n) and not entry.control)}
+        return plain.model_copy(update={"targets": {n: entry for n, entry in self.targets.items() if n in names}})
+
     def on_development(self) -> Design:
         """The design of the development scores: the targets that have some, in those languages."""
         targets = {

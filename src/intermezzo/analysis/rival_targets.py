@@ -42,7 +42,7 @@ def frame(families: Families) -> pd.DataFrame:
 
 
 def _lines(families: Families, encoder: str) -> Iterator[dict[str, Any]]:
-    design, comparisons = families.design, families.comparisons
+    design, comparisons = families.comparisons.design.with_rivals(), families.comparisons
     for name, target in design.targets.items():
         twin = design.twin_of(name)
         if twin is None:
@@ -56,7 +56,7 @@ def _lines(families: Families, encoder: str) -> Iterator[dict[str, Any]]:
         if target.translated:
             groups = {"translated": rare}
         for (start, models), (group, codes) in product(_starts(design).items(), groups.items()):
-            if not codes or not models:
+            if not codes or not models or (target.baseline_only and start != BASELINE):
                 continue
             keys: list[Key] = [(encoder, *model, name, target.metrics[0]) for model in models]
             twins: list[Key] = [(*key[:3], twin, key[4]) for key in keys]

@@ -80,9 +80,10 @@ def cost_and_gain(results: ExperimentResults) -> pd.DataFrame:
     target: of the task that is trained in English; `mean`: over those that every method has, if there are several.
     value, low, high: the gain over the baseline, points, with its 95 % interval; of intermediates the mean over the
     pairs that the question counts. cost: in `unit` (CPU hours, GPU hours, or the currency of `prices`), and its four
-    parts; NaN where no log tells (an experiment without any report of an evaluation has costs without them). Raises UserError for a broken log.
+    parts; NaN where no log tells. Without any report of an evaluation costs are without them. Raises UserError for a
+    broken log.
     """
-    design = results.design.without_controls()
+    design = results.design.with_rivals()
     lines: list[dict[str, Any]] = []
     for encoder in design.encoders:
         trials, costs = methods(design, encoder), _Costs(results, encoder)
