@@ -67,12 +67,12 @@ def _lines(families: Families, encoder: str) -> Iterator[dict[str, Any]]:
                 for side in (twins, keys)
             )
             names = {"encoder": encoder, "method": design.method_of(name), "target": name, "twin": twin}
-            names |= {"metric": target.metrics[0], "shots": _shots(target), "start": start}
+            names |= {"metric": target.metrics[0], "shots": shots_of(target), "start": start}
             names |= {"group": group, "n_models": len(models), "languages": " ".join(codes)}
             yield names | {"before": before, "after": after, "delta": delta} | statistics(delta, design)
 
 
-def _shots(target: Target) -> float:
+def shots_of(target: Target) -> float:
     """Few-shot examples of each language: inf for all, NaN where it is not one number."""
     numbers = {target.shots.get(code, 0) for code in target.trained_in}
     number = numbers.pop() if len(numbers) == 1 else 0

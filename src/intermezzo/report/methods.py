@@ -27,6 +27,7 @@ import pandas as pd
 from intermezzo.analysis.breakdown import mixed_languages
 from intermezzo.analysis.design import BASELINE, Design
 from intermezzo.analysis.effects import average, statistics
+from intermezzo.analysis.rival_targets import shots_of
 from intermezzo.dag.paths import DISJOINT, IN_ENGLISH, TRANSLATED
 from intermezzo.execution import usage
 from intermezzo.report.differences import OVERALL
@@ -60,14 +61,14 @@ class Job(NamedTuple):
 
 
 def methods(design: Design, encoder: str) -> dict[str, list[Trial]]:
-    """Name of a method -> its results, controls apart; the baseline first."""
+    """Name of a method -> its results, controls apart; the baseline first, few-shot targets by their shots."""
     plain = [name for name in design.targets if not design.method_of(name)]
     trials: dict[str, list[Trial]] = {}
     for intermediate, mix in design.trained(encoder):
         entry = design.intermediates[intermediate]
         name = BASELINE_METHOD if intermediate == BASELINE else f"{entry.method or 'intermediate'}, {mix}"
         trials.setdefault(name, []).extend(Trial(intermediate, mix, target, target) for target in plain)
-    for target in design.targets:
+    for target in sorted(design.targets, key=lambda name: _rank(design, name)):
         if twin := design.twin_of(target):
             mixes = design.intermediates[BASELINE].mixes if BASELINE in design.intermediates else ()
             trials.setdefault(design.method_of(target), []).extend(Trial(BASELINE, mix, target, twin) for mix in mixes)
@@ -229,3 +230,9 @@ class _Costs:
 
 def _place(folder: Path, results: Path) -> str:
     return folder.relative_to(results).as_posix()
+
+
+def _rank(design: Design, target: str) -> float:
+    """Where a rival stands: by its shots, those without a number of shots last."""
+    shots = shots_of(design.targets[target])
+    return math.inf if math.isnan(shots) else min(shots, 1e9)
