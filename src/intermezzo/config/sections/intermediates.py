@@ -95,7 +95,7 @@ class MixConfig(Section):
 
 
 class TranslationConfig(Section):
-    """Translation of training data (mixes with `translated: true`), and of test data into English (`translate_test`)."""
+    """Translation of training data (mixes with `translated: true`) and of test data into English (`translate_test`)."""
 
     backend: Literal["world", "hub", "files"] = Field(
         "world",
