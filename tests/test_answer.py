@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from intermezzo.analysis import answer, few_shot, gains, record, summary
+from intermezzo.analysis import answer, gains, record, rival_targets, summary
 from intermezzo.analysis.design import Design
 from intermezzo.analysis.families import Families
 from intermezzo.analysis.items import Items
@@ -619,7 +619,7 @@ def test_a_few_shot_target_is_no_part_of_the_primary_comparison():
 def test_few_shots_are_compared_with_the_same_task_in_english_alone():
     gain = {"sa": 10.0, "ua": 10.0}
     found = families(with_few_shots(), gain=lambda c: gain.get(c.language, 0) * (c.target == "xnli_few"))
-    frame = few_shot.frame(found)
+    frame = rival_targets.frame(found)
     assert set(frame["start"]) == {"none", "en", "mix"} and set(frame["twin"]) == {"xnli"}
     means = frame.groupby("group")["mean"].mean()
     assert means["trained_in"] == pytest.approx(10, abs=1) and means["others"] == pytest.approx(0, abs=1)

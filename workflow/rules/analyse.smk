@@ -43,8 +43,8 @@ rule summarize_scores:
         "--scores {output.scores:q} --summary {output.summary:q} --answer {output.answer:q} 2>&1 | tee {log:q}"
 
 
-FIGURES = ["rare", "heatmap", "languages", "learning", "allocation", "costs"]
-TABLES = ["heatmap", "baseline", "rare", "languages", "allocation", "costs", "checkpoints", "data"]
+FIGURES = ["rare", "heatmap", "languages", "learning", "allocation", "costs", "methods", "shots"]
+TABLES = ["heatmap", "baseline", "rare", "languages", "allocation", "costs", "methods", "shots", "checkpoints", "data"]
 
 
 rule write_report:

@@ -175,3 +175,37 @@ rule translate_data:
         "{params.alone} python -m intermezzo stage translate --spec {params.spec:q} --code {params.code:q} "
         "--inputs {params.inputs:q} "
         "--data {params.data:q} --out {output:q} 2>&1 | tee {log:q}"
+
+
+rule translate_test_data:
+    """Translate development or test data of a task into English, for targets with `translate_test`.
+
+    Input: the data in its language. Output: one Parquet file of the same format, row by row.
+    """
+    input:
+        inputs.test_translated_from,
+    output:
+        "results/data/in_english/{task}/{language}/{split}.parquet",
+    log:
+        "logs/data/in_english/{task}/{language}/{split}.log",
+    benchmark:
+        "benchmarks/jobs/data/in_english/{task}/{language}/{split}.tsv"
+    priority: 400
+    conda:
+        "../envs/train.yaml"
+    threads: grid.threads
+    resources:
+        mem_mb=lambda wildcards, attempt: 8000 * 2 ** (attempt - 1),
+        runtime=1440,
+    params:
+        spec=specs.spec_translate_test,
+        code=specs.code_translate,
+        inputs=lineage.of_test_translation,
+        data=inputs.test_translation_arguments,
+        alone="" if config["translation"]["backend"] == "world" else "INTERMEZZO_FORK_SERVER=",
+    message:
+        "Translate {wildcards.task}, {wildcards.language}, {wildcards.split} into English"
+    shell:
+        "{params.alone} python -m intermezzo stage translate --spec {params.spec:q} --code {params.code:q} "
+        "--inputs {params.inputs:q} "
+        "--data {params.data:q} --out {output:q} 2>&1 | tee {log:q}"

@@ -14,11 +14,11 @@ import pandas as pd
 from intermezzo.analysis import (
     breakdown_text,
     effects,
-    few_shot,
     gains_text,
     headline,
     power_text,
     published_text,
+    rival_targets,
     sensitivity,
 )
 from intermezzo.analysis.design import Design
@@ -53,7 +53,7 @@ def text(
         if compared := effects.pairs(comparisons, encoder, mix):
             blocks += _mix(families, compared)
     blocks += _section("Secondary comparisons", [*_secondary(families), *_against_baseline(families)])
-    blocks += few_shot.blocks(families)
+    blocks += rival_targets.blocks(families)
     blocks += sensitivity.blocks(families)
     blocks += _section("Language by language", [*gains_text.blocks(families), *breakdown_text.blocks(families)])
     blocks += _at_chance(comparisons, design)
@@ -113,6 +113,7 @@ _LEGEND = {
     "same skill": "the mix has rows in the language of a task that asks for the same",
     "same data": "the mix has rows in the language of the target's own data",
     "few-shot": "the target itself is trained in other languages too",
+    "translate-test": "the target's test data are translated into English",
 }
 """What the kinds of a table are."""
 

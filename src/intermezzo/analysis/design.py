@@ -52,6 +52,12 @@ class Design(SummarySpec):
         }
         return self.model_copy(update=parts)
 
+    def with_rivals(self) -> Design:
+        """The same, with those rivals (`method_of`) that are trained from the baseline alone."""
+        plain = self.without_controls()
+        names = {*plain.targets, *(n for n, entry in self.targets.items() if self.method_of(n) and not entry.control)}
+        return plain.model_copy(update={"targets": {n: entry for n, entry in self.targets.items() if n in names}})
+
     def on_development(self) -> Design:
         """The design of the development scores: the targets that have some, in those languages."""
         targets = {
@@ -78,12 +84,15 @@ class Design(SummarySpec):
         same data: it has rows in the language of the target's own task, or of one that trains the target. same skill:
         it has rows in the language of a task that asks for the same (`skills`), or translations of the target's data.
         few-shot: the target itself is trained in other languages than English, so that none of its results but the
-        English ones says what the intermediate alone transfers. Else the target is zero-shot in this language:
+        English ones says what the intermediate alone transfers. translate-test: its data are read in English,
+        of which it has the target's own results once more. Else the target is zero-shot in this language:
         transfer, or untrained where nothing is trained for the target.
         """
         entry, intermediate_entry = self.targets[target], self.intermediates[intermediate]
         if entry.trained_in and language != self.english:
             return "few-shot"
+        if entry.translated:
+            return "translate-test"
         rows = intermediate_entry.rows.get(mix, dict.fromkeys(intermediate_entry.tasks, intermediate_entry.mixes[mix]))
         tasks = {task for task, languages in rows.items() if language in languages}
         own = {entry.task, *entry.trained_on}
@@ -92,6 +101,28 @@ class Design(SummarySpec):
         if {self._skill(task) for task in tasks} & {self._skill(task) for task in own}:
             return "same skill"
         return "transfer" if load_format(entry.format).trained else "untrained"
+
+    def method_of(self, target: str) -> str:
+        """What makes a target a rival of its twin (`twin_of`): "" for one that is trained in English and read as it is.
+
+        Few-shot targets have their number of examples per language (`few-shot 20`), where it is one for all.
+        """
+        entry, words = self.targets[target], []
+        if entry.trained_in:
+            numbers = {entry.shots.get(code, 0) for code in entry.trained_in}
+            number = numbers.pop() if len(numbers) == 1 else 0
+            words.append("few-shot" + (" all" if number is None else f" {number}" if number else f" ({target})"))
+        words += [entry.method] if entry.method else []
+        return ", ".join([*words, *(["translate-test"] if entry.translated else [])])
+
+    def twin_of(self, target: str) -> str | None:
+        """The target of the same task and main metric that is no rival itself; None for one that is none."""
+        entry = self.targets[target]
+        for name, twin in self.targets.items() if self.method_of(target) else ():
+            same = (twin.task, twin.trained_on, twin.metrics[0]) == (entry.task, entry.trained_on, entry.metrics[0])
+            if same and not self.method_of(name):
+                return name
+        return None
 
     def _skill(self, task: str) -> str:
         return self.skills.get(task, task)

@@ -26,9 +26,11 @@ GROUPS = {
     "english": "English",
 }
 """A partition of a target's languages."""
-KINDS = ("transfer", "untrained", "same skill", "same data", "few-shot")
+KINDS = ("transfer", "untrained", "same skill", "same data", "few-shot", "translate-test")
 SUPERVISED = ("same skill", "same data")
-FEW_SHOT = "few-shot"
+FEW_SHOT, TRANSLATE_TEST = "few-shot", "translate-test"
+RIVALS = (FEW_SHOT, TRANSLATE_TEST)
+"""Kinds of targets that are not zero-shot, whatever the intermediate is."""
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,18 @@ import pandas as pd
 
 from intermezzo.analysis import effects
 from intermezzo.analysis.design import BASELINE
-from intermezzo.analysis.effects import FEW_SHOT, KINDS, SUPERVISED, average, describe, overall, pairs, statistics
+from intermezzo.analysis.effects import (
+    FEW_SHOT,
+    KINDS,
+    RIVALS,
+    SUPERVISED,
+    TRANSLATE_TEST,
+    average,
+    describe,
+    overall,
+    pairs,
+    statistics,
+)
 from intermezzo.analysis.pairing import Comparisons
 from intermezzo.analysis.significance import holm, look_factor
 
@@ -79,11 +90,12 @@ class Families:
         groups = {
             "in-language supervision": (asked, _SUPERVISED_GROUPS, [kind for kind in rest if kind in SUPERVISED]),
             "few-shot targets": (asked, question.groups, [kind for kind in rest if kind == FEW_SHOT]),
-            "other pairs": (asked, question.groups, [k for k in rest if k not in (*SUPERVISED, FEW_SHOT)]),
+            "translated test data": (asked, question.groups, [kind for kind in rest if kind == TRANSLATE_TEST]),
+            "other pairs": (asked, question.groups, [k for k in rest if k not in (*SUPERVISED, *RIVALS)]),
             "other languages": (
                 asked,
                 [group for group in ("other", "english") if group not in question.groups],
-                [kind for kind in KINDS if kind != FEW_SHOT],
+                [kind for kind in KINDS if kind not in RIVALS],
             ),
             "control mixes": (self._controls, question.groups, question.pairs),
         }
@@ -128,11 +140,11 @@ class Families:
 
     @cached_property
     def mean_from_baseline(self) -> pd.DataFrame:
-        """Its mean over the targets that are trained in English, for English, rare and other languages."""
+        """Its mean over the targets that are no rival of their twin, for English, rare and other languages."""
         _ = self.from_baseline  # corrected first
         parts: dict[tuple[str, ...], list[pd.DataFrame]] = {}
         for line in self._differences_from_baseline:
-            if not self.design.targets[line["target"]].trained_in and line["group"] in ("english", "rare", "other"):
+            if not self.design.method_of(line["target"]) and line["group"] in ("english", "rare", "other"):
                 key = (line["encoder"], line["intermediate"], line["mix"], line["group"])
                 parts.setdefault(key, []).append(line[_DELTA])
         names = ("encoder", "intermediate", "mix", "group")

@@ -23,9 +23,9 @@ def add(stages: Commands) -> None:
     )
     stage.add_argument("--out", type=Path, required=True, help="Parquet file to write")
 
-    does = "translate English training data of a task into another language"
+    does = "translate training data of a task from English into another language, or test data into English"
     stage = _stage(stages, "translate", does, "translation:TranslationSpec")
-    stage.add_argument("--data", required=True, metavar="TASK/en=PATH", help="English training data")
+    stage.add_argument("--data", required=True, metavar="TASK/LANGUAGE=PATH", help="data to translate")
     stage.add_argument("--out", type=Path, required=True, help="Parquet file to write")
 
     stage = _stage(

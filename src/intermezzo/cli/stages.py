@@ -45,25 +45,34 @@ def prepare(options: Namespace) -> None:
 
 
 def translate(options: Namespace) -> None:
-    """Translate English training rows of a task and write them as Parquet."""
+    """Translate training rows of a task from English, or others into English, and write them as Parquet.
+
+    Where nothing is left of a text, a training row is left out, and a row that is scored keeps its own texts.
+    """
     import pyarrow.parquet as pq
 
-    from intermezzo.mixing import ENGLISH
     from intermezzo.tasks import formats, load_task
     from intermezzo.translation import translate
 
     spec = options.spec
     task = load_task(spec.task)
-    (path,) = named_files("--data", [options.data], [f"{task.name}/{ENGLISH}"]).values()
+    (path,) = named_files("--data", [options.data], [f"{task.name}/{spec.source}"]).values()
     check_columns([path], task.format)
-    translated = translate(spec, pq.read_table(path).to_pylist())
-    omitted = task.form.omitted(translated)
-    rows = [row for row in translated if not task.form.empty(row, omitted)]
-    if len(rows) < len(translated):
-        log.warning("%d of %d rows left out: a text became empty", len(translated) - len(rows), len(translated))
-    origin = f"{task.name}, translated into {spec.language}"
+    originals = pq.read_table(path).to_pylist()
+    translated = translate(spec, originals)
+    omitted, training = task.form.omitted(translated), spec.split == "train"
+    lost = [number for number, row in enumerate(translated) if task.form.empty(row, omitted)]
+    if lost:
+        what = "left out" if training else "kept untranslated"
+        log.warning("%d of %d rows %s: a text became empty", len(lost), len(translated), what)
+    for number in lost if not training else ():
+        translated[number] = originals[number]
+    gone = set(lost if training else ())
+    rows = [row for number, row in enumerate(translated) if number not in gone]
+    origin = f"{task.name}, translated from {spec.source} into {spec.into}"
+    table = formats.table(rows, task.format, task.labels, origin=origin, training=training)
     with atomic(options.out) as part:
-        pq.write_table(formats.table(rows, task.format, task.labels, origin=origin), part, compression="zstd")
+        pq.write_table(table, part, compression="zstd")
     _record(options, options.out)
 
 

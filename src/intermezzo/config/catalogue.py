@@ -145,6 +145,24 @@ def evaluation_languages(config: Config, task: Task) -> tuple[str, ...]:
     return codes if chosen == "all" else tuple(code for code in codes if code in chosen)
 
 
+def target_languages(config: Config, target: str, task: Task) -> tuple[str, ...]:
+    """Languages in which a target is evaluated: those of its task, as far as they can be translated where they must."""
+    codes = evaluation_languages(config, task)
+    if not config.target(target).translate_test:
+        return codes
+    return into_english(config, task, codes, config.data.evaluation_split)
+
+
+def into_english(config: Config, task: Task, codes: Iterable[str], split: str) -> tuple[str, ...]:
+    """English, and those of `codes` whose data of a split can be translated into English by `translation`."""
+    backend = config.translation.backend
+    if backend == "world":
+        return tuple(codes)
+    published = {code for code, splits in task.sources.parts("translated").items() if split in splits}
+    can = set(config.translation.languages) if backend == "hub" else published
+    return tuple(code for code in codes if code == ENGLISH or code in can)
+
+
 def support_data(config: Config, task: Task) -> list[tuple[str, str]]:
     """(language, split) of what the predictions of a target need beside its test data: see `Format.support`."""
     if task.form.support == "candidates":
@@ -224,8 +242,8 @@ def target_portions(config: Config, target: str, task: Task) -> list[Portion]:
     return portions_of(config, mix, task) if mix else [Portion(ENGLISH, 1.0, (ENGLISH,))]
 
 
-def shots_of(config: Config, target: str, task: Task) -> dict[str, int]:
-    """Language -> few-shot examples that a target takes of a task, in the order of the task's languages.
+def shots_of(config: Config, target: str, task: Task) -> dict[str, int | None]:
+    """Language -> few-shot examples (None: all) that a target takes of a task, in the order of the task's languages.
 
     Raises UserError for an unknown language or group, one without training data in the task, a language that two
     entries name, and one that the target's mix has as well.
@@ -235,7 +253,7 @@ def shots_of(config: Config, target: str, task: Task) -> dict[str, int]:
         return {}
     available, table = languages_with(config, task, "train"), defined(config, source_languages(config))
     mixed = {code for portion in target_portions(config, target, task) for code in portion.languages}
-    shots: dict[str, int] = {}
+    shots: dict[str, int | None] = {}
     for name, count in entry.shots.items():
         codes = members(name, table, rare_languages(config), f"{key}.{name}").intersection(available)
         if not codes:

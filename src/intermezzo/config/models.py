@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from intermezzo.config.sections.base import MOST, Name, Section, Seed, Truth, Workers
-from intermezzo.config.sections.data import DataConfig, LanguagesConfig, WorldConfig
+from intermezzo.config.sections.data import DataConfig, LanguagesConfig, PricesConfig, WorldConfig
 from intermezzo.config.sections.encoders import Encoder, ScratchEncoder
 from intermezzo.config.sections.intermediates import IntermediateConfig, MixConfig, TranslationConfig
 from intermezzo.config.sections.question import QuestionConfig
@@ -86,6 +86,7 @@ class Config(Section):
     )
     training: TrainingConfig = Field(TrainingConfig(), description=TrainingConfig.__doc__)
     keep: KeepConfig = Field(KeepConfig(), description=KeepConfig.__doc__)
+    prices: PricesConfig = Field(PricesConfig(), description=PricesConfig.__doc__)
     track_versions: Truth = Field(
         False,
         description="Rerun jobs when a library they import changes version. The manifests of models always record the "

@@ -19,7 +19,7 @@ ROUNDED = "0.9 to 1.1"
 
 def remarks(config: Config) -> list[str]:
     """All remarks on a configuration that has been checked, each beginning with its key."""
-    return [*_english_only(config), *_unused(config), *_alike(config), *_slow(config)]
+    return [*_english_only(config), *_unused(config), *_untranslated(config), *_alike(config), *_slow(config)]
 
 
 def _english_only(config: Config) -> Iterator[str]:
@@ -54,6 +54,19 @@ def _unused(config: Config) -> Iterator[str]:
     for mix in grid.mixes if grid.intermediates else ():
         if mix not in used:
             yield f"grid.mixes: no intermediate is trained in '{mix}'"
+
+
+def _untranslated(config: Config) -> Iterator[str]:
+    """Languages that a target with translated test data lacks."""
+    for name in config.grid.targets:
+        if config.target(name).translate_test:
+            task = load_task(config.task_of(name))
+            codes = catalogue.target_languages(config, name, task)
+            if lacking := [code for code in catalogue.evaluation_languages(config, task) if code not in codes]:
+                yield (
+                    f"targets.{name}.translate_test: {', '.join(lacking)} cannot be translated into English by "
+                    f"translation.backend '{config.translation.backend}', and '{name}' is not evaluated there"
+                )
 
 
 def _repeated(config: Config) -> list[str]:

@@ -76,7 +76,7 @@ class Grid:
     @memoize
     def languages(self, target: str) -> tuple[str, ...]:
         """Languages that a target is evaluated in."""
-        return catalogue.evaluation_languages(self.config, self.task(target))
+        return catalogue.target_languages(self.config, target, self.task(target))
 
     @memoize
     def development(self, target: str) -> tuple[str, ...]:
@@ -84,6 +84,8 @@ class Grid:
         if not self.is_trained(target) or self.config.data.evaluation_split == "dev":
             return ()
         available = catalogue.languages_with(self.config, self.task(target), "dev")
+        if self.config.target(target).translate_test:
+            available = catalogue.into_english(self.config, self.task(target), available, "dev")
         return tuple(code for code in self.config.languages.selection if code in available)
 
     def results(self, target: str) -> list[str]:

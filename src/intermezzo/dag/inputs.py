@@ -23,6 +23,7 @@ from intermezzo.dag.experiment import Grid
 from intermezzo.dag.paths import (
     DISJOINT,
     ENCODERS,
+    IN_ENGLISH,
     MODEL,
     TRAINED_MODEL,
     TRANSLATED,
@@ -67,6 +68,14 @@ class Inputs:
     def translation_arguments(self, wildcards: Any, input: Any) -> str:
         """The same with its name."""
         return f"{wildcards.task}/{catalogue.ENGLISH}={input[0]}"
+
+    def test_translated_from(self, wildcards: Any) -> str:
+        """The development or test data that are translated into English."""
+        return self.data_path(wildcards.task, wildcards.language, wildcards.split)
+
+    def test_translation_arguments(self, wildcards: Any, input: Any) -> str:
+        """The same with their name."""
+        return f"{wildcards.task}/{wildcards.language}={input[0]}"
 
     def overlap_training(self, wildcards: Any) -> list[str]:
         """The training files that may overlap with test data: as they were before any row was left out."""
@@ -271,7 +280,8 @@ class Inputs:
 
     def parts(self, wildcards: Any) -> list[dict[str, Any]]:
         """What a data file of the sources `files` and `hub` is made of, as the task's file says it."""
-        data = load_task(wildcards.task).sources.parts(wildcards.source)
+        source = TRANSLATED if wildcards.source == IN_ENGLISH else wildcards.source
+        data = load_task(wildcards.task).sources.parts(source)
         return data.get(wildcards.language, {}).get(wildcards.split, [])
 
     def is_whole(self, task: str, split: str) -> bool:
@@ -391,9 +401,10 @@ class Inputs:
     def evaluation_files(self, target: str) -> Files:
         """TASK/LANGUAGE -> data to evaluate a target on; TASK/LANGUAGE.dev: its development data."""
         task, split = self.grid.task(target).name, self.config.data.evaluation_split
-        files = {f"{task}/{code}": self.data_path(task, code, split) for code in self.grid.languages(target)}
+        path = self._in_english if self.config.target(target).translate_test else self.data_path
+        files = {f"{task}/{code}": path(task, code, split) for code in self.grid.languages(target)}
         development = self.grid.development(target)
-        return files | {f"{task}/{code}.dev": self.data_path(task, code, "dev") for code in development}
+        return files | {f"{task}/{code}.dev": path(task, code, "dev") for code in development}
 
     @memoize
     def support_files(self, target: str) -> Files:
@@ -402,6 +413,11 @@ class Inputs:
         return {
             code: self.data_path(task.name, code, split) for code, split in catalogue.support_data(self.config, task)
         }
+
+    def _in_english(self, task: str, language: str, split: str) -> str:
+        """A data file in English: translated, if it is of another language."""
+        is_english = language == catalogue.ENGLISH
+        return self.data_path(task, language, split) if is_english else data_path(IN_ENGLISH, task, language, split)
 
     def _training_path(self, task: str, language: str, mix: str | None) -> str:
         if mix and self.config.mixes[mix].translated and language != catalogue.ENGLISH:

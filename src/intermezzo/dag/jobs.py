@@ -14,7 +14,7 @@ from intermezzo.core.provenance import MANIFEST, PREDICTIONS
 from intermezzo.dag.experiment import Grid
 from intermezzo.dag.inputs import Inputs
 from intermezzo.dag.lineage import Lineage
-from intermezzo.dag.paths import BASELINE, DISJOINT, LEAKAGE, TRANSLATED, Run, evaluation_path
+from intermezzo.dag.paths import BASELINE, DISJOINT, IN_ENGLISH, LEAKAGE, TRANSLATED, Run, evaluation_path
 from intermezzo.dag.specs import Specs
 
 STAGES = ("data", "overlap", "encoder", "intermediate", "target", "evaluation", "summary")
@@ -86,16 +86,15 @@ def _made_of(inputs: Inputs, file: str) -> list[str]:
     keys = _data_keys(file)
     if keys.source in DISJOINT:
         return [inputs.disjoint_training(keys), *inputs.disjoint_tests(keys)]
+    if keys.source == IN_ENGLISH:
+        return [inputs.test_translated_from(keys)]
     return [inputs.translated_from(keys)] if keys.source == TRANSLATED else []
 
 
 def _depth(file: str) -> int:
     """Files come after those that they are made of."""
-    return (
-        (TRANSLATED, *DISJOINT).index(source) + 1
-        if (source := _data_keys(file).source) in (TRANSLATED, *DISJOINT)
-        else 0
-    )
+    made, source = (TRANSLATED, IN_ENGLISH, *DISJOINT), _data_keys(file).source
+    return made.index(source) + 1 if source in made else 0
 
 
 def _start(run: Run) -> str:
@@ -122,11 +121,13 @@ class Tracked:
     def of(self, job: Job) -> dict[str, str]:
         """Name of a parameter -> its value."""
         specs, lineage, keys = self.specs, self.lineage, job.keys
-        if job.stage == "data" and keys.source not in (TRANSLATED, *DISJOINT):
+        if job.stage == "data" and keys.source not in (TRANSLATED, IN_ENGLISH, *DISJOINT):
             return {"spec": specs.spec_data(keys), "code": specs.code_data(keys)}
         if job.stage == "encoder" and keys.encoder in self.grid.imported:
             return {"spec": specs.spec_import(keys), "code": specs.code_import(keys)}
         made = (specs.spec_translate, specs.code_translate, lineage.of_translation)
+        if getattr(keys, "source", None) == IN_ENGLISH:
+            made = (specs.spec_translate_test, specs.code_translate, lineage.of_test_translation)
         disjoint = (specs.spec_disjoint, specs.code_disjoint, lineage.of_disjoint)
         spec, code, inputs = {
             "data": disjoint if getattr(keys, "source", None) in DISJOINT else made,

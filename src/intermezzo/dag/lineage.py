@@ -13,7 +13,7 @@ from typing import Any
 
 from intermezzo.core.artifacts import digest
 from intermezzo.core.memoize import memoize
-from intermezzo.dag.paths import BASELINE, DISJOINT, TRANSLATED, Run, run_of
+from intermezzo.dag.paths import BASELINE, DISJOINT, IN_ENGLISH, TRANSLATED, Run, run_of
 from intermezzo.dag.specs import Specs
 
 
@@ -28,6 +28,10 @@ class Lineage:
     def of_translation(self, wildcards: Any) -> str:
         """Of the English data that is translated."""
         return self._data((self.inputs.translated_from(wildcards),))
+
+    def of_test_translation(self, wildcards: Any) -> str:
+        """Of the development or test data that are translated into English."""
+        return self._data((self.inputs.test_translated_from(wildcards),))
 
     def of_overlap(self, wildcards: Any = None) -> str:
         """Of all training and test data, before rows are left out."""
@@ -86,6 +90,12 @@ class Lineage:
             return self._digest(
                 ("data", path),
                 lambda: [self.specs.spec_translate(keys), self.specs.code_translate(keys), self.of_translation(keys)],
+            )
+        if source == IN_ENGLISH:
+            specs = self.specs
+            return self._digest(
+                ("data", path),
+                lambda: [specs.spec_translate_test(keys), specs.code_translate(keys), self.of_test_translation(keys)],
             )
         return self._digest(("data", path), lambda: [self.specs.spec_data(keys), self.specs.code_data(keys)])
 

@@ -2,6 +2,7 @@
 
     results/data/{source}/{task}/{language}/{split}.parquet
     results/data/translated/{task}/{language}/train.parquet
+    results/data/in_english/{task}/{language}/{split}.parquet        (development and test data of translate-test)
     results/data/disjoint/{task}/{language}/train.parquet            (likewise disjoint_translated)
     results/leakage.tsv
     results/encoders/{encoder}/
@@ -29,9 +30,9 @@ TRAINED_MODEL = (*MODEL, "heads.safetensors", "allocation.tsv")
 ENCODERS = "results/encoders"
 LEAKAGE = "results/leakage.tsv"
 """Which training data overlap with which test data."""
-TRANSLATED, DISJOINT = "translated", ("disjoint", "disjoint_translated")
-"""Sources of files that are made of others: English training data in another language; training data, published and
-translated, without the rows that are in test data."""
+TRANSLATED, IN_ENGLISH, DISJOINT = "translated", "in_english", ("disjoint", "disjoint_translated")
+"""Sources of files that are made of others: English training data in another language; development and test data of
+another language in English; training data, published and translated, without the rows that are in test data."""
 
 
 class Run(NamedTuple):

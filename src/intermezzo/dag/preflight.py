@@ -23,6 +23,7 @@ from intermezzo.core.places import PROJECT
 from intermezzo.core.terminal import ERROR, WARNING, say
 from intermezzo.dag.experiment import Grid
 from intermezzo.dag.inputs import Inputs, matching
+from intermezzo.dag.paths import IN_ENGLISH, TRANSLATED
 from intermezzo.tasks import task_file
 
 _NAMED = 3
@@ -114,7 +115,7 @@ def absent_files(grid: Grid) -> dict[str, list[str]]:
     inputs = Inputs(grid)
     for path in inputs.data_paths():
         source, task, language, split = Path(path).with_suffix("").parts[-4:]
-        if source not in ("files", "translated"):
+        if source not in ("files", TRANSLATED, IN_ENGLISH):
             continue
         keys = SimpleNamespace(source=source, task=task, language=language, split=split)
         patterns = [str(part["path"]) for part in inputs.parts(keys) if "path" in part]

@@ -179,9 +179,9 @@ class Requests:
         name = self.grid.trainings[training][0]
         task, mix, data = self.grid.task(name).name, self.config.target(name).mix, self.grid.trained_on(name)
         rows = math.fsum(self._examples("target", encoder, name, part, mix) for part in data)
-        rows = self._with_additions(rows, mix) + sum(
-            catalogue.shots_of(self.config, name, load_task(data[-1])).values()
-        )
+        shots = catalogue.shots_of(self.config, name, load_task(data[-1]))
+        few = (self._rows(data[-1], code, "train") if count is None else count for code, count in shots.items())
+        rows = self._with_additions(rows, mix) + sum(few)
         return self._training("target", encoder, name, [task], rows, 1.0)
 
     def _evaluation(self, encoder: str, name: str) -> tuple[float, float]:

@@ -33,7 +33,7 @@ from intermezzo.specs.mixes import MixSettings, Portion
 from intermezzo.specs.overlap import DisjointSpec, EvaluationFile, OverlapSpec, TrainingFile
 from intermezzo.specs.prediction import PredictionSpec
 from intermezzo.specs.pretraining import Architecture, PretrainingSettings, PretrainSpec, TokenizerSettings
-from intermezzo.specs.summary import Attributes, Intermediate, Published, Question, SummarySpec, Target
+from intermezzo.specs.summary import Attributes, Intermediate, Prices, Published, Question, SummarySpec, Target
 from intermezzo.specs.tasks import TaskSpec
 from intermezzo.specs.translation import FilesTranslation, HubTranslation, WorldTranslation
 from intermezzo.specs.world import WorldSettings
@@ -76,8 +76,17 @@ class Specs:
 
     def spec_translate(self, wildcards: Any) -> str:
         """Of translated training data: `specs.translation`."""
-        how, task, language = self.config.translation, load_task(wildcards.task), wildcards.language
-        common: dict[str, Any] = {"task": task.name, "language": language, "examples": how.examples}
+        return self._translation(wildcards.task, wildcards.language, "train", self.config.translation.examples)
+
+    def spec_translate_test(self, wildcards: Any) -> str:
+        """Of development or test data that are translated into English: all rows that are evaluated."""
+        published = self.config.translation.backend == "files"
+        rows = self.config.data.rows.of(wildcards.task, wildcards.split) if published else None
+        return self._translation(wildcards.task, wildcards.language, wildcards.split, rows)
+
+    def _translation(self, name: str, language: str, split: str, examples: int | None) -> str:
+        how, task = self.config.translation, load_task(name)
+        common: dict[str, Any] = {"task": name, "language": language, "split": split, "examples": examples}
         if how.backend == "world":
             return WorldTranslation(**common, backend="world", noise=how.noise, world=self._world()).canonical()
         if how.backend == "files":
@@ -85,7 +94,7 @@ class Specs:
                 **common,
                 backend="files",
                 format=task.format,
-                parts=masked_parts(task.sources.parts("translated").get(language, {}).get("train", [])),
+                parts=masked_parts(task.sources.parts("translated").get(language, {}).get(split, [])),
                 root=self._root(),
                 lock=LOCK,
                 downloads=self.config.data.downloads,
@@ -231,6 +240,7 @@ class Specs:
             metrics=task.metrics,
             languages=self.grid.languages(name),
             development=self.grid.development(name),
+            translated=entry.translate_test,
             split=self.config.data.evaluation_split,
         ).canonical()
 
@@ -261,6 +271,7 @@ class Specs:
             targets={name: self._target(name) for name in grid.targets},
             skills=self._skills(),
             published=self._published(),
+            prices=Prices(**self.config.prices.model_dump()),
             question=Question(**self.config.question.as_spec()),
         ).canonical()
 
@@ -384,6 +395,7 @@ class Specs:
             mixes={mix: self._seen(name, mix) for mix in self.config.mixes_of(name)},
             rows={mix: self._rows(name, mix) for mix in self.config.mixes_of(name)},
             control=entry.shuffle_labels or entry.as_text,
+            method=("realignment and tasks" if entry.tasks else "realignment") if entry.align else "",
         )
 
     def _target(self, name: str) -> Target:
@@ -398,6 +410,8 @@ class Specs:
             languages=self.grid.languages(name),
             trained_on=() if trained_on == [task.name] else tuple(trained_on),
             trained_in=self._trained_in(name) if task.form.trained else (),
+            shots=catalogue.shots_of(self.config, name, load_task(trained_on[-1])) if trained_on else {},
+            translated=entry.translate_test,
             development=self.grid.development(name),
             baseline_only=entry.baseline_only,
             control=entry.partial_input or entry.shuffle_labels,
@@ -468,6 +482,8 @@ class Specs:
         for name in self.grid.targets:
             task, entry = self.grid.task(name), self.config.target(name)
             if data.source_of(task.name) == "world" or data.evaluation_split != "test" or entry.partial_input:
+                continue
+            if entry.translate_test:  # other test data than those of the published scores
                 continue
             if task.form.trained and self._trained_in(name):  # few-shot: not what was published
                 continue

@@ -22,6 +22,7 @@ from intermezzo.execution.trackers import log_scores
 from intermezzo.modeling.folder import CONFIG, TOKENIZER, read_manifest
 from intermezzo.modeling.tokenizer import subwords_per_word
 from intermezzo.specs.evaluation import CodeStamps, EvaluateSpec
+from intermezzo.specs.mixes import ENGLISH
 from intermezzo.specs.prediction import PredictionSpec
 from intermezzo.tasks.formats import Format, load_format
 
@@ -62,6 +63,7 @@ def evaluate(
     predicted, scored, tables, computed = [], [], {}, {}
     for name, path in data.items():
         language = name.removesuffix(".dev")
+        read_in = ENGLISH if spec.translated else language
         made_from = {
             "weights_sha256": manifest["weights_sha256"],
             "heads_sha256": manifest.get("heads_sha256"),
@@ -80,21 +82,21 @@ def evaluate(
         content = sealed.read(stored)
         if content is None:
             predicted.append(name)
-            content = _parquet(predictor(rows, language, table["id"]))
+            content = _parquet(predictor(rows, read_in, table["id"]))
             with sealed.write(stored) as part:
                 part.write_bytes(content)
         tables[name], computed[name] = _with_record(pq.read_table(pa.BufferReader(content)))
         predictions, gold = tables[name]["prediction"].to_pylist(), gold_of(rows, form)
         if form.scored_by_item and name == language:
-            scores = item_scores(task, predictions, gold, language, spec.metrics)
+            scores = item_scores(task, predictions, gold, read_in, spec.metrics)
             tables[name] = tables[name].append_column("score", [scores])
         result = {
-            "metrics": score(task, predictions, gold, language, spec.metrics),
-            "majority": majority(task, rows, language, spec.metrics),
+            "metrics": score(task, predictions, gold, read_in, spec.metrics),
+            "majority": majority(task, rows, read_in, spec.metrics),
             "n": len(rows),
             "language": language,
             "split": "dev" if name != language else path.stem,
-            "fertility": subwords_per_word(model, rows),
+            "fertility": subwords_per_word(model, rows) if read_in == language else None,
             "predictions_sha256": hashlib.sha256(content).hexdigest(),
             "scorer": code.score,
         }

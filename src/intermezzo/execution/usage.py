@@ -44,3 +44,26 @@ def recorded(options: Namespace) -> Iterator[None]:
             os.close(log)
     except OSError:  # a log that cannot be written stops no job
         pass
+
+
+def reports(path: Path = LOG) -> dict[str, list[dict[str, float]]]:
+    """Place of what a job made, below `results` and without an ending -> its reports, the last one at the end.
+
+    Lines that a kill has cut off are left out.
+    """
+    by_place: dict[str, list[dict[str, float]]] = {}
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError):
+        return by_place
+    for line in lines:
+        try:
+            content = json.loads(line)
+            made = Path(content["made"])
+            content = {"seconds": float(content["seconds"]), "cpu_seconds": float(content["cpu_seconds"])} | content
+        except (ValueError, KeyError, TypeError):
+            continue
+        parts = made.with_suffix("").parts if made.suffix in (".parquet", ".tsv") else made.parts
+        below = parts[parts.index("results") + 1 :] if "results" in parts else parts
+        by_place.setdefault("/".join(below), []).append(content)
+    return by_place

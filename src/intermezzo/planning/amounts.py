@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from intermezzo.config.models import Config
 from intermezzo.config.sections.encoders import ScratchEncoder
-from intermezzo.dag.paths import DISJOINT, TRANSLATED
+from intermezzo.dag.paths import DISJOINT, IN_ENGLISH, TRANSLATED
 from intermezzo.tasks import RESOURCES, load_task
 from intermezzo.tasks.formats import Format
 
@@ -108,7 +108,7 @@ class Amounts:
             import pyarrow.parquet as pq
 
             return Amount(pq.read_metadata(path).num_rows, "prepared data")
-        if source == DISJOINT[0]:
+        if source in (DISJOINT[0], IN_ENGLISH):
             return self.rows(task, language, split)
         if source in (TRANSLATED, DISJOINT[1]):
             return self.rows(task, "en", "train")

@@ -16,7 +16,7 @@ from intermezzo.config.settings import Phase, examples_of, resolve
 from intermezzo.dag.encoder_size import Shape, adapter_parameters, shape_of
 from intermezzo.dag.experiment import Grid
 from intermezzo.dag.inputs import Inputs
-from intermezzo.dag.paths import BASELINE, TRANSLATED
+from intermezzo.dag.paths import BASELINE, IN_ENGLISH, TRANSLATED
 from intermezzo.mixing import ENGLISH, budget_of, shares
 from intermezzo.planning.amounts import Amounts
 from intermezzo.planning.jobs import Job
@@ -114,22 +114,23 @@ class Costs:
     def _data(self, job: Job) -> Cost:
         keys = job.keys
         rows = self.amounts.rows(keys.task, keys.language, keys.split, keys.source).rows
-        per_row = {"world": 0.05e-3, "hub": 0.2e-3, "files": 0.1e-3, TRANSLATED: 0.3e-3}.get(
+        per_row = {"world": 0.05e-3, "hub": 0.2e-3, "files": 0.1e-3, TRANSLATED: 0.3e-3, IN_ENGLISH: 0.3e-3}.get(
             keys.source, OVERLAP_SECONDS
         )
         seconds, basis = START_SECONDS / 2 + rows * per_row, frozenset[str]()
         if keys.source == "hub":
             seconds += 5 + rows * 300 / DOWNLOAD_BYTES_PER_SECOND
             basis = frozenset({"downloads: assumed 300 bytes a row and 20 MB/s"})
-        if keys.source == TRANSLATED and self.config.translation.backend == "hub":
-            return self._translation(keys.task, rows)
+        if keys.source in (TRANSLATED, IN_ENGLISH) and self.config.translation.backend == "hub":
+            training = keys.source == TRANSLATED
+            rows = min(rows, self.config.translation.examples or rows) if training else rows
+            return self._translation(keys.task, ENGLISH if training else keys.language, keys.split, rows)
         return Cost(0, seconds, CPU, 400 + rows * 3e-3, rows * 80 / 1e6, 0, basis)
 
-    def _translation(self, task: str, rows: int) -> Cost:
-        """The translation of English training rows by a model."""
+    def _translation(self, task: str, language: str, split: str, rows: int) -> Cost:
+        """The translation of rows in a language by a model."""
         settings = self.config.translation
-        rows = min(rows, settings.examples or rows)
-        size = self.amounts.size(task, ENGLISH, "train", next(iter(self.grid.encoders)), settings.max_length, 0)
+        size = self.amounts.size(task, language, split, next(iter(self.grid.encoders)), settings.max_length, 0)
         tokens, model = rows * size.tokens, translator(str(settings.model))
         seconds, disk_mb = START_SECONDS / 2 + rows * ROW_SECONDS, rows * 160 / 1e6
         if model is None:
@@ -249,6 +250,7 @@ class Costs:
         shots = catalogue.shots_of(self.config, name, load_task(task)) if phase == "target" else {}
         for code, count in shots.items() if shots and task == self.grid.trained_on(name)[-1] else ():
             size = self.amounts.size(task, code, "train", encoder, settings.max_length, settings.stride)
+            count = self.amounts.rows(task, code, "train").rows if count is None else count
             total, inputs, tokens = total + count, inputs + count * size.inputs, tokens + count * size.tokens
         align = self.config.intermediate(name).align if phase == "intermediate" else None
         aligned = align is not None and align.task == task

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 from intermezzo.config.models import Config
 from intermezzo.config.sections.encoders import ImportedEncoder
 from intermezzo.core.secrets import masked
-from intermezzo.dag.paths import TRANSLATED
+from intermezzo.dag.paths import IN_ENGLISH, TRANSLATED
 from intermezzo.dag.specs import LOCK
 from intermezzo.planning.amounts import Amounts
 from intermezzo.planning.jobs import Job
@@ -109,12 +109,12 @@ def _sizes(
             if isinstance(encoder, ImportedEncoder) and not _is_here(encoder.from_, encoder.revision):
                 mb = weights_mb.get(keys.encoder, 0.0)
                 yield _Size(HUB, encoder.from_, "", mb, ESTIMATED), f"encoder {keys.encoder}"
-        elif job.stage == "data" and keys.source == TRANSLATED and config.translation.backend == "hub":
+        elif job.stage == "data" and keys.source in (TRANSLATED, IN_ENGLISH) and config.translation.backend == "hub":
             model = str(config.translation.model)
             if not _is_here(model, config.translation.revision):
                 known = translator(model)
                 yield _Size(HUB, model, "", known.parameters * 4 / 1e6 if known else 0.0, ESTIMATED), "translation"
-        elif job.stage == "data" and keys.source in ("hub", TRANSLATED):
+        elif job.stage == "data" and keys.source in ("hub", TRANSLATED, IN_ENGLISH):
             task, section = load_task(keys.task), "hub" if keys.source == "hub" else "translated"
             parts = task.sources.parts(section).get(keys.language, {}).get(keys.split, [])
             for part in parts:

@@ -9,16 +9,16 @@ the most specific one with past jobs counts.
 from __future__ import annotations
 
 import csv
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from intermezzo.execution import usage
 from intermezzo.planning.costs import Cost
 from intermezzo.planning.jobs import Job
 from intermezzo.planning.rates import CPU
 
-USAGE = Path("logs/usage.jsonl")
+USAGE = usage.LOG
 BENCHMARKS = Path("benchmarks/jobs")
 
 
@@ -42,7 +42,7 @@ class Duration:
 
 def durations_of(jobs: Mapping[str, Job]) -> dict[str, Duration]:
     """path -> how long the job took when it last ran, of the jobs that have run here."""
-    reports = _reports()
+    reports = usage.reports(USAGE)
     durations = {}
     for path in jobs:
         file = BENCHMARKS / f"{path}.tsv"
@@ -52,27 +52,9 @@ def durations_of(jobs: Mapping[str, Job]) -> dict[str, Duration]:
             end = file.stat().st_mtime
         except (OSError, StopIteration, KeyError, TypeError, ValueError):
             continue
-        report = reports.get(path, {})
+        report = reports.get(path, [{}])[-1]
         durations[path] = Duration(seconds, end, report.get("cpu_seconds"), report.get("peak_mb"))
     return durations
-
-
-def _reports() -> dict[str, dict[str, float]]:
-    """job path -> its last report in `logs/usage.jsonl`."""
-    reports: dict[str, dict[str, float]] = {}
-    try:
-        lines = USAGE.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError):
-        return reports
-    for line in lines:
-        try:
-            content = json.loads(line)
-            path = Path(content["made"])
-        except (ValueError, KeyError, TypeError):  # cut off by a kill
-            continue
-        parts = path.with_suffix("").parts if path.suffix in (".parquet", ".tsv") else path.parts
-        reports["/".join(parts[parts.index("results") + 1 :] if "results" in parts else parts)] = content
-    return reports
 
 
 @dataclass

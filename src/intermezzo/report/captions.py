@@ -18,6 +18,8 @@ TITLES = {
     "learning": "Learning curves",
     "allocation": "What the mixes were made of",
     "costs": "What it cost",
+    "methods": "Cost and gain of each method",
+    "shots": "Few-shot examples in the target's training",
 }
 CAPTIONS = {
     "rare": (
@@ -52,6 +54,18 @@ CAPTIONS = {
         "Time in the training loops on the machines of the run, without evaluation and data preparation. Examples are "
         "counted for one pass, tokens over the whole training."
     ),
+    "methods": (
+        "What a method costs, and its gain over no intermediate training in points of the target's main metric, paired "
+        "by seed and language. The cost is that of one seed, and of one intermediate where a method is the mean over "
+        "several: intermediate and target trainings, evaluation and translation, each job once; pretraining and the "
+        f"preparation of data are charged to none. {_INTERVALS} The rare languages are split by the mix in the "
+        "heading, for all methods alike. Of intermediates, pairs that the question counts."
+    ),
+    "shots": (
+        "Mean score of rare languages by the number of labelled examples that the target's training has of each "
+        "language in it: solid lines are those languages, dashed lines the other rare ones; colours are the mixes of "
+        "the intermediates before. Lines up and down are 95 % intervals of the difference from 0 examples."
+    ),
 }
 NO_DATA = {
     "rare": "No mix to set against an English-only one.",
@@ -60,5 +74,7 @@ NO_DATA = {
     "learning": "No training log (log.jsonl) with more than one line.",
     "allocation": "No allocation.tsv of an intermediate model.",
     "costs": "No training log (log.jsonl) beside the models.",
+    "methods": "No method to set against a baseline, or no mix with rare languages.",
+    "shots": "No target with `shots` and the same target without.",
 }
 """In place of a figure that has no data."""

@@ -1,4 +1,4 @@
-"""The six figures of the report: panels in groups, a group per encoder and comparison, for the page and for files.
+"""The figures of the report: panels in groups, a group per encoder and comparison, for the page and for files.
 
 A panel is one axes that a function of `plots` draws. The page has every panel as an SVG of its own, one column of a
 paper wide, so that panels flow with the width of the window; files have pages as wide as a paper's, two panels a row.
@@ -19,11 +19,11 @@ from matplotlib.figure import Figure
 
 from intermezzo.analysis.design import BASELINE
 from intermezzo.core.artifacts import atomic, write_text
-from intermezzo.core.numerals import short_number
+from intermezzo.core.numerals import interval, short_number
 from intermezzo.report import differences, svg
 from intermezzo.report.captions import CAPTIONS, MOST_CURVES, MOST_LANGUAGES, NO_DATA, TITLES
 from intermezzo.report.frames import Frames
-from intermezzo.report.plots import allocation, costs, forest, heatmap, languages, learning_curves
+from intermezzo.report.plots import allocation, costs, forest, heatmap, languages, learning_curves, methods
 from intermezzo.report.plots.intervals import difference_limits
 from intermezzo.report.plots.style import COLUMN_INCHES, PAGE_INCHES, outside_legend, set_title, style
 from intermezzo.report.results import ExperimentResults
@@ -64,10 +64,12 @@ class PanelGroup:
 
     heading: str
     panels: list[Panel]
+    columns: int = 2
+    """Panels beside each other on a page of a file."""
 
     def pages(self) -> Iterator[Figure]:
         """Figures as wide as a paper's page and at most as high, with as many rows of panels as fit."""
-        columns = 2 if len(self.panels) > 1 and self.panels[0].width < PAGE_INCHES else 1
+        columns = self.columns if len(self.panels) > 1 and self.panels[0].width < PAGE_INCHES else 1
         width = PAGE_INCHES if columns > 1 else max(panel.width for panel in self.panels)
         page: list[list[Panel]] = []
         for start in range(0, len(self.panels), columns):
@@ -98,6 +100,8 @@ def figures(results: ExperimentResults, frames: Frames) -> list[ReportFigure]:
         "learning": _learning_curves(results, frames.curves),
         "allocation": _allocations(frames.allocation),
         "costs": _costs(frames.costs),
+        "methods": _methods(frames.methods),
+        "shots": _shots(frames.shots),
     }
     drawn = [ReportFigure(name, TITLES[name], CAPTIONS[name], list(parts)) for name, parts in groups.items()]
     drawn[3].caption += _short_logs(frames.curves)
@@ -259,6 +263,40 @@ def _costs(frame: pd.DataFrame) -> Iterator[PanelGroup]:
         height = costs.ROW_INCHES * len(times)
         panel = Panel("training time, all seeds", words, height, partial(costs.plot_costs, part), len(times))
         yield PanelGroup(f"encoder {encoder}", [panel])
+
+
+def _methods(frame: pd.DataFrame) -> Iterator[PanelGroup]:
+    priced = frame.dropna(subset=["cost"])
+    for (encoder, target, mix), part in _parts(priced, "encoder", "target", "seen_in"):
+        names, limits, panels = list(part["method"].unique()), difference_limits(part), []
+        for group, title in _METHOD_PANELS.items():
+            lines = part[part["languages"] == group]
+            if len(lines):
+                shown = (
+                    f"{line['method']}: {short_number(line['cost'])} {line['unit']}, "
+                    f"{interval(line['value'], line['low'], line['high'])}"
+                    for line in lines.to_dict("records")
+                )
+                draw = partial(methods.plot_methods, lines, methods=names, limits=limits)
+                panels.append(Panel(title, "; ".join(shown), methods.HEIGHT_INCHES, draw, legend=True))
+        name = "mean over targets that every method has" if target == differences.OVERALL else target
+        yield PanelGroup(f"{name}, encoder {encoder}; seen in {mix}", panels, columns=3)
+
+
+_METHOD_PANELS = {"rare_seen": "rare, seen", "rare_unseen": "rare, unseen", "english": "English"}
+
+
+def _shots(frame: pd.DataFrame) -> Iterator[PanelGroup]:
+    for (encoder,), part in _parts(frame, "encoder"):
+        panels = []
+        for (task, metric), lines in part.groupby(["task", "metric"], sort=False):
+            shown = (
+                f"{line['start']}, {line['group']}, {line['shots']:.0f}: {line['score']:.1f}"
+                for line in lines.to_dict("records")
+            )
+            draw = partial(methods.plot_shots, lines)
+            panels.append(Panel(f"{task} ({metric})", "; ".join(shown), methods.HEIGHT_INCHES, draw, legend=True))
+        yield PanelGroup(f"encoder {encoder}", panels)
 
 
 def _parts(frame: pd.DataFrame, *keys: str) -> Iterator[tuple[tuple[str, ...], pd.DataFrame]]:

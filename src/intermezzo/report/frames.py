@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from intermezzo.report import accounts, differences
+from intermezzo.analysis import rival_targets
+from intermezzo.report import accounts, differences, methods
 from intermezzo.report.results import ExperimentResults
 
 
@@ -20,6 +21,8 @@ class Frames:
     curves: pd.DataFrame
     allocation: pd.DataFrame
     costs: pd.DataFrame
+    methods: pd.DataFrame
+    shots: pd.DataFrame
 
     def by_figure(self) -> dict[str, pd.DataFrame]:
         """Name of a figure -> the frame that it draws."""
@@ -30,6 +33,8 @@ class Frames:
             "learning": self.curves,
             "allocation": self.allocation,
             "costs": self.costs,
+            "methods": self.methods,
+            "shots": self.shots,
         }
 
     @classmethod
@@ -42,4 +47,6 @@ class Frames:
             accounts.learning_curves(results),
             accounts.allocation(results),
             accounts.costs(results),
+            methods.cost_and_gain(results),
+            rival_targets.curve(results.families),
         )

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pandas as pd
 
+from intermezzo.analysis import rival_targets
 from intermezzo.analysis.design import Design
 from intermezzo.analysis.verdict import verdict
 from intermezzo.core import provenance
 from intermezzo.core.errors import UserError
-from intermezzo.report import accounts, differences
+from intermezzo.report import accounts, differences, methods
 from intermezzo.report.results import ExperimentResults
 
 _VERDICT_COLUMNS = ["encoder", "mix", "group", "verdict", "mean", "low", "high", "p_holm", "n_languages", "n_seeds"]
@@ -22,7 +23,8 @@ class Results:
     """The frames of one finished run; each is computed when it is asked for, and then kept.
 
     Differences are in points (0..100), paired by seed and language, with 95 % intervals (`low`, `high`). The frames
-    `groups`, `languages`, `baseline`, `curves`, `allocation` and `costs` are what `intermezzo.report.plots` draws.
+    `groups`, `languages`, `baseline`, `curves`, `allocation`, `costs`, `methods` and `shots` are what
+    `intermezzo.report.plots` draws.
     """
 
     def __init__(self, folder: str | Path = "results", design: str | Path | None = None) -> None:
@@ -77,6 +79,16 @@ class Results:
     def allocation(self) -> pd.DataFrame:
         """Examples per language of every mix (`plot_allocation`)."""
         return accounts.allocation(self._experiment)
+
+    @cached_property
+    def methods(self) -> pd.DataFrame:
+        """Cost and gain of intermediate training and its rivals (`plot_methods`)."""
+        return methods.cost_and_gain(self._experiment)
+
+    @cached_property
+    def shots(self) -> pd.DataFrame:
+        """Scores by the number of few-shot examples in the target's training (`plot_shots`)."""
+        return rival_targets.curve(self._experiment.families)
 
     @cached_property
     def costs(self) -> pd.DataFrame:

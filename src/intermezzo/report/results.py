@@ -121,6 +121,7 @@ class ExperimentResults:
         self.scores = _scores(scores, self.design)
         items = Items(self.design, results / "eval")  # intervals allow for them, as in the answer
         self.comparisons = Comparisons(self.scores, self.design, items)
+        self.folder = results
         self._question = results / record.NAME
         self.models = list(_models(self.design, results))
         answer = results / "answer.md"

@@ -59,9 +59,20 @@ def tables(results: ExperimentResults, frames: Frames) -> list[Table]:
         ),
         Table("allocation", "Training examples of every mix", frames.allocation, share),
         Table("costs", "Cost of the trainings", frames.costs, dict.fromkeys(("examples", "steps", "tokens"), 0)),
+        Table("methods", "Cost and gain of each method, points", frames.methods, _METHOD_DIGITS),
+        Table("shots", "Scores by the number of few-shot examples, points", _counted(frames.shots), {"shots": 0}),
         Table("checkpoints", "Hashes of the models behind every number", accounts.checkpoints(results), {}),
         Table("data", "Hashes of the data files", accounts.data_files(results), {"rows": 0}),
     ]
+
+
+_METHOD_DIGITS = dict.fromkeys(("cost", "intermediate", "training", "evaluation", "translation"), 5)
+
+
+def _counted(lines: pd.DataFrame) -> pd.DataFrame:
+    """The curve of shots with words for all there are."""
+    words = ["all" if shots == math.inf else f"{shots:.0f}" for shots in lines["shots"]]
+    return lines.assign(shots=words)
 
 
 def _wide(lines: pd.DataFrame) -> pd.DataFrame:

@@ -17,6 +17,8 @@ class EvaluateSpec(Spec):
     languages: tuple[str, ...]
     development: tuple[str, ...] = ()
     """Languages whose development data is scored too."""
+    translated: bool = False
+    """Whether rows of other languages than English are translations into English, and are scored as English."""
     split: Literal["test", "dev"]
     """The split that `languages` are scored on."""
 

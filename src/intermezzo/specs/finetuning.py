@@ -61,8 +61,8 @@ class TrainedTask(TaskSpec):
     """Examples of English-only training; None = all there are."""
     portions: tuple[Portion, ...]
     """What each name of the mix means for this task."""
-    shots: dict[str, Count] = Field({})
-    """Language -> examples on top of those that the mix divides."""
+    shots: dict[str, Count | None] = Field({})
+    """Language -> examples on top of those that the mix divides; None = all there are."""
     align: Alignment | None = None
     """Realign on its pairs, which have no labels."""
 

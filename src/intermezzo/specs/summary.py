@@ -10,7 +10,7 @@ from pydantic import Field
 from intermezzo.core.artifacts import digest
 from intermezzo.specs.base import Names, NonNegative, Spec
 
-Kind = Literal["transfer", "untrained", "same skill", "same data", "few-shot"]
+Kind = Literal["transfer", "untrained", "same skill", "same data", "few-shot", "translate-test"]
 """What an intermediate in a mix is to a target in one language: see `analysis.design.Design.kind`."""
 QuestionGroup = Literal["rare", "rare_seen", "rare_unseen", "other", "english"]
 
@@ -26,6 +26,8 @@ class Intermediate(Spec):
     rows: dict[str, dict[str, tuple[str, ...]]] = Field({})
     """mix -> task -> languages with rows; of a mix that is missing here, every task has all languages of `mixes`."""
     control: bool = False
+    method: str = ""
+    """What it is called in the comparison of methods, where it is more than a training on tasks."""
 
 
 class Target(Spec):
@@ -44,10 +46,16 @@ class Target(Spec):
     """Tasks whose English data train it, where that is not its own task; none where nothing is trained."""
     trained_in: tuple[str, ...] = ()
     """Languages other than English in which it is trained itself, so that its results are few-shot."""
+    shots: dict[str, int | None] = Field({})
+    """Of those the languages that it takes a number of examples of, and the number; None: all."""
+    translated: bool = False
+    """Whether its data in other languages than English are translated into English before they are read."""
     development: tuple[str, ...] = ()
     """Languages that were scored on development data too."""
     control: bool = False
     baseline_only: bool = False
+    method: str = ""
+    """What it is called in the comparison of methods, where neither its languages nor its translation say it."""
 
 
 class Attributes(Spec):
@@ -88,6 +96,15 @@ class Published(Spec):
     value: float
 
 
+class Prices(Spec):
+    """What an hour costs; None: not known, so that costs are hours."""
+
+    gpu_hour: NonNegative | None = None
+    cpu_hour: NonNegative | None = None
+    """Of one core."""
+    currency: str = "EUR"
+
+
 class SummarySpec(Spec):
     """What was asked for: `intermezzo.analysis.design.Design` says which results that are."""
 
@@ -108,6 +125,7 @@ class SummarySpec(Spec):
     """Task -> what it asks for (`tasks.SKILLS`); of a task that is missing here, its own name."""
     attributes: dict[str, Attributes] = Field({})
     question: Question = Question()
+    prices: Prices = Prices()
     published: dict[str, tuple[Published, ...]] = Field({})
     """Target -> published scores over languages that it is all evaluated in, on the same data."""
     pretrained: dict[str, dict[str, bool]] = Field({})

@@ -1,4 +1,4 @@
-"""The specification of translated training data."""
+"""The specification of translated data: of English training data, or of development and test data into English."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pydantic import Field
 
 from intermezzo.specs.base import Count, Share, Spec
 from intermezzo.specs.data import Part
+from intermezzo.specs.mixes import ENGLISH
 from intermezzo.specs.world import WorldSettings
 
 
@@ -16,8 +17,20 @@ class _Translation(Spec):
 
     task: str
     language: str
+    """Of training data the language that they are translated into, of others the one that they are written in."""
+    split: Literal["train", "dev", "test"] = "train"
     examples: Count | None
-    """English rows that are translated; None = all."""
+    """Rows that are translated, of training data a sample; None = all."""
+
+    @property
+    def source(self) -> str:
+        """The language of the rows that are translated."""
+        return ENGLISH if self.split == "train" else self.language
+
+    @property
+    def into(self) -> str:
+        """The language that they are translated into."""
+        return self.language if self.split == "train" else ENGLISH
 
 
 class WorldTranslation(_Translation):

@@ -73,7 +73,9 @@ class Sources(_Strict):
     hub: PublishedSource | None = None
     url: PublishedSource | None = None
     translated: PublishedSource | None = Field(
-        default=None, description="Published translations of the training data; parts as of `files` or `hub`."
+        default=None,
+        description="Published translations: of English training data into a language (`train`), of its `dev` and "
+        "`test` data into English; parts as of `files` or `hub`.",
     )
 
     _merged: tuple[PublishedSource | None, PublishedSource | None, Data] | None = PrivateAttr(None)

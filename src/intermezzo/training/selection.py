@@ -131,9 +131,10 @@ def _files(task: TrainedTask, data: dict[str, Path]) -> dict[str, Path]:
     return {code: data[name] for code in codes if (name := f"{task.name}/{code}") in data}
 
 
-def _few(task: str, code: str, count: int, supply: dict[str, dict[str, int]]) -> LanguageAllocation:
+def _few(task: str, code: str, count: int | None, supply: dict[str, dict[str, int]]) -> LanguageAllocation:
     """Few-shot examples of a language; raises UserError where it has fewer."""
     available = supply[task].get(code, 0)
+    count = available if count is None else count
     if count > available:
         raise UserError(f"task '{task}': shots ask for {count} examples of '{code}', and there are {available}")
     return LanguageAllocation(0.0, count, count, count, available)

@@ -1,4 +1,4 @@
-"""Published translations of training data (translate-train sets), as the task file's `translated` names them."""
+"""Published translations (translate-train and translate-test sets), as the task file's `translated` names them."""
 
 from __future__ import annotations
 
@@ -14,19 +14,21 @@ Row = dict[str, Any]
 
 
 def translate(rows: list[Row], task: Task, spec: FilesTranslation) -> list[Row]:
-    """The published rows; the English ones only say that the data is for this task.
+    """The published rows; those that they translate only say that the data is for this task.
 
-    Raises UserError when nobody has published a translation into that language.
+    Raises UserError when nobody has published a translation into, or from, that language.
     """
     parts = task.sources.parts("translated")
-    language = spec.language
-    if "train" not in parts.get(language, {}):
+    language, split = spec.language, spec.split
+    if split not in parts.get(language, {}):
+        which = f"into '{language}'" if split == "train" else f"of the {split} data of '{language}'"
+        translated = [code for code, splits in parts.items() if split in splits]
         raise UserError(
-            f"task '{task.name}': no published translation into '{language}'; {suggestion(language, parts)}; "
+            f"task '{task.name}': no published translation {which}; {suggestion(language, translated)}; "
             "or set translation.backend to hub"
         )
-    published = tuple(parts[language]["train"])
-    common: dict[str, Any] = {"task": task.name, "format": task.format, "language": language, "split": "train"}
+    published = tuple(parts[language][split])
+    common: dict[str, Any] = {"task": task.name, "format": task.format, "language": language, "split": split}
     common |= {"rows": spec.examples, "parts": published, "section": "translated"}
     if "path" in published[0]:
         return sources.read(FilesData(source="files", root=spec.root, **common))

@@ -30,8 +30,13 @@ log = logging.getLogger(__name__)
 def translate(rows: list[Row], task: Task, spec: HubTranslation) -> list[Row]:
     """Rows with every text translated; of spans only those whose answer is found again.
 
-    Raises UserError for tagging, whose labels would lose their words.
+    Raises UserError for tagging, whose labels would lose their words, and for scored rows whose answers are text.
     """
+    if spec.split != "train" and task.form.answers_in_text:
+        raise UserError(
+            f"task '{task.name}' ({task.format}): a model may lose answers in its translation, and test data without "
+            "their rows are another test set; take backend files, or leave out translate_test"
+        )
     if not task.form.translatable:
         formats = ", ".join(name for name in format_names() if load_format(name).translatable)
         raise UserError(
@@ -67,6 +72,7 @@ def _row(row: Row, form: Format, translations: dict[str, str]) -> Row | None:
 def _translated(texts: list[str], spec: HubTranslation) -> dict[str, str]:
     """Text -> translation, with what an earlier run has finished."""
     settings = spec.model_dump(include={"model", "revision", "code", "english", "beams", "max_length"})
+    settings |= {} if spec.split == "train" else {"into": spec.into}
     store = _Store(Path(spec.cache), digest(settings, 32))
     batches = list(_batches(texts, spec.batch_size))
     missing = [batch for batch in batches if digest(batch, 32) not in store.finished]
@@ -175,10 +181,20 @@ def _has_safetensors(model: str, revision: str) -> bool:
 
 def _target(tokenizer: Any, spec: HubTranslation) -> dict[str, int]:
     """Tell a many-to-many model its languages; one of a single pair (Marian) has none to be told."""
+    into = getattr(tokenizer, "target_lang", None)
+    if spec.split != "train" and isinstance(into, str) and not into.lower().startswith("en"):
+        raise UserError(
+            f"translation.model '{spec.model}' translates into '{into}', and translate_test needs a model that "
+            "translates into English"
+        )
     if not hasattr(tokenizer, "src_lang"):
         return {}
-    tokenizer.src_lang = spec.english
-    token = tokenizer.convert_tokens_to_ids(spec.code)
-    if token is None or token == tokenizer.unk_token_id:
-        raise UserError(f"translation.languages: the model '{spec.model}' knows no language '{spec.code}'")
-    return {"forced_bos_token_id": token}
+    source, target = (spec.english, spec.code) if spec.split == "train" else (spec.code, spec.english)
+    ids = {}
+    for code, key in ((source, "source"), (target, "target")) if spec.split != "train" else ((target, "target"),):
+        ids[key] = tokenizer.convert_tokens_to_ids(code)
+        if ids[key] is None or ids[key] == tokenizer.unk_token_id:
+            name = "english" if code == spec.english else "languages"
+            raise UserError(f"translation.{name}: the model '{spec.model}' knows no language '{code}'")
+    tokenizer.src_lang = source
+    return {"forced_bos_token_id": ids["target"]}

@@ -14,4 +14,4 @@ Row = dict[str, Any]
 
 def translate(rows: list[Row], task: Task, spec: WorldTranslation) -> list[Row]:
     """Every row, with `spec.noise` of its content words wrong; labels and answers stay right."""
-    return labelled(task, build(spec.world.model_dump()).translate(rows, spec.language, spec.noise))
+    return labelled(task, build(spec.world.model_dump()).translate(rows, spec.into, spec.noise, spec.source))

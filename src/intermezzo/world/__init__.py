@@ -87,12 +87,14 @@ class World:
         documents: float = self.languages[language].documents * self.settings["documents_scale"]
         return max(1, round(documents if generator == "text" else documents / 10))
 
-    def translate(self, rows: Iterable[dict[str, Any]], target: str, noise: float = 0.0) -> list[dict[str, Any]]:
+    def translate(
+        self, rows: Iterable[dict[str, Any]], target: str, noise: float = 0.0, source: str = "en"
+    ) -> list[dict[str, Any]]:
         """`rows` (as `rows` made them, in any language) in `target`, meaning for meaning.
 
         The meaning of a row is found through its id (rows of mining and candidates have other ids, and are refused).
         `noise` is the share of content words translated by another word of the same class (seeded by the row), as a
-        bad dictionary would; labels stay.
+        bad dictionary would; labels stay. source: the language of the rows; from each the wrong words are others.
         """
         rows = list(rows)
         self._lookup("language", target, self.languages)
@@ -108,7 +110,7 @@ class World:
             ):
                 if number in numbers:
                     key = (generator, split, origin, number)
-                    translations[key] = self._row(definition, key, meaning, target, noise)
+                    translations[key] = self._row(definition, key, meaning, target, noise, source)
         return [translations[self._parse(row["id"])] for row in rows]
 
     def _set_request(self, definition: Generator, generator: str, language: str, split: str, n: int) -> SetRequest:
@@ -126,13 +128,20 @@ class World:
         return definition.draw(Sampler(self.inventory, self.settings["seed"], split, rng))
 
     def _row(
-        self, definition: Generator, key: tuple[str, str, str, int], meaning: Any, language: str, noise: float
+        self,
+        definition: Generator,
+        key: tuple[str, str, str, int],
+        meaning: Any,
+        language: str,
+        noise: float,
+        source: str = "en",
     ) -> dict[str, Any]:
-        rng = stream(self.settings["seed"], "say", language, *key)
+        said_in = (language,) if source == "en" else (language, "from", source)
+        rng = stream(self.settings["seed"], "say", *said_in, *key)
         substitute: Substitute | None = None
         if key[0] == "text" and rng.random() < self.settings["code_mixed_documents"]:
             substitute = code_mixing(self.grammars, language, self.settings["code_mixed_words"], rng)
-        elif noise > 0 and language != "en":
+        elif noise > 0 and language != source:
             substitute = translation_noise(self.grammars[language].lexicon, noise, rng)
         row = definition.row(meaning, self._speaker(language, substitute), self._speaker("en", None))
         return {"id": f"{key[0]}:{key[1]}:{key[2]}:{key[3]}", **row}

@@ -17,10 +17,11 @@ from intermezzo.tasks import Task, load_task, task_names
 
 
 def check_translation(config: Config) -> Iterator[str]:
-    """What translated mixes need of `translation`."""
+    """What translated mixes and translated test data need of `translation`."""
     mixes = _translated(config, [*config.grid.mixes, *target_mixes(config)])
+    tests = [name for name in config.grid.targets if config.target(name).translate_test]
     how, key = config.translation, "translation"
-    if not mixes:
+    if not mixes and not tests:
         return
     if (how.backend == "world") != (config.data.source == "world"):
         fitting = "world" if config.data.source == "world" else "hub or files"
@@ -42,7 +43,11 @@ def check_translation(config: Config) -> Iterator[str]:
             )
     yield from unknown_languages(f"{key}.languages", [*how.languages], (*catalogue.language_table(config),))
     if not how.languages:
-        yield f"{key}.languages: empty; name the languages to translate into, as the model calls them (sw: swh_Latn)"
+        direction = "into" if mixes else "from"
+        yield (
+            f"{key}.languages: empty; name the languages to translate {direction}, as the model calls them "
+            "(sw: swh_Latn)"
+        )
     for name in config.grid.intermediates:
         for mix in _translated(config, config.mixes_of(name))[:1]:
             for task in known_tasks(config.tasks_of(name)):
@@ -195,6 +200,8 @@ def check_targets(config: Config) -> Iterator[str]:
             if task.form.trained:
                 yield from _trained_on(config, key, name, task)
             yield from _protocol(config, key, name, task)
+            if entry.translate_test and languages:
+                yield from _translate_test(config, key, name, task)
             if entry.partial_input and task.partial_input is None:
                 yield f"{key}.partial_input: task '{task.name}' names no field that could be left out"
             if not task.form.trained:
@@ -206,6 +213,28 @@ def check_targets(config: Config) -> Iterator[str]:
     for code in chosen if isinstance(chosen, list) and reached else ():
         if code not in reached and code in catalogue.source_languages(config):
             yield f"languages.evaluation: no target has data in '{code}'; {suggestion(code, reached)}"
+
+
+def _translate_test(config: Config, key: str, name: str, task: Task) -> Iterator[str]:
+    """Test data that are translated into English: every row can be, with its right answer."""
+    backend, key = config.translation.backend, f"{key}.translate_test"
+    if not task.form.trained or task.form.support:
+        why = "compares texts of several languages" if not task.form.trained else "searches in candidates"
+        yield f"{key}: '{task.name}' ({task.format}) {why}, which a translation would change; remove it"
+    elif not task.form.translatable:
+        of_words = f"the labels of '{task.name}' ({task.format}) belong to words"
+        yield f"{key}: {of_words}, and a translation has others; remove it"
+    elif task.form.answers_in_text and backend == "hub":
+        yield (
+            f"{key}: a model may lose answers of '{task.name}' ({task.format}) in its translation, and test data "
+            "without their rows are another test set; set translation.backend to files, or remove it"
+        )
+    elif {*catalogue.target_languages(config, name, task)} <= {ENGLISH}:
+        split = config.data.evaluation_split
+        mend = "name them in translation.languages"
+        if backend == "files":
+            mend = "the task file's section `translated` has none; set translation.backend to hub"
+        yield f"{key}: no {split} data of '{task.name}' can be translated into English: {mend}, or remove it"
 
 
 def _trained_on(config: Config, key: str, name: str, task: Task) -> Iterator[str]:
@@ -241,7 +270,7 @@ def _few_shots(config: Config, key: str, name: str, chosen: list[str]) -> Iterat
     for task in known_tasks(chosen[-1:]):
         rows = config.data.rows.of(task.name, "train")
         for code, count in catalogue.shots_of(config, name, task).items():
-            if rows is not None and count > rows:
+            if rows is not None and count is not None and count > rows:
                 yield f"{key}.shots: {count} examples of '{code}', but data.rows.train takes {rows} of '{task.name}'"
 
 

@@ -9,6 +9,8 @@ from pydantic import Field
 from intermezzo.config.sections.base import Number, Place, Rows, Section, Seed, Share, Truth, Whole
 from intermezzo.languages import Added, Facts
 
+Price = Annotated[Number, Field(ge=0, le=1e6)] | None
+
 
 class TaskRows(Section):
     """Rows of one task. A split without an entry has the number of `data.rows`."""
@@ -81,6 +83,14 @@ class DataConfig(Section):
     def source_of(self, task: str) -> str:
         """The source of a task's data."""
         return self.sources.get(task, self.source)
+
+
+class PricesConfig(Section):
+    """Prices of computing time, for what the report says of the cost of methods; null = it says hours."""
+
+    gpu_hour: Price = Field(None, description="Price of a GPU for an hour.")
+    cpu_hour: Price = Field(None, description="Price of a CPU core for an hour.")
+    currency: Annotated[str, Field(min_length=1, max_length=10)] = Field("EUR", description="Name of the currency.")
 
 
 class WorldConfig(Section):

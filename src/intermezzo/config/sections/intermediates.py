@@ -133,7 +133,7 @@ class MixConfig(Section):
 
 
 class TranslationConfig(Section):
-    """Translation of training data, for mixes with `translated: true`."""
+    """Translation of training data (mixes with `translated: true`) and of test data into English (`translate_test`)."""
 
     backend: Literal["world", "hub", "files"] = Field(
         "world",

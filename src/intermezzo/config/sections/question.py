@@ -22,13 +22,13 @@ class QuestionConfig(Section):
         description="Groups of languages: `rare` as a whole, those in the mix (`rare_seen`), those not in it "
         "(`rare_unseen`), `other`, `english`. Each is a comparison per mix and encoder.",
     )
-    pairs: list[Literal["transfer", "untrained", "same skill", "same data", "few-shot"]] = Field(
+    pairs: list[Literal["transfer", "untrained", "same skill", "same data", "few-shot", "translate-test"]] = Field(
         ["transfer"],
         description="Which (intermediate, target, language) count. `transfer` = zero-shot: the intermediate has no "
         "rows of the target's skill in the language; `same skill` = it has, of another task or in translation; "
         "`same data` = it has rows of the target's own task or training data; `untrained` = nothing is trained for the "
         "target, and the intermediate has no rows of its skill; `few-shot` = the target itself is trained in other "
-        "languages than English.",
+        "languages than English; `translate-test` = the target's test data are translated into English.",
     )
     smallest: Annotated[Number, Field(ge=0)] = Field(
         1.0, description="The smallest difference that matters, in points: smaller ones count as equivalent."

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from intermezzo.config.sections.base import Name, Section, Truth, Whole
 from intermezzo.config.sections.training import Overrides
 
-Shots = Annotated[Whole, Field(ge=1, le=100_000)]
-"""Labelled examples of one language."""
+Shots = Annotated[
+    Annotated[Whole, Field(ge=1, le=100_000)] | None,
+    BeforeValidator(lambda value: None if value == "all" else value),
+    WithJsonSchema({"anyOf": [{"type": "integer", "minimum": 1, "maximum": 100_000}, {"enum": ["all", None]}]}),
+]
+"""Labelled examples of one language; None, or the word `all`: as many as `data.rows` takes."""
 
 
 class RetrievalConfig(Section):
@@ -39,8 +43,14 @@ class TargetConfig(Section):
     )
     shots: dict[str, Shots] = Field(
         {},
-        description="Few-shot: language or group -> labelled examples of each of its languages, on top of the others. "
-        "They are drawn by seed from the training data of the last task of `train`.",
+        description="Few-shot: language or group -> labelled examples of each of its languages (`all`: those of "
+        "`data.rows`), on top of the others. They are drawn by seed from the training data of the last task of "
+        "`train`.",
+    )
+    translate_test: Truth = Field(
+        False,
+        description="Evaluate on test data that `translation` translates into English. The target shares its training "
+        "with the same target without this key.",
     )
     protocol: str | None = Field(None, description="Name of a published protocol; null = `training.protocol`.")
     partial_input: Truth = Field(

@@ -19,6 +19,7 @@ from intermezzo.report.plots.forest import plot_forest
 from intermezzo.report.plots.heatmap import plot_heatmap
 from intermezzo.report.plots.languages import plot_languages
 from intermezzo.report.plots.learning_curves import plot_learning_curves
+from intermezzo.report.plots.methods import plot_methods, plot_shots
 from intermezzo.report.plots.style import COLUMN_INCHES, PAGE_INCHES, style
 
 __all__ = [
@@ -30,5 +31,7 @@ __all__ = [
     "plot_heatmap",
     "plot_languages",
     "plot_learning_curves",
+    "plot_methods",
+    "plot_shots",
     "style",
 ]

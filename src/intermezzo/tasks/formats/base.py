@@ -88,7 +88,7 @@ class Format:
         {
             *("metrics", "metric", "lengths", "one_feature", "read_apart", "model_inputs", "assumed_inputs"),
             *("token_counts", "suffix", "unit", "official", "official_main", "parse", "read_submission"),
-            *("render", "render_labels", "skill", "scored_by_item"),
+            *("render", "render_labels", "skill", "scored_by_item", "answers_in_text"),
         }
     )
 
@@ -226,6 +226,9 @@ class Format:
 
     translatable: bool = True
     """Whether a model can translate rows; not where labels belong to single words."""
+
+    answers_in_text: bool = False
+    """Whether right answers are pieces of a text, which a translation has to carry over."""
 
     def texts(self, row: Row) -> list[str | Passage]:
         """The texts of a row that are translated; "" stands for one that is missing."""

@@ -40,6 +40,7 @@ class Span(Format):
     skill = "qa"
     gold = "answers"
     normalised = False
+    answers_in_text = True
     removable = ("question",)
     scored_by_item = True
     metrics = tuple(Metric(f"{rules}_{name}") for rules in ("squad", "mlqa", "jsquad", "cmrc") for name in ("f1", "em"))
