@@ -18,6 +18,7 @@ from intermezzo.analysis import (
     gains_text,
     headline,
     power_text,
+    prompted_text,
     published_text,
     sensitivity,
 )
@@ -54,6 +55,7 @@ def text(
             blocks += _mix(families, compared)
     blocks += _section("Secondary comparisons", [*_secondary(families), *_against_baseline(families)])
     blocks += few_shot.blocks(families)
+    blocks += prompted_text.blocks(families)
     blocks += sensitivity.blocks(families)
     blocks += _section("Language by language", [*gains_text.blocks(families), *breakdown_text.blocks(families)])
     blocks += _at_chance(comparisons, design)
