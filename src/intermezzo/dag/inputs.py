@@ -399,8 +399,8 @@ class Inputs:
     @memoize
     def prompted_files(self, name: str, target: str) -> Files:
         """TASK/LANGUAGE -> data that a prompted model answers."""
-        task, split = self.grid.task(target).name, self.config.data.evaluation_split
-        return {f"{task}/{code}": self.data_path(task, code, split) for code in self.grid.prompted[name][target]}
+        task, files = self.grid.task(target).name, self.evaluation_files(target)
+        return {f"{task}/{code}": files[f"{task}/{code}"] for code in self.grid.prompted[name][target]}
 
     @memoize
     def shots_files(self, name: str, target: str) -> Files:

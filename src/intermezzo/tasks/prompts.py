@@ -96,7 +96,9 @@ def _checked(where: str, entry: Any, task: Task) -> Found:
 def _answers(where: str, answers: Any, task: Task) -> dict[str, str]:
     """Label -> how it is said, of every label of the task."""
     labels = task.labels if task.form.label_column is not None and isinstance(task.labels, tuple) else ()
-    if not isinstance(answers, dict) or not all(isinstance(value, str) and value.strip() for value in answers.values()):
+    if not isinstance(answers, dict) or not all(
+        isinstance(label, str) and isinstance(value, str) and value.strip() for label, value in answers.items()
+    ):
         raise UserError(f'{where}.answers: must be label: text for each label; quote words such as "True" and "no"')
     if answers and not labels:
         raise UserError(f"{where}.answers: task '{task.name}' ({task.format}) has no list of labels; remove them")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
@@ -16,10 +17,12 @@ from intermezzo.config.settings import training_tasks
 from intermezzo.core.errors import UserError, suggestion
 from intermezzo.core.places import locate, looked_up
 from intermezzo.core.secrets import masked, split_login
+from intermezzo.specs.prompting import FORMATS
 from intermezzo.tasks import load_task, task_names
 from intermezzo.tasks.prompts import prompt_for, prompt_languages
 
 GGUF = ".gguf"
+VARIABLE = re.compile("[A-Z_][A-Z0-9_]{0,99}")
 _READERS = ("gguf", "accelerate")
 """Packages with which transformers reads a .gguf file."""
 
@@ -49,7 +52,8 @@ def _model(key: str, entry: PromptedConfig) -> Iterator[str]:
         for option in ("model", "key"):
             if getattr(entry, option) is not None:
                 yield f"{key}.{option}: belongs to `server`; remove it, or write `server` in place of `from`"
-        yield from _place(key, str(entry.from_), entry.revision)
+        problems = list(_place(key, str(entry.from_), entry.revision))
+        yield from problems or _readers(key, str(entry.from_))
 
 
 def _server(key: str, entry: PromptedConfig, server: str) -> Iterator[str]:
@@ -62,17 +66,24 @@ def _server(key: str, entry: PromptedConfig, server: str) -> Iterator[str]:
         yield f"{key}.server: '{masked(server)}' is no address; write one such as http://localhost:8000/v1"
     elif split_login(server)[1] is not None or masked(server) != server:
         yield f"{key}.server: has a password or a token; take it out and name its environment variable in {key}.key"
+    if entry.key is not None and not VARIABLE.fullmatch(entry.key):
+        yield (  # the value may be the key itself, which nobody is to read in a log
+            f"{key}.key: not a name of an environment variable (capital letters, digits, _: OPENAI_API_KEY); a key "
+            "itself is never written into a configuration"
+        )
     if not entry.model:
         yield f"{key}.model: missing; name the model as the server calls it"
     if entry.revision is not None:
         yield f"{key}.revision: belongs to `from`; remove it"
 
 
+def _readers(key: str, place: str) -> Iterator[str]:
+    for reader in _READERS if place.endswith(GGUF) else ():
+        if importlib.util.find_spec(reader) is None:
+            yield f"{key}.from: a .gguf file needs the Python package '{reader}' (pip install 'intermezzo[llm]')"
+
+
 def _place(key: str, place: str, revision: str | None) -> Iterator[str]:
-    if place.endswith(GGUF):
-        for reader in _READERS:
-            if importlib.util.find_spec(reader) is None:
-                yield f"{key}.from: a .gguf file needs the Python package '{reader}' (pip install 'intermezzo[llm]')"
     if place.startswith("package:"):
         package = place.removeprefix("package:").split("/")[0]
         folder = package_folder(place)
@@ -115,6 +126,7 @@ def _answered(config: Config, key: str, name: str, entry: PromptedConfig) -> Ite
             yield f"{key}.targets: '{target}' is no target of the grid; {suggestion(target, config.grid.targets)}"
         elif target in targets and (reason := prompting.refusal(config, target)):
             yield f"{key}.targets: '{target}': {reason}"
+            return
     codes = {code for t in targets for code in catalogue.evaluation_languages(config, load_task(config.task_of(t)))}
     for code in entry.languages or ():
         if code not in codes:
@@ -126,7 +138,9 @@ def _answered(config: Config, key: str, name: str, entry: PromptedConfig) -> Ite
     if len(targets) < len(config.grid.targets):
         return
     answered = prompting.answered(config, name)
-    if not answered:
+    if not answered and entry.targets is None and entry.languages is None:
+        yield f"{key}: none of grid.targets can be answered (formats {', '.join(FORMATS)}); leave it out of the grid"
+    elif not answered and {*(entry.targets or targets)} <= {*targets} and {*(entry.languages or codes)} <= codes:
         yield f"{key}: it answers no target of the grid in any language; see to targets and languages, or leave it out"
     for target in answered:
         yield from _prompts(config, key, name, target)

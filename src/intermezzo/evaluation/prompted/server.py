@@ -13,7 +13,7 @@ import logging
 import os
 import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import CancelledError, ThreadPoolExecutor, as_completed
 from typing import Any
 from urllib.error import HTTPError, URLError
 from urllib.request import HTTPRedirectHandler, build_opener
@@ -60,12 +60,24 @@ class Server:
         return {"server": masked(self.spec.server), "model": self.spec.model}
 
     def answer(self, requests: Sequence[Request], missing: set[Request]) -> Iterator[list[tuple[Request, Answer]]]:
-        """Answers to the missing ones of `requests`, as they come."""
-        pool = ThreadPoolExecutor(self.spec.requests)
+        """Answers to the missing ones of `requests`, as they come; where one fails, those under way come before it."""
+        pool, failure = ThreadPoolExecutor(self.spec.requests), None
         try:
-            futures = {pool.submit(self._ask, request): request for request in requests if request in missing}
+            asked = [request for request in dict.fromkeys(requests) if request in missing]
+            futures = {pool.submit(self._ask, request): request for request in asked}
             for future in as_completed(futures):
-                yield [(futures[future], future.result())]
+                try:
+                    answer = future.result()
+                except CancelledError:
+                    continue
+                except UserError as error:
+                    failure = failure or error
+                    for other in futures:
+                        other.cancel()
+                else:
+                    yield [(futures[future], answer)]
+            if failure:
+                raise failure
         finally:
             pool.shutdown(wait=True, cancel_futures=True)
 
