@@ -2,6 +2,7 @@
 
 import json
 import re
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -149,27 +150,34 @@ def test_likelihoods_of_padded_batches_are_those_of_each_choice_alone(model):
         assert answer.likelihoods == pytest.approx(expected, abs=1e-4)
 
 
-def test_scores_equal_those_of_lm_eval(model):
-    hf = pytest.importorskip("lm_eval.models.huggingface", reason="lm-eval is not installed (pip install lm-eval)")
-    from lm_eval.api.instance import Instance
+@pytest.mark.slow
+def test_scores_equal_those_of_lm_eval_on_its_own_task(model, tmp_path):
+    """ANLI as lm-eval has it (its prompt, choices and metric), on ten rows of ours, as its data are on the hub."""
+    huggingface = pytest.importorskip("lm_eval.models.huggingface", reason="pip install lm-eval")
+    import lm_eval
+    import yaml
 
-    from intermezzo.evaluation.prompted.local import Local
+    task = yaml.safe_load((Path(lm_eval.__file__).parent / "tasks/anli/anli_r1.yaml").read_text())
+    theirs = [{"premise": r["text"], "hypothesis": r["text_pair"], "label": LABELS.index(r["label"])} for r in ROWS]
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in theirs))
+    for key in ("training_split", "validation_split", "tag"):
+        del task[key]
+    files = {"data_files": {"test": str(tmp_path / "rows.jsonl")}, "cache_dir": str(tmp_path / "datasets")}
+    task |= {"dataset_path": "json", "dataset_kwargs": files, "test_split": "test"}
+    causal = huggingface.HFLM(pretrained=str(model), device="cpu", dtype="float32", batch_size=1)
+    report = lm_eval.simple_evaluate(causal, tasks=[task], bootstrap_iters=0, verbosity="ERROR")
 
-    asker = Asker(spec(local(model)))
-    requests = [asker.requests(row, "en")[0] for row in ROWS]
-    asked = [
-        Instance("loglikelihood", {}, (request.prompt, choice), n)
-        for request in requests
-        for n, choice in enumerate(request.choices)
-    ]
-    theirs = hf.HFLM(pretrained=str(model), device="cpu", dtype="float32", batch_size=1).loglikelihood(asked)
-    ours = dict(pair for batch in Local(local(model), 8, 1).answer(requests, set(requests)) for pair in batch)
-    flat = [value for request in requests for value in ours[request].likelihoods]
-    assert flat == pytest.approx([value for value, _ in theirs], abs=1e-3)
-    by_row = zip(*[iter([value for value, _ in theirs])] * 3, strict=True)
-    best = [LABELS[max(range(3), key=values.__getitem__)] for values in by_row]
-    predicted = [asker.prediction(row, [ours[request]]) for row, request in zip(ROWS, requests, strict=True)]
-    assert predicted == best
+    wording = task["doc_to_text"].replace("{{premise}}", "{text}").replace("{{hypothesis}}", "{text_pair}")
+    prompts = {"en": {"text": wording, "answers": ANSWERS}}
+    result, predictions, _ = run(spec(local(model), prompts=prompts), ROWS, tmp_path)
+    assert result["metrics"]["accuracy"] == pytest.approx(report["results"]["anli_r1"]["acc,none"])
+    samples = sorted(report["samples"]["anli_r1"], key=lambda sample: sample["doc_id"])
+    expected = [[value for value, _ in sample["filtered_resps"]] for sample in samples]
+    assert predictions == [LABELS[values.index(max(values))] for values in expected]
+    (name,) = (tmp_path / "cache" / "answers").glob("*.jsonl")
+    known, asker = answers.Answers(name.parent, name.stem), Asker(spec(local(model), prompts=prompts))
+    ours = [known[asker.requests(row, "en")[0]].likelihoods for row in ROWS]
+    assert [value for row in ours for value in row] == pytest.approx([v for row in expected for v in row], abs=1e-3)
 
 
 def test_a_target_is_answered_scored_and_costs(model, tmp_path):
