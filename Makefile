@@ -1,5 +1,6 @@
 # One command per purpose; `make` alone lists them. The environment in .venv is made once, from PyPI alone, and again
-# when pyproject.toml or constraints.txt change. Needs Python 3.11 or newer and a C compiler.
+# when pyproject.toml or constraints.txt change. Needs Python 3.11 or newer and a C compiler. `make env TORCH=cpu` takes
+# torch from PyTorch's own index of CPU builds, without the libraries of a GPU, and the environment stays so.
 
 PYTHON ?= python3
 CORES ?= all
@@ -7,6 +8,8 @@ WORKERS ?= 2
 ARGS ?=
 
 venv := .venv
+TORCH ?= $(shell cat $(venv)/.made 2> /dev/null)
+TORCH_INDEX ?= https://download.pytorch.org/whl/$(TORCH)
 run := PATH="$(CURDIR)/$(venv)/bin:$$PATH"
 
 .PHONY: help why docs readme env test test-fast test-versions test-slurm lint clean-env FORCE
@@ -23,6 +26,7 @@ help:
 	@echo "make test-slurm            run the tests on a real Slurm, installed for it and removed again (as root)"
 	@echo "make lint                  check style, types and the workflow"
 	@echo "make env                   make the environment in $(venv) (the others do it when needed)"
+	@echo "make env TORCH=cpu         the same without the libraries of a GPU, which take several GB"
 	@echo "make clean-env             remove that environment"
 
 results/%: $(venv)/.made FORCE
@@ -63,17 +67,26 @@ lint: $(venv)/.made
 	@$(run) snakemake --lint
 
 env: $(venv)/.made
+	$(same_torch)
 
-# torch comes first and alone: its version is exact, so that no other requirement can make pip weigh further builds.
+# torch comes first and alone: its version is exact, so that no other requirement can make pip weigh further builds. A CPU
+# build comes from its index or not at all: with PyPI as a second choice pip would take the large one in silence. Its
+# dependencies come from PyPI with all others.
+torch_cpu := $(if $(TORCH),--no-deps --index-url $(TORCH_INDEX))
+same_torch = @[ ! -e $(venv)/.made ] || [ "$$(cat $(venv)/.made)" = "$(TORCH)" ] || \
+	  { echo "error: $(venv) has another build of torch; remove it first: make clean-env" >&2; exit 1; }
 $(venv)/.made: pyproject.toml constraints.txt
 	@command -v $(PYTHON) > /dev/null || { echo "error: no $(PYTHON); install Python 3.11 or newer, or name one: make PYTHON=..." >&2; exit 1; }
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "error: $$($(PYTHON) --version) is too old; 3.11 or newer is needed, name one: make PYTHON=python3.11" >&2; exit 1; }
+	$(same_torch)
+	@case "$(TORCH)" in ""|cpu) ;; *) echo "error: TORCH=$(TORCH): give cpu, or leave it out for the build on PyPI" >&2; exit 1;; esac
 	@$(PYTHON) -m venv $(venv) || \
 	  { rm -rf $(venv); echo "error: $(PYTHON) cannot make environments; install its venv module (Debian: python3-venv)" >&2; exit 1; }
-	@$(venv)/bin/pip install --quiet torch -c constraints.txt
+	@$(venv)/bin/pip install --quiet torch -c constraints.txt $(torch_cpu) || \
+	  { echo "error: the torch of constraints.txt was not installed$(if $(TORCH), from $(TORCH_INDEX))" >&2; exit 1; }
 	@$(venv)/bin/pip install --quiet -e '.[test,real]' -c constraints.txt
-	@touch $@
+	@echo $(TORCH) > $@
 
 clean-env:
 	rm -rf $(venv)

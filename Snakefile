@@ -23,10 +23,18 @@ from snakemake.utils import min_version
 min_version("9.20")  # priorities that are functions
 
 
-configfile: f"{workflow.basedir}/config/config.yaml"
+configfile: f"{workflow.current_basedir}/config/config.yaml"
 
 
 include: "workflow/rules/common.smk"
+
+
+report: "workflow/report/workflow.rst"  # of `snakemake --report`
+
+
+containerized: containers.image()  # with --sdm apptainer
+
+
 include: "workflow/rules/data.smk"
 include: "workflow/rules/encoder.smk"
 include: "workflow/rules/intermediate.smk"
@@ -41,6 +49,9 @@ onstart:
     gc.enable()
     startup.begin(workflow, scheduling.unkept)
     startup.ask(specs.spec_summary(), staged=grid.staged)
+    from intermezzo.planning import pace
+
+    pace.begin(workflow, grid.config)  # the progress line has the time that is left
 
 
 onsuccess:
@@ -51,15 +62,6 @@ onsuccess:
 onerror:
     startup.tidy()
     startup.show_failures(workflow)
-
-
-localrules:
-    summary,
-    prepare,
-    encoders,
-    intermediates,
-    targets,
-    evaluations,
 
 
 rule summary:

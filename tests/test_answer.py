@@ -565,6 +565,12 @@ def test_encoders_are_repetitions_where_there_are_several():
     assert gains.over_encoders(families()).empty and "Encoders as repetitions" not in answer.text(families())
 
 
+def test_what_an_encoder_has_read_of_the_tasks_stands_among_the_limitations():
+    text = answer.text(families(design(leakage={"small": "it was trained on NLI."})))
+    assert "in the language. Of `small`: it was trained on NLI." in text and "is not known here" not in text
+    assert "is not known here" in answer.text(families(design()))
+
+
 @pytest.mark.slow
 def test_published_numbers_stand_beside_ours():
     score = {"system": "XLM-R", "source": "a table", "metric": "accuracy", "languages": ["en", "sa"], "value": 79.2}

@@ -15,6 +15,7 @@ from transformers import AutoConfig, AutoModel, XLMRobertaConfig, XLMRobertaForM
 
 from intermezzo.core import processor, sealed
 from intermezzo.core.errors import UserError
+from intermezzo.execution import trackers
 from intermezzo.modeling.encoder import load_encoder, save_encoder
 from intermezzo.modeling.folder import write_manifest
 from intermezzo.modeling.heads import format_module
@@ -281,7 +282,7 @@ def test_the_log_has_a_line_for_each_hundredth_and_tensorboard_is_asked_for_by_n
     lines = [json.loads(line) for line in (tmp_path / "m" / "log.jsonl").read_text().splitlines()]
     assert [line["step"] for line in lines] == list(range(2, 241, 2))
     assert lines[-1]["loss"] < lines[0]["loss"] and lines[-1]["tokens"] > lines[0]["tokens"] > 0
-    monkeypatch.setenv(progress.TENSORBOARD, str(tmp_path / "board"))
+    monkeypatch.setenv(trackers.TENSORBOARD, str(tmp_path / "board"))
     try:
         import tensorboard  # noqa: F401
     except ImportError:

@@ -57,7 +57,7 @@ rule write_report:
         scores="results/scores.parquet",
         answer="results/answer.md",
         models=inputs.model_paths,
-        page=expand(f"{workflow.basedir}/src/intermezzo/report/page.{{kind}}", kind=["css", "html.jinja"]),
+        page=expand(f"{PROJECT}/src/intermezzo/report/page.{{kind}}", kind=["css", "html.jinja"]),
     output:
         page=report("results/report.html", caption="../report/report.rst", category="Report"),
         figures=[
@@ -72,7 +72,10 @@ rule write_report:
         pdf=expand("results/figures/{name}.pdf", name=FIGURES),
         tables=[
             report(
-                f"results/tables/{name}.tsv", caption="../report/tables.rst", category="Tables", labels={"table": name}
+                f"results/tables/{name}.tsv",
+                caption=f"../report/tables/{name}.rst",
+                category="Tables",
+                labels={"table": name},
             )
             for name in TABLES
         ],

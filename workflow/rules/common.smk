@@ -1,13 +1,15 @@
 # The grid that the configuration describes. The code that runs is the code beside this Snakefile, whatever is installed.
 import gc
+import os
 import sys
 
 gc.disable()  # planning makes millions of objects that all stay: a quarter of its time went into looking for garbage
 
-sys.path.insert(0, f"{workflow.basedir}/src")
+sys.path.insert(0, os.path.normpath(f"{workflow.current_basedir}/../../src"))
 
-from intermezzo.execution import adoption, snakemake_internals, startup, verification
+from intermezzo.execution import adoption, containers, snakemake_internals, startup, verification
 from intermezzo.config.remarks import remarks
+from intermezzo.core.places import PROJECT
 from intermezzo.dag import preflight
 from intermezzo.dag.inputs import Inputs
 from intermezzo.dag.lineage import Lineage
@@ -19,9 +21,13 @@ from intermezzo.dag.specs import Specs
 grid = preflight.grid_of_workflow(
     config,
     snakemake_internals.overlays(workflow),
+    imported=snakemake_internals.is_module(workflow),
+    moved=snakemake_internals.moves_paths(workflow),
     staged=snakemake_internals.is_staged(workflow),
     plans=snakemake_internals.plans(workflow),
 )
+if snakemake_internals.is_module(workflow):
+    gc.enable()  # whether `onstart` is called is the other workflow's choice
 if snakemake_internals.plans(workflow):
     for remark in remarks(grid.config):
         logger.warning(f"warning: {remark}")

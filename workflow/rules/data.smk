@@ -168,7 +168,7 @@ rule translate_data:
         code=specs.code_translate,
         inputs=lineage.of_translation,
         data=inputs.translation_arguments,
-        alone="" if config["translation"]["backend"] == "world" else "INTERMEZZO_FORK_SERVER=",
+        alone="" if grid.config.translation.backend == "world" else "INTERMEZZO_FORK_SERVER=",
     message:
         "Translate {wildcards.task} into {wildcards.language}"
     shell:

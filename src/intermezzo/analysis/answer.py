@@ -260,8 +260,7 @@ def _limits(families: Families, notes: Notes) -> str:
         flips,
         "Seeds repeat the intermediate and target training, not the encoder's pretraining: nothing here says how "
         "another encoder would behave.",
-        "Zero-shot means: the intermediate had no rows of the target's skill in the language. What the encoder's "
-        "pretraining had of it is not known here.",
+        _zero_shot_words(design),
         _overlap_words(notes),
         _item_words(families),
         "Intervals treat the targets as given and a group's languages as a sample of languages and families; where a "
@@ -272,6 +271,13 @@ def _limits(families: Families, notes: Notes) -> str:
         else "",
     ]
     return "## Limitations\n\n" + "\n".join(f"- {point}" for point in points if point)
+
+
+def _zero_shot_words(design: Design) -> str:
+    """What zero-shot means here, and what is known of the encoders' pretraining."""
+    words = "Zero-shot means: the intermediate had no rows of the target's skill in the language. "
+    notes = [f"Of `{name}`: {design.leakage[name]}" for name in design.encoders if name in design.leakage]
+    return words + (" ".join(notes) or "What the encoder's pretraining had of it is not known here.")
 
 
 def _overlap_words(notes: Notes) -> str:

@@ -28,10 +28,11 @@ _EXEMPT = frozenset(
         "intermezzo.core.errors",
         "intermezzo.core.logs",
         "intermezzo.core.validation",
+        "intermezzo.execution.trackers",
         "intermezzo.tasks.submission_files",
     }
 )
-"""Modules that cannot change a result: they only word what is said when there is none, or write submissions."""
+"""Modules that cannot change a result: they word what is said without one, write submissions, or tell trackers."""
 COMPONENTS: dict[str, dict[str, str]] = {}
 """Fingerprint -> hash of each module and resource and version of each library behind it, so that changes have names."""
 

@@ -12,13 +12,15 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-from intermezzo.config import listed, load, parse, read
+from intermezzo.config import listed, load, merge, parse, read
 from intermezzo.config.checks.data import BRACES, data_root
+from intermezzo.config.load import DEFAULT
 from intermezzo.config.models import Config
 from intermezzo.config.remarks import remarks
 from intermezzo.core.environment import settle
 from intermezzo.core.errors import UserError
 from intermezzo.core.places import PROJECT
+from intermezzo.core.terminal import ERROR, WARNING, say
 from intermezzo.dag.experiment import Grid
 from intermezzo.dag.inputs import Inputs, matching
 from intermezzo.tasks import task_file
@@ -34,18 +36,34 @@ def load_experiment(overlays: Sequence[str | Path]) -> Config:
     return config
 
 
-def grid_of_workflow(raw: Mapping[str, Any], files: Iterable[str | Path], *, staged: bool, plans: bool) -> Grid:
+def grid_of_workflow(
+    raw: Mapping[str, Any],
+    files: Iterable[str | Path],
+    *,
+    imported: bool = False,
+    moved: bool = False,
+    staged: bool,
+    plans: bool,
+) -> Grid:
     """The grid of a Snakefile's `config`; a bad one ends the program with its message alone.
 
     files: those of the command line that `raw` was read from, where Snakemake overlooks keys that are given twice.
-    staged: see `Grid`. plans: whether this process plans the run, and so says what is wrong; jobs on a cluster read the
-    Snakefile, too. Jobs inherit this process's interpreter, package and settings, so that what runs is what was
-    fingerprinted.
+    imported: whether another workflow imports this one (`module`); `raw`, its section for it, is merged over the
+    default. moved: whether it gives files another place, which is refused: jobs name them by their paths. staged: see
+    `Grid`. plans: whether this process plans the run, and so says what is wrong; jobs on a cluster read the Snakefile,
+    too. Jobs inherit this process's interpreter, package and settings, so that what runs is what was fingerprinted.
     """
     settle(threads=1)
     for variable, folder in (("PATH", Path(sys.executable).parent), ("PYTHONPATH", Path(__file__).parents[2])):
         os.environ[variable] = os.pathsep.join(filter(None, [str(folder), os.environ.get(variable)]))
     try:
+        if moved:
+            raise UserError(
+                "module: prefix and replace_prefix are not supported, as jobs name files by their paths in results/; "
+                "leave them out, and choose the folder of the run with snakemake --directory"
+            )
+        if imported:
+            raw = merge(read(DEFAULT), raw if isinstance(raw, Mapping) else {"config": raw})
         if plans:
             for path in files:
                 read(path)
@@ -54,14 +72,14 @@ def grid_of_workflow(raw: Mapping[str, Any], files: Iterable[str | Path], *, sta
             check(grid)
         return grid
     except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
+        say(f"error: {error}", ERROR)
         raise SystemExit(2) from None
 
 
 def print_remarks(config: Config, others: Iterable[str] = ()) -> None:
     """Print what is most likely not meant, and other warnings."""
     for line in (*others, *remarks(config)):
-        print(f"warning: {line}", file=sys.stderr)
+        say(f"warning: {line}", WARNING)
 
 
 def check(grid: Grid) -> None:

@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 from intermezzo.core import provenance, sealed
 from intermezzo.core.artifacts import atomic, digest, sha256, write_json
 from intermezzo.evaluation.metrics import item_scores, majority, score
+from intermezzo.execution.trackers import log_scores
 from intermezzo.modeling.folder import CONFIG, TOKENIZER, read_manifest
 from intermezzo.modeling.tokenizer import subwords_per_word
 from intermezzo.specs.evaluation import CodeStamps, EvaluateSpec
@@ -58,7 +59,7 @@ def evaluate(
     manifest = read_manifest(model)
     predictor = _Predictor(prediction, model, support, cache / "tokens", fetch)
     support_sha256 = {language: sha256(path) for language, path in support.items()}
-    predicted, tables, computed = [], {}, {}
+    predicted, scored, tables, computed = [], [], {}, {}
     for name, path in data.items():
         language = name.removesuffix(".dev")
         made_from = {
@@ -98,12 +99,15 @@ def evaluate(
             "scorer": code.score,
         }
         write_json(outputs[name], names | made_from | result)
+        scored += [(name, key, value) for key, value in result["metrics"].items()]
     folder = next(iter(outputs.values())).parent
     write_predictions(tables, folder / provenance.PREDICTIONS)
     files = {path.name: sha256(path) for path in (*outputs.values(), folder / provenance.PREDICTIONS)}
     made_with = {"spec": spec.as_json(), "code": code.as_json(), "inputs": inputs, "computed": computed}
     made_with |= {provenance.QUESTION: question} if question else {}
     provenance.write_record(folder / provenance.MANIFEST, names | made_with | {"files": files})
+    values = {f"{names.get('target', task.name)}/{name}/{key}": value for name, key, value in scored}
+    log_scores(str(model), manifest.get("spec", {}), values)
     cached = [name for name in data if name not in predicted]
     log.info("predicted: %s; from the cache: %s", ", ".join(predicted) or "none", ", ".join(cached) or "none")
 

@@ -35,6 +35,7 @@ def lease(jobs: Iterable[Any] | None, unkept: Collection[str]) -> None:
     jobs: None = it is not known which will run; all weights are kept then. unkept: stages (folders of results/) whose
     weights are deleted. Weights whose last reader was lost with its run are deleted now.
     """
+    places = {("results", stage) for stage in unkept}  # a workflow that imports this one has models elsewhere
     folders = {unquote(path.name): path for path in LEASES.glob("*") if path.is_dir()}
     for folder in folders.values():
         for file in folder.iterdir():
@@ -42,12 +43,12 @@ def lease(jobs: Iterable[Any] | None, unkept: Collection[str]) -> None:
     for job in jobs or ():
         for manifest in filter(None, [job.input.get("model")]):
             model = Path(manifest).parent
-            if model.parts[1] in unkept:
+            if model.parts[:2] in places:
                 folders.pop(str(model), None)
                 _add_lease(model, Path(job.output[0]).parent)
     for name, folder in folders.items():
         model = Path(name)
-        if jobs is not None and model.parts[1] in unkept:
+        if jobs is not None and model.parts[:2] in places:
             with _lock(model):
                 _delete_if_unleased(model)
         else:

@@ -119,7 +119,8 @@ class SummarySpec(Spec):
     """Target -> published scores over languages that it is all evaluated in, on the same data."""
     pretrained: dict[str, dict[str, bool]] = Field({})
     """Encoder -> evaluated language -> whether its pretraining text has it; what is not known is not there."""
-
+    leakage: dict[str, str] = Field({})
+    """Encoder -> what is known of tasks or test data in its pretraining, in words."""
     distances: dict[str, dict[str, float]] = Field({})
     """Evaluated language -> language of any mix, not English -> their distance, as far as it is known."""
 

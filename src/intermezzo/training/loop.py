@@ -8,11 +8,13 @@ processes, on CPU). Processes that train together (`intermezzo.training.distribu
 from __future__ import annotations
 
 import logging
+from collections.abc import Collection
 from pathlib import Path
 
 import torch
 from torch import nn
 
+from intermezzo.execution.trackers import TrackedRun
 from intermezzo.modeling.finite import check_finite
 from intermezzo.specs.optimisation import FixedPrecision, Optimisation
 from intermezzo.training.distributed import broadcast_weights, is_main_process, weights_in_sync
@@ -40,12 +42,14 @@ def train(
     name: str,
     precision: FixedPrecision,
     keep: bool = False,
+    tracked: TrackedRun | None = None,
 ) -> float:
     """Run `steps` optimizer steps on the parameters of `modules` and return the mean loss of the last tenth.
 
     state: file for resuming, written whole or not at all, removed by the caller once the model is saved. log: JSONL
     file. name: of the run, in messages and the log. precision: what that of `settings` comes to here. keep: write the
-    state at the end too, so that a run that is killed in a later stage does not train this one again.
+    state at the end too, so that a run that is killed in a later stage does not train this one again. tracked: the run
+    of the trackers, if any.
     Raises UserError when the loss is not a number or diverges, naming step and batch, and when weights are not finite
     in the end, or before a state of them is written; the last state is then good.
     """
@@ -68,7 +72,7 @@ def train(
 
         progress: Progress | NullProgress = NullProgress()
         if is_main_process():
-            progress = Progress(name, first, steps, log, batches.names, before)
+            progress = Progress(name, first, steps, log, batches.names, before, tracked)
         try:
             for step in range(first, steps):
                 for group in optimizer.param_groups:
@@ -108,9 +112,13 @@ def learning_rate(step: int, steps: int, settings: Optimisation) -> float:
     return settings.learning_rate * share
 
 
-def decay(steps: int, settings: Optimisation) -> float:
-    """The factor by which AdamW shrinks a weight that never has a gradient: the product of 1 - rate x weight decay."""
+def decay(steps: int, settings: Optimisation, idle: Collection[int] = ()) -> float:
+    """The factor by which AdamW shrinks a weight that never has a gradient: the product of 1 - rate x weight decay.
+
+    idle: steps in which the optimizer leaves it alone.
+    """
     factor = 1.0
     for step in range(steps):
-        factor *= 1 - learning_rate(step, steps, settings) * settings.weight_decay
+        if step not in idle:
+            factor *= 1 - learning_rate(step, steps, settings) * settings.weight_decay
     return factor

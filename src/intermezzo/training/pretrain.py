@@ -20,6 +20,7 @@ from transformers import XLMRobertaConfig, XLMRobertaForMaskedLM
 
 from intermezzo.core.artifacts import sha256
 from intermezzo.core.folders import whole_folder
+from intermezzo.execution.trackers import follow
 from intermezzo.modeling.encoder import Encoder, environment, save_encoder
 from intermezzo.modeling.folder import LOG, write_manifest
 from intermezzo.modeling.heads import to_device, to_float32
@@ -62,7 +63,8 @@ def _pretrain(
     inputs: str,
 ) -> None:
     use_threads(spec.threads)
-    with state_folder(state) as work:
+    tracked = follow(str(out), spec.as_json(), active=is_main_process())
+    with state_folder(state) as work, tracked as run:
         log = work / LOG
         rows = {language: pq.read_table(path).to_pylist() for language, path in sorted(text.items())}
         segments = (s for part in rows.values() for row in part for s in (row["text"], row["text_pair"]) if s)
@@ -77,8 +79,9 @@ def _pretrain(
             model.to(device())
             batches, state_file = _MaskedText(model, spec, rows, work), work / "state.pt"
             loss = train(
-                model, batches, steps, spec.training, state=state_file, log=log, name="pretrain", precision=precision
-            )
+                model, batches, steps, spec.training,
+                state=state_file, log=log, name="pretrain", precision=precision, tracked=run,
+            )  # fmt: skip
         if not is_main_process():
             return
         log.touch()
@@ -206,6 +209,10 @@ class _MaskedText:
     def joint(self, step: int) -> bool:
         """Whether the loss compares documents with each other."""
         return False
+
+    def rows(self, step: int, item: _Document) -> int:
+        """Predictions of a document."""
+        return len(item.target)
 
     def names(self, step: int) -> str:
         """What a message calls a step's batch."""

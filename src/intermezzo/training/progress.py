@@ -1,4 +1,4 @@
-"""Progress of a run: a line on the terminal, a JSONL log, TensorBoard where it is asked for; and checks of the loss.
+"""Progress of a run: a line on the terminal, a JSONL log, trackers where they are asked for; and checks of the loss.
 
 Losses stay on the device and are fetched every hundredth of a run, so that no step waits for one.
 """
@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import logging
 import math
-import os
 import sys
 import time
 from collections import deque
@@ -20,13 +19,12 @@ import torch
 
 from intermezzo.core.artifacts import write_text
 from intermezzo.core.errors import UserError
+from intermezzo.execution.trackers import TrackedRun
 
 REPORT_SECONDS = 10.0
 """Seconds between two lines in a log; on a terminal the line is renewed whenever losses are fetched."""
 WINDOW = 50
 """Steps over which a loss is averaged to be called diverging."""
-TENSORBOARD = "INTERMEZZO_TENSORBOARD"
-"""Environment variable: a folder for TensorBoard's event files (needs `pip install intermezzo[tensorboard]`)."""
 logger = logging.getLogger(__name__)
 
 
@@ -34,11 +32,18 @@ class Progress:
     """Losses of a run of `steps` steps, of which `first` were done before.
 
     names: step -> the batch in words. log: JSONL file; lines of this run after step `first` are dropped, as they will
-    come again. before: what `state` gave.
+    come again. before: what `state` gave. tracked: the run of the trackers, if any.
     """
 
     def __init__(
-        self, name: str, first: int, steps: int, log: Path, names: Callable[[int], str], before: dict[str, Any]
+        self,
+        name: str,
+        first: int,
+        steps: int,
+        log: Path,
+        names: Callable[[int], str],
+        before: dict[str, Any],
+        tracked: TrackedRun | None = None,
     ) -> None:
         self.name, self.first, self.steps, self.names = name, first, steps, names
         self.tokens: int = before.get("tokens", 0)
@@ -50,7 +55,7 @@ class Progress:
         self.began = self.reported = time.monotonic()
         write_text(log, "".join(_lines(log, name, first)))  # now: the next report may come after the next kill
         self.log = open(log, "a", encoding="utf-8")  # noqa: SIM115 - closed by close()
-        self.board = _board(name)
+        self.tracked = tracked
 
     def add(self, step: int, loss: torch.Tensor, norm: torch.Tensor, tokens: int) -> None:
         """Count a step; every `self.every` steps, fetch the losses and report them."""
@@ -103,8 +108,8 @@ class Progress:
         record = {"run": self.name, "step": done, "loss": loss, "tokens": self.tokens}
         self.log.write(json.dumps(record | {"seconds": round(now - self.began, 3)}) + "\n")
         self.log.flush()
-        if self.board:
-            self.board.add_scalar(f"{self.name}/loss", loss, done)
+        if self.tracked:
+            self.tracked.losses(self.name, done, loss=loss, tokens=self.tokens)
         terminal, end = sys.stderr.isatty(), done == self.steps
         if not (end or terminal or now - self.reported > REPORT_SECONDS):
             return
@@ -121,8 +126,6 @@ class Progress:
     def close(self) -> None:
         """Close the log."""
         self.log.close()
-        if self.board:
-            self.board.close()
 
 
 class NullProgress:
@@ -153,14 +156,3 @@ def _lines(log: Path, name: str, first: int) -> list[str]:
         if record.get("run") != name or record["step"] <= first:
             lines.append(line)
     return lines
-
-
-def _board(name: str) -> Any:
-    folder = os.environ.get(TENSORBOARD)
-    if not folder:
-        return None
-    try:
-        from torch.utils.tensorboard import SummaryWriter
-    except ImportError:
-        raise UserError(f"{TENSORBOARD} is set, but tensorboard is not installed (pip install tensorboard)") from None
-    return SummaryWriter(str(Path(folder) / f"{name}-{os.getpid()}"))

@@ -114,6 +114,11 @@ class ImportedEncoder(Section):
         description="Languages of its pretraining text: codes, or the name of a known encoder with the same "
         "(`xlm-r`); null = as `resources/encoders.yaml` says of `from`, else not known.",
     )
+    leakage: Annotated[str, Field(max_length=1000)] = Field(
+        "",
+        description="What is known of tasks or test data in its pretraining, in words: the answer repeats it among "
+        "the limitations.",
+    )
     prefix: Annotated[str, Field(max_length=1000)] = Field(
         "",
         description="Text before every sentence whose vector is read (retrieval, mining), as in the encoder's own "

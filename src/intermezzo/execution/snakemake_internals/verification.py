@@ -54,7 +54,8 @@ def job_difference(records: Any, job: Any) -> Difference | None:
 
 def _says(job: Any) -> bool:
     """Whether the files of a job say how they were made, and lie on this machine's disks."""
-    return hasattr(job.rule.params, "spec") and not any(file.is_storage for file in job.output)
+    params = job.rule.params
+    return hasattr(params, "spec") and hasattr(params, "code") and not any(file.is_storage for file in job.output)
 
 
 def _times(job: Any) -> dict[str, float | None]:

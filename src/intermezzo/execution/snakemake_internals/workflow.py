@@ -47,14 +47,40 @@ def runs_in_own_environment(workflow: Any) -> bool:
     return bool(local and not workflow.deployment_settings.deployment_method)
 
 
+@feature(
+    "images and folders that containers need are not checked before the run", fallback=(set(), ""), documented=True
+)
+def deployment(workflow: Any) -> tuple[set[str], str]:
+    """How software is deployed (`--sdm`: conda, apptainer), and the arguments for Apptainer."""
+    settings = workflow.deployment_settings
+    return {str(method).lower() for method in settings.deployment_method}, str(settings.apptainer_args)
+
+
 @feature("the partitions of the profile are not checked before the run", fallback=None, documented=True)
 def partition_file(workflow: Any) -> str | None:
     """The file of partitions that a Slurm profile names; None for other executors."""
     return getattr(workflow.executor_settings, "partition_config", None)
 
 
+def is_module(workflow: Any) -> bool:
+    """Whether another workflow is importing this one (`module`)."""
+    return "modifier" in dir(workflow) and not workflow.modifier.is_main_snakefile()
+
+
+def moves_paths(workflow: Any) -> bool:
+    """Whether the workflow that imports this one gives its files another place (`prefix`, `replace_prefix`)."""
+    paths = workflow.modifier.path_modifier if is_module(workflow) else None
+    while paths is not None:
+        if paths.prefix or getattr(paths, "_prefix_replacements", None) is not None:
+            return True
+        paths = getattr(paths, "inner_modifier", None)
+    return False
+
+
 def overlays(workflow: Any) -> list[str]:
-    """The configuration files of the command line."""
+    """The configuration files of the command line; none of a workflow that imports this one, which are its own."""
+    if is_module(workflow):
+        return []
     return [str(path) for path in getattr(getattr(workflow, "config_settings", None), "configfiles", ())]
 
 
