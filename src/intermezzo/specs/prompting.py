@@ -69,6 +69,8 @@ class PromptSpec(Spec):
     """The main one first."""
     languages: tuple[str, ...]
     split: Literal["test", "dev"]
+    translated: bool = False
+    """Whether the rows were translated into English."""
     instruction: str
     """The language of the instruction; `own`: that of each test set."""
     prompts: dict[str, Prompt]

@@ -20,6 +20,7 @@ from intermezzo.evaluation.metrics import item_scores, majority, score
 from intermezzo.evaluation.prompted import answers
 from intermezzo.evaluation.prompted.requests import Answer, Asker, Request
 from intermezzo.specs.evaluation import CodeStamps
+from intermezzo.specs.mixes import ENGLISH
 from intermezzo.specs.prompting import LocalModel, PromptSpec
 from intermezzo.tasks.formats import load_format
 
@@ -59,6 +60,7 @@ def evaluate(
             requests = [request for of_row in asked[language] for request in of_row]
             asking.complete(known, requests, language)
             paid |= {request: known[request] for request in requests}
+            read_in = ENGLISH if spec.translated else language
             predictions = [
                 asker.prediction(row, [known[request] for request in of_row])
                 for row, of_row in zip(rows[language], asked[language], strict=True)
@@ -67,11 +69,11 @@ def evaluate(
             ids = [row["id"] for row in rows[language]]
             tables[language] = pa.table({"id": ids, "prediction": predictions})
             if form.scored_by_item:
-                items = item_scores(task, predictions, gold, language, spec.metrics)
+                items = item_scores(task, predictions, gold, read_in, spec.metrics)
                 tables[language] = tables[language].append_column("score", [items])
             result = {
-                "metrics": score(task, predictions, gold, language, spec.metrics),
-                "majority": majority(task, rows[language], language, spec.metrics),
+                "metrics": score(task, predictions, gold, read_in, spec.metrics),
+                "majority": majority(task, rows[language], read_in, spec.metrics),
                 "n": len(rows[language]),
                 "language": language,
                 "split": path.stem,
