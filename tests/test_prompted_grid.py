@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from intermezzo.analysis import answer, summary
+from intermezzo.analysis import prompted_text, summary
 from intermezzo.analysis.pairing import Comparisons
 from intermezzo.analysis.verdict import significant
 from intermezzo.config import load
@@ -109,12 +109,15 @@ def test_a_prompted_model_has_a_cell_per_language_and_no_seed():
     assert {c.seed for c in with_prompted(seeded=True).cells() if c.encoder == "lm"} == {0, 1, 2}
 
 
-@pytest.mark.parametrize("seeded", [False, True])
-def test_a_prompted_model_is_compared_with_each_encoder_in_a_family_of_its_own(seeded):
-    def gain(cell):
-        return (-20 if cell.language in SEEN + UNSEEN else 20) if cell.encoder == "lm" else 0
+def gain(cell):
+    return (-20 if cell.language in SEEN + UNSEEN else 20) if cell.encoder == "lm" else 0
 
-    plain, found = families(), families(with_prompted(seeded), gain)
+
+def test_a_prompted_model_is_compared_with_each_encoder_in_a_family_of_its_own():
+    intermediates = {name: entry for name, entry in design().model_dump()["intermediates"].items() if name != "squad"}
+    targets = {name: entry for name, entry in design().model_dump()["targets"].items() if name != "pairs"}
+    small = {"intermediates": intermediates, "targets": targets, "seeds": [0, 1]}
+    plain, found = families(design(**small)), families(with_prompted(**small), gain)
     lines = {(line["against"], line["group"]): line for line in found.prompted.to_dict("records")}
     assert set(lines) == {(against, group) for against in ("none", "mix") for group in ("english", "rare", "other")}
     assert lines["none", "rare"]["mean"] == pytest.approx(-20, abs=1)
@@ -123,23 +126,30 @@ def test_a_prompted_model_is_compared_with_each_encoder_in_a_family_of_its_own(s
     assert lines["none", "rare"]["targets"] == "xnli xquad"
     for frame in ("primary", "secondary", "single", "from_baseline"):  # no other family has changed
         assert getattr(plain, frame).equals(getattr(found, frame))
-    text = answer.text(found)
-    assert "## Prompted language models" in text
-    assert text.replace(text[text.index("## Prompted") : text.index("## ", text.index("## Prompted") + 3)], "") == (
-        answer.text(plain)
+    (section, *rest) = prompted_text.blocks(found)
+    assert section == "## Prompted language models"
+    assert "`lm`" in rest[1] and "0 of 9" in rest[1]  # rare languages above the guess
+    assert prompted_text.blocks(plain) == []
+
+
+@pytest.mark.parametrize("seeded", [False, True])
+def test_answers_without_a_seed_are_paired_with_every_seed(seeded):
+    plan = with_prompted(seeded)
+    found = Comparisons(scores(plan, gain, noise=0.0), plan)
+    delta = found.from_prompted(
+        ("lm", "none", "none", "xnli", "accuracy"), found.values(("small", "none", "none", "xnli", "accuracy"))
     )
+    assert delta.shape == (3, len(LANGUAGES))
+    assert delta["sa"].tolist() == pytest.approx([-20] * 3) and delta["oa"].tolist() == pytest.approx([20] * 3)
 
 
-def test_its_own_languages_alone_are_averaged_and_summarised():
+def test_its_own_languages_alone_are_summarised():
     plan = with_prompted(languages=["en", "sa", "ua"])
-    found = families(plan)
-    assert {line["n_languages"] for line in found.prompted.to_dict("records") if line["group"] == "rare"} == {2}
-    lines = summary.table(found)
-    rows = lines[(lines["encoder"] == "lm") & (lines["target"] == "xnli")]
-    assert set(rows["language_group"]) == {"all", "english", "rare", "rare_seen", "rare_unseen"}
-    assert rows["n_languages"].max() == 3
-    matrix = Comparisons(scores(plan), plan).values(("lm", "none", "none", "xnli", "accuracy"))
-    assert list(matrix.columns) == ["en", "sa", "ua"]
+    found = Comparisons(scores(plan), plan)
+    rows = [line for line in summary._lines(found, plan) if (line["encoder"], line["target"]) == ("lm", "xnli")]
+    assert {row["language_group"] for row in rows} == {"all", "english", "rare", "rare_seen", "rare_unseen"}
+    assert max(row["n_languages"] for row in rows) == 3
+    assert list(found.values(("lm", "none", "none", "xnli", "accuracy")).columns) == ["en", "sa", "ua"]
 
 
 def test_results_of_a_prompted_model_that_are_missing_are_named(tmp_path):
