@@ -13,6 +13,7 @@
 #   results/intermediate/{encoder}/{intermediate}/{mix}/seed{seed}/                      rules/intermediate.smk
 #   results/target/{encoder}/{intermediate}/{mix}/seed{seed}/{training}/                 rules/target.smk
 #   results/eval/{encoder}/{intermediate}/{mix}/seed{seed}/{target}/{language}.json      rules/evaluate.smk
+#   results/eval/{prompted}/none/none/seed{seed}/{target}/{language}.json                rules/prompt.smk
 #   results/scores.parquet  results/summary.tsv  results/answer.md                       rules/analyse.smk
 #   results/report.html  results/figures/  results/tables/  (when asked for)             rules/analyse.smk
 #
@@ -39,6 +40,7 @@ include: "workflow/rules/encoder.smk"
 include: "workflow/rules/intermediate.smk"
 include: "workflow/rules/target.smk"
 include: "workflow/rules/evaluate.smk"
+include: "workflow/rules/prompt.smk"
 include: "workflow/rules/analyse.smk"
 
 

@@ -13,7 +13,7 @@ from intermezzo.core.places import PROJECT
 from intermezzo.dag import preflight
 from intermezzo.dag.inputs import Inputs
 from intermezzo.dag.lineage import Lineage
-from intermezzo.dag.paths import DISJOINT, LEAKAGE, MODEL, TRAINED_MODEL, one_of
+from intermezzo.dag.paths import BASELINE, DISJOINT, LEAKAGE, MODEL, TRAINED_MODEL, one_of
 from intermezzo.dag.requests import Requests
 from intermezzo.dag.scheduling import Scheduling
 from intermezzo.dag.specs import Specs

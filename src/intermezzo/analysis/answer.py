@@ -17,6 +17,7 @@ from intermezzo.analysis import (
     gains_text,
     headline,
     power_text,
+    prompted_text,
     published_text,
     rival_targets,
     sensitivity,
@@ -54,6 +55,7 @@ def text(
             blocks += _mix(families, compared)
     blocks += _section("Secondary comparisons", [*_secondary(families), *_against_baseline(families)])
     blocks += rival_targets.blocks(families)
+    blocks += prompted_text.blocks(families)
     blocks += sensitivity.blocks(families)
     blocks += _section("Language by language", [*gains_text.blocks(families), *breakdown_text.blocks(families)])
     blocks += _at_chance(comparisons, design)

@@ -65,7 +65,7 @@ class Design(SummarySpec):
             for name, entry in self.targets.items()
             if entry.development
         }
-        return self.model_copy(update={"targets": targets})
+        return self.model_copy(update={"targets": targets, "prompted": {}})
 
     def trained(self, encoder: str | None = None, target: str | None = None) -> list[tuple[str, str]]:
         """(intermediate, mix) pairs in the order of the tables: the baseline first, mixes as `in_order` has them.
@@ -157,6 +157,17 @@ class Design(SummarySpec):
                             for metric in target.metrics:
                                 yield Cell(encoder, intermediate, mix, seed, name, language, metric)
 
+        for encoder, prompted in self.prompted.items():
+            for name, languages in prompted.targets.items():
+                for seed in self.seeds if prompted.seeded else (None,):
+                    for language in languages:
+                        for metric in self.targets[name].metrics:
+                            yield Cell(encoder, BASELINE, BASELINE, seed, name, language, metric)
+
+    def languages_of(self, encoder: str, target: str) -> tuple[str, ...]:
+        """The languages in which an encoder, or a prompted model in its place, has results on a target."""
+        return self.prompted[encoder].targets[target] if encoder in self.prompted else self.targets[target].languages
+
     def groups(self, intermediate: str, mix: str, target: str) -> list[Group]:
         """The non-empty groups of a target's languages for one (intermediate, mix)."""
         languages = self.targets[target].languages
@@ -170,6 +181,15 @@ class Design(SummarySpec):
             groups.append(Group("rare_seen", seen_in, tuple(code for code in rare if code in seen)))
             groups.append(Group("rare_unseen", seen_in, tuple(code for code in rare if code not in seen)))
         groups.append(Group("other", "", tuple(code for code in languages if code not in {self.english, *rare})))
+        return [group for group in groups if group.languages]
+
+    def groups_of_prompted(self, model: str, target: str) -> list[Group]:
+        """The non-empty groups of the languages in which a prompted model answers a target."""
+        codes = self.prompted[model].targets[target]
+        groups = (
+            group._replace(languages=tuple(code for code in group.languages if code in codes))
+            for group in self.groups(BASELINE, BASELINE, target)
+        )
         return [group for group in groups if group.languages]
 
     def _splits(self, intermediate: str, mix: str) -> dict[str, frozenset[str]]:

@@ -11,6 +11,7 @@ both, and it does not count in the second. So no number has two verdicts.
 | `single` | encoder, mix, intermediate, target, group | all its lines |
 | `from_baseline` | encoder, intermediate, mix, target, group, against no intermediate training | all its lines |
 | `mean_from_baseline` | encoder, intermediate, mix, group, the mean over targets | all its lines |
+| `prompted` | prompted model, encoder, what it is compared with, group, the mean over targets | all its lines |
 
 Lines of all frames have the columns of `effects.statistics` and p_holm.
 """
@@ -157,6 +158,14 @@ class Families:
         )
 
     @cached_property
+    def prompted(self) -> pd.DataFrame:
+        """Prompted models against each encoder, the mean over the targets that they answer and that are trained in
+        English: columns model, encoder, against (`none`: no intermediate training; or a mix of the question, averaged
+        over its intermediates), group, targets (space-separated)."""
+        _ = self.mean_from_baseline  # corrected first
+        return self._frame(list(self._prompted()))
+
+    @cached_property
     def of_pair(self) -> dict[tuple[str, ...], Line]:
         """(encoder, mix, intermediate, target, group) -> its line of `single`."""
         keys = ("encoder", "mix", "intermediate", "target", "group")
@@ -203,6 +212,41 @@ class Families:
     @cached_property
     def _differences_from_baseline(self) -> list[Line]:
         return list(self._from_baseline())
+
+    def _prompted(self) -> Iterator[Line]:
+        design = self.design
+        rivals = [BASELINE] if BASELINE in design.intermediates else []
+        for model, encoder, against in product(design.prompted, design.encoders, [*rivals, *design.asked]):
+            parts: dict[str, list[pd.DataFrame]] = {}
+            targets: dict[str, list[str]] = {}
+            for name in design.prompted[model].targets:
+                reference = self._rival(encoder, against, name)
+                if reference is None:
+                    continue
+                key = (model, BASELINE, BASELINE, name, design.targets[name].metrics[0])
+                delta = self.comparisons.from_prompted(key, reference)
+                for group in design.groups_of_prompted(model, name):
+                    if group.name in ("english", "rare", "other"):
+                        parts.setdefault(group.name, []).append(delta[list(group.languages)])
+                        targets.setdefault(group.name, []).append(name)
+            for group_name, deltas in parts.items():
+                delta = average(deltas)
+                names = {"model": model, "encoder": encoder, "against": against, "group": group_name}
+                names |= {"targets": " ".join(targets[group_name])}
+                yield names | statistics(delta, design) | {_DELTA: delta}
+
+    def _rival(self, encoder: str, mix: str, target: str) -> pd.DataFrame | None:
+        """Scores of an encoder (seeds x languages) in a mix, averaged over intermediates; None where there are none."""
+        design = self.design
+        if target not in design.targets or design.targets[target].trained_in:
+            return None
+        metric = design.targets[target].metrics[0]
+        names = [name for name, entry in design.intermediates.items() if mix in entry.mixes]
+        return (
+            average([self.comparisons.values((encoder, name, mix, target, metric)) for name in names])
+            if names
+            else None
+        )
 
     def _from_baseline(self) -> Iterator[Line]:
         if BASELINE not in self.design.intermediates:

@@ -30,7 +30,7 @@ class Comparisons:
         for key, part in scores.groupby(keys, sort=False):
             seeds = part["seed"].fillna(-1).astype(int)
             matrix = part.assign(seed=seeds).pivot(index="seed", columns="language", values="value")
-            languages = list(design.targets[key[3]].languages)
+            languages = list(design.languages_of(key[0], key[3]))
             self._values[key] = matrix[languages] * 100
             self._majority[key] = part.groupby("language")["majority"].first()[languages] * 100
             self._rows[key] = part.groupby("language")["n"].first()[languages]
@@ -87,6 +87,13 @@ class Comparisons:
     def difference(self, key: Key, reference: Key) -> pd.DataFrame:
         """One result minus another of the same target, paired."""
         return self._minus(key, reference)
+
+    def from_prompted(self, key: Key, reference: pd.DataFrame) -> pd.DataFrame:
+        """What a prompted model (`key`) has more than a matrix of seeds x languages, in its own languages; one whose
+        answers no seed changes is paired with every seed."""
+        values, encoder = self._values[key], key[0]
+        reference = reference[list(values.columns)]
+        return values - reference if self.design.prompted[encoder].seeded else -(reference - values.iloc[0])
 
     def _minus(self, key: Key, reference: Key) -> pd.DataFrame:
         values, subtracted = self._values[key], self._values[reference]

@@ -25,7 +25,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from intermezzo.analysis.design import Design, Group
+from intermezzo.analysis.design import BASELINE, Design, Group
 from intermezzo.analysis.effects import statistics
 from intermezzo.analysis.families import Families
 from intermezzo.analysis.pairing import Comparisons
@@ -71,9 +71,17 @@ def _lines(comparisons: Comparisons, design: Design) -> Iterator[dict[str, objec
             for metric in entry.metrics:
                 for intermediate, mix in design.trained(encoder, target):
                     for group in design.groups(intermediate, mix, target):
-                        key = (encoder, intermediate, mix, target, metric)
-                        names = dict(zip(("encoder", "intermediate", "mix", "target", "metric"), key, strict=True))
-                        yield names | _numbers(comparisons, key, group)
+                        yield _line(comparisons, (encoder, intermediate, mix, target, metric), group)
+    for model, prompted in design.prompted.items():
+        for target in prompted.targets:
+            for metric in design.targets[target].metrics:
+                for group in design.groups_of_prompted(model, target):
+                    yield _line(comparisons, (model, BASELINE, BASELINE, target, metric), group)
+
+
+def _line(comparisons: Comparisons, key: tuple[str, str, str, str, str], group: Group) -> dict[str, object]:
+    names = dict(zip(("encoder", "intermediate", "mix", "target", "metric"), key, strict=True))
+    return names | _numbers(comparisons, key, group)
 
 
 def _numbers(comparisons: Comparisons, key: tuple[str, str, str, str, str], group: Group) -> dict[str, object]:

@@ -71,6 +71,14 @@ def add(stages: Commands) -> None:
     what = "folder for states, if the model is to be rebuilt"
     stage.add_argument("--states", type=Path, default=Path("results/.state"), help=what)
 
+    does = "answer one target by a prompted language model, and score the answers"
+    stage = _stage(stages, "prompt", does, "prompting:PromptSpec")
+    _named(stage, "--data", "TASK/LANGUAGE=PATH", "data files to answer", required=True)
+    _named(stage, "--shots", "TASK/en=PATH", "English training data to draw shots from")
+    stage.add_argument("--run", dest="names", required=True, metavar="JSON", help="names of the run")
+    stage.add_argument("--out", type=Path, required=True, help="folder for {language}.json and the predictions")
+    stage.add_argument("--cache", type=Path, required=True, help="folder of answers that were already given")
+
     stage = _stage(stages, "summarize", "bring all scores together: scores, summary and answer", _DESIGN)
     stage.add_argument("--results", type=Path, required=True, help="folder of the evaluation results")
     stage.add_argument("--leakage", type=Path, help="table of test rows that are in training data")

@@ -196,6 +196,30 @@ def evaluate(options: Namespace) -> None:
     weight_leases.release(model, options.out)
 
 
+def prompt(options: Namespace) -> None:
+    """Answer one target by a prompted language model, and score the answers."""
+    from intermezzo.evaluation.prompted.evaluate import evaluate
+    from intermezzo.specs.evaluation import CodeStamps, RunNames
+
+    spec = options.spec
+    names = read_option("--run", RunNames, options.names)
+    code = read_option("--code", CodeStamps, options.code or "{}")
+    data = by_language(spec.task.name, named_files("--data", options.data, spec.data_names))
+    shots = named_files("--shots", options.shots, [f"{spec.shots_task}/en"] if spec.shots else [])
+    check_columns([*data.values(), *shots.values()], spec.task.format)
+    evaluate(
+        spec,
+        data,
+        {language: options.out / f"{language}.json" for language in data},
+        names.as_json(),
+        shots=next(iter(shots.values()), None),
+        cache=options.cache,
+        code=code,
+        inputs=options.inputs,
+        question=questions.present(options.out.parents[5]) if len(options.out.parents) > 5 else "",
+    )
+
+
 def summarize(options: Namespace) -> None:
     """Bring all scores together."""
     from intermezzo.analysis.record import NAME

@@ -22,6 +22,7 @@ from intermezzo.config.sections.base import Section
 from intermezzo.config.sections.data import AddedLanguage, RareConfig
 from intermezzo.config.sections.encoders import ImportedEncoder, ScratchEncoder
 from intermezzo.config.sections.intermediates import IntermediateConfig, MixConfig, Realignment
+from intermezzo.config.sections.prompted import PromptedConfig
 from intermezzo.config.sections.targets import TargetConfig
 from intermezzo.config.sections.training import AdapterConfig, Finetuning
 from intermezzo.core import markdown
@@ -41,6 +42,7 @@ _ENTRIES: dict[str, tuple[type[Section], ...]] = {
     "intermediates": (IntermediateConfig,),
     "mixes": (MixConfig,),
     "targets": (TargetConfig,),
+    "prompted": (PromptedConfig,),
 }
 """Sections that are dictionaries of definitions -> the models of an entry."""
 _INNER: dict[str, dict[str, type[Section]]] = {

@@ -24,7 +24,7 @@ from intermezzo.core.validation import describe, keys_of
 from intermezzo.core.yaml_files import read_yaml
 
 DEFAULT = Path(__file__).resolve().parents[3] / "config" / "config.yaml"
-_DEFINITIONS = ("encoders", "intermediates", "mixes", "targets")
+_DEFINITIONS = ("encoders", "intermediates", "mixes", "targets", "prompted")
 _SHOWN = 100
 """Problems that are told at once."""
 

@@ -15,6 +15,7 @@ from intermezzo.config.sections.base import MOST, Name, Section, Seed, Truth, Wo
 from intermezzo.config.sections.data import DataConfig, LanguagesConfig, PricesConfig, WorldConfig
 from intermezzo.config.sections.encoders import Encoder, ScratchEncoder
 from intermezzo.config.sections.intermediates import IntermediateConfig, MixConfig, TranslationConfig
+from intermezzo.config.sections.prompted import PromptedConfig
 from intermezzo.config.sections.question import QuestionConfig
 from intermezzo.config.sections.targets import TargetConfig
 from intermezzo.config.sections.training import TrainingConfig
@@ -38,6 +39,9 @@ class GridConfig(Section):
         _TARGETS, description="Names of `targets`, or of tasks (then with the default settings)."
     )
     seeds: Annotated[list[Seed], MOST] = Field([0, 1, 2], description="Seeds of intermediate and target training.")
+    prompted: Annotated[list[Name], MOST] = Field(
+        [], description="Names of `prompted`: language models that answer the targets beside the encoders."
+    )
 
 
 Retention = Literal["all", "final", "none"]
@@ -84,6 +88,7 @@ class Config(Section):
     targets: dict[Name, TargetConfig] = Field(
         {name: TargetConfig(task=name) for name in _TARGETS}, description="Targets by name."
     )
+    prompted: dict[Name, PromptedConfig] = Field({}, description="Prompted language models by name (docs/rivals.md).")
     training: TrainingConfig = Field(TrainingConfig(), description=TrainingConfig.__doc__)
     keep: KeepConfig = Field(KeepConfig(), description=KeepConfig.__doc__)
     prices: PricesConfig = Field(PricesConfig(), description=PricesConfig.__doc__)

@@ -14,7 +14,7 @@ from __future__ import annotations
 from functools import cached_property
 from itertools import product
 
-from intermezzo.config import catalogue
+from intermezzo.config import catalogue, prompting
 from intermezzo.config.models import Config
 from intermezzo.config.sections.encoders import ImportedEncoder, ScratchEncoder
 from intermezzo.config.settings import training_tasks
@@ -128,6 +128,19 @@ class Grid:
         """Runs that a target training is made from: those of any target that needs it."""
         needed = {run for target in self.trainings[training] for run in self.runs_of(target)}
         return [run for run in self.runs if run in needed]
+
+    # -- prompted language models --------------------------------------------------------------------------------
+
+    @cached_property
+    def prompted(self) -> dict[str, dict[str, tuple[str, ...]]]:
+        """Prompted model -> target -> languages that it answers it in."""
+        return {name: prompting.answered(self.config, name) for name in self.config.grid.prompted}
+
+    @memoize
+    def prompted_runs(self, name: str) -> list[Run]:
+        """Runs of a prompted model, in the place of an encoder: one per seed where shots are drawn, else one."""
+        seeds = self.seeds if self.config.prompted[name].shots else ["none"]
+        return [Run(name, BASELINE, BASELINE, seed) for seed in seeds]
 
     # -- names ---------------------------------------------------------------------------------------------------
 

@@ -14,11 +14,11 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from intermezzo.config import catalogue
+from intermezzo.config import catalogue, prompting
 from intermezzo.config.checks.data import data_root
 from intermezzo.config.settings import Phase, resolve
 from intermezzo.core.memoize import memoize
-from intermezzo.core.places import local
+from intermezzo.core.places import local, locate
 from intermezzo.dag.experiment import Grid
 from intermezzo.dag.paths import (
     DISJOINT,
@@ -166,6 +166,30 @@ class Inputs:
         """The same with names."""
         return _arguments(self.support_files(wildcards.target), input.support)
 
+    def prompted_data(self, wildcards: Any) -> list[str]:
+        """The test data that a prompted model answers."""
+        return list(self.prompted_files(wildcards.encoder, wildcards.target).values())
+
+    def prompted_arguments(self, wildcards: Any, input: Any) -> list[str]:
+        """The same with names."""
+        return _arguments(self.prompted_files(wildcards.encoder, wildcards.target), input.data)
+
+    def shots_data(self, wildcards: Any) -> list[str]:
+        """The English training data that a prompted model is shown examples of; none where it is shown none."""
+        return list(self.shots_files(wildcards.encoder, wildcards.target).values())
+
+    def shots_arguments(self, wildcards: Any, input: Any) -> list[str]:
+        """The same with names."""
+        return _arguments(self.shots_files(wildcards.encoder, wildcards.target), input.shots)
+
+    def prompted_model(self, wildcards: Any) -> list[str]:
+        """Files of a language model in a local folder, so that a change of them is seen."""
+        place = self.config.prompted[wildcards.encoder].from_
+        if place is None or not prompting.is_local_file(place):
+            return []
+        path = Path(locate(place))
+        return sorted(map(str, filter(Path.is_file, path.iterdir()))) if path.is_dir() else [str(path)]
+
     def encoder_of(self, wildcards: Any) -> str:
         """The encoder that an intermediate training starts from."""
         return encoder_path(wildcards.encoder)
@@ -242,6 +266,16 @@ class Inputs:
             for target in self.grid.targets
             for run in self.grid.runs_of(target)
             for language in self.grid.languages(target)
+        ] + self.prompted_paths()
+
+    def prompted_paths(self, wildcards: Any = None) -> list[str]:
+        """The scores of every prompted model."""
+        return [
+            evaluation_path(run, target, language)
+            for name, targets in self.grid.prompted.items()
+            for target, languages in targets.items()
+            for run in self.grid.prompted_runs(name)
+            for language in languages
         ]
 
     def development_paths(self, wildcards: Any = None) -> list[str]:
@@ -258,7 +292,10 @@ class Inputs:
         if not self.grid.staged:
             return []
         pairs = ((run, target) for target in self.grid.targets for run in self.grid.runs_of(target))
-        return [evaluation_path(run, target, "manifest") for run, target in pairs]
+        prompted = (
+            (run, t) for n, targets in self.grid.prompted.items() for t in targets for run in self.grid.prompted_runs(n)
+        )
+        return [evaluation_path(run, target, "manifest") for run, target in (*pairs, *prompted)]
 
     def data_paths(self, wildcards: Any = None) -> list[str]:
         """Every data file that the experiment reads."""
@@ -269,6 +306,7 @@ class Inputs:
         files += map(self.training_files, self.grid.trainings)
         for target in self.grid.targets:
             files += [self.evaluation_files(target), self.support_files(target)]
+        files += [self.shots_files(name, target) for name, targets in self.grid.prompted.items() for target in targets]
         paths = list(dict.fromkeys(path for part in files for path in part.values()))
         return list(dict.fromkeys([*self.training_names(), *paths])) if self.config.data.overlap.drop else paths
 
@@ -418,6 +456,21 @@ class Inputs:
         """A data file in English: translated, if it is of another language."""
         is_english = language == catalogue.ENGLISH
         return self.data_path(task, language, split) if is_english else data_path(IN_ENGLISH, task, language, split)
+
+    @memoize
+    def prompted_files(self, name: str, target: str) -> Files:
+        """TASK/LANGUAGE -> data that a prompted model answers."""
+        task, files = self.grid.task(target).name, self.evaluation_files(target)
+        return {f"{task}/{code}": files[f"{task}/{code}"] for code in self.grid.prompted[name][target]}
+
+    @memoize
+    def shots_files(self, name: str, target: str) -> Files:
+        """TASK/en -> training data that a prompted model's shots are drawn from: that of the target's last training."""
+        if not self.config.prompted[name].shots:
+            return {}
+        task = self.grid.trained_on(target)[-1]
+        english = catalogue.ENGLISH
+        return self._trained({f"{task}/{english}": self.data_path(task, english, "train")})
 
     def _training_path(self, task: str, language: str, mix: str | None) -> str:
         if mix and self.config.mixes[mix].translated and language != catalogue.ENGLISH:

@@ -17,7 +17,7 @@ from intermezzo.dag.lineage import Lineage
 from intermezzo.dag.paths import BASELINE, DISJOINT, IN_ENGLISH, LEAKAGE, TRANSLATED, Run, evaluation_path
 from intermezzo.dag.specs import Specs
 
-STAGES = ("data", "overlap", "encoder", "intermediate", "target", "evaluation", "summary")
+STAGES = ("data", "overlap", "encoder", "intermediate", "target", "evaluation", "prompt", "summary")
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,7 +37,9 @@ class Job:
     def name(self) -> str:
         """The task, encoder, intermediate, training or target that the job is about."""
         keys_by_stage = {"data": "task", "encoder": "encoder", "intermediate": "intermediate", "target": "training"}
-        key = {"evaluation": "target", "overlap": None, "summary": None, **keys_by_stage}[self.stage]
+        key = {"evaluation": "target", "prompt": "target", "overlap": None, "summary": None, **keys_by_stage}[
+            self.stage
+        ]
         return getattr(self.keys, key) if key else self.stage
 
 
@@ -76,7 +78,18 @@ def _jobs(grid: Grid) -> Iterator[Job]:
             outputs = tuple(evaluation_path(run, target, name) for name in ("manifest", *grid.results(target)))
             outputs += (outputs[0].replace(MANIFEST, PREDICTIONS),)
             yield Job(f"eval/{run.path}/{target}", "evaluation", keys, outputs, (model, *data))
+    prompted = [
+        (run, t) for name, targets in grid.prompted.items() for t in targets for run in grid.prompted_runs(name)
+    ]
+    for run, target in prompted:
+        keys = SimpleNamespace(**run._asdict(), target=target)
+        needs = tuple(map(_of_file, [*inputs.prompted_data(keys), *inputs.shots_data(keys)]))
+        names = ("manifest", *grid.prompted[run.encoder][target])
+        outputs = tuple(evaluation_path(run, target, name) for name in names)
+        outputs += (outputs[0].replace(MANIFEST, PREDICTIONS),)
+        yield Job(f"eval/{run.path}/{target}", "prompt", keys, outputs, needs)
     evaluated = tuple(f"eval/{run.path}/{target}" for target in grid.targets for run in grid.runs_of(target))
+    evaluated += tuple(f"eval/{run.path}/{target}" for run, target in prompted)
     outputs = ("results/scores.parquet", "results/summary.tsv", "results/answer.md")
     yield Job("summary", "summary", SimpleNamespace(), outputs, (*evaluated, "leakage"))
 
@@ -136,7 +149,8 @@ class Tracked:
             "intermediate": (specs.spec_intermediate, specs.code_intermediate, lineage.of_intermediate),
             "target": (specs.spec_target, specs.code_target, lineage.of_target),
             "evaluation": (specs.spec_evaluate, specs.code_evaluate, lineage.of_evaluation),
+            "prompt": (specs.spec_prompt, specs.code_prompt, lineage.of_prompt),
             "summary": (specs.spec_summary, specs.code_summary, lineage.of_summary),
         }[job.stage]
         values = {"spec": spec(keys), "code": code(keys), "inputs": inputs(keys)}
-        return values | ({"run": specs.names_of_run(keys)} if job.stage == "evaluation" else {})
+        return values | ({"run": specs.names_of_run(keys)} if job.stage in ("evaluation", "prompt") else {})

@@ -60,10 +60,20 @@ class Lineage:
         data = (*self.inputs.evaluation_data(wildcards), *self.inputs.support_data(wildcards))
         return digest([model, self._data(data)])
 
+    def of_prompt(self, wildcards: Any) -> str:
+        """Of all data that a prompted model reads."""
+        return self._data((*self.inputs.prompted_data(wildcards), *self.inputs.shots_data(wildcards)))
+
     def of_summary(self, wildcards: Any = None) -> str:
         """Of all evaluations, and of the search for test data in training data."""
         evaluations = [
             self._evaluation(run, target) for target in self.grid.targets for run in self.grid.runs_of(target)
+        ]
+        evaluations += [
+            self._prompt(run, target)
+            for name, targets in self.grid.prompted.items()
+            for target in targets
+            for run in self.grid.prompted_runs(name)
         ]
         return digest([*evaluations, self.specs.spec_overlap(), self.specs.code_overlap(), self.of_overlap()])
 
@@ -127,6 +137,10 @@ class Lineage:
     def _evaluation(self, run: Run, target: str) -> str:
         specs, keys = self.specs, SimpleNamespace(**run._asdict(), target=target)
         return digest([specs.spec_evaluate(keys), specs.code_evaluate(keys), self.of_evaluation(keys)])
+
+    def _prompt(self, run: Run, target: str) -> str:
+        specs, keys = self.specs, SimpleNamespace(**run._asdict(), target=target)
+        return digest([specs.spec_prompt(keys), specs.code_prompt(keys), self.of_prompt(keys)])
 
     def _digest(self, key: tuple[Any, ...], parts: Callable[[], list[str]]) -> str:
         if key not in self._digests:

@@ -9,6 +9,7 @@
     results/intermediate/{encoder}/{intermediate}/{mix}/seed{seed}/
     results/target/{encoder}/{intermediate}/{mix}/seed{seed}/{training}/
     results/eval/{encoder}/{intermediate}/{mix}/seed{seed}/{target}/{language}.json
+    results/eval/{prompted}/none/none/seed{seed}/{target}/{language}.json    (seednone where no shots are drawn)
 
 Targets that are trained alike share a model: `training` names what it is trained on (`trainings`).
 The baseline is the intermediate `none` with the mix `none`. Retrieval is read off an encoder or an intermediate

@@ -50,6 +50,8 @@ PROCESS_MB, GPU_PROCESS_MB = 750, 3000
 """A process that has imported torch and transformers; with CUDA."""
 TRAINING_BYTES, PREDICTION_BYTES, WEIGHT_BYTES = 16, 8, 4
 """Per parameter: weights, gradients and AdamW's two moments in float32; weights twice, while they are read; weights."""
+PROMPT_MB = 32_000
+"""Of a language model whose size is not known: seven billion parameters in half precision, twice."""
 MEMORY_MARGIN, TIME_MARGIN = 1.25, 10.0
 """Ten times as long is an older GPU that others use too."""
 
@@ -114,6 +116,13 @@ class Requests:
             return min(DAY, sum(request.most for request in parts), minutes)
 
         return runtime
+
+    def prompt_memory(self, wildcards: Any, attempt: int) -> int:
+        """MB of a prompted model's job: its files twice, while they are read; `PROMPT_MB` where they are not here."""
+        files = self.inputs.prompted_model(wildcards)
+        away = PROCESS_MB if self.config.prompted[wildcards.encoder].server else PROMPT_MB
+        megabytes = PROCESS_MB + 2.5e-6 * sum(Path(path).stat().st_size for path in files) if files else away
+        return 1000 * math.ceil(max(4000, megabytes) / 1000) << (attempt - 1)
 
     # -- models whose weights were not kept ----------------------------------------------------------------------
 

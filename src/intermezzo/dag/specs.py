@@ -12,12 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from intermezzo import languages
-from intermezzo.config import catalogue
+from intermezzo.config import catalogue, prompting
 from intermezzo.config.checks.data import data_root
 from intermezzo.config.settings import examples_of, resolve, retrieval_of
 from intermezzo.core.memoize import memoize_by
 from intermezzo.core.model_packages import model_package
-from intermezzo.core.places import local
+from intermezzo.core.places import local, locate
 from intermezzo.core.secrets import masked_parts
 from intermezzo.dag.experiment import Grid
 from intermezzo.dag.fingerprint import fingerprint
@@ -33,12 +33,23 @@ from intermezzo.specs.mixes import MixSettings, Portion
 from intermezzo.specs.overlap import DisjointSpec, EvaluationFile, OverlapSpec, TrainingFile
 from intermezzo.specs.prediction import PredictionSpec
 from intermezzo.specs.pretraining import Architecture, PretrainingSettings, PretrainSpec, TokenizerSettings
-from intermezzo.specs.summary import Attributes, Intermediate, Prices, Published, Question, SummarySpec, Target
+from intermezzo.specs.prompting import LocalModel, PriceSpec, Prompt, PromptSpec, ServerModel
+from intermezzo.specs.summary import (
+    Attributes,
+    Intermediate,
+    Prices,
+    Prompted,
+    Published,
+    Question,
+    SummarySpec,
+    Target,
+)
 from intermezzo.specs.tasks import TaskSpec
 from intermezzo.specs.translation import FilesTranslation, HubTranslation, WorldTranslation
 from intermezzo.specs.world import WorldSettings
 from intermezzo.tasks import RESOURCES, load_task
 from intermezzo.tasks.formats import MASKED_TEXT
+from intermezzo.tasks.prompts import prompt_for
 from intermezzo.tasks.published import published_scores
 
 LOCK = "config/data.lock.yaml"
@@ -244,6 +255,42 @@ class Specs:
             split=self.config.data.evaluation_split,
         ).canonical()
 
+    @memoize_by("encoder", "seed", "target")
+    def spec_prompt(self, wildcards: Any) -> str:
+        """Of an evaluation by a prompted model, which stands in the place of an encoder: `specs.prompting`."""
+        name, target, config = wildcards.encoder, wildcards.target, self.config
+        entry, task = config.prompted[name], self.grid.task(target)
+        prompts = {code: prompt_for(task, code) for code in prompting.instructions(config, name, target)}
+        model: LocalModel | ServerModel
+        if entry.from_ is None:
+            model = ServerModel(
+                kind="server",
+                server=str(entry.server),
+                model=str(entry.model),
+                key=entry.key,
+                requests=entry.requests,
+            )
+        else:
+            place = str(locate(entry.from_)) if prompting.is_local_file(entry.from_) else entry.from_
+            limits = {"max_length": entry.max_length, "batch_size": entry.batch_size}
+            model = LocalModel(kind="local", source=place, revision=entry.revision, **limits)
+        return PromptSpec(
+            model=model,
+            task=TaskSpec(**task_fields(task), partial_input=None),
+            metrics=task.metrics,
+            languages=self.grid.prompted[name][target],
+            split=config.data.evaluation_split,
+            instruction=entry.instruction,
+            prompts={code: Prompt(text=found.text, answers=found.answers) for code, found in prompts.items()},
+            shots=entry.shots,
+            shots_task=self.grid.trained_on(target)[-1] if entry.shots else None,
+            seed=int(wildcards.seed) if entry.shots else None,
+            normalise=entry.normalise,
+            answer_tokens=entry.answer_tokens,
+            price=PriceSpec(**entry.price.model_dump()),
+            threads=self.grid.threads,
+        ).canonical()
+
     def names_of_run(self, wildcards: Any) -> str:
         """The keys that name an evaluation, as they are written into its results."""
         seed = None if wildcards.seed == "none" else int(wildcards.seed)
@@ -272,6 +319,10 @@ class Specs:
             skills=self._skills(),
             published=self._published(),
             prices=Prices(**self.config.prices.model_dump()),
+            prompted={
+                name: Prompted(targets=targets, seeded=bool(self.config.prompted[name].shots))
+                for name, targets in grid.prompted.items()
+            },
             question=Question(**self.config.question.as_spec()),
         ).canonical()
 
@@ -330,6 +381,15 @@ class Specs:
         form = f"intermezzo.tasks.formats.{fmt}"
         predict = self._fingerprint(("intermezzo.evaluation.predict", f"intermezzo.modeling.heads.{fmt}", form))
         score = self._fingerprint(("intermezzo.evaluation.evaluate", f"intermezzo.evaluation.metrics.{fmt}", form))
+        return CodeStamps(predict=predict, score=score).canonical()
+
+    @memoize_by("target")
+    def code_prompt(self, wildcards: Any) -> str:
+        """Of the backends of prompted models, and of what scores."""
+        fmt = self.grid.task(wildcards.target).format
+        form, room = f"intermezzo.tasks.formats.{fmt}", "intermezzo.evaluation.prompted"
+        predict = self._fingerprint((f"{room}.requests", f"{room}.local", f"{room}.server", form))
+        score = self._fingerprint((f"{room}.evaluate", f"intermezzo.evaluation.metrics.{fmt}", form))
         return CodeStamps(predict=predict, score=score).canonical()
 
     def code_summary(self, wildcards: Any = None) -> str:

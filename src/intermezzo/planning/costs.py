@@ -100,6 +100,9 @@ class Costs:
             return self._training("target", keys.encoder, target, self.config.target(target).mix)
         if job.stage == "evaluation":
             return self._prediction(keys.encoder, keys.target)
+        if job.stage == "prompt":
+            note = f"{keys.encoder}: what a prompted model takes is in no table, so it has no price here"
+            return Cost(0, START_SECONDS, CPU, PROCESS_MB, 1, 0, frozenset({note}))
         results = len(self.inputs.evaluation_paths())
         return Cost(0, START_SECONDS + 1 + results * 1e-3, CPU, 300 + results * 0.02, results * 2e-3, 0, frozenset())
 

@@ -80,7 +80,7 @@ class Plan:
     @cached_property
     def stages(self) -> list[StageEstimate]:
         """The lines of the price list."""
-        return [self._stage(name) for name in STAGES]
+        return [self._stage(name) for name in STAGES if name != "prompt" or self.grid.prompted]
 
     def _stage(self, name: str) -> StageEstimate:
         paths = [path for path, job in self.jobs.items() if job.stage == name]

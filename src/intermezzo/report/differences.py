@@ -13,13 +13,15 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import pandas as pd
 
-from intermezzo.analysis.design import BASELINE
+from intermezzo.analysis.design import BASELINE, Group
 from intermezzo.analysis.effects import GROUPS, Pair, overall, pairs, statistics
 from intermezzo.analysis.intervals import ItemError
 from intermezzo.analysis.verdict import significant
 from intermezzo.report.results import ExperimentResults
 
 AVERAGED = {"all": "all languages", "rare": "rare languages", "other": "other languages", "english": "English"}
+PROMPTED = "prompted"
+"""Stands in the place of the mix for a language model that is prompted."""
 OVERALL = "mean"
 """Stands for all targets together."""
 
@@ -47,6 +49,32 @@ def _against_baseline(results: ExperimentResults) -> Iterator[dict[str, object]]
                     mean = _plain(sum(values) / len(values)) | {"target": OVERALL, "metric": "", "significant": False}
                     mean |= {"p_holm": math.nan}
                     yield lines[0] | names | mean | {"control": design.intermediates[intermediate].control}
+            yield from _prompted(results, encoder, group)
+
+
+def _prompted(results: ExperimentResults, encoder: str, group: str) -> Iterator[dict[str, object]]:
+    """Prompted models against the encoder without intermediate training, as rows beside its intermediates."""
+    design, comparisons = results.design, results.comparisons
+    for model in design.prompted:
+        names = {"encoder": encoder, "languages": group, "intermediate": model, "mix": PROMPTED}
+        lines = []
+        for target in design.targets if BASELINE in design.intermediates else ():
+            codes = next((g.languages for g in _groups_of_prompted(results, model, target) if g.name == group), ())
+            if codes and not design.targets[target].baseline_only:
+                metric = design.targets[target].metrics[0]
+                baseline = comparisons.values((encoder, BASELINE, BASELINE, target, metric))
+                delta = comparisons.from_prompted((model, BASELINE, BASELINE, target, metric), baseline)[list(codes)]
+                kind = {"target": target, "metric": metric, "kind": "difference", "control": False}
+                lines.append(names | kind | _interval(delta, results) | {"p_holm": math.nan, "significant": False})
+        yield from lines
+        if lines:
+            mean = _plain(float(np.mean([line["value"] for line in lines]))) | {"target": OVERALL, "metric": ""}
+            yield lines[0] | mean
+
+
+def _groups_of_prompted(results: ExperimentResults, model: str, target: str) -> list[Group]:
+    design = results.design
+    return design.groups_of_prompted(model, target) if target in design.prompted[model].targets else []
 
 
 def _cells(results: ExperimentResults, names: dict[str, str]) -> Iterator[dict[str, object]]:

@@ -105,6 +105,13 @@ class Prices(Spec):
     currency: str = "EUR"
 
 
+class Prompted(Spec):
+    """A prompted language model: target -> languages that it answers it in; whether its shots are drawn by the seed."""
+
+    targets: dict[str, tuple[str, ...]]
+    seeded: bool = False
+
+
 class SummarySpec(Spec):
     """What was asked for: `intermezzo.analysis.design.Design` says which results that are."""
 
@@ -134,6 +141,9 @@ class SummarySpec(Spec):
     """Encoder -> what is known of tasks or test data in its pretraining, in words."""
     distances: dict[str, dict[str, float]] = Field({})
     """Evaluated language -> language of any mix, not English -> their distance, as far as it is known."""
+
+    prompted: dict[str, Prompted] = Field({})
+    """Language models that answer targets beside the encoders, without any training."""
 
     def in_order(self, mixes: Iterable[str]) -> list[str]:
         """Each mix once, as a reader gets them: English-only first, then in the configuration's order."""

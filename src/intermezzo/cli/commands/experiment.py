@@ -60,7 +60,9 @@ def show_grid(options: Namespace) -> None:
         ("target trainings", len(inputs.target_paths()), _list(t for t in grid.targets if grid.is_trained(t))),
         ("evaluations", evaluations, f"{len(inputs.evaluation_paths())} results (one per language)"),
     ]
-    sections = ("encoders", "intermediates", "mixes", "targets")
+    prompted = sum(len(targets) * len(grid.prompted_runs(name)) for name, targets in grid.prompted.items())
+    rows += [("prompted evaluations", prompted, ", ".join(grid.prompted))] if prompted else []
+    sections = ("encoders", "intermediates", "mixes", "targets", "prompted")
     unused = {name: sorted(set(getattr(grid.config, name)) - set(getattr(chosen, name))) for name in sections}
     lines = [f"{count:8}  {name:24}{what}".rstrip() for name, count, what in rows]
     lines += [f"defined but not in grid.{name}: {_list(names)}" for name, names in unused.items() if names]

@@ -11,6 +11,7 @@ from intermezzo.config.checks.encoders import check_encoders
 from intermezzo.config.checks.languages import check_languages, check_unlisted
 from intermezzo.config.checks.mixes import check_mixes
 from intermezzo.config.checks.names import check_names, check_question, check_tasks
+from intermezzo.config.checks.prompted import check_prompted
 from intermezzo.config.checks.trainings import check_intermediates, check_targets, check_translation
 from intermezzo.config.lengths import too_long
 from intermezzo.config.models import Config
@@ -20,7 +21,7 @@ MOST = 200
 """Problems of one kind that are looked for."""
 _OF_THE_EXPERIMENT = (
     *(check_question, check_languages, check_encoders, check_tasks, check_translation),
-    *(check_intermediates, check_targets, check_adapters, check_mixes, check_unlisted, too_long),
+    *(check_intermediates, check_targets, check_adapters, check_mixes, check_unlisted, check_prompted, too_long),
 )
 
 
