@@ -31,7 +31,7 @@ from intermezzo.planning.costs import Costs
 from intermezzo.planning.jobs import jobs_of
 from intermezzo.planning.rates import Rates
 from intermezzo.report.export import export
-from intermezzo.specs.finetuning import AdapterSpec
+from intermezzo.specs.adapters import AdapterSpec
 from intermezzo.training import states
 from intermezzo.training.finetune import finetune
 from intermezzo.training.loop import _optimizer

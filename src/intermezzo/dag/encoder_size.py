@@ -16,7 +16,7 @@ from intermezzo.config.sections.training import AdapterConfig
 from intermezzo.core.errors import UserError
 from intermezzo.core.model_packages import TABLE, model_package
 from intermezzo.core.places import local
-from intermezzo.specs.finetuning import is_named
+from intermezzo.specs.adapters import is_named
 from intermezzo.tasks import RESOURCES
 
 RATES = RESOURCES / "rates.tsv"

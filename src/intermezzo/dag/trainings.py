@@ -15,7 +15,8 @@ from intermezzo.config import catalogue
 from intermezzo.config.sections.intermediates import MixConfig
 from intermezzo.config.sections.training import Finetuning
 from intermezzo.config.settings import examples_of, resolve
-from intermezzo.specs.finetuning import AdapterSpec, FinetuneSpec, TrainedTask, TrainingSettings
+from intermezzo.specs.adapters import AdapterSpec
+from intermezzo.specs.finetuning import FinetuneSpec, TrainedTask, TrainingSettings
 from intermezzo.specs.mixes import MixSettings
 from intermezzo.tasks import Task, load_task
 

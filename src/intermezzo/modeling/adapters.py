@@ -28,7 +28,7 @@ from intermezzo.core.errors import UserError, suggestion
 from intermezzo.core.excerpt import excerpt
 from intermezzo.modeling.folder import ADAPTER, ADAPTER_SETTINGS, WEIGHTS, read_manifest
 from intermezzo.modeling.kernels import accelerate
-from intermezzo.specs.finetuning import ALL_MODULES, AdapterSpec, is_named
+from intermezzo.specs.adapters import ALL_MODULES, AdapterSpec, is_named
 
 _TRAINED = "default"
 """peft's name of the adapter that is trained; those that it stands on are start0, start1, ..."""
@@ -193,10 +193,9 @@ def _short(name: str) -> str:
 
 def _activate(model: nn.Module, names: list[str]) -> None:
     """Let these adapters compute."""
-    from peft.tuners.tuners_utils import BaseTunerLayer
-
+    layer = importlib.import_module("peft.tuners.tuners_utils").BaseTunerLayer
     for module in model.modules():
-        if isinstance(module, BaseTunerLayer):
+        if isinstance(module, layer):
             module.set_adapter(names)
 
 

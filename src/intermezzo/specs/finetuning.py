@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
+from intermezzo.specs.adapters import AdapterSpec
 from intermezzo.specs.base import Count, Natural, NonNegative, Positive, Seed, Share, Spec
 from intermezzo.specs.encoding import HeadSpec, Pooling
 from intermezzo.specs.mixes import ENGLISH, MATCHED, MixSettings, Portion
@@ -71,31 +72,6 @@ class TrainedTask(TaskSpec):
         if self.align is None:
             return super().head_spec(pooling, dropout)
         return AlignmentHead(pooling=pooling, dropout=dropout, align=self.align)
-
-
-ALL_MODULES = "all"
-"""Every linear layer of the encoder."""
-
-
-class AdapterSpec(Spec):
-    """An adapter that is trained in place of the encoder's weights."""
-
-    kind: Literal["lora", "ia3"]
-    rank: Count = 8
-    """Of LoRA's two matrices."""
-    alpha: Positive = 16.0
-    """LoRA's product counts by alpha / rank."""
-    dropout: Share = 0.0
-    """Of LoRA's inputs."""
-    modules: Literal["all"] | tuple[str, ...] | None = None
-    """Names, or ends of names, of linear layers; None = those that peft adapts in encoders of this type."""
-    start: Literal["merged", "stacked"] = "merged"
-    """What becomes of the adapter of the model to start from: part of the weights, or a frozen one beside the new."""
-
-
-def is_named(module: str, end: str) -> bool:
-    """Whether a module of this full name is meant by `end`: its name or the last parts of it, as peft reads it."""
-    return module == end or module.endswith(f".{end}")
 
 
 class TrainingSettings(Optimisation):

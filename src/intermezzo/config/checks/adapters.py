@@ -12,7 +12,7 @@ from intermezzo.config.sections.training import AdapterConfig, EncoderTraining, 
 from intermezzo.config.settings import Phase, resolve
 from intermezzo.core.errors import suggestion
 from intermezzo.core.excerpt import excerpt
-from intermezzo.specs.finetuning import is_named
+from intermezzo.specs.adapters import is_named
 
 INSTALL = "pip install 'intermezzo[adapters]'"
 _OF_LORA = ("rank", "alpha", "dropout")
