@@ -35,16 +35,16 @@ for prompted_model, prompted_targets in grid.prompted.items():
                 mix=BASELINE,
                 seed=one_of(str(run.seed) for run in grid.prompted_runs(prompted_model)),
                 target=one_of([prompted_target]),
+            priority: scheduling.evaluation_priority
             # a server is asked from where Snakemake runs: a cluster's nodes may have no network
             localrule: grid.config.prompted[prompted_model].server is not None
-            priority: scheduling.evaluation_priority
             conda:
                 "../envs/train.yaml"
             threads: grid.threads
             resources:
+                **({"gpu": 0} if grid.config.prompted[prompted_model].server else {}),
                 mem_mb=requests.prompt_memory,
                 runtime=1440,
-                **({"gpu": 0} if grid.config.prompted[prompted_model].server else {}),
             params:
                 spec=specs.spec_prompt,
                 code=specs.code_prompt,
