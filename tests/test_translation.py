@@ -194,3 +194,56 @@ def test_of_a_pickle_tensors_alone_are_read_and_it_is_said(model, tmp_path, capl
     with pytest.raises(UserError, match=r"translation.model .* cannot be read"):
         translate(spec(folder, tmp_path / "c"), few)
     assert not trace.exists()
+
+
+# -- into English ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+def test_a_model_translates_every_test_row_into_english_and_keeps_them_apart(model, tmp_path):
+    into = spec(model, tmp_path, split="test", code="sw", batch_size=4)
+    few = rows(6)
+    translated = translate(into, few)
+    assert [(row["id"], row["label"]) for row in translated] == [(row["id"], row["label"]) for row in few]
+    assert translate(into, few) == translated
+    translate(spec(model, tmp_path, code="sw", batch_size=4), few)
+    assert len([*tmp_path.iterdir()]) == 2, "the other direction has batches of its own"
+    questions = [{"id": "1", "context": "w1 w2", "question": "w3 ?", "answers": ["w1"], "answer_starts": [0]}]
+    with pytest.raises(UserError, match="a model may lose answers in its translation"):
+        translate(of_model(task="qa", split="test"), questions)
+
+
+def test_a_model_is_told_its_two_languages_and_refused_where_it_lacks_one():
+    class Tokenizer:
+        src_lang, unk_token_id = "", 0
+
+        def convert_tokens_to_ids(self, code):
+            return {"eng": 1, "swh": 2}.get(code, 0)
+
+    tokenizer = Tokenizer()
+    into = of_model(split="test", code="swh", english="eng")
+    assert hub._target(tokenizer, into) == {"forced_bos_token_id": 1} and tokenizer.src_lang == "swh"
+    assert hub._target(tokenizer, into.replace(split="train")) == {"forced_bos_token_id": 2}
+    assert tokenizer.src_lang == "eng"
+    with pytest.raises(UserError, match=r"translation.languages: the model 'm' knows no language 'swx'"):
+        hub._target(tokenizer, into.replace(code="swx"))
+    with pytest.raises(UserError, match=r"translation.english: the model 'm' knows no language 'enx'"):
+        hub._target(tokenizer, into.replace(english="enx"))
+    tokenizer.target_lang = "swh"
+    with pytest.raises(UserError, match="translates into 'swh', and translate_test needs a model"):
+        hub._target(tokenizer, into)
+
+
+def test_published_test_data_in_english_are_read_from_the_split_of_the_task_file(tmp_path, monkeypatch):
+    from intermezzo.translation import files
+
+    task = load_task("nli")
+    monkeypatch.setattr(type(task.sources), "parts", lambda self, source: {"sw": {"test": [{"path": "sw.jsonl"}]}})
+    read_with = []
+    monkeypatch.setattr(files.sources, "read", lambda data: read_with.append(data) or rows(2))
+    fields = {"task": "nli", "language": "sw", "examples": 2, "backend": "files", "format": "classification"}
+    published = FilesTranslation(**fields, split="test", parts=(), root="r", lock="l", downloads="d")
+    assert translate(published, rows(2)) == rows(2)
+    assert (read_with[0].split, read_with[0].rows, read_with[0].section) == ("test", 2, "translated")
+    with pytest.raises(UserError, match="no published translation of the dev data of 'sw'"):
+        translate(published.replace(split="dev"), rows(2))
