@@ -53,7 +53,8 @@ class ProgressLine:
         plan = make(config)
         seconds = {path: plan.costs[path].seconds for job in jobs or () if (path := _path(job)) in plan.costs}
         workers = min(plan.workers, max(1, cores // config.threads))
-        self._pace = Pace(seconds, schedule(plan.jobs, seconds, workers).seconds)
+        if seconds:  # none for a report alone, or where another workflow has other paths
+            self._pace = Pace(seconds, schedule(plan.jobs, seconds, workers).seconds)
 
     def words(self, done: int, total: int) -> str:
         """The time that is left; at the end the time that the run took."""
