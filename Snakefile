@@ -47,6 +47,9 @@ onstart:
     gc.enable()
     startup.begin(workflow, scheduling.unkept)
     startup.ask(specs.spec_summary(), staged=grid.staged)
+    from intermezzo.planning import pace
+
+    pace.begin(workflow, grid.config)  # the progress line has the time that is left
 
 
 onsuccess:

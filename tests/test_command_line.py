@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import io
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,6 +18,7 @@ from intermezzo.cli import reference
 from intermezzo.cli.main import main
 from intermezzo.cli.parser import build, parse
 from intermezzo.config import load
+from intermezzo.core.terminal import ERROR, say
 
 ROOT = Path(__file__).resolve().parents[1]
 TINY = str(ROOT / "config/experiments/tiny.yaml")
@@ -98,7 +101,8 @@ def test_configurations_stand_anywhere_and_after_the_option(name):
 
 
 def test_all_commands_that_read_a_configuration_take_it_alike():
-    assert set(WITH_CONFIGURATIONS) == {"config check", "grid", "plan", "why", "tasks check", "tables", "distances"}
+    names = {"config check", "grid", "plan", "progress", "why", "tasks check", "tables", "distances"}
+    assert set(WITH_CONFIGURATIONS) == names
 
 
 @pytest.mark.parametrize(("command", "option"), [("why", "targets"), ("tasks check", "names")])
@@ -117,6 +121,46 @@ def test_what_is_not_understood_ends_with_the_commands_usage(words, capsys):
     assert end.value.code == 2
     said = capsys.readouterr().err
     assert said.startswith(f"usage: intermezzo {words[0]} ") and "unrecognized arguments" in said
+
+
+@pytest.mark.parametrize("words", [["finetune", "--spec", "{}"], ["-v", "summarize"]])
+def test_a_stage_without_the_word_stage_is_told_where_it_is(words, capsys):
+    with pytest.raises(SystemExit) as end:
+        main(words)
+    assert end.value.code == 2
+    assert f"intermezzo stage {words[-1] if words[0] == '-v' else words[0]}" in capsys.readouterr().err
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_colour_is_for_terminals_and_changes_no_words(monkeypatch):
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    text = "error: [red]results/[/red] " + "long " * 40
+    plain, coloured = io.StringIO(), Terminal()
+    for stream in (plain, coloured):
+        say(text, ERROR, stream)
+    assert plain.getvalue() == f"{text}\n"
+    assert re.sub(r"\x1b\[[\d;]*m", "", coloured.getvalue()) == f"{text}\n" != coloured.getvalue()
+    monkeypatch.setenv("NO_COLOR", "1")
+    say(text, ERROR, uncoloured := Terminal())
+    assert "31m" not in uncoloured.getvalue()
+
+
+def test_progress_counts_what_is_done_by_stage(elsewhere, capsys):
+    """In an empty folder nothing is done, and the time left is that of the plan."""
+    assert main(["progress", TINY, "--workers", "1", "--json", "-"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["done"] == 0 and told["stages"]["target"] == {"jobs": 6, "done": 0}
+    assert sum(stage["jobs"] for stage in told["stages"].values()) == told["jobs"]
+    assert main(["plan", TINY, "--workers", "1", "--json", "-"]) == 0
+    assert told["seconds_left"] == pytest.approx(json.loads(capsys.readouterr().out)["wall_seconds"])
+    assert main(["progress", TINY, "-q"]) == 0
+    assert capsys.readouterr().out.startswith(f"0 of {told['jobs']} jobs are done, about ")
+    assert main(["progress", TINY, "--watch", "--json", "-"]) == 2
 
 
 # -- for programs --------------------------------------------------------------------------------------------------

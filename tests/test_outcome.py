@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import re
+from pathlib import Path
 
 import pytest
 
 from checkout import Checkout
+from intermezzo.execution import startup
 from intermezzo.execution.outcome import FailedJob, failures, message_in
 
 OURS = "[encoders/x] tokens: 4 s\n[encoders/x] error: encoders.x: no tokenizer; name one\n"
@@ -86,3 +88,17 @@ def test_a_run_of_which_jobs_fail_ends_with_the_message_of_each(tmp_path):
     assert "answer" not in end
     (checkout.folder / "src/intermezzo/cli/stages.py").write_text(before)
     assert "results/answer.md" not in checkout.run("prepare"), "a run that does not make it"
+
+
+def test_the_end_of_a_run_says_where_what_it_made_is(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    Path("results").mkdir()
+    Path("results/answer.md").write_text("# The answer\n\n- **Higher**: so it is.\n\nMore.\n")
+    for files, said in (
+        ([], ""),
+        (["results/report.html"], "The report is in results/report.html; open it in a browser\n"),
+        (["results/answer.md"], "\n- Higher: so it is.\nThe answer of this experiment is in results/answer.md\n"),
+    ):
+        monkeypatch.setitem(startup._run, "files", files)
+        startup.show_answer()
+        assert capsys.readouterr().err == said

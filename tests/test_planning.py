@@ -27,6 +27,7 @@ from intermezzo.planning.costs import Cost
 from intermezzo.planning.durations import Correction, Duration
 from intermezzo.planning.estimate import make
 from intermezzo.planning.jobs import Job, jobs_of
+from intermezzo.planning.pace import Pace
 from intermezzo.planning.rates import FIELDS, RateLine, Rates
 from intermezzo.planning.review import remember, review
 from intermezzo.planning.schedule import schedule, weights_at_most
@@ -275,6 +276,17 @@ def test_a_broken_review_is_none(empty):
 
 
 # -- schedules -----------------------------------------------------------------------------------------------------
+
+
+def test_the_time_left_follows_the_pace_of_the_run():
+    """100 jobs of 10 s, 100 s by the plan. A run as planned, one half as fast, and one that has just begun."""
+    pace = Pace({str(number): 10.0 for number in range(100)}, 100.0)
+    half = map(str, range(50))
+    assert pace.left(half, 50.0) == pytest.approx(50.0)
+    slow = [pace.left(map(str, range(rest)), 2.0 * (100 - rest)) for rest in (90, 50, 10)]
+    assert slow[0] < 180 and slow == pytest.approx([180, 100, 20], rel=0.35) and slow[2] == pytest.approx(20, rel=0.1)
+    assert pace.left(map(str, range(100)), 0.0) == 100.0 and pace.left([], 70.0) == 0.0
+    assert Pace({}, 0.0).left(["report"], 5.0) == 0.0
 
 
 @pytest.mark.parametrize("seed", range(30))

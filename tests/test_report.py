@@ -33,7 +33,7 @@ from intermezzo.core.numerals import duration, interval, short_number, signed
 from intermezzo.report import build, palette, plots
 from intermezzo.report.captions import CAPTIONS, MOST_LANGUAGES
 from intermezzo.report.page import answer, facts, width_class
-from intermezzo.report.plots.heatmap import cell_colours, relative_luminance
+from intermezzo.report.plots.heatmap import Heatmap, cell_colours, relative_luminance
 from intermezzo.report.plots.intervals import difference_limits
 from intermezzo.report.results import ExperimentResults
 from intermezzo.report.tables import escape_latex, latex, markdown_file
@@ -336,6 +336,14 @@ def test_hundreds_of_languages_stay_readable(tmp_path):
     assert (output / "report.html").stat().st_size < 1_000_000
 
 
+@pytest.mark.parametrize(("targets", "widths"), [(1, [1]), (15, [15]), (16, [8, 8]), (31, [10, 10, 11])])
+def test_a_heat_map_of_many_targets_is_several_that_fit(targets, widths):
+    columns = [(f"t{number}", "accuracy", False) for number in range(targets)]
+    parts = Heatmap(columns, [("nli", "en", False)], {}).parts(15)
+    assert [len(part.columns) for part in parts] == widths
+    assert [column for part in parts for column in part.columns] == columns and parts[0].rows == parts[-1].rows
+
+
 @pytest.mark.slow
 def test_experiment_without_a_mix_says_what_it_lacks(tmp_path):
     intermediates = {"none": {"tasks": [], "mixes": {"none": []}}}
@@ -431,6 +439,32 @@ def test_tables_are_escaped():
 
 
 @pytest.mark.slow
+def test_latex_tables_compile(output, tmp_path):
+    """Environments nest, and each row has a cell for each column; where there is a TeX, it compiles all tables."""
+    tables = {path.stem: path.read_text() for path in sorted((output / "tables").glob("*.tex"))}
+    tables["hard"] = latex(r"100 % <of> \{it}_", "hard", ["a_b", "#"], [["[x]", "*"], ["*y", "ɛ"]], [False, False])
+    assert tables.keys() == TABLES | {"hard"}
+    for name, text in tables.items():
+        opened: list[str] = []
+        for kind, environment in re.findall(r"\\(begin|end)\{(\w+)\}", text):
+            if kind == "begin":
+                opened.append(environment)
+            else:
+                assert opened.pop() == environment, name
+        assert not opened and re.sub(r"\\.", "", text).count("{") == re.sub(r"\\.", "", text).count("}"), name
+        columns = len(re.search(r"\\begin\{(?:tabular|longtable)\}\{(\w+)\}", text)[1])
+        lines = [line for line in text.splitlines() if line.endswith(r" \\") and not line.startswith(r"\label")]
+        assert lines and {len(re.findall(r"(?<!\\)&", line)) + 1 for line in lines} == {columns}, name
+        assert not [line for line in lines if line.startswith(("[", "*"))], "`\\\\` above would take it for its option"
+    if engine := next(filter(None, map(shutil.which, ("tectonic", "xelatex", "lualatex"))), None):
+        head = r"\documentclass{article}\usepackage{booktabs,longtable}\begin{document}"
+        (tmp_path / "all.tex").write_text("\n".join([head, *tables.values(), r"\end{document}"]))
+        options = [] if engine.endswith("tectonic") else ["-interaction=nonstopmode", "-halt-on-error"]
+        done = subprocess.run([engine, *options, "all.tex"], cwd=tmp_path, capture_output=True, text=True, timeout=300)
+        assert done.returncode == 0 and (tmp_path / "all.pdf").is_file(), done.stdout[-2000:]
+
+
+@pytest.mark.slow
 def test_resumed_and_staged_trainings_are_counted_whole(tmp_path):
     folder = make(tmp_path)
     records = [
@@ -523,6 +557,25 @@ def test_captions_of_the_workflow_are_those_of_the_page():
 WIDTHS = (390, 768, 1440)
 MEASURE = """
 <script>
+const channels = colour => colour.match(/[\\d.]+/g).map(Number);
+const over = ([red, green, blue, alpha = 1], below) =>
+  [red, green, blue].map((part, n) => part * alpha + below[n] * (1 - alpha));
+const background = element => {  // of the nearest ancestors that have one, mixed
+  if (!element) return [255, 255, 255];
+  const colour = channels(getComputedStyle(element).backgroundColor);
+  return (colour[3] ?? 1) == 1 ? colour.slice(0, 3) : over(colour, background(element.parentElement));
+};
+const luminance = colour => {
+  const linear = part => part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4;
+  const [red, green, blue] = colour.map(part => linear(part / 255));
+  return 0.2126 * red + 0.7152 * green + 0.0722 * blue;
+};
+const contrast = element => {
+  const style = getComputedStyle(element), below = background(element);
+  const ink = channels(element.ownerSVGElement ? style.fill : style.color);
+  const [low, high] = [luminance(over(ink, below)), luminance(below)].sort((a, b) => a - b);
+  return (high + 0.05) / (low + 0.05);
+};
 addEventListener("load", () => {
   const measures = {};
   for (const frame of document.querySelectorAll("iframe")) {
@@ -539,6 +592,15 @@ addEventListener("load", () => {
       const shown = getComputedStyle(cell).display != "none";
       if (shown && (box(cell).right > width || cell.scrollWidth > cell.clientWidth + 1)) wide.push(cell.textContent);
     }
+    const faint = [], outside = [];
+    let words_measured = 0;
+    for (const element of page.querySelectorAll("body, body *:not(script):not(style)")) {
+      if (box(element).right > width + 1) outside.push(element.outerHTML.slice(0, 100));
+      const words = [...element.childNodes].filter(node => node.nodeType == 3 && node.textContent.trim());
+      if (!words.length || !box(element).width) continue;
+      words_measured += 1;
+      if (contrast(element) < 4.5) faint.push(words[0].textContent);
+    }
     const input = page.querySelector("#find");
     const type = word => { input.value = word; input.dispatchEvent(new Event("input")); };
     const rows = () => [...page.querySelectorAll("#languages-table tbody tr:not(.away)")]
@@ -546,7 +608,12 @@ addEventListener("load", () => {
     type("swah");
     const found = rows();
     type("");
-    measures[width] = {
+    measures[frame.name] = {
+      width: width,
+      page: getComputedStyle(page.body).backgroundColor,
+      words: words_measured,
+      faint: faint,
+      outside: outside,
       overflow: page.documentElement.scrollWidth - width,
       verdict: verdict,
       found: found,
@@ -566,27 +633,36 @@ addEventListener("load", () => {
 
 @pytest.mark.slow
 def test_browser_shows_the_page_whole_on_phone_tablet_and_desk(output, tmp_path):
-    """Frames of these widths hold the page; a script around them measures what is drawn, and searches."""
+    """Frames of these widths hold the page, light and dark. A script measures what is drawn and its contrast."""
     names = ("chromium", "chromium-browser", "google-chrome", "chrome")
     browser = next((path for name in names if (path := shutil.which(name))), None)
     if browser is None:
         pytest.skip(f"no browser: none of {', '.join(names)} is installed (Debian: apt-get install chromium)")
-    page = html.escape((output / "report.html").read_text(), quote=True)
-    frames = [f'<iframe width="{width}" height="900" style="border:0" srcdoc="{page}"></iframe>' for width in WIDTHS]
+    light = (output / "report.html").read_text()
+    dark = light.replace("@media (prefers-color-scheme: dark)", "@media all")
+    assert dark != light
+    frames = [
+        f'<iframe name="{name}{width}" width="{width}" height="900" style="border:0" srcdoc="{page}"></iframe>'
+        for name, page in (("light", html.escape(light)), ("dark", html.escape(dark)))
+        for width in WIDTHS
+    ]
     (tmp_path / "frames.html").write_text(f"<!doctype html><meta charset=utf-8>{''.join(frames)}{MEASURE}")
     options = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--enable-logging=stderr"]
-    options += [f"--user-data-dir={tmp_path / 'profile'}", "--window-size=2700,1000", "--virtual-time-budget=10000"]
+    options += [f"--user-data-dir={tmp_path / 'profile'}", "--window-size=5400,1000", "--virtual-time-budget=10000"]
     command = [browser, *options, "--dump-dom", (tmp_path / "frames.html").as_uri()]
     done = subprocess.run(command, capture_output=True, text=True, timeout=120)
     measured = re.search(r'<pre id="measured">(.*?)</pre>', done.stdout, re.DOTALL)
     assert measured, done.stderr[-2000:]
     assert not [line for line in done.stderr.splitlines() if ":CONSOLE" in line]
-    for width, measures in json.loads(html.unescape(measured[1])).items():
+    frames_measured = json.loads(html.unescape(measured[1]))
+    assert len({measures["page"] for measures in frames_measured.values()}) == 2, "light and dark"
+    for width, measures in frames_measured.items():
+        assert measures["words"] > 500 and measures["faint"] == [] and measures["outside"] == [], width
         assert measures["overflow"] <= 0, width
         assert 0 < measures["verdict"] < 700, "it is on the first screen"
         assert measures["found"] == ["sw"] and measures["all"] > 1
         assert measures["sections"] == ["answer", *CAPTIONS, "languages-table", "provenance"]
         assert len(measures["figures"]) >= 1 + len(FIGURES) and len(measures["drawings"]) > 10
         for wide, high, right in [*measures["figures"], *measures["drawings"]]:
-            assert wide > 100 and high > 20 and right <= int(width) + 0.5, width
+            assert wide > 100 and high > 20 and right <= measures["width"] + 0.5, width
         assert measures["wide"] == [], width

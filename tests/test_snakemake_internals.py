@@ -15,7 +15,7 @@ from intermezzo.config import load
 from intermezzo.dag.experiment import Grid
 from intermezzo.execution import snakemake_internals
 from intermezzo.execution.snakemake_internals import support
-from intermezzo.execution.snakemake_internals.job_lines import short_list, short_reason
+from intermezzo.execution.snakemake_internals.job_lines import install_progress, short_list, short_reason
 from intermezzo.planning.jobs import Completion, jobs_of
 
 DATA = "results/data/world/pos/en/train.parquet"
@@ -190,3 +190,12 @@ def test_a_reason_is_a_line_and_not_a_page():
     changed = 'Params have changed since last execution: before: {"a": 1, "b": 2, "c": 3, "d": 4, "e": 5}'
     assert short_reason(changed) == changed and len(short_reason(changed * 100)) < 400
     assert short_list(files[:4]) == files[:4] and short_list(files)[3:] == ["and 897 more"]
+
+
+def test_the_progress_line_ends_in_the_words_of_the_last_who_asked(monkeypatch):
+    from snakemake.logging import DefaultFormatter
+
+    monkeypatch.setattr(DefaultFormatter, "format_progress", DefaultFormatter.format_progress)
+    for name in ("first", "last"):
+        assert install_progress(lambda done, total, name=name: f", {name}: {total - done}")
+    assert DefaultFormatter().format_progress({"done": 42, "total": 120}) == "42 of 120 steps (35%) done, last: 78"

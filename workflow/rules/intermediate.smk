@@ -4,13 +4,15 @@
 rule train_intermediate:
     """Train an encoder on the tasks of an intermediate in a mix of languages.
 
-    Input: the encoder's manifest, training data of every task in every language of the mix.
+    Input: the encoder's manifest, training data of every task in every language of the mix,
+    alignments of its words where the user has files of them.
     Output: a model folder; allocation.tsv says how many examples each language gave.
     """
     input:
         model=inputs.encoder_of,
         weights=inputs.staged_model_files(inputs.encoder_of),
         data=inputs.intermediate_data,
+        alignments=inputs.alignment_files,
     output:
         expand(
             "results/intermediate/{{encoder}}/{{intermediate}}/{{mix}}/seed{{seed}}/{file}",

@@ -22,6 +22,7 @@ from intermezzo.cli.parser import parse
 from intermezzo.core.environment import QUIET, settle
 from intermezzo.core.errors import UserError, machine_fault
 from intermezzo.core.logs import configure
+from intermezzo.core.terminal import ERROR, say
 from intermezzo.execution.usage import recorded
 
 
@@ -40,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except UserError as error:
         if verbose:
             traceback.print_exc()
-        print(f"error: {error}", file=sys.stderr)
+        say(f"error: {error}", ERROR)
         return 2
     except BrokenPipeError:
         sys.stderr.close()
@@ -48,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Exception as error:
         if (message := machine_fault(error, _inputs(options))) is None:
             raise
-        print(f"error: {message}", file=sys.stderr)
+        say(f"error: {message}", ERROR)
         return 2
     return 0
 

@@ -44,12 +44,22 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
 
     Words that a command does not take by position at their place (after an option) count as if they stood before it.
     """
-    options, rest = build().parse_known_args(arguments)
+    parser = build()
+    commands = _below(parser)
+    command = next((word for word in arguments if not word.startswith("-")), "")
+    if command not in commands and command in _below(commands["stage"]):
+        parser.error(f"{command!r} is a stage of the workflow: intermezzo stage {command}")
+    options, rest = parser.parse_known_args(arguments)
     if "words" in options and not any(word.startswith("-") for word in rest):
         _sort_words(options, [*options.words, *options.files, *rest], arguments)
     elif rest:
         options.parser.error(f"unrecognized arguments: {' '.join(rest)}")
     return options
+
+
+def _below(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
+    """The commands of one level, by name."""
+    return next(dict(action.choices) for action in parser._actions if isinstance(action, argparse._SubParsersAction))
 
 
 def _sort_words(options: argparse.Namespace, words: Sequence[str], arguments: Sequence[str]) -> None:
@@ -250,6 +260,21 @@ def _experiment(commands: Commands) -> None:
         help="what comparisons of an intermediate, a mix or INTERMEDIATE/MIX are worth (1)",
     )
     _json(plan)
+
+    progress = commands.add(
+        "progress",
+        "say how far a run is, and how long the rest takes",
+        "Counts the jobs of each stage that are done in this folder, and takes the time of the others from the plan, "
+        "corrected by what past jobs took. It may be asked while a run is at work. --watch shows bars that move.",
+        "intermezzo progress my.yaml",
+        "intermezzo progress my.yaml --watch",
+        run="commands.progress.progress",
+    )
+    _configurations(progress)
+    progress.add_argument("--watch", action="store_true", help="go on until all jobs are done, or Ctrl-C")
+    what = "jobs at a time (as many as the cores allow; one GPU)"
+    progress.add_argument("--workers", type=int, metavar="N", help=what)
+    _json(progress)
 
     why = commands.add(
         "why",

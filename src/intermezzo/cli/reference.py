@@ -24,6 +24,7 @@ are run by `snakemake`, which [reruns](reruns.md) and [clusters](cluster.md) exp
   `config/config.yaml`; later ones win.
 - **`--json FILE`** writes what a command has to say as JSON; `--json -` prints it alone.
 - **`-q`** leaves out progress messages, **`-v`** shows more, with the traceback behind an error.
+- **Colour** is for terminals alone. `NO_COLOR=1` turns it off.
 - **Exit status**: 0, or 2 for a problem that you can mend, which is one message on stderr.
 - **Completion**: `intermezzo completion bash` (or `zsh`, `tcsh`) prints a script for the shell.
 """

@@ -18,6 +18,8 @@ from intermezzo.tasks import Task, load_task, task_names
 
 TEXT, PARALLEL = "text", "parallel"
 """The tasks that encoders are pretrained on."""
+OTHER = "@other"
+"""The group of languages that are neither rare nor English."""
 POOL = "mul"
 """The language code (ISO 639-3: multiple languages) of candidates that belong to no one language."""
 
@@ -153,6 +155,8 @@ def support_data(config: Config, task: Task) -> list[tuple[str, str]]:
 def training_languages(config: Config, mix: str, task: Task) -> tuple[str, ...]:
     """Languages in which a mix can train on a task: those with data, or with a translation of the English data."""
     codes = languages_with(config, task, "train")
+    if task.form.paired_with_english:
+        return pair_languages(config, task)
     if not config.mixes[mix].translated or ENGLISH not in codes:
         return codes
     translation = config.translation
@@ -161,6 +165,11 @@ def training_languages(config: Config, mix: str, task: Task) -> tuple[str, ...]:
     published = task.sources.parts("translated")
     into = translation.languages if translation.backend == "hub" else published
     return (ENGLISH, *(code for code in into if code != ENGLISH))
+
+
+def pair_languages(config: Config, task: Task) -> tuple[str, ...]:
+    """Languages that have training pairs with English."""
+    return tuple(code for code in languages_with(config, task, "train") if code != ENGLISH)
 
 
 def is_english(config: Config, mix: str) -> bool:
@@ -174,9 +183,11 @@ def portions_of(config: Config, mix: str, task: Task) -> list[Portion]:
     Raises UserError for a language or group without training data in the task, an unknown one, a negative weight and
     weights that sum to nothing.
     """
-    entry = config.mixes[mix]
+    entry, weights = config.mixes[mix], config.mixes[mix].weights
+    if task.form.paired_with_english:
+        weights = _of_pairs(config, mix, task)
     return portions(
-        entry.weights,
+        weights,
         training_languages(config, mix, task),
         defined(config, source_languages(config)),
         rare_languages(config),
@@ -185,6 +196,26 @@ def portions_of(config: Config, mix: str, task: Task) -> list[Portion]:
         task=task.name,
         source=config.data.source_of(task.name),
     )
+
+
+def _of_pairs(config: Config, mix: str, task: Task) -> dict[str, float]:
+    """The weights of a mix for pairs with English, in which English has no rows of its own.
+
+    Its share goes to the languages that are neither rare nor English, so that a mix trains on rare languages as much as
+    it does with a task. Raises UserError where there are no such pairs.
+    """
+    weights = dict(config.mixes[mix].weights)
+    share = weights.pop(ENGLISH, 0.0)
+    if share > 0:
+        rare, codes = set(rare_languages(config)), training_languages(config, mix, task)
+        if not rare.issuperset(codes):
+            return weights | {OTHER: weights.get(OTHER, 0.0) + share}
+        raise UserError(
+            f"mixes.{mix}.weights.{ENGLISH}: task '{task.name}' is pairs with English, so its share goes to languages "
+            f"that are not rare, and none of them has any (source '{config.data.source_of(task.name)}'); there are "
+            f"some in: {', '.join(codes) or '(no language)'}; name a mix of these in `mixes` of the intermediate"
+        )
+    return weights
 
 
 def target_portions(config: Config, target: str, task: Task) -> list[Portion]:

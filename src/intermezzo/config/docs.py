@@ -21,7 +21,7 @@ from intermezzo.config.models import Config
 from intermezzo.config.sections.base import Section
 from intermezzo.config.sections.data import AddedLanguage, RareConfig
 from intermezzo.config.sections.encoders import ImportedEncoder, ScratchEncoder
-from intermezzo.config.sections.intermediates import IntermediateConfig, MixConfig
+from intermezzo.config.sections.intermediates import IntermediateConfig, MixConfig, Realignment
 from intermezzo.config.sections.targets import TargetConfig
 from intermezzo.config.sections.training import Finetuning
 from intermezzo.core import markdown
@@ -43,7 +43,10 @@ _ENTRIES: dict[str, tuple[type[Section], ...]] = {
     "targets": (TargetConfig,),
 }
 """Sections that are dictionaries of definitions -> the models of an entry."""
-_INNER: dict[str, dict[str, type[Section]]] = {"languages": {"rare": RareConfig, "add.<code>": AddedLanguage}}
+_INNER: dict[str, dict[str, type[Section]]] = {
+    "intermediates": {"<name>.align": Realignment},
+    "languages": {"rare": RareConfig, "add.<code>": AddedLanguage},
+}
 """Section -> its keys that hold a section of their own -> that section's model."""
 _PARTIAL = frozenset({"Overrides", "TaskRows", "TaskTraining"})
 """Sections in which all keys are optional and only the keys that are present count."""
@@ -178,10 +181,10 @@ def tables() -> str:
                 parts.append(f"\n`{name}.<name>`: {' '.join((model.__doc__ or '').split())}\n\n{_table(model)}")
         elif _is_section(field.annotation):
             parts.append(f"\n{_table(field.annotation)}")
-            for key, model in _INNER.get(name, {}).items():
-                parts.append(f"\n`{name}.{key}`: {' '.join((model.__doc__ or '').split())}\n\n{_table(model)}")
         else:
             parts.append(f"\nType: {_type(field)}. Default: `{_yaml(field.default)}`.\n")
+        for key, model in _INNER.get(name, {}).items():
+            parts.append(f"\n`{name}.{key}`: {' '.join((model.__doc__ or '').split())}\n\n{_table(model)}")
     return "".join(parts) + "\n"
 
 

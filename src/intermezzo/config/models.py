@@ -103,12 +103,18 @@ class Config(Section):
     def intermediate(self, name: str) -> IntermediateConfig:
         """The intermediate `name`, with `tasks` filled in. The name of a task needs no entry in `intermediates`."""
         entry = self.intermediates.get(name, IntermediateConfig())
-        return entry if entry.tasks is not None else entry.model_copy(update={"tasks": [name]})
+        tasks = [name] if entry.align is None else []
+        return entry if entry.tasks is not None else entry.model_copy(update={"tasks": tasks})
 
     def tasks_of(self, intermediate: str) -> list[str]:
-        """The tasks of an intermediate."""
-        tasks = self.intermediate(intermediate).tasks
-        return [intermediate] if tasks is None else tasks
+        """The tasks of an intermediate; that of its realignment comes last."""
+        entry = self.intermediate(intermediate)
+        return [*(entry.tasks or []), *([entry.align.task] if entry.align else [])]
+
+    def is_aligned(self, intermediate: str, task: str) -> bool:
+        """Whether an intermediate trains on a task's pairs by realignment."""
+        align = self.intermediate(intermediate).align
+        return align is not None and align.task == task
 
     def mixes_of(self, intermediate: str) -> list[str]:
         """The mixes of the grid in which an intermediate is trained, in the order of the grid."""

@@ -42,6 +42,8 @@ def resolve(config: Config, encoder: str, phase: Phase, name: str, tasks: Sequen
 
 def examples_of(config: Config, encoder: str, phase: Phase, name: str, task: str) -> int | None:
     """Training examples of one task of a run; None = all. In a run on several tasks each has its own number."""
+    if phase == "intermediate" and (align := config.intermediate(name).align) and align.task == task and align.pairs:
+        return align.pairs
     return resolve(config, encoder, phase, name, [task]).examples
 
 

@@ -99,8 +99,8 @@ class Grid:
 
     @memoize
     def intermediate_tasks(self, intermediate: str) -> list[str]:
-        """The tasks of an intermediate."""
-        return self.config.intermediate(intermediate).tasks or [intermediate]
+        """The tasks of an intermediate; that of its realignment comes last."""
+        return self.config.tasks_of(intermediate)
 
     @cached_property
     def intermediate_runs(self) -> list[Run]:

@@ -34,6 +34,7 @@ from intermezzo.dag.paths import (
     start_path,
     target_path,
 )
+from intermezzo.specs.finetuning import ALIGNMENT
 from intermezzo.tasks import load_task
 
 Files = dict[str, str]
@@ -121,9 +122,15 @@ class Inputs:
         """The training data of an intermediate in the languages of a mix."""
         return list(self.intermediate_files(wildcards.intermediate, wildcards.mix).values())
 
+    def alignment_files(self, wildcards: Any) -> list[str]:
+        """The user's files of aligned words that an intermediate reads."""
+        return list(self.alignments(wildcards.intermediate, wildcards.mix).values())
+
     def intermediate_arguments(self, wildcards: Any, input: Any) -> list[str]:
-        """The same with names."""
-        return _arguments(self.intermediate_files(wildcards.intermediate, wildcards.mix), input.data)
+        """All of them with names."""
+        files = self.intermediate_files(wildcards.intermediate, wildcards.mix)
+        names = [*files, *self.alignments(wildcards.intermediate, wildcards.mix)]
+        return _arguments(names, [*input.data, *input.alignments])
 
     def target_data(self, wildcards: Any) -> list[str]:
         """The data of a target training."""
@@ -318,6 +325,15 @@ class Inputs:
     def intermediate_files(self, intermediate: str, mix: str) -> Files:
         """TASK/LANGUAGE -> training data of an intermediate in the languages of a mix."""
         return self._trained(self._intermediate_files(intermediate, mix))
+
+    @memoize
+    def alignments(self, intermediate: str, mix: str) -> Files:
+        """alignment/LANGUAGE -> file of aligned words, where an intermediate takes them from files."""
+        align = self.config.intermediate(intermediate).align
+        if align is None or align.alignments is None or align.level == "sentence":
+            return {}
+        languages = catalogue.mix_languages(self.config, mix, load_task(align.task))
+        return {f"{ALIGNMENT}/{code}": f"{local(align.alignments)}/{code}.txt" for code in languages}
 
     @memoize
     def training_files(self, training: str) -> Files:

@@ -20,6 +20,7 @@ from intermezzo.config.remarks import remarks
 from intermezzo.core.environment import settle
 from intermezzo.core.errors import UserError
 from intermezzo.core.places import PROJECT
+from intermezzo.core.terminal import ERROR, WARNING, say
 from intermezzo.dag.experiment import Grid
 from intermezzo.dag.inputs import Inputs, matching
 from intermezzo.tasks import task_file
@@ -71,14 +72,14 @@ def grid_of_workflow(
             check(grid)
         return grid
     except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
+        say(f"error: {error}", ERROR)
         raise SystemExit(2) from None
 
 
 def print_remarks(config: Config, others: Iterable[str] = ()) -> None:
     """Print what is most likely not meant, and other warnings."""
     for line in (*others, *remarks(config)):
-        print(f"warning: {line}", file=sys.stderr)
+        say(f"warning: {line}", WARNING)
 
 
 def check(grid: Grid) -> None:

@@ -27,7 +27,7 @@ from intermezzo.dag.trainings import head_of, target_spec, task_fields, training
 from intermezzo.languages import distances
 from intermezzo.specs.data import FilesData, HubData, WorldData
 from intermezzo.specs.evaluation import CodeStamps, EvaluateSpec, RunNames
-from intermezzo.specs.finetuning import FinetuneSpec, TrainedTask
+from intermezzo.specs.finetuning import ALIGNMENT, Alignment, FinetuneSpec, TrainedTask
 from intermezzo.specs.importing import ImportSpec
 from intermezzo.specs.mixes import MixSettings, Portion
 from intermezzo.specs.overlap import DisjointSpec, EvaluationFile, OverlapSpec, TrainingFile
@@ -171,6 +171,7 @@ class Specs:
                 as_text=entry.as_text,
                 examples=examples_of(self.config, encoder, "intermediate", name, task.name),
                 portions=tuple(catalogue.portions_of(self.config, wildcards.mix, task)),
+                align=self._alignment(name, task.name),
             )
             for task in map(load_task, self.grid.intermediate_tasks(name))
         ]
@@ -304,7 +305,7 @@ class Specs:
         entry = self.config.intermediate(wildcards.intermediate)
         masked = {MASKED_TEXT} if entry.mlm.share or entry.as_text else set()
         tasks = map(load_task, self.grid.intermediate_tasks(wildcards.intermediate))
-        return self._finetuning_code({task.format for task in tasks} | masked)
+        return self._finetuning_code({task.format for task in tasks} | masked, aligned=entry.align is not None)
 
     @memoize_by("training")
     def code_target(self, wildcards: Any) -> str:
@@ -337,15 +338,24 @@ class Specs:
         formats = sorted({load_task(path.split("/")[-3]).format for path in paths})
         return self._fingerprint(("intermezzo.sources.overlap", *(f"intermezzo.tasks.formats.{f}" for f in formats)))
 
-    def _finetuning_code(self, formats: set[str]) -> str:
+    def _finetuning_code(self, formats: set[str], *, aligned: bool = False) -> str:
         rooms = ("intermezzo.modeling.heads", "intermezzo.tasks.formats")
-        roots = (f"{room}.{fmt}" for room in rooms for fmt in sorted(formats))
+        roots = [f"{room}.{fmt}" for room in rooms for fmt in sorted(formats)]
+        roots += [f"{rooms[0]}.{ALIGNMENT}"] if aligned else []
         return self._fingerprint(("intermezzo.training.finetune", *roots))
 
     def _fingerprint(self, roots: tuple[str, ...], resources: tuple[Path, ...] = ()) -> str:
         return fingerprint(roots, resources, versions=self.config.track_versions)
 
     # -- parts ---------------------------------------------------------------------------------------------------
+
+    def _alignment(self, intermediate: str, task: str) -> Alignment | None:
+        """How an intermediate trains on the pairs of its realignment; None of its other tasks."""
+        align = self.config.intermediate(intermediate).align
+        if align is None or align.task != task:
+            return None
+        settings = align.model_dump(exclude={"task", "pairs", "alignments"})
+        return Alignment(**settings, from_files=align.alignments is not None and align.level != "sentence")
 
     def _world(self) -> WorldSettings:
         return WorldSettings(**self.config.world.model_dump())

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
-ANSWER = "results/answer.md"
+ANSWER, REPORT = "results/answer.md", "results/report.html"
 _LABEL = re.compile(r"\[[^\]]*\] ")
 _MOST_JOBS, _MOST_LINES, _MOST_CHARACTERS = 20, 6, 400
 _END_BYTES = 65536

@@ -12,6 +12,7 @@ from typing import Any
 import yaml
 
 from intermezzo.core.errors import UserError
+from intermezzo.core.terminal import ERROR, GOOD, say
 from intermezzo.execution import (
     adoption,
     containers,
@@ -27,7 +28,7 @@ from intermezzo.execution import (
 from intermezzo.specs.summary import SummarySpec
 
 _run: dict[str, Any] = {}
-"""Of the run that goes on: `began` (seconds since the epoch), and `answers`, whether it makes the answer."""
+"""Of the run that goes on: `began` (seconds since the epoch), and `files`: which of answer and report it makes."""
 
 
 def begin(workflow: Any, unkept: Collection[str]) -> None:
@@ -44,10 +45,11 @@ def begin(workflow: Any, unkept: Collection[str]) -> None:
         if partitions := snakemake_internals.partition_file(workflow):
             check_partitions(Path(partitions))
     except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
+        say(f"error: {error}", ERROR)
         raise SystemExit(2) from None
     jobs = snakemake_internals.planned_jobs(workflow)
-    _run.update(began=time.time(), answers=any(outcome.ANSWER in job.output for job in jobs or ()))
+    made = {str(file) for job in jobs or () for file in job.output}
+    _run.update(began=time.time(), files=[file for file in (outcome.ANSWER, outcome.REPORT) if file in made])
     weight_leases.lease(jobs, unkept)
     adoption.clean(jobs)
 
@@ -61,7 +63,7 @@ def ask(spec: str, *, staged: bool) -> None:
         if not staged:
             questions.ask(SummarySpec.read(spec))
     except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
+        say(f"error: {error}", ERROR)
         raise SystemExit(2) from None
 
 
@@ -71,17 +73,20 @@ def tidy() -> None:
 
 
 def show_answer() -> None:
-    """Called by the Snakefile's `onsuccess`: the verdicts of the answer and where it is, if this run has made it."""
-    if _run.get("answers"):
-        lines = [*outcome.verdicts(Path(outcome.ANSWER)), f"The answer of this experiment is in {outcome.ANSWER}"]
-        print("", *lines, sep="\n", file=sys.stderr)
+    """Called by the Snakefile's `onsuccess`: the verdicts, and where answer and report are, if the run made them."""
+    files = _run.get("files", ())
+    if outcome.ANSWER in files:
+        say("\n".join(["", *outcome.verdicts(Path(outcome.ANSWER))]), "bold")
+        say(f"The answer of this experiment is in {outcome.ANSWER}", GOOD)
+    if outcome.REPORT in files:
+        say(f"The report is in {outcome.REPORT}; open it in a browser", GOOD)
 
 
 def show_failures(workflow: Any) -> None:
     """Called by the Snakefile's `onerror`: repeat the messages of all jobs that failed."""
     jobs = [outcome.FailedJob(*job) for job in snakemake_internals.failed_jobs(workflow)]
     if text := outcome.failures(jobs, _run.get("began", 0.0)):
-        print(text, file=sys.stderr)
+        say(text, ERROR)
 
 
 def use_forkserver(workflow: Any) -> bool:

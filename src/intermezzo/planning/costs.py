@@ -32,6 +32,8 @@ START_SECONDS = 0.3
 """A job's own start, and reading and checking its inputs, where a fork server runs."""
 ROW_SECONDS = 0.4e-3
 """Reading, tokenizing and writing one row."""
+FROZEN_PASS = 1 / 6
+"""Realignment: what the frozen copy's pass over the English half adds, in tokens of a training step (three passes)."""
 OVERLAP_SECONDS = 0.06e-3
 """Reading a row and counting its words."""
 FILE_BYTES_PER_SECOND = 3e8
@@ -173,7 +175,7 @@ class Costs:
 
     def _training(self, phase: Phase, encoder: str, name: str, mix: str | None) -> Cost:
         shape, _ = self.shapes[encoder]
-        tasks = self.config.intermediate(name).tasks if phase == "intermediate" else self.grid.trained_on(name)
+        tasks = self.grid.intermediate_tasks(name) if phase == "intermediate" else self.grid.trained_on(name)
         own_tasks = tasks if phase == "intermediate" else [self.grid.task(name).name]
         settings = resolve(self.config, encoder, phase, name, own_tasks)
         parts = [self._part(phase, encoder, name, task, mix, settings) for task in tasks]
@@ -237,8 +239,12 @@ class Costs:
         for code, count in shots.items() if shots and task == self.grid.trained_on(name)[-1] else ():
             size = self.amounts.size(task, code, "train", encoder, settings.max_length, settings.stride)
             total, inputs, tokens = total + count, inputs + count * size.inputs, tokens + count * size.tokens
-        if load_task(task).form.one_feature:
+        align = self.config.intermediate(name).align if phase == "intermediate" else None
+        aligned = align is not None and align.task == task
+        if load_task(task).form.one_feature or aligned:
             inputs = float(total)
+        if aligned and align.regulariser:
+            tokens *= 1 + FROZEN_PASS
         basis = {f"lengths: {size.basis}" for size in sizes.values()} | {
             f"rows: {amount.basis}" for amount in rows.values()
         }

@@ -22,8 +22,8 @@ TITLES = {
 CAPTIONS = {
     "rare": (
         "Difference between a mix and English-only intermediate training in points of the target's main metric, paired "
-        f"by seed and language, mean over intermediates; the mean over all targets is over the pairs that the question "
-        f"counts (zero-shot transfer, by default). {_INTERVALS} The intervals generalise to new seeds and new "
+        "by seed and language, mean over intermediates. Counted pairs: the pairs of intermediate and target that the "
+        f"question counts (zero-shot transfer, by default). {_INTERVALS} The intervals generalise to new seeds and new "
         "languages and are not corrected for their number. Rare: low-resource languages; seen: languages in the mix."
     ),
     "heatmap": (

@@ -120,7 +120,7 @@ def write(figure: ReportFigure, folder: Path) -> None:
 
 
 def overview(results: ExperimentResults, frame: pd.DataFrame) -> list[PanelGroup]:
-    """The answer as one forest plot per comparison, all on one scale: the mean over all targets."""
+    """The answer as one forest plot per comparison, all on one scale: the mean over the counted pairs."""
     means = frame[frame["target"] == differences.OVERALL] if len(frame) else frame
     limits = difference_limits(means, room=4) if len(means) else (0.0, 1.0)
     return list(_forests(results, means, limits))
@@ -163,7 +163,7 @@ def _forests(
         look = {"reference": results.design.against, "limits": limits or difference_limits(part)}
         panels = []
         for target, lines in part.groupby("target", sort=False):
-            title = "mean over all targets" if target == differences.OVERALL else str(target)
+            title = "mean over the counted pairs" if target == differences.OVERALL else str(target)
             draw = partial(forest.plot_forest, lines, **look)
             height = forest.ROW_INCHES * len(lines)
             panels.append(Panel(title, forest.describe_forest(lines), height, draw, len(lines)))

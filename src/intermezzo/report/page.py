@@ -254,14 +254,15 @@ def _with_panels(figure: ReportFigure) -> dict[str, Any]:
 
 
 def _heatmaps(frame: pd.DataFrame) -> list[dict[str, Any]]:
-    """Per encoder the end of its colour scale (points), and a heat map per group of languages."""
+    """Per encoder the end of its colour scale (points), and heat maps per group of languages."""
     heatmaps = []
     for encoder, part in frame.groupby("encoder", sort=False) if len(frame) else ():
         limit = colour_limit(part)
-        tables: list[tuple[str, Heatmap]] = [
-            (differences.AVERAGED[group], heatmap_of(lines, limit))
-            for group, lines in part.groupby("languages", sort=False)
-        ]
+        tables: list[tuple[str, Heatmap]] = []
+        for group, lines in part.groupby("languages", sort=False):
+            name = differences.AVERAGED[group]
+            pieces = heatmap_of(lines, limit).parts(_MOST_COLUMNS - 1)
+            tables += zip([name] + [f"{name}, continued"] * (len(pieces) - 1), pieces, strict=True)
         heatmaps.append({"encoder": encoder, "limit": limit, "tables": tables})
     return heatmaps
 

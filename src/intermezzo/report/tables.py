@@ -107,7 +107,8 @@ def latex(
     body = []
     for row in rows:
         cells = [_latex_number(cell) if right else escape_latex(cell) for cell, right in zip(row, numeric, strict=True)]
-        body.append(" & ".join(cells) + r" \\")
+        line = " & ".join(cells) + r" \\"
+        body.append("{}" + line if line.startswith(("[", "*")) else line)  # else an option of the line break above
     head_lines = [r"\toprule", head, r"\midrule"]
     caption_line, label_line = rf"\caption{{{escape_latex(caption)}}}", rf"\label{{tab:{label}}}"
     if len(rows) > _PAGE_ROWS:

@@ -6,13 +6,46 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from intermezzo.specs.base import Count, Positive, Seed, Share, Spec
+from intermezzo.specs.base import Count, Natural, NonNegative, Positive, Seed, Share, Spec
+from intermezzo.specs.encoding import HeadSpec, Pooling
 from intermezzo.specs.mixes import ENGLISH, MATCHED, MixSettings, Portion
 from intermezzo.specs.optimisation import Optimisation
 from intermezzo.specs.tasks import TaskSpec
 
 Sampling = Literal["proportional", "uniform", "temperature", "in_turn"]
 """How tasks share the steps: by size, evenly, by size^(1/temperature), or one after the other."""
+
+
+ALIGNMENT = "alignment"
+"""The head of realignment, and the first part of the names of files with alignments of words."""
+
+
+class Alignment(Spec):
+    """Realignment of the states of sentences, or of their words, with those of their English translations."""
+
+    level: Literal["sentence", "word", "both"]
+    temperature: Positive
+    layer: Natural | None = None
+    """Whose states are compared (0 = embeddings); None = the last one."""
+    layers: Literal["all", "lower", "upper"] = "all"
+    """Which weights the pairs train; lower: the embeddings and the first half of the layers."""
+    regulariser: NonNegative
+    """Weight of the distance of English states from those before training."""
+    match_layer: Natural | None = None
+    """Whose states match words; None = the last one."""
+    from_files: bool = False
+    """Whether alignments of words are read from files."""
+
+    @property
+    def matches(self) -> bool:
+        """Whether words are matched by the encoder as it was."""
+        return self.level != "sentence" and not self.from_files
+
+
+class AlignmentHead(HeadSpec):
+    """The head of realignment."""
+
+    align: Alignment
 
 
 class TrainedTask(TaskSpec):
@@ -30,6 +63,14 @@ class TrainedTask(TaskSpec):
     """What each name of the mix means for this task."""
     shots: dict[str, Count] = Field({})
     """Language -> examples on top of those that the mix divides."""
+    align: Alignment | None = None
+    """Realign on its pairs, which have no labels."""
+
+    def head_spec(self, pooling: Pooling, dropout: float = 0.0) -> HeadSpec:
+        """The task's head."""
+        if self.align is None:
+            return super().head_spec(pooling, dropout)
+        return AlignmentHead(pooling=pooling, dropout=dropout, align=self.align)
 
 
 class TrainingSettings(Optimisation):
@@ -71,8 +112,10 @@ class FinetuneSpec(Spec):
 
     @property
     def data_names(self) -> tuple[str, ...]:
-        """TASK/LANGUAGE of every file that the training reads."""
-        return tuple(f"{task.name}/{language}" for task in self.tasks for language in self._languages(task))
+        """TASK/LANGUAGE of every file that the training reads, alignment/LANGUAGE of alignments of words."""
+        names = [f"{task.name}/{language}" for task in self.tasks for language in self._languages(task)]
+        aligned = (task for task in self.tasks if task.align is not None and task.align.from_files)
+        return (*names, *(f"{ALIGNMENT}/{language}" for task in aligned for language in self._languages(task)))
 
     def _languages(self, task: TrainedTask) -> tuple[str, ...]:
         """Languages whose data a task reads: those of its portions; the control that repeats English reads no other."""

@@ -51,8 +51,10 @@ class TaskBatches:
 
     def outputs(self, step: int, items: list[Feature]) -> Any:
         """What the task's head makes of the encoder's states, of which it may read a part."""
-        packed = pack([s for f in items for s in f.sequences], [t for f in items for t in f.types]).to(self.device)
         head = self._head(step)
+        if hasattr(head, "read"):
+            return head.read(self.system["encoder"], items, self.device)
+        packed = pack([s for f in items for s in f.sequences], [t for f in items for t in f.types]).to(self.device)
         return head(self.system["encoder"](packed, rows=positions_needed(head, items, packed)), packed)
 
     def loss(self, step: int, outputs: Any, items: Sequence[Feature]) -> torch.Tensor:
@@ -63,6 +65,11 @@ class TaskBatches:
     def joint(self, step: int) -> bool:
         """Whether the task's head compares the features of a batch, as ranking does."""
         return bool(getattr(self._head(step), "joint", False))
+
+    def rows(self, step: int, item: Feature) -> int:
+        """A row for each of its sequences, unless the head says otherwise."""
+        head = self._head(step)
+        return int(head.rows(item)) if hasattr(head, "rows") else len(item.sequences)
 
     def names(self, step: int) -> str:
         """The task and the ids of the rows that the features come from."""

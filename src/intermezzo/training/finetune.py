@@ -11,6 +11,7 @@ import shutil
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -30,13 +31,14 @@ from intermezzo.modeling.heads import Feature, format_module
 from intermezzo.modeling.stored import occurring
 from intermezzo.modeling.tokens import Tokens
 from intermezzo.modeling.vocabulary import restrict
-from intermezzo.specs.finetuning import FinetuneSpec, TrainedTask, TrainingSettings
+from intermezzo.specs.finetuning import ALIGNMENT, FinetuneSpec, TrainedTask, TrainingSettings
 from intermezzo.tasks.controls import as_text, remove_input
 from intermezzo.tasks.formats import MASKED_TEXT, load_format
 from intermezzo.tasks.formats.base import FROM_DATA
 from intermezzo.training import selection
+from intermezzo.training.alignments import with_alignments
 from intermezzo.training.batches import Batch, TaskBatches
-from intermezzo.training.distributed import is_main_process, launch
+from intermezzo.training.distributed import broadcast_from_main, is_main_process, launch
 from intermezzo.training.loop import decay, device, record, resolve, state_folder, train, use_threads
 
 
@@ -75,7 +77,8 @@ def _finetune(
     with state_folder(state) as work, tracked as run:
         log = work / LOG
         encoder = load_encoder(model, dropout=settings.dropout, max_length=settings.max_length)
-        tokenizer, unknown = Tokens(model, tokens), check_text(model, data)
+        texts = {name: path for name, path in data.items() if not name.startswith(f"{ALIGNMENT}/")}
+        tokenizer, unknown = Tokens(model, tokens), check_text(model, texts)
         torch.manual_seed(spec.seed)
         heads, features, ids, observed = nn.ModuleDict(), {}, {}, {}
         selected, allocation = selection.select(spec, data, partial(_lengths, tokenizer, settings))
@@ -88,7 +91,9 @@ def _finetune(
                 rows = remove_input(rows, task.format, task.partial_input)
             if task.as_text:
                 rows = as_text(rows, task.format)
-            module = format_module(MASKED_TEXT if task.as_text else task.format)
+            if task.align and task.align.from_files:
+                rows = with_alignments(rows, task.name, data)
+            module = _module(task)
             features[task.name] = tokenizer.encode(module, rows, task.encoding(settings.max_length, settings.stride))
             ids[task.name] = [row["id"] for row in rows]
             _check(features[task.name], task.name, ids[task.name], labelled="target" in module.COLUMNS)
@@ -98,6 +103,9 @@ def _finetune(
                 )
                 if hasattr(head, "attach"):
                     head.attach(encoder, model)
+            trained: Any = heads[task.head]
+            if hasattr(trained, "prepare"):
+                features[task.name] = broadcast_from_main(partial(trained.prepare, features[task.name], device()))
         if settings.freeze_embeddings:
             encoder.model.get_input_embeddings().weight.requires_grad_(False)
         restore = _restrict(encoder, heads, features, settings)
@@ -114,7 +122,7 @@ def _finetune(
                 name=name, state=state_file, keep=keep, log=log, precision=precision, tracked=run,
             )  # fmt: skip
             steps += len(plan_)
-            remaining *= decay(len(plan_), settings)
+            remaining *= decay(len(plan_), settings, _idle(plan_, heads, head_of))
         restore(remaining)
         if not is_main_process():
             return
@@ -150,18 +158,29 @@ def _lengths(tokenizer: Tokens, settings: TrainingSettings, task: TrainedTask, r
         task = task.replace(labels=tuple(sorted({label for row in rows for label in form.labels_of(row)})))
     inputs = as_text(rows, task.format) if task.as_text else rows
     row_of = [i for i, row in enumerate(rows) for _ in (form.as_text(row) if task.as_text else (row,))]
-    module = format_module(MASKED_TEXT if task.as_text else task.format)
+    module = _module(task)
     counts = [0] * len(rows)
     for feature in tokenizer.encode(module, inputs, task.encoding(settings.max_length, settings.stride)):
         counts[row_of[feature.row]] += feature.tokens
     return counts
 
 
+def _module(task: TrainedTask) -> ModuleType:
+    """The module of the head that a task is trained with."""
+    return format_module(ALIGNMENT if task.align else MASKED_TEXT if task.as_text else task.format)
+
+
+def _idle(batches: list[Batch], heads: nn.ModuleDict, head_of: dict[str, str]) -> set[int]:
+    """The steps whose head leaves the word embeddings as they are."""
+    idle = {task for task, head in head_of.items() if not getattr(heads[head], "trains_embeddings", True)}
+    return {step for step, (task, _) in enumerate(batches) if task in idle}
+
+
 def _restrict(
     encoder: Encoder, heads: nn.ModuleDict, features: dict[str, Sequence[Feature]], settings: TrainingSettings
 ) -> Callable[[float], None]:
     """Train only the word embeddings that occur, unless a head's softmax runs over all of them or they are frozen."""
-    if not settings.restrict_vocabulary or any(hasattr(head, "attach") for head in heads.values()):
+    if not settings.restrict_vocabulary or any(hasattr(head, "whole_vocabulary") for head in heads.values()):
         return lambda decay: None
     used = {0, encoder.padding}  # what fills a padded batch, of encoders that do not pack
     return restrict(encoder, used.union(*map(occurring, features.values())))

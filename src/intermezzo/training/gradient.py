@@ -54,7 +54,10 @@ class TrainingBatches(Protocol):
         """Mean loss (a scalar)."""
 
     def joint(self, step: int) -> bool:
-        """Whether the loss compares items; outputs are then a tensor: rows in their order, equally many of each."""
+        """Whether the loss compares items; outputs are then a tensor, rows in the order of the items."""
+
+    def rows(self, step: int, item: Any) -> int:
+        """Rows of the outputs that an item has, where the loss compares items."""
 
     def names(self, step: int) -> str:
         """The batch in words: which examples it holds."""
@@ -176,7 +179,8 @@ class Gradient:
             return vectors
 
         cached = _attempt(encode)
-        outputs = _in_order(torch.cat(cached) if cached else None, shares).requires_grad_()
+        counts = [self.batches.rows(step, item) for item in items]
+        outputs = _in_order(torch.cat(cached) if cached else None, shares, counts).requires_grad_()
         with computing(self.precision):
             loss = self.batches.loss(step, outputs, items)
         if is_main_process():
@@ -185,7 +189,8 @@ class Gradient:
             assert grad_outputs is not None
         else:  # all have this loss: parameters of its own (a scale) get their gradient in one process
             (grad_outputs,) = torch.autograd.grad(loss, outputs)
-        rows = grad_outputs.unflatten(0, (len(items), -1))[shares[rank()]].flatten(0, 1)
+        by_item = grad_outputs.split(counts)
+        rows = torch.cat([by_item[i] for i in shares[rank()]] or [grad_outputs[:0]])
         end = random_state()
 
         def backward() -> None:
@@ -201,13 +206,16 @@ class Gradient:
         return loss.detach() if is_main_process() else torch.zeros(())
 
 
-def _in_order(rows: torch.Tensor | None, shares: list[list[int]]) -> torch.Tensor:
-    """The rows of all items in the order of the batch, from those that each process has of its share."""
-    order = torch.tensor([i for share in shares for i in share])
+def _in_order(rows: torch.Tensor | None, shares: list[list[int]], counts: list[int]) -> torch.Tensor:
+    """The rows of all items in the order of the batch, from those that each process has of its share.
+
+    counts: rows of each item.
+    """
+    order = [i for share in shares for i in share]
     by_rank = [rows] if world_size() == 1 else all_gather(None if rows is None else rows.cpu())
-    joined = torch.cat([part for part in by_rank if part is not None]).to(device()).unflatten(0, (len(order), -1))
-    in_order: torch.Tensor = joined[order.argsort().to(joined.device)].flatten(0, 1)
-    return in_order
+    joined = torch.cat([part for part in by_rank if part is not None]).to(device())
+    by_item = dict(zip(order, joined.split([counts[i] for i in order]), strict=True))
+    return torch.cat([by_item[i] for i in range(len(order))])
 
 
 def _attempt(work: Callable[[], Result]) -> Result:

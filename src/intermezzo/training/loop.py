@@ -8,6 +8,7 @@ processes, on CPU). Processes that train together (`intermezzo.training.distribu
 from __future__ import annotations
 
 import logging
+from collections.abc import Collection
 from pathlib import Path
 
 import torch
@@ -111,9 +112,13 @@ def learning_rate(step: int, steps: int, settings: Optimisation) -> float:
     return settings.learning_rate * share
 
 
-def decay(steps: int, settings: Optimisation) -> float:
-    """The factor by which AdamW shrinks a weight that never has a gradient: the product of 1 - rate x weight decay."""
+def decay(steps: int, settings: Optimisation, idle: Collection[int] = ()) -> float:
+    """The factor by which AdamW shrinks a weight that never has a gradient: the product of 1 - rate x weight decay.
+
+    idle: steps in which the optimizer leaves it alone.
+    """
     factor = 1.0
     for step in range(steps):
-        factor *= 1 - learning_rate(step, steps, settings) * settings.weight_decay
+        if step not in idle:
+            factor *= 1 - learning_rate(step, steps, settings) * settings.weight_decay
     return factor

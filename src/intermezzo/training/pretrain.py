@@ -210,6 +210,10 @@ class _MaskedText:
         """Whether the loss compares documents with each other."""
         return False
 
+    def rows(self, step: int, item: _Document) -> int:
+        """Predictions of a document."""
+        return len(item.target)
+
     def names(self, step: int) -> str:
         """What a message calls a step's batch."""
         return "of documents " + ", ".join(f"{language} {j}" for language, j in self._batch(step))

@@ -82,7 +82,7 @@ class Naming:
         """The section that a setting of fine-tuning comes from: the most special one that names it."""
         phase = "intermediate" if job.rule == "train_intermediate" else "target"
         name = names[phase]
-        mixed = self.config.intermediate(name).tasks if phase == "intermediate" else [self.grid.task(name).name]
+        mixed = self.config.tasks_of(name) if phase == "intermediate" else [self.grid.task(name).name]
         tasks = mixed or []
         tuning, special = self.config.encoders[names["encoder"]].finetuning, self.config.training.tasks
         named = self.config.intermediate(name) if phase == "intermediate" else self.config.target(name)

@@ -36,7 +36,8 @@ def check_mixes(config: Config) -> Iterator[str]:
             )
         for name in config.grid.intermediates:
             for task in known_tasks(config.tasks_of(name)) if mix in config.mixes_of(name) else ():
-                if task.form.intermediate and catalogue.languages_with(config, task, "train"):
+                usable = task.form.intermediate or config.is_aligned(name, task.name)
+                if usable and catalogue.training_languages(config, mix, task):
                     yield from _mix_of(config, mix, "intermediate", name, task)
     for name in config.grid.targets:
         own = config.target(name).mix

@@ -81,5 +81,7 @@ def check_tasks(config: Config) -> Iterator[str]:
             for task in named or ():
                 if task is not None and task not in task_names():
                     yield f"{key}: unknown task '{task}'; {suggestion(task, task_names())}"
+            if section == "intermediates" and entry.align is not None:
+                continue  # pairs alone will do
             if name in getattr(config.grid, section) and name not in task_names() and named in (None, [None]):
                 yield f"{key}: missing, and there is no task of the name '{name}'; {suggestion(name, task_names())}"

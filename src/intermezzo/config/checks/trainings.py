@@ -8,9 +8,9 @@ from intermezzo.config import catalogue
 from intermezzo.config.checks.common import known_tasks, repeated, source_of, target_mixes, trainable, unknown_languages
 from intermezzo.config.models import Config
 from intermezzo.config.sections.encoders import ScratchEncoder
-from intermezzo.config.sections.intermediates import IntermediateConfig
+from intermezzo.config.sections.intermediates import IntermediateConfig, Realignment
 from intermezzo.config.settings import protocol_of, retrieval_of, training_tasks
-from intermezzo.core.errors import suggestion
+from intermezzo.core.errors import UserError, suggestion
 from intermezzo.core.places import locate, looked_up
 from intermezzo.mixing import ENGLISH
 from intermezzo.tasks import Task, load_task, task_names
@@ -73,15 +73,80 @@ def check_intermediates(config: Config) -> Iterator[str]:
         yield from _own_mixes(config, key, name, entry)
         if entry.shuffle_labels and entry.as_text:
             yield f"{key}: shuffle_labels and as_text are two controls; choose one"
+        if entry.align and (entry.shuffle_labels or entry.as_text):
+            yield f"{key}: pairs of translations have no labels; remove shuffle_labels and as_text, or align"
         if entry.mlm.share:
             yield from _continued(config, key, entry, tasks)
-        for task in known_tasks(tasks):
+        if entry.align is not None:
+            yield from _aligned(config, key, name, entry.align)
+        for task in known_tasks(entry.tasks or []):
             if not task.form.intermediate:
                 yield f"{key}.tasks: '{task.name}' ({task.format}) cannot be trained on; {suggestion('', trainable())}"
             elif task.form.masked and (entry.shuffle_labels or entry.as_text):
                 yield f"{key}: '{task.name}' is text without labels; remove shuffle_labels and as_text"
             elif not catalogue.languages_with(config, task, "train"):
                 yield f"{key}.tasks: '{task.name}' has no training data in source '{source_of(config, task)}'"
+
+
+def _aligned(config: Config, key: str, name: str, align: Realignment) -> Iterator[str]:
+    """The pairs of a realignment, the mixes that divide them, its layers, and files of aligned words."""
+    paired = [task for task in task_names() if load_task(task).form.paired_with_english]
+    if align.task not in paired:
+        yield f"{key}.align.task: '{align.task}' has no pairs with English; {suggestion(align.task, paired)}"
+        return
+    task = load_task(align.task)
+    if not catalogue.pair_languages(config, task):
+        yield f"{key}.align.task: '{task.name}' has no training data in source '{source_of(config, task)}'"
+        return
+    languages: dict[str, None] = {}
+    for mix in config.mixes_of(name):
+        entry = config.mixes.get(mix)
+        if entry is None:
+            continue
+        if (entry.budget, entry.unit, entry.translated) != ("matched", "examples", False):
+            yield (
+                f"{key}.align: mix '{mix}' is not for pairs with English, of which a fixed number is divided (budget "
+                f"matched, unit examples, translated false); name others in {key}.mixes"
+            )
+            continue
+        try:
+            languages |= dict.fromkeys(catalogue.mix_languages(config, mix, task))
+        except UserError:
+            continue  # `check_mixes` says it
+    if align.alignments is not None:
+        yield from _alignment_files(key, align, list(languages))
+    for encoder in config.grid.encoders:
+        shape = config.encoders.get(encoder)
+        if isinstance(shape, ScratchEncoder) and align.layers == "upper":
+            bound, last = (shape.model.layers + 1) // 2, shape.model.layers if align.layer is None else align.layer
+            if last <= bound:
+                yield (
+                    f"{key}.align.layers: 'upper' trains what comes after layer {bound} of encoder '{encoder}', and "
+                    f"the loss reads layer {last}; write lower or all, or a higher layer"
+                )
+        for layer_key, layer in (("layer", align.layer), ("match_layer", align.match_layer)):
+            if isinstance(shape, ScratchEncoder) and layer is not None and layer > shape.model.layers:
+                depth = shape.model.layers
+                yield f"{key}.align.{layer_key}: {layer}, but encoder '{encoder}' has {depth} (0 = embeddings)"
+
+
+def _alignment_files(key: str, align: Realignment, languages: list[str]) -> Iterator[str]:
+    """Alignments of words are there for every language, and words are what is compared."""
+    place = str(align.alignments)
+    if align.level == "sentence":
+        yield f"{key}.align.alignments: {place}: sentences need no words; write `level: word` (or both), or remove it"
+        return
+    try:
+        folder = locate(place)
+    except ValueError as error:
+        yield f"{key}.align.alignments: {error}"
+        return
+    missing = [f"{code}.txt" for code in languages if not (folder / f"{code}.txt").is_file()]
+    if missing:
+        yield (
+            f"{key}.align.alignments: {', '.join(missing)} missing in {looked_up(place)}; each language of the mixes "
+            "needs a file (docs/rivals.md)"
+        )
 
 
 def _own_mixes(config: Config, key: str, name: str, entry: IntermediateConfig) -> Iterator[str]:

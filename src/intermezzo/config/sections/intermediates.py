@@ -39,11 +39,46 @@ class ContinuedMlm(Section):
     examples: Rows = Field(None, description="Number of texts, divided evenly among the languages; null = all texts.")
 
 
+class Realignment(Section):
+    """Realignment: sentences and their English translations (or their words) get states that are alike."""
+
+    task: str = Field("parallel", description="Source of the pairs: a task of format retrieval.")
+    pairs: Rows = Field(
+        None,
+        description="Number of pairs, divided by the mix, in which the share of English goes to the languages that are "
+        "neither rare nor English; null = `examples` of intermediate training.",
+    )
+    level: Literal["sentence", "word", "both"] = Field(
+        "sentence", description="What is compared: sentences, words that belong together, or both."
+    )
+    temperature: Annotated[Number, Field(ge=0.001, le=100)] = Field(
+        0.1, description="Temperature of the contrast: a pair against all others of its batch."
+    )
+    layer: Annotated[Whole, Field(ge=0, le=1000)] | None = Field(
+        None, description="Layer whose states are compared; 0 = the embeddings, null = the last one."
+    )
+    layers: Literal["all", "lower", "upper"] = Field(
+        "all", description="Layers that are trained: `lower` = the embeddings and the first half, `upper` = the others."
+    )
+    regulariser: Annotated[Number, Field(ge=0, le=1e6)] = Field(
+        1.0, description="Weight of the distance of English states from those before training; 0 = none."
+    )
+    match_layer: Annotated[Whole, Field(ge=0, le=1000)] | None = Field(
+        None, description="word: layer by whose states, as they were, words are matched; null = the last one."
+    )
+    alignments: Place | None = Field(
+        None,
+        description="word: folder of alignments in place of matching, a file LANGUAGE.txt each (docs/rivals.md); "
+        "null = match.",
+    )
+
+
 class IntermediateConfig(Section):
     """One intermediate training, on one task or on several tasks at once."""
 
     tasks: list[str] | None = Field(
-        None, description="Names of the tasks; null = the task with the name of this entry."
+        None,
+        description="Names of the tasks; null = the task with the name of this entry, or none if there is `align`.",
     )
     mixes: list[Name] | None = Field(
         None, description="The mixes among `grid.mixes` in which to train it; null = all of them."
@@ -56,6 +91,9 @@ class IntermediateConfig(Section):
     )
     temperature: Temperature = Field(1.0, description="Temperature, if `sampling` is `temperature`.")
     mlm: ContinuedMlm = Field(ContinuedMlm(), description="Masked language modelling beside the tasks.")
+    align: Realignment | None = Field(
+        None, description="Realignment on translations, alone or beside the tasks; null = none."
+    )
     shuffle_labels: Truth = Field(False, description="Control: train with shuffled labels.")
     as_text: Truth = Field(False, description="Control: masked language modelling on the inputs, without the labels.")
     training: Overrides = Field(Overrides(), description="Settings of this intermediate; they override all others.")

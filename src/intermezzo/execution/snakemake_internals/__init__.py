@@ -5,6 +5,7 @@
 | `install_patches` | functions that build the DAG (`planning`) | large grids are planned in twice the time |
 | `install_verification` | records of finished jobs (`verification`) | results without a record are refused |
 | `install_short_lines` | the formatter of messages (`job_lines`) | lists of files in `snakemake -n` are whole |
+| `install_progress` | the formatter of messages (`job_lines`) | the progress line says nothing of time |
 | `install_lock` | locks and records of finished jobs (`folder_lock`) | after a kill -9 Snakemake asks for `--unlock` |
 | `install_sigterm_handler` | the scheduler's SIGTERM handler (`workflow`) | a SIGTERM at a bad time can hang the run |
 | `planned_jobs` | the jobs of the plan (`workflow`) | weights that `keep` gives up stay |
@@ -22,7 +23,7 @@ and logs one warning (none for the variable, which was set on purpose).
 """
 
 from intermezzo.execution.snakemake_internals.folder_lock import install_lock
-from intermezzo.execution.snakemake_internals.job_lines import install_short_lines
+from intermezzo.execution.snakemake_internals.job_lines import install_progress, install_short_lines
 from intermezzo.execution.snakemake_internals.plan import PlannedJob, dry_run, register
 from intermezzo.execution.snakemake_internals.planning import install_patches
 from intermezzo.execution.snakemake_internals.records import FOLDER, Records
@@ -53,6 +54,7 @@ __all__ = [
     "failed_jobs",
     "install_lock",
     "install_patches",
+    "install_progress",
     "install_short_lines",
     "install_sigterm_handler",
     "install_verification",

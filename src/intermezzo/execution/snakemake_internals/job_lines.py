@@ -1,4 +1,4 @@
-"""Keep what Snakemake prints of a job readable: a job that reads all results has a reason of 26,000 characters."""
+"""What Snakemake prints of a job and of progress: short lists of files (a reason had 26,000 characters), time left."""
 
 from __future__ import annotations
 
@@ -22,6 +22,21 @@ def install_short_lines() -> bool:
     plain = (formatter.format_job_info, formatter.format_job_error)
     if not hasattr(plain[0], _INSTALLED):
         formatter.format_job_info, formatter.format_job_error = map(_shortened, plain)
+    return True
+
+
+@feature("the progress line says nothing of time", documented=True)
+def install_progress(words: Callable[[int, int], str]) -> bool:
+    """Patch Snakemake's formatter of messages in this process: `words` of done and all jobs end the progress line."""
+    from snakemake.logging import DefaultFormatter as formatter
+
+    plain = getattr(formatter.format_progress, "__wrapped__", formatter.format_progress)
+
+    @wraps(plain)
+    def formatted(self: Any, message: dict[str, Any]) -> str:
+        return f"{plain(self, message)}{words(message['done'], message['total'])}"
+
+    formatter.format_progress = formatted
     return True
 
 

@@ -18,8 +18,12 @@ A head is a torch module:
 | `count(features)` | only where that is not one per feature |
 | `positions_needed(features, batch)` | the tokens whose states it reads, where it does not read all |
 | `joint = True` | where features of a batch are compared; outputs are then a tensor in their order |
+| `rows(feature)` | only there: rows that a feature has of it, where that is not one per sequence |
 | `decodes_on_device = True` | where `decode` takes outputs as they are, not on the CPU |
 | `attach(encoder, folder)` | called once after it was made |
+| `whole_vocabulary = True` | where every word embedding has a gradient in every batch |
+| `prepare(features, device)` | once before training: the features as it trains on them |
+| `read(encoder, features, device)` | in place of `forward`, where it runs the encoder itself |
 | `corrupt(features)` | what the encoder sees in training (masked language modelling, which predicts nothing) |
 
 Modules are imported by name, so that a job's code fingerprint holds only the formats that it uses.

@@ -61,6 +61,8 @@ class Head(nn.Module):
     Of a type with another head, `pretrained` is that head; dense and norm are then not there.
     """
 
+    whole_vocabulary = True  # its softmax runs over all word embeddings
+
     def __init__(self, hidden_size: int, spec: HeadSpec) -> None:
         super().__init__()
         self.dense = nn.Linear(hidden_size, hidden_size)

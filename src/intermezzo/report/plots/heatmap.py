@@ -6,7 +6,9 @@ reader can read and a phone can scroll; both take cells and colours from here.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import itertools
+import math
+from dataclasses import dataclass, replace
 from typing import Any
 
 import matplotlib
@@ -60,6 +62,12 @@ class Heatmap:
     columns: list[tuple[str, str, bool]]
     rows: list[tuple[str, str, bool]]
     cells: dict[tuple[str, str, str], HeatmapCell]
+
+    def parts(self, most: int) -> list[Heatmap]:
+        """Heat maps of at most so many columns each, as equal as can be, that show this one beside each other."""
+        count = math.ceil(len(self.columns) / most)
+        ends = [len(self.columns) * part // count for part in range(count + 1)]
+        return [replace(self, columns=self.columns[start:end]) for start, end in itertools.pairwise(ends)]
 
 
 def heatmap_of(df: pd.DataFrame, limit: float) -> Heatmap:
