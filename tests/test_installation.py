@@ -14,13 +14,14 @@ import zipfile
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from types import SimpleNamespace
 from urllib.parse import quote
 
 import pytest
 
 from checkout import ROOT, Checkout
 from intermezzo.core.errors import UserError
-from intermezzo.execution import containers
+from intermezzo.execution import containers, startup, trackers
 
 PINNED = dict(line.split("==") for line in (ROOT / "constraints.txt").read_text().splitlines() if "==" in line)
 
@@ -141,9 +142,6 @@ def test_jobs_run_in_the_image_with_the_code_of_the_snakefile_when_containers_ar
     engine.chmod(0o755)
     monkeypatch.setenv("PATH", f"{engine.parent}{os.pathsep}{os.environ['PATH']}")
     target = "results/data/world/nli/en/dev.parquet"
-    refused = checkout.snakemake(target, "--sdm", "apptainer")
-    assert refused.returncode == 2 and "there is no such image; build it (apptainer build" in refused.stderr
-    assert not (checkout.folder / target).exists()
     image = checkout.folder / "containers" / "intermezzo.sif"
     image.parent.mkdir()
     image.touch()
@@ -172,6 +170,17 @@ def test_what_containers_need_is_said_before_the_first_job(tmp_path, monkeypatch
     monkeypatch.delenv(containers.IMAGE)
     with pytest.raises(UserError, match="no such image; build it"):
         containers.check({"apptainer"}, "")
+
+
+def test_a_run_without_its_image_or_tracker_ends_before_its_first_job(tmp_path, monkeypatch, capsys):
+    settings = SimpleNamespace(deployment_method={"apptainer"}, apptainer_args="")
+    workflow = SimpleNamespace(deployment_settings=settings, executor_plugin=None)
+    monkeypatch.setenv(containers.IMAGE, str(tmp_path / "none.sif"))
+    for value, message in (("", "none.sif: there is no such image"), ("comet", "there is no tracker 'comet'")):
+        monkeypatch.setenv(trackers.TRACKERS, value)
+        with pytest.raises(SystemExit) as end:
+            startup.begin(workflow, ())
+        assert end.value.code == 2 and message in capsys.readouterr().err
 
 
 def test_both_recipes_start_from_the_same_image_copy_the_same_files_and_run_the_same_steps():
