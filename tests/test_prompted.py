@@ -15,7 +15,7 @@ from intermezzo.evaluation.prompted import answers
 from intermezzo.evaluation.prompted.evaluate import evaluate
 from intermezzo.evaluation.prompted.requests import Answer, Asker, Request
 from intermezzo.specs.evaluation import CodeStamps
-from intermezzo.specs.prompting import FORMATS, LocalModel, PromptSpec, ServerModel
+from intermezzo.specs.prompting import LocalModel, PromptSpec, ServerModel
 from intermezzo.specs.tasks import TaskSpec
 from intermezzo.tasks import load_task, task_names
 from intermezzo.tasks.prompts import SHIPPED, prompt_for, prompt_languages
@@ -355,7 +355,7 @@ def test_a_line_that_was_changed_counts_as_missing(tmp_path):
 def test_shipped_prompts_fit_every_task_that_can_be_prompted():
     """In English all of them; in other languages those that the file has a prompt for, under a name that is used."""
     tasks = [load_task(name) for name in task_names()]
-    tasks = [t for t in tasks if t.format in FORMATS and t.metrics and isinstance(t.labels, tuple)]
+    tasks = [t for t in tasks if t.form.prompted and t.metrics and isinstance(t.labels, tuple)]
     names = {name for task in tasks for name in (task.name, task.skill, task.format)}
     for path in sorted(SHIPPED.glob("*.yaml")):
         content = read_yaml(path, "prompts")

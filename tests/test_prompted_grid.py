@@ -67,9 +67,18 @@ def test_encoders_and_their_jobs_are_the_same_beside_a_prompted_model():
     assert Tracked(alone).of(before[path]) == Tracked(beside).of(after[path])
 
 
-def test_a_translated_or_chosen_language_is_answered_alone():
+def test_a_chosen_language_is_answered_alone():
     files = Inputs(grid(languages=["en"])).prompted_data(keys())
     assert files == ["results/data/world/nli/en/test.parquet"]
+
+
+def test_a_target_with_translated_test_data_is_answered_on_these():
+    settings = {"grid": {"prompted": ["lm"], "targets": ["nli", "nli_translated"]}}
+    settings |= {"prompted": {"lm": SERVER}, "targets": {"nli_translated": {"task": "nli", "translate_test": True}}}
+    translated = Grid(load(settings))
+    job = jobs_of(translated)["eval/lm/none/none/seednone/nli_translated"]
+    assert PromptSpec.read(Tracked(translated).of(job)["spec"]).translated
+    assert "data/in_english/nli/fri/test" in job.needs and "data/world/nli/en/test" in job.needs
 
 
 def test_a_stage_asks_and_scores(tmp_path, monkeypatch):

@@ -6,18 +6,23 @@ from intermezzo.config import catalogue
 from intermezzo.config.models import Config
 from intermezzo.core.places import locate
 from intermezzo.mixing import ENGLISH
-from intermezzo.specs.prompting import FORMATS
 from intermezzo.tasks import Task, load_task
+from intermezzo.tasks.formats import format_names, load_format
 
 OWN_LANGUAGE = "own"
 """The instruction is in the language of each test set."""
 
 
+def formats() -> list[str]:
+    """Formats whose targets a language model can answer."""
+    return [name for name in format_names() if load_format(name).prompted]
+
+
 def refusal(config: Config, target: str) -> str | None:
     """Why a target cannot be answered by a prompted model; None where it can."""
     entry, task = config.target(target), load_task(config.task_of(target))
-    if task.format not in FORMATS:
-        return f"format {task.format} cannot be answered; what can: {', '.join(FORMATS)}"
+    if not task.form.prompted:
+        return f"format {task.format} cannot be answered; what can: {', '.join(formats())}"
     if entry.partial_input or entry.shuffle_labels:
         return "it is a control of trained models"
     if task.form.label_column is not None and not isinstance(task.labels, tuple):
@@ -31,7 +36,7 @@ def answered(config: Config, name: str) -> dict[str, tuple[str, ...]]:
     targets: dict[str, tuple[str, ...]] = {}
     for target in config.grid.targets:
         if (entry.targets is None or target in entry.targets) and refusal(config, target) is None:
-            codes = catalogue.evaluation_languages(config, load_task(config.task_of(target)))
+            codes = catalogue.target_languages(config, target, load_task(config.task_of(target)))
             chosen = tuple(code for code in codes if entry.languages is None or code in entry.languages)
             targets |= {target: chosen} if chosen else {}
     return targets

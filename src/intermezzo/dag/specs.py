@@ -280,6 +280,7 @@ class Specs:
             metrics=task.metrics,
             languages=self.grid.prompted[name][target],
             split=config.data.evaluation_split,
+            translated=config.target(target).translate_test,
             instruction=entry.instruction,
             prompts={code: Prompt(text=found.text, answers=found.answers) for code, found in prompts.items()},
             shots=entry.shots,

@@ -10,8 +10,6 @@ from intermezzo.specs.base import Count, Natural, NonNegative, Seed, Spec
 from intermezzo.specs.tasks import TaskSpec
 
 Normalisation = Literal["none", "length", "null_prompt"]
-FORMATS = ("classification", "multiple_choice", "span")
-"""Formats that a language model can answer: by the likelihoods of choices, spans in writing."""
 
 
 class Prompt(Spec):

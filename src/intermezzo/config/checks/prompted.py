@@ -17,7 +17,6 @@ from intermezzo.config.settings import training_tasks
 from intermezzo.core.errors import UserError, suggestion
 from intermezzo.core.places import locate, looked_up
 from intermezzo.core.secrets import masked, split_login
-from intermezzo.specs.prompting import FORMATS
 from intermezzo.tasks import load_task, task_names
 from intermezzo.tasks.prompts import prompt_for, prompt_languages
 
@@ -139,7 +138,8 @@ def _answered(config: Config, key: str, name: str, entry: PromptedConfig) -> Ite
         return
     answered = prompting.answered(config, name)
     if not answered and entry.targets is None and entry.languages is None:
-        yield f"{key}: none of grid.targets can be answered (formats {', '.join(FORMATS)}); leave it out of the grid"
+        formats = ", ".join(prompting.formats())
+        yield f"{key}: none of grid.targets can be answered (formats {formats}); leave it out of the grid"
     elif not answered and {*(entry.targets or targets)} <= {*targets} and {*(entry.languages or codes)} <= codes:
         yield f"{key}: it answers no target of the grid in any language; see to targets and languages, or leave it out"
     for target in answered:

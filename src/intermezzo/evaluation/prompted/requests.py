@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from intermezzo.core.artifacts import digest
 from intermezzo.core.errors import UserError
 from intermezzo.specs.prompting import Prompt, PromptSpec
+from intermezzo.tasks.formats import load_format
 from intermezzo.tasks.prompts import FIELD
 
 Row = dict[str, Any]
@@ -45,12 +46,16 @@ class Asker:
 
     def __init__(self, spec: PromptSpec, shots: Sequence[Row] = ()) -> None:
         self.spec = spec
-        self.shots = _chosen(spec, shots)
+        self.form = load_format(spec.task.format)
+        self.shots = self._drawn(shots) if spec.shots else []
 
     def requests(self, row: Row, language: str) -> tuple[Request, ...]:
         """The request of a row, and that of its choices after the null prompt where they are normalised by it."""
         prompt = self.spec.prompt(language)
-        shots = "".join(f"{_text(prompt, shot)}{_DELIMITER}{self._solution(prompt, shot)}{_GAP}" for shot in self.shots)
+        shots = "".join(
+            f"{_text(prompt, shot)}{_DELIMITER}{self.form.solution(shot, self._answers(prompt))}{_GAP}"
+            for shot in self.shots
+        )
         choices = tuple(_DELIMITER + choice for choice in self._choices(prompt, row))
         request = Request(shots + _text(prompt, row), choices)
         null = self.spec.normalise == "null_prompt" and choices
@@ -58,9 +63,9 @@ class Asker:
 
     def prediction(self, row: Row, answers: Sequence[Answer]) -> Any:
         """What the answers to a row's requests predict, as `evaluation.metrics.score` takes it."""
-        if self.spec.task.format == "span":
-            return answers[0].text.strip()
         scores = list(answers[0].likelihoods)
+        if not scores:
+            return answers[0].text.strip()
         if self.spec.normalise == "null_prompt":
             scores = [score - null for score, null in zip(scores, answers[1].likelihoods, strict=True)]
         elif self.spec.normalise == "length":
@@ -68,35 +73,26 @@ class Asker:
             lengths = [len(choice) for choice in self._choices(prompt, row)]
             scores = [score / max(1, length) for score, length in zip(scores, lengths, strict=True)]
         best = max(range(len(scores)), key=scores.__getitem__)
-        return best if self.spec.task.format == "multiple_choice" else self.spec.task.known_labels[best]
+        return self.form.chosen(best, self.spec.task.known_labels)
 
     def _choices(self, prompt: Prompt, row: Row) -> list[str]:
-        task = self.spec.task
-        if task.format == "classification":
-            return [prompt.answers[label] for label in task.known_labels]
-        return list(row["choices"]) if task.format == "multiple_choice" else []
+        return self.form.choices(row, self._answers(prompt))
 
-    def _solution(self, prompt: Prompt, row: Row) -> str:
-        """The right answer to a row of training data."""
-        match self.spec.task.format:
-            case "classification":
-                return prompt.answers[row["label"]]
-            case "multiple_choice":
-                return str(row["choices"][row["label"]])
-        return str(row["answers"][0])
+    def _answers(self, prompt: Prompt) -> dict[str, str]:
+        """Label -> how it is said, in the order of the task's labels."""
+        return {label: prompt.answers[label] for label in self.spec.task.known_labels}
 
-
-def _chosen(spec: PromptSpec, rows: Sequence[Row]) -> list[Row]:
-    """The shots of a seed, drawn from rows that have an answer."""
-    if not spec.shots:
-        return []
-    usable = [row for row in rows if spec.task.format != "span" or row["answers"]]
-    if len(usable) < spec.shots:
-        raise UserError(
-            f"{spec.shots} shots are asked for, but the English training data of '{spec.shots_task}' has "
-            f"{len(usable)} usable rows; lower `shots`"
-        )
-    return random.Random(digest(["shots", spec.seed])).sample(usable, spec.shots)
+    def _drawn(self, rows: Sequence[Row]) -> list[Row]:
+        """The shots of a seed, drawn from rows that have an answer."""
+        spec = self.spec
+        answers = self._answers(next(iter(spec.prompts.values())))
+        usable = [row for row in rows if self.form.solution(row, answers) is not None]
+        if len(usable) < spec.shots:
+            raise UserError(
+                f"{spec.shots} shots are asked for, but the English training data of '{spec.shots_task}' has "
+                f"{len(usable)} usable rows; lower `shots`"
+            )
+        return random.Random(digest(["shots", spec.seed])).sample(usable, spec.shots)
 
 
 def _text(prompt: Prompt, row: Row) -> str:

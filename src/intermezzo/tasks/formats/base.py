@@ -88,7 +88,7 @@ class Format:
         {
             *("metrics", "metric", "lengths", "one_feature", "read_apart", "model_inputs", "assumed_inputs"),
             *("token_counts", "suffix", "unit", "official", "official_main", "parse", "read_submission"),
-            *("render", "render_labels", "skill", "scored_by_item", "answers_in_text"),
+            *("render", "render_labels", "skill", "scored_by_item", "answers_in_text", "prompted"),
         }
     )
 
@@ -254,6 +254,23 @@ class Format:
                 return metric
         names = [metric.name for metric in self.metrics]
         raise UserError(f"format {self.name}: unknown metric '{name}'; {suggestion(name, names)}")
+
+    # -- language models -----------------------------------------------------------------------------------------
+
+    prompted: bool = False
+    """Whether a language model can be asked for the answers: to choose one, or to write it."""
+
+    def choices(self, row: Row, answers: Mapping[str, str]) -> list[str]:
+        """What a language model chooses from; none: it writes its answer. answers: label -> how it is said."""
+        return []
+
+    def solution(self, row: Row, answers: Mapping[str, str]) -> str | None:
+        """The right answer in words; None where there is none."""
+        raise NotImplementedError
+
+    def chosen(self, number: int, labels: Sequence[str]) -> Any:
+        """The prediction that a choice is (0 = the first), as the scorer takes it."""
+        return number
 
     # -- planning ------------------------------------------------------------------------------------------------
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from intermezzo.tasks.formats.base import TEXT, Format, Metric
+from collections.abc import Mapping, Sequence
+
+from intermezzo.tasks.formats.base import TEXT, Format, Metric, Row
 
 
 class Classification(Format):
@@ -13,6 +15,19 @@ class Classification(Format):
     removable = ("premise",)
     scored_by_item = True
     metrics = (Metric("accuracy"), Metric("macro_f1"), Metric("micro_f1"), Metric("weighted_f1"))
+    prompted = True
+
+    def choices(self, row: Row, answers: Mapping[str, str]) -> list[str]:
+        """The labels, as they are said."""
+        return list(answers.values())
+
+    def solution(self, row: Row, answers: Mapping[str, str]) -> str:
+        """The row's label, as it is said."""
+        return answers[row["label"]]
+
+    def chosen(self, number: int, labels: Sequence[str]) -> str:
+        """The label."""
+        return labels[number]
 
 
 FORMAT = Classification()

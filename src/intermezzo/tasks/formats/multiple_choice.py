@@ -24,6 +24,7 @@ class MultipleChoice(Format):
     lengths = Lengths(40, 15, 4, 5000)
     one_feature = True
     suffix = "jsonl"
+    prompted = True
 
     def problems(self, row: Row, labels: Labels) -> Iterator[str]:
         """A context or a question, at least two choices, and a label that is the index of one."""
@@ -53,6 +54,14 @@ class MultipleChoice(Format):
     def model_inputs(self, row: Row) -> list[tuple[str, ...]]:
         """One input per choice."""
         return [(f"{row['context']} {row['question']}", choice) for choice in row["choices"]]
+
+    def choices(self, row: Row, answers: Mapping[str, str]) -> list[str]:
+        """Those of the row."""
+        return list(row["choices"])
+
+    def solution(self, row: Row, answers: Mapping[str, str]) -> str:
+        """The right one of the choices."""
+        return str(row["choices"][row["label"]])
 
     def parse(self, path: Path) -> list[int]:
         """`{"label": index}` per line."""

@@ -46,6 +46,7 @@ class Span(Format):
     metrics = tuple(Metric(f"{rules}_{name}") for rules in ("squad", "mlqa", "jsquad", "cmrc") for name in ("f1", "em"))
     lengths = Lengths(14, 170, 1, 2000)
     suffix = "json"
+    prompted = True
     official = {"exact_match": "{rules}_em", "f1": "{rules}_f1"}
     official_main = ("exact_match", "f1")
 
@@ -125,6 +126,10 @@ class Span(Format):
         room, overlap = max(1.0, length - question - 4), min(stride, length // 3)
         windows = 1 + -(-max(0.0, context - room) // max(1.0, room - overlap))
         return windows, context + windows * (question + 4) + (windows - 1) * overlap
+
+    def solution(self, row: Row, answers: Mapping[str, str]) -> str | None:
+        """The first right answer."""
+        return str(row["answers"][0]) if row["answers"] else None
 
     def read_submission(
         self, predictions: Path, labels: Path, note: submission_files.Note
