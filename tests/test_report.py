@@ -547,13 +547,6 @@ def test_contrast_by_hand():
     assert _contrast("#767676", "#ffffff") == pytest.approx(4.54, abs=0.01)
 
 
-def test_captions_of_the_workflow_are_those_of_the_page():
-    folder = ROOT / "workflow" / "report"
-    assert {path.stem for path in folder.glob("*.rst")} == FIGURES | {"report", "workflow"}
-    for name, caption in CAPTIONS.items():
-        assert " ".join((folder / f"{name}.rst").read_text().split()) == caption
-
-
 WIDTHS = (390, 768, 1440)
 MEASURE = """
 <script>

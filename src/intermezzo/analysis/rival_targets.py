@@ -31,9 +31,9 @@ def frame(families: Families) -> pd.DataFrame:
 
     Columns: encoder, method (`Design.method_of`), target, twin, metric; shots (examples of each language; NaN: not one
     number, inf: all); start (the mix of the intermediates, or `none`); group (`trained_in`: the languages of the
-    target's training, `others`; `translated`: all rare ones of a target whose test data are translated); n_models,
-    languages (space-separated); before and after (means of twin and target, points); those of `effects.statistics`;
-    p_holm.
+    target's training, `others`; all rare ones: `translated` of a target whose test data are translated, `adapted` of
+    one that is trained with an adapter); n_models, languages (space-separated); before and after (means of twin and
+    target, points); those of `effects.statistics`; p_holm.
     """
     lines = [line for encoder in families.design.encoders for line in _lines(families, encoder)]
     for line, p_holm in zip(lines, families.corrected(lines), strict=True):
@@ -53,8 +53,8 @@ def _lines(families: Families, encoder: str) -> Iterator[dict[str, Any]]:
             "trained_in": [code for code in rare if code in target.trained_in],
             "others": [code for code in rare if code not in target.trained_in],
         }
-        if target.translated:
-            groups = {"translated": rare}
+        if target.translated or not target.trained_in:
+            groups = {"translated" if target.translated else "adapted": rare}
         for (start, models), (group, codes) in product(_starts(design).items(), groups.items()):
             if not codes or not models or (target.baseline_only and start != BASELINE):
                 continue
@@ -88,7 +88,9 @@ def curve(families: Families) -> pd.DataFrame:
     lines: list[dict[str, Any]] = []
     curves = frame(families)
     keys = ["encoder", "twin", "start", "group", "languages"]
-    curves = curves[curves["shots"].notna() & (curves["group"] != "translated")] if len(curves) else curves
+    curves = (
+        curves[curves["shots"].notna() & (curves["group"].isin(["trained_in", "others"]))] if len(curves) else curves
+    )
     for _, part in curves.groupby(keys, sort=False) if len(curves) else ():
         part = part.sort_values("shots", kind="stable")
         first = part.iloc[0]
@@ -114,10 +116,11 @@ def _starts(design: Design) -> dict[str, list[tuple[str, str]]]:
 def blocks(families: Families) -> list[str]:
     """Markdown paragraphs; none where no target is a rival of its twin."""
     lines: Sequence[Any] = frame(families).to_dict("records")
-    few, translated = ([line for line in lines if (line["group"] == "translated") == side] for side in (False, True))
-    words = {"trained_in": "rare, in the target's training", "others": "rare, not in it", "translated": "rare"}
+    words = {"trained_in": "rare, in the target's training", "others": "rare, not in it"}
+    words |= dict.fromkeys(("translated", "adapted"), "rare")
     paragraphs = []
-    for chosen, heading, text, name in ((few, *_FEW_SHOT), (translated, *_TRANSLATED)):
+    for groups, heading, text, name in (_FEW_SHOT, _TRANSLATED, _ADAPTED):
+        chosen = [line for line in lines if line["group"] in groups]
         if chosen:
             header = ["target", "after intermediates in", "languages", "difference", "corrected p"]
             rows = [_row(line, words) for line in sorted(chosen, key=_rank)]
@@ -126,6 +129,7 @@ def blocks(families: Families) -> list[str]:
 
 
 _FEW_SHOT = (
+    ("trained_in", "others"),
     "Rare languages in the target's own training",
     "Targets that are trained in other languages than English, against the same task trained in English alone, "
     "each pair from the same models. This is few-shot, not zero-shot, and no part of the question. What the "
@@ -133,18 +137,27 @@ _FEW_SHOT = (
     "Targets trained in rare languages",
 )
 _TRANSLATED = (
+    ("translated",),
     "Test data translated into English",
     "Targets whose test data are translated into English, against the same models on the test data as they are. This "
     "is translate-test, not zero-shot, and no part of the question.",
     "Targets with translated test data",
 )
-"""Heading, introduction and name of a table."""
+_ADAPTED = (
+    ("adapted",),
+    "Adapters in the target's own training",
+    "Targets whose training has an adapter in place of the encoder's weights, against the same task with all weights "
+    "trained, each pair from the same models. This is no part of the question.",
+    "Targets trained with an adapter",
+)
+"""Groups of lines, heading, introduction and name of a table."""
 
 
 def _rank(line: dict[str, Any]) -> tuple[Any, ...]:
     """Few-shot targets of one task after one another by their shots, others in the order of the frame."""
     shots = line["shots"]
-    return (line["encoder"], line["twin"], shots if shots == shots else -1) if line["group"] != "translated" else ()
+    few_shot = line["group"] in _FEW_SHOT[0]
+    return (line["encoder"], line["twin"], shots if shots == shots else -1) if few_shot else ()
 
 
 def _row(line: dict[str, Any], words: dict[str, str]) -> list[str]:

@@ -14,6 +14,8 @@ from typing import Any
 from intermezzo import languages
 from intermezzo.config import catalogue, prompting
 from intermezzo.config.checks.data import data_root
+from intermezzo.config.sections.intermediates import IntermediateConfig
+from intermezzo.config.sections.targets import TargetConfig
 from intermezzo.config.settings import examples_of, resolve, retrieval_of
 from intermezzo.core.memoize import memoize_by
 from intermezzo.core.model_packages import model_package
@@ -456,7 +458,7 @@ class Specs:
             mixes={mix: self._seen(name, mix) for mix in self.config.mixes_of(name)},
             rows={mix: self._rows(name, mix) for mix in self.config.mixes_of(name)},
             control=entry.shuffle_labels or entry.as_text,
-            method=("realignment and tasks" if entry.tasks else "realignment") if entry.align else "",
+            method=", ".join(filter(None, (_realignment(entry), _own_adapter(entry)))),
         )
 
     def _target(self, name: str) -> Target:
@@ -476,6 +478,7 @@ class Specs:
             development=self.grid.development(name),
             baseline_only=entry.baseline_only,
             control=entry.partial_input or entry.shuffle_labels,
+            method=_own_adapter(entry),
         )
 
     def _trained_in(self, target: str) -> tuple[str, ...]:
@@ -564,3 +567,14 @@ class Specs:
         for name in self.grid.targets:
             names |= {self.grid.task(name).name, *(self.grid.trained_on(name) if self.grid.is_trained(name) else ())}
         return {name: load_task(name).skill for name in sorted(names)}
+
+
+def _realignment(entry: IntermediateConfig) -> str:
+    """What the comparison of methods calls realignment; "" without."""
+    return ("realignment and tasks" if entry.tasks else "realignment") if entry.align else ""
+
+
+def _own_adapter(entry: IntermediateConfig | TargetConfig) -> str:
+    """What it calls an adapter of this entry; "" without one, or with one that every training has."""
+    adapter = entry.training.adapter
+    return {"lora": "LoRA", "ia3": "IA3"}[adapter.kind] if adapter else ""
