@@ -201,6 +201,17 @@ def test_a_translated_target_is_no_part_of_the_question():
     assert list(families(plan).primary["n_pairs"].unique()) == [1]
 
 
+def test_a_target_with_an_adapter_is_set_beside_the_same_with_all_weights_and_is_not_few_shot():
+    plan = design()
+    lora = plan.targets["nli"].model_copy(update={"method": "LoRA", "training": "lora", "baseline_only": True})
+    plan = plan.model_copy(update={"targets": {"nli": plan.targets["nli"], "lora": lora}})
+    lines = rival_targets.frame(families(plan))
+    assert set(lines["group"]) == {"adapted"} and set(lines["method"]) == {"LoRA"} and set(lines["twin"]) == {"nli"}
+    text = "\n".join(rival_targets.blocks(families(plan)))
+    assert "## Adapters in the target's own training" in text and "few-shot" not in text
+    assert rival_targets.curve(families(plan)).empty
+
+
 def experiment(tmp_path, plan: Design, logged: dict[str, float]) -> SimpleNamespace:
     """What `cost_and_gain` reads of a run: CPU seconds of its jobs, and models without logs."""
     (tmp_path / "logs").mkdir()

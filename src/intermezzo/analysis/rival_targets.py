@@ -88,9 +88,7 @@ def curve(families: Families) -> pd.DataFrame:
     lines: list[dict[str, Any]] = []
     curves = frame(families)
     keys = ["encoder", "twin", "start", "group", "languages"]
-    curves = (
-        curves[curves["shots"].notna() & (curves["group"].isin(["trained_in", "others"]))] if len(curves) else curves
-    )
+    curves = curves[curves["shots"].notna() & curves["group"].isin(_FEW_SHOT[0])] if len(curves) else curves
     for _, part in curves.groupby(keys, sort=False) if len(curves) else ():
         part = part.sort_values("shots", kind="stable")
         first = part.iloc[0]
