@@ -179,7 +179,7 @@ def test_a_run_without_its_image_or_tracker_ends_before_its_first_job(tmp_path, 
     for value, message in (("", "none.sif: there is no such image"), ("comet", "there is no tracker 'comet'")):
         monkeypatch.setenv(trackers.TRACKERS, value)
         with pytest.raises(SystemExit) as end:
-            startup.begin(workflow, ())
+            startup.begin(workflow, (), {})
         assert end.value.code == 2 and message in capsys.readouterr().err
 
 
