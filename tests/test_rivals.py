@@ -212,6 +212,25 @@ def test_a_target_with_an_adapter_is_set_beside_the_same_with_all_weights_and_is
     assert rival_targets.curve(families(plan)).empty
 
 
+def test_rare_languages_in_the_target_are_set_against_the_same_in_the_intermediate():
+    plan = design()
+    own = plan.intermediates["qa"].model_copy(update={"tasks": ("nli",)})
+    few = plan.targets["few_5"].model_copy(update={"baseline_only": False})
+    plan = plan.model_copy(
+        update={
+            "intermediates": plan.intermediates | {"nli": own},
+            "targets": {"nli": plan.targets["nli"], "few_5": few},
+        }
+    )
+    (line,) = rival_targets.where_spent(families(plan)).to_dict("records")
+    assert (line["target"], line["twin"], line["mix"], line["languages"]) == ("few_5", "nli", "en+rare", "sw yo")
+    assert line["n_models"] == 1, "qa is not trained on the target's data"
+    assert (line["before"], line["after"]) == pytest.approx((43.5, 42.5)) and line["mean"] == pytest.approx(-1)
+    text = "\n".join(rival_targets.blocks(families(plan)))
+    assert "few_5 after `en`, against nli after `en+rare`" in text and "43.5 → 42.5" in text
+    assert rival_targets.where_spent(families(design())).empty, "few-shot targets from the baseline alone"
+
+
 def experiment(tmp_path, plan: Design, logged: dict[str, float]) -> SimpleNamespace:
     """What `cost_and_gain` reads of a run: CPU seconds of its jobs, and models without logs."""
     (tmp_path / "logs").mkdir()

@@ -16,7 +16,7 @@ import pandas as pd
 from intermezzo.analysis.design import BASELINE, Design
 from intermezzo.analysis.effects import average, statistics
 from intermezzo.analysis.families import Families
-from intermezzo.analysis.pairing import Key
+from intermezzo.analysis.pairing import Comparisons, Key
 from intermezzo.analysis.verdict import difference, p_value, significant
 from intermezzo.core.markdown import long_table
 from intermezzo.specs.summary import Target
@@ -59,17 +59,55 @@ def _lines(families: Families, encoder: str) -> Iterator[dict[str, Any]]:
             if not codes or not models or (target.baseline_only and start != BASELINE):
                 continue
             keys: list[Key] = [(encoder, *model, name, target.metrics[0]) for model in models]
-            twins: list[Key] = [(*key[:3], twin, key[4]) for key in keys]
-            both = zip(keys, twins, strict=True)
-            delta = average([comparisons.difference(key, reference)[codes] for key, reference in both])
-            before, after = (
-                float(np.mean([comparisons.values(key)[codes].to_numpy().mean() for key in side]))
-                for side in (twins, keys)
-            )
             names = {"encoder": encoder, "method": design.method_of(name), "target": name, "twin": twin}
-            names |= {"metric": target.metrics[0], "shots": shots_of(target), "start": start}
-            names |= {"group": group, "n_models": len(models), "languages": " ".join(codes)}
-            yield names | {"before": before, "after": after, "delta": delta} | statistics(delta, design)
+            names |= {"metric": target.metrics[0], "shots": shots_of(target), "start": start, "group": group}
+            yield names | _compared(comparisons, keys, [(*key[:3], twin, key[4]) for key in keys], codes)
+
+
+def _compared(comparisons: Comparisons, keys: list[Key], references: list[Key], codes: list[str]) -> dict[str, Any]:
+    """Results (`after`) against others (`before`), one by one, in some languages: means and the paired difference."""
+    both = zip(keys, references, strict=True)
+    delta = average([comparisons.difference(key, reference)[codes] for key, reference in both])
+    before, after = (
+        float(np.mean([comparisons.values(key)[codes].to_numpy().mean() for key in side]))
+        for side in (references, keys)
+    )
+    numbers = {"n_models": len(keys), "languages": " ".join(codes), "before": before, "after": after, "delta": delta}
+    return numbers | statistics(delta, comparisons.design)
+
+
+def where_spent(families: Families) -> pd.DataFrame:
+    """The same rare languages in the target's training or in the intermediate's: which serves them better?
+
+    A line per encoder, few-shot target and mix of the question; one family. The few-shot target after English
+    intermediates (`after`) is set against its twin after the same intermediates in the mix (`before`), over those that
+    are trained on the target's own data. Languages are rare ones that both trainings have. How many examples each has
+    is the configuration's affair. Columns: encoder, target, twin, metric, mix, n_models, languages, before, after;
+    those of `effects.statistics`; p_holm.
+    """
+    design, comparisons = families.design, families.comparisons
+    lines = []
+    for encoder, (name, target), mix in product(design.encoders, design.targets.items(), design.asked):
+        twin = design.twin_of(name) if target.trained_in and not target.baseline_only else None
+        data = {target.task, *target.trained_on}
+        intermediates = [
+            label
+            for label, entry in design.intermediates.items()
+            if {mix, design.against} <= entry.mixes.keys() and not entry.control and data & {*entry.tasks}
+        ]
+        seen = {code for label in intermediates for code in design.intermediates[label].mixes[mix]}
+        codes = [
+            code for code in target.trained_in if code in design.rare and code in seen and code in target.languages
+        ]
+        if twin is None or not intermediates or not codes:
+            continue
+        keys: list[Key] = [(encoder, label, str(design.against), name, target.metrics[0]) for label in intermediates]
+        references: list[Key] = [(encoder, label, mix, twin, target.metrics[0]) for label in intermediates]
+        names = {"encoder": encoder, "target": name, "twin": twin, "metric": target.metrics[0], "mix": mix}
+        lines.append(names | _compared(comparisons, keys, references, codes))
+    for line, p_holm in zip(lines, families.corrected(lines), strict=True):
+        line["p_holm"] = p_holm
+    return pd.DataFrame([{name: value for name, value in line.items() if name != "delta"} for line in lines])
 
 
 def shots_of(target: Target) -> float:
@@ -123,7 +161,30 @@ def blocks(families: Families) -> list[str]:
             header = ["target", "after intermediates in", "languages", "difference", "corrected p"]
             rows = [_row(line, words) for line in sorted(chosen, key=_rank)]
             paragraphs += [f"## {heading}", text, long_table(name, header, rows)]
+        if groups == _FEW_SHOT[0]:
+            paragraphs += _where_spent(families)
     return paragraphs
+
+
+def _where_spent(families: Families) -> list[str]:
+    lines: Sequence[Any] = where_spent(families).to_dict("records")
+    rows = [
+        [
+            f"{line['target']} after `{families.design.against}`, against {line['twin']} after `{line['mix']}` "
+            f"({line['metric']}), `{line['encoder']}`",
+            line["languages"].replace(" ", ", "),
+            f"{line['before']:.1f} → {line['after']:.1f}, {difference(line)}" + ("\\*" if significant(line) else ""),
+            p_value(line["p_holm"]),
+        ]
+        for line in lines
+    ]
+    text = (
+        "Rare languages in the target's training after English intermediates, against the same languages in the "
+        "intermediate and an English target. Intermediates are those on the target's own data. Above 0: the target is "
+        "the better place. How many examples each place has, mixes and `shots` say."
+    )
+    header = ["in the target against in the intermediate", "languages", "difference", "corrected p"]
+    return [text, long_table("Rare languages in the target or in the intermediate", header, rows)] if rows else []
 
 
 _FEW_SHOT = (

@@ -64,6 +64,8 @@ def show_grid(options: Namespace) -> None:
     rows += [("prompted evaluations", prompted, ", ".join(grid.prompted))] if prompted else []
     sections = ("encoders", "intermediates", "mixes", "targets", "prompted")
     unused = {name: sorted(set(getattr(grid.config, name)) - set(getattr(chosen, name))) for name in sections}
+    of_targets = {grid.config.target(target).mix for target in grid.targets}
+    unused["mixes"] = [name for name in unused["mixes"] if name not in of_targets]
     lines = [f"{count:8}  {name:24}{what}".rstrip() for name, count, what in rows]
     lines += [f"defined but not in grid.{name}: {_list(names)}" for name, names in unused.items() if names]
     counts = {name.replace(" ", "_"): count for name, count, _ in rows} | {"results": len(inputs.evaluation_paths())}
