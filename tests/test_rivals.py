@@ -277,6 +277,16 @@ def test_costs_are_charged_to_the_method_that_needs_them_and_gains_are_paired(tm
     assert ax.get_xlabel() == "cost, CPU hours" and len(ax.get_legend_handles_labels()[1]) == 6
 
 
+def test_pairs_for_realignment_move_no_language_to_the_seen_ones(tmp_path):
+    plan = design()
+    qa = plan.intermediates["qa"]
+    aligned = qa.model_copy(update={"method": "realignment", "mixes": {"en": ("de",), "en+rare": ("sw", "yo", "qu")}})
+    plan = plan.model_copy(update={"intermediates": plan.intermediates | {"aligned": aligned}})
+    frame = methods.cost_and_gain(experiment(tmp_path, plan, usage()))
+    groups = frame[frame["method"] == "translate-test"].set_index("languages")["n_languages"]
+    assert groups.to_dict() == {"rare_seen": 2, "rare_unseen": 1, "english": 1}
+
+
 def test_prices_make_money_of_hours_and_what_no_log_tells_has_no_cost(tmp_path):
     logged = {place: cpu for place, cpu in usage().items() if "in_english/nli/yo" not in place}
     plan = design(prices={"cpu_hour": 0.5, "currency": "EUR"})

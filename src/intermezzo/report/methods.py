@@ -106,8 +106,13 @@ def cost_and_gain(results: ExperimentResults) -> pd.DataFrame:
 
 
 def _split(design: Design, mix: str) -> dict[str, frozenset[str]]:
-    """Group -> languages: the rare ones that a mix has and has not, and English."""
-    rare, seen = design.rare - {design.english}, mixed_languages(design, mix)
+    """Group -> languages: the rare ones that a mix has and has not, and English.
+
+    Intermediates on tasks say what it has: pairs for realignment are there in languages without labelled data too.
+    """
+    tasks = {name: entry for name, entry in design.intermediates.items() if mix in entry.mixes and not entry.method}
+    of_tasks = design.model_copy(update={"intermediates": tasks}) if tasks else design
+    rare, seen = design.rare - {design.english}, mixed_languages(of_tasks, mix)
     return {"rare_seen": rare & seen, "rare_unseen": rare - seen, "english": frozenset({design.english})}
 
 
