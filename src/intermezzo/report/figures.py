@@ -267,8 +267,11 @@ def _costs(frame: pd.DataFrame) -> Iterator[PanelGroup]:
 
 def _methods(frame: pd.DataFrame) -> Iterator[PanelGroup]:
     priced = frame.dropna(subset=["cost"])
+    names = list(priced["method"].unique())  # one colour and mark on all pages
     for (encoder, target, mix), part in _parts(priced, "encoder", "target", "seen_in"):
-        names, limits, panels = list(part["method"].unique()), difference_limits(part), []
+        if part["method"].nunique() == 1:
+            continue  # the baseline alone
+        limits, panels = difference_limits(part), []
         for group, title in _METHOD_PANELS.items():
             lines = part[part["languages"] == group]
             if len(lines):
