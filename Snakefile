@@ -32,7 +32,7 @@ include: "workflow/rules/common.smk"
 report: "workflow/report/workflow.rst"  # of `snakemake --report`
 
 
-containerized: containers.image()  # with --sdm apptainer
+containerized: containers.for_snakemake()  # with --sdm apptainer
 
 
 include: "workflow/rules/data.smk"

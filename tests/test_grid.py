@@ -109,7 +109,7 @@ def test_models_that_runs_start_from_and_that_are_evaluated():
 
 @pytest.mark.slow
 def test_specifications_are_canonical(specs):
-    for name in (n for n in dir(specs) if n.startswith(("spec_", "code_")) and not n.endswith("_import")):
+    for name in (n for n in dir(specs) if n.startswith(("spec_", "code_")) and not n.endswith(("_import", "_prompt"))):
         where = wildcards(task="nli", language="fri", split="train", source="world")
         value = getattr(specs, name)(where)
         assert isinstance(value, str) and value == getattr(Specs(grid_of(WITH_MULTI)), name)(where)

@@ -170,6 +170,10 @@ def test_what_containers_need_is_said_before_the_first_job(tmp_path, monkeypatch
     monkeypatch.delenv(containers.IMAGE)
     with pytest.raises(UserError, match="no such image; build it"):
         containers.check({"apptainer"}, "")
+    monkeypatch.setattr(containers, "PROJECT", Path("/a clone"))
+    assert containers.for_snakemake() is None, "Snakemake refuses blanks, also without containers"
+    with pytest.raises(UserError, match="takes no image whose name has blanks"):
+        containers.check({"apptainer"}, "")
 
 
 def test_a_run_without_its_image_or_tracker_ends_before_its_first_job(tmp_path, monkeypatch, capsys):

@@ -202,7 +202,7 @@ rule translate_test_data:
         code=specs.code_translate,
         inputs=lineage.of_test_translation,
         data=inputs.test_translation_arguments,
-        alone="" if config["translation"]["backend"] == "world" else "INTERMEZZO_FORK_SERVER=",
+        alone="" if grid.config.translation.backend == "world" else "INTERMEZZO_FORK_SERVER=",
     message:
         "Translate {wildcards.task}, {wildcards.language}, {wildcards.split} into English"
     shell:

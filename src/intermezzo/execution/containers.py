@@ -21,6 +21,12 @@ def image() -> str:
     return os.environ.get(IMAGE) or str(PROJECT / RECIPE.replace(".def", ".sif"))
 
 
+def for_snakemake() -> str | None:
+    """The same for `containerized:`, which takes no blanks, not even where no container is asked for: then none."""
+    place = image()
+    return None if any(map(str.isspace, place)) else place
+
+
 def check(methods: set[str], arguments: str) -> None:
     """Raise UserError where jobs could not start in containers.
 
@@ -31,6 +37,8 @@ def check(methods: set[str], arguments: str) -> None:
     if "conda" in methods:
         raise UserError("--sdm: give conda or apptainer, not both: the image has the packages, and no conda")
     place = image()
+    if for_snakemake() is None:
+        raise UserError(f"{place}: Snakemake takes no image whose name has blanks; name another one by {IMAGE}")
     if "://" not in place and not Path(place).exists():
         build = f"apptainer build {place} {RECIPE}, in {PROJECT}"
         raise UserError(f"{place}: there is no such image; build it ({build}), or name another one by {IMAGE}")
