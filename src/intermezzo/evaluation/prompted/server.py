@@ -37,6 +37,7 @@ class _NoRedirect(HTTPRedirectHandler):
     """Follows no redirection: another host must not get the key."""
 
     def redirect_request(self, *_: Any) -> None:
+        """None: the redirection is an error of the request."""
         return None
 
 
